@@ -1,0 +1,96 @@
+package ring
+
+import (
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/stretchr/testify/require"
+)
+
+// The golden vectors. A change here maps keys to other shards than the logs and
+// stores of earlier releases do: it breaks every running app.
+
+func TestGoldenPoints(t *testing.T) {
+	for _, c := range []struct {
+		shard, node int
+		want        uint64
+	}{
+		{0, 0, 0xaf09f71516240000},
+		{0, 1, 0xf1dd97d1b9d60000},
+		{1, 0, 0xd9648bb55b370001},
+		{7, 16383, 0x198a3909ae870007},
+		{65535, 42, 0x716e8b55114dffff},
+	} {
+		require.Equalf(t, c.want, point(c.shard, c.node), "%d/%d got %#x", c.shard, c.node, point(c.shard, c.node))
+	}
+}
+
+func TestGoldenShards(t *testing.T) {
+	rings := map[int]*Ring{}
+	for _, n := range []int{2, 3, 16, 17, 256} {
+		rings[n] = build(t, count(n))
+	}
+	for _, c := range []struct {
+		key  string
+		want map[int]int // number of shards -> shard
+	}{
+		{"", map[int]int{2: 1, 3: 1, 16: 11, 17: 11, 256: 102}},
+		{"a", map[int]int{2: 1, 3: 1, 16: 8, 17: 8, 256: 139}},
+		{"alice", map[int]int{2: 0, 3: 0, 16: 12, 17: 12, 256: 241}},
+		{"order-1042", map[int]int{2: 1, 3: 1, 16: 3, 17: 3, 256: 111}},
+		{"user:7:cart", map[int]int{2: 0, 3: 0, 16: 5, 17: 16, 256: 150}},
+		{"ключ", map[int]int{2: 0, 3: 0, 16: 9, 17: 9, 256: 243}},
+		{"0123456789abcdef0123456789abcdef", map[int]int{2: 1, 3: 1, 16: 9, 17: 9, 256: 39}},
+	} {
+		got := map[int]int{}
+		for n, r := range rings {
+			got[n] = r.Shard(c.key)
+		}
+		require.Equal(t, c.want, got, c.key)
+	}
+}
+
+// digests of the shards of key-0 to key-999999, each as 2 bytes big-endian.
+var goldenDigests = map[int]uint64{
+	1:   0x551e122fd774c90e,
+	2:   0x1efc6e24f61bfd03,
+	16:  0x67406bf34d86d37d,
+	17:  0x61dbaaf0bbbda35d,
+	256: 0x9b89117d843e7755,
+}
+
+func digest(r *Ring) uint64 {
+	d := xxhash.New()
+	var b [2]byte
+	for i := range 1_000_000 {
+		binary.BigEndian.PutUint16(b[:], uint16(r.Shard("key-"+strconv.Itoa(i))))
+		_, _ = d.Write(b[:])
+	}
+	return d.Sum64()
+}
+
+func TestGoldenDigests(t *testing.T) {
+	for n, want := range goldenDigests {
+		require.Equalf(t, want, digest(build(t, count(n))), "%d shards", n)
+	}
+}
+
+// TestSameInAnotherProcess runs this test binary again: nothing of the answers may
+// hang on one process's map order, seeds or addresses.
+func TestSameInAnotherProcess(t *testing.T) {
+	const child = "LOCKSTEP_RING_CHILD"
+	shards := []int{11, 3, 65535, 0, 42}
+	if os.Getenv(child) != "" {
+		_, _ = os.Stdout.WriteString("digest=" + strconv.FormatUint(digest(build(t, shards)), 16) + "\n")
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSameInAnotherProcess$")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "digest="+strconv.FormatUint(digest(build(t, shards)), 16)+"\n")
+}

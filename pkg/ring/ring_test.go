@@ -1,0 +1,170 @@
+package ring
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// count returns the ids 0 to n-1.
+func count(n int) []int {
+	shards := make([]int, n)
+	for i := range shards {
+		shards[i] = i
+	}
+	return shards
+}
+
+func build(t require.TestingT, shards []int) *Ring {
+	r, err := New(shards)
+	require.NoError(t, err)
+	return r
+}
+
+func keys(n int) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = "key-" + strconv.Itoa(i)
+	}
+	return keys
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		shards []int
+		want   error
+		text   string
+	}{
+		"none":      {nil, ErrNoShards, "at least one"},
+		"negative":  {[]int{0, -1}, ErrShardRange, "0 to 65535: -1"},
+		"too large": {[]int{65536}, ErrShardRange, "0 to 65535: 65536"},
+		"twice":     {[]int{3, 4, 3}, ErrShardTwice, "twice: 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(c.shards)
+			require.ErrorIs(t, err, c.want)
+			require.ErrorContains(t, err, c.text)
+		})
+	}
+}
+
+func TestOneShardOwnsEverything(t *testing.T) {
+	for _, id := range []int{0, 7, MaxShard} {
+		r := build(t, []int{id})
+		for _, key := range append(keys(1000), "", "\xff") {
+			require.Equal(t, id, r.Shard(key))
+		}
+	}
+}
+
+func TestShardsAreACopyInOrder(t *testing.T) {
+	r := build(t, []int{9, 2, 5})
+	got := r.Shards()
+	require.Equal(t, []int{2, 5, 9}, got)
+	got[0] = 100
+	require.Equal(t, []int{2, 5, 9}, r.Shards())
+}
+
+func TestEqual(t *testing.T) {
+	r := build(t, []int{1, 2, 3})
+	require.True(t, r.Equal(build(t, []int{3, 1, 2})))
+	require.False(t, r.Equal(build(t, []int{1, 2})))
+	require.False(t, r.Equal(build(t, []int{1, 2, 4})))
+}
+
+// TestOwnerIsNextPoint holds the index against a search of all points, at hashes
+// on, before and after them.
+func TestOwnerIsNextPoint(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		shards := rapid.SliceOfNDistinct(rapid.IntRange(0, MaxShard), 1, 5, rapid.ID).Draw(t, "shards")
+		r := build(t, shards)
+		require.True(t, slices.IsSorted(r.points[:len(r.points)-1]))
+
+		hash := rapid.Uint64().Draw(t, "hash")
+		if rapid.Bool().Draw(t, "near a point") {
+			i := rapid.IntRange(0, len(r.points)-1).Draw(t, "point")
+			off := rapid.SampledFrom([]int64{0, 1, -1, shardMask, -shardMask, 1 << 16, -1 << 16}).Draw(t, "off")
+			hash = r.points[i] + uint64(off)
+		}
+		want := r.points[0]
+		for _, p := range r.points[:len(r.points)-1] {
+			if p>>16 >= hash>>16 {
+				want = p
+				break
+			}
+		}
+		require.Equal(t, int(want&shardMask), r.owner(hash))
+	})
+}
+
+func TestBytesAndStringAgree(t *testing.T) {
+	r := build(t, count(16))
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SliceOfN(rapid.Byte(), 0, 512).Draw(t, "key")
+		require.Equal(t, r.Shard(string(key)), r.ShardBytes(key))
+	})
+}
+
+func TestLookupAllocatesNothing(t *testing.T) {
+	r := build(t, count(16))
+	key, bytes := "some key of a common length", []byte("some key of a common length")
+	require.Zero(t, testing.AllocsPerRun(1000, func() { r.Shard(key); r.ShardBytes(bytes) }))
+}
+
+func TestPeakOverAverage(t *testing.T) {
+	const total = 1_000_000
+	for _, form := range []string{"key-%d", "%d", "user:%08d:cart", "%x"} {
+		t.Run(form, func(t *testing.T) {
+			r := build(t, count(16))
+			owned := make([]int, 16)
+			for i := range total {
+				owned[r.Shard(fmt.Sprintf(form, i))]++
+			}
+			peak := float64(slices.Max(owned)) * 16 / total
+			require.LessOrEqual(t, peak, 1.05, "keys of each shard: %v", owned)
+		})
+	}
+}
+
+// TestResizeMovesFewKeys checks both directions of one step between n-1 and n
+// shards: seen forwards the last shard is added, seen backwards it is removed.
+func TestResizeMovesFewKeys(t *testing.T) {
+	sample := keys(30_000)
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(2, 20).Draw(t, "n")
+		larger := rapid.Permutation(count(n)).Draw(t, "shards")
+		changed := larger[n-1]
+		with, without := build(t, larger), build(t, larger[:n-1])
+
+		moved := 0
+		for _, key := range sample {
+			before, after := without.Shard(key), with.Shard(key)
+			if before == after {
+				continue
+			}
+			moved++
+			require.Equal(t, changed, after, "key %s moved between shards %d and %d", key, before, after)
+		}
+		most := 1/float64(n) + 0.01
+		require.LessOrEqual(t, float64(moved)/float64(len(sample)), most)
+	})
+}
+
+// TestResizeOfAnyIDs is the same with ids from the whole range: who gains and who
+// loses holds for all of them.
+func TestResizeOfAnyIDs(t *testing.T) {
+	sample := keys(1_000)
+	rapid.Check(t, func(t *rapid.T) {
+		larger := rapid.SliceOfNDistinct(rapid.IntRange(0, MaxShard), 2, 6, rapid.ID).Draw(t, "shards")
+		with, without := build(t, larger), build(t, larger[1:])
+		for _, key := range sample {
+			if before, after := without.Shard(key), with.Shard(key); before != after {
+				require.Equal(t, larger[0], after)
+			}
+		}
+	})
+}
