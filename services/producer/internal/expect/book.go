@@ -1,0 +1,98 @@
+// Package expect keeps what a ledger must hold after a run, and compares.
+//
+// A run sends events numbered 1, 2, 3 ... for each of its keys. The ledger
+// keeps a count, a balance and a digest chain for each key; the Book computes
+// the same from what was sent. Equal chains prove that every event was applied
+// once and in order, for every key, with no record of single events.
+//
+// Memory is some 40 bytes a key, whatever the number of events.
+package expect
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// Outcome is what the publisher says of an event in the end.
+type Outcome uint8
+
+const (
+	Stored    Outcome = iota // acknowledged: must be applied
+	GivenUp                  // nobody knows: may be applied or not
+	NotStored                // certainly not in the log: must not be applied
+)
+
+func (o Outcome) String() string {
+	return [...]string{"stored", "given up", "not stored"}[o]
+}
+
+// Book is the account of one run. One goroutine sends (Next, Sent); any number
+// may settle at the same time; Check comes after both.
+type Book struct {
+	Keys
+	payloads payloads
+	slab     slab
+	sent     []uint32 // events of each key
+	digest   []uint64 // the chain over all of them
+
+	settled []atomic.Uint32
+
+	mu         sync.Mutex            // guards exceptions
+	exceptions map[int32][]exception // by key, in the order sent
+}
+
+// exception is an event of a key that was not acknowledged.
+type exception struct {
+	counter uint32
+	outcome Outcome
+}
+
+// NewBook opens the account of a run of n keys and payloads of size bytes.
+func NewBook(run string, n int, size int, seed uint64) (*Book, error) {
+	if size < MinSize || size > MaxSize {
+		return nil, fmt.Errorf("size must be from %d to %d bytes, not %d", MinSize, MaxSize, size)
+	}
+	keys, err := NewKeys(run, n)
+	if err != nil {
+		return nil, err
+	}
+	return &Book{
+		Keys:       keys,
+		payloads:   payloads{seed: seed, size: size},
+		sent:       make([]uint32, n),
+		digest:     make([]uint64, n),
+		settled:    make([]atomic.Uint32, n),
+		exceptions: make(map[int32][]exception),
+	}, nil
+}
+
+// Next returns the payload of the next event of a key, and the digest that the
+// key has once it is applied. The payload must not be changed.
+func (b *Book) Next(key int) (payload []byte, digest uint64) {
+	l := b.slab.link(b.payloads.size)
+	b.payloads.fill(l.payload(), key, b.sent[key]+1)
+	digest = l.after(b.digest[key])
+	return l.payload(), digest
+}
+
+// Sent enters the event that Next described: the publisher has it.
+func (b *Book) Sent(key int, digest uint64) {
+	b.sent[key]++
+	b.digest[key] = digest
+}
+
+// Settle enters the outcome of the key's oldest event that has none yet:
+// outcomes come in the order in which the key's events were sent.
+func (b *Book) Settle(key int, o Outcome) {
+	counter := b.settled[key].Add(1)
+	if o == Stored {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.exceptions[int32(key)] = append(b.exceptions[int32(key)], exception{counter, o})
+}
+
+// Used tells whether any event of the key was sent.
+func (b *Book) Used(key int) bool { return b.sent[key] > 0 }

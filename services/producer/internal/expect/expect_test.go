@@ -1,0 +1,280 @@
+package expect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// ledger applies payloads as the worker's handler does, written apart from the
+// code under test.
+func ledger(t require.TestingT, payloads ...[]byte) Account {
+	var a Account
+	for _, p := range payloads {
+		amount, _, found := bytes.Cut(p, []byte(" "))
+		require.True(t, found)
+		n, err := strconv.ParseInt(string(amount), 10, 64)
+		require.NoError(t, err)
+		a.Events++
+		a.Balance += n
+		a.Digest = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, a.Digest), p...))
+	}
+	return a
+}
+
+// send sends one event of a key and returns its payload.
+func send(b *Book, key int) []byte {
+	payload, digest := b.Next(key)
+	b.Sent(key, digest)
+	return payload
+}
+
+// sendAll sends one event for each outcome and settles it so.
+func sendAll(b *Book, key int, outcomes ...Outcome) [][]byte {
+	var payloads [][]byte
+	for _, o := range outcomes {
+		payloads = append(payloads, send(b, key))
+		b.Settle(key, o)
+	}
+	return payloads
+}
+
+func newBook(t require.TestingT, keys, size int) *Book {
+	b, err := NewBook("r1", keys, size, 42)
+	require.NoError(t, err)
+	return b
+}
+
+func TestNewBookRefuses(t *testing.T) {
+	for _, c := range []struct {
+		keys, size int
+		says       string
+	}{
+		{0, 128, "keys must be from 1 to 10000000, not 0"},
+		{-1, 128, "keys must be"},
+		{MaxKeys + 1, 128, "keys must be"},
+		{1, MinSize - 1, "size must be from 12 to 523264 bytes, not 11"},
+		{1, MaxSize + 1, "size must be"},
+	} {
+		_, err := NewBook("r", c.keys, c.size, 1)
+		require.ErrorContains(t, err, c.says)
+	}
+}
+
+func TestKeysAreNamed(t *testing.T) {
+	keys, err := NewKeys("ab12", 1001)
+	require.NoError(t, err)
+	require.Equal(t, 1001, keys.Len())
+	for i := range keys.Len() {
+		require.Equal(t, fmt.Sprintf("load-ab12-%d", i), keys.Name(i))
+	}
+}
+
+func TestPayloadsCanBeMadeAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := payloads{seed: rapid.Uint64().Draw(t, "seed"), size: rapid.IntRange(MinSize, 300).Draw(t, "size")}
+		key := rapid.IntRange(0, MaxKeys).Draw(t, "key")
+		counter := rapid.Uint32Min(1).Draw(t, "counter")
+		one, two, next := make([]byte, p.size), bytes.Repeat([]byte{0xff}, p.size), make([]byte, p.size)
+		p.fill(one, key, counter)
+		p.fill(two, key, counter)
+		require.Equal(t, one, two)
+		prefix := fmt.Sprintf("%d ", counter)
+		require.True(t, bytes.HasPrefix(one, []byte(prefix)))
+		for _, c := range one[len(prefix):] {
+			require.True(t, c >= 'a' && c <= 'p')
+		}
+		if p.size >= MinSize+8 {
+			p.fill(next, key+1, counter)
+			require.NotEqual(t, one, next)
+		}
+	})
+}
+
+func TestPayloadNotSentIsMadeAgain(t *testing.T) {
+	b := newBook(t, 1, 64)
+	refused, _ := b.Next(0)
+	again := send(b, 0)
+	require.Equal(t, refused, again)
+	require.True(t, bytes.HasPrefix(send(b, 0), []byte("2 ")))
+}
+
+func TestEveryFaultIsFoundAndNamed(t *testing.T) {
+	const (
+		s = Stored
+		g = GivenUp
+		n = NotStored
+	)
+	for name, c := range map[string]struct {
+		outcomes []Outcome
+		applied  []int // by counter
+		want     Kind
+		events   uint64
+	}{
+		"as sent":                                   {[]Outcome{s, s, s}, []int{1, 2, 3}, Fine, 0},
+		"first dropped":                             {[]Outcome{s, s, s}, []int{2, 3}, Lost, 1},
+		"last dropped":                              {[]Outcome{s, s, s}, []int{1, 2}, Lost, 1},
+		"all dropped":                               {[]Outcome{s, s, s}, nil, Lost, 3},
+		"one doubled":                               {[]Outcome{s, s, s}, []int{1, 2, 2, 3}, Duplicated, 1},
+		"all doubled":                               {[]Outcome{s, s, s}, []int{1, 2, 3, 1, 2, 3}, Duplicated, 3},
+		"two swapped":                               {[]Outcome{s, s, s}, []int{1, 3, 2}, Reordered, 0},
+		"one dropped, one doubled":                  {[]Outcome{s, s, s}, []int{1, 1, 3}, Reordered, 0},
+		"given up, applied":                         {[]Outcome{s, g, s}, []int{1, 2, 3}, Fine, 0},
+		"given up, not applied":                     {[]Outcome{s, g, s}, []int{1, 3}, Fine, 0},
+		"given up, applied late":                    {[]Outcome{s, g, s}, []int{1, 3, 2}, Unknown, 0},
+		"given up, another lost":                    {[]Outcome{s, g, s}, []int{1, 2}, Unknown, 0},
+		"given up, another lost too":                {[]Outcome{s, g, s}, []int{1}, Lost, 1},
+		"given up, applied twice":                   {[]Outcome{s, g, s}, []int{1, 2, 2, 3}, Duplicated, 1},
+		"the second of two given up applied":        {[]Outcome{g, s, g}, []int{2, 3}, Fine, 0},
+		"neither of two given up applied":           {[]Outcome{g, s, g}, []int{2}, Fine, 0},
+		"not stored":                                {[]Outcome{s, n, s}, []int{1, 3}, Fine, 0},
+		"not stored, yet applied":                   {[]Outcome{s, n, s}, []int{1, 2, 3}, Duplicated, 1},
+		"not stored, one lost":                      {[]Outcome{s, n, s}, []int{3}, Lost, 1},
+		"not stored applied in place of one lost":   {[]Outcome{s, n, s}, []int{1, 2}, Reordered, 0},
+		"not stored, swapped":                       {[]Outcome{s, n, s}, []int{3, 1}, Reordered, 0},
+		"nothing stored":                            {[]Outcome{n, n}, nil, Fine, 0},
+		"nothing stored, yet applied":               {[]Outcome{n, n}, []int{2}, Duplicated, 1},
+		"not stored and given up, the given up in":  {[]Outcome{n, g, s}, []int{2, 3}, Fine, 0},
+		"not stored and given up, the wrong one in": {[]Outcome{n, g, s}, []int{1, 3}, Unknown, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBook(t, 3, 40)
+			sendAll(b, 0, s, g, n)
+			sent := sendAll(b, 1, c.outcomes...)
+			sendAll(b, 2, n, s)
+			var applied [][]byte
+			for _, counter := range c.applied {
+				applied = append(applied, sent[counter-1])
+			}
+			f := b.Check(1, ledger(t, applied...))
+			require.Equal(t, c.want, f.Kind, f.Detail)
+			require.Equal(t, c.events, f.Events)
+			require.Equal(t, c.want == Fine, f.Detail == "")
+		})
+	}
+}
+
+func TestBalanceIsCompared(t *testing.T) {
+	for _, o := range []Outcome{Stored, GivenUp, NotStored} {
+		b := newBook(t, 1, 40)
+		sent := sendAll(b, 0, Stored, Stored, o)
+		got := ledger(t, sent[:2]...)
+		if o == Stored {
+			got = ledger(t, sent...)
+		}
+		require.Equal(t, Fine, b.Check(0, got).Kind)
+		got.Balance++
+		f := b.Check(0, got)
+		require.Equal(t, Unknown, f.Kind)
+		require.Contains(t, f.Detail, "balance")
+	}
+}
+
+func TestEventsWithoutOutcomeWereGivenUp(t *testing.T) {
+	b := newBook(t, 1, 40)
+	sent := append(sendAll(b, 0, Stored), send(b, 0), send(b, 0))
+	require.Equal(t, Lost, b.Check(0, Account{}).Kind)
+	for _, applied := range [][][]byte{sent[:1], sent[:2], sent, {sent[0], sent[2]}} {
+		require.Equal(t, Fine, b.Check(0, ledger(t, applied...)).Kind)
+	}
+}
+
+func TestSearchIsBounded(t *testing.T) {
+	b := newBook(t, 1, 40)
+	var outcomes []Outcome
+	for range 200 {
+		outcomes = append(outcomes, GivenUp)
+	}
+	sent := sendAll(b, 0, outcomes...)
+	require.Equal(t, Fine, b.Check(0, ledger(t, sent...)).Kind, "all applied is one chain")
+	require.Equal(t, Fine, b.Check(0, Account{}).Kind, "none applied is one chain")
+	f := b.Check(0, ledger(t, sent[:100]...))
+	require.Equal(t, Unknown, f.Kind)
+	require.Contains(t, f.Detail, "too many outcomes")
+	require.Equal(t, Duplicated, b.Check(0, ledger(t, append(sent, sent[0])...)).Kind)
+}
+
+// Any choice of at most 12 events given up is told from any fault.
+func TestGivenUpEitherWay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := newBook(t, 2, 40)
+		n := rapid.IntRange(2, 40).Draw(t, "events")
+		givenUp := 0
+		var applied [][]byte
+		for range n {
+			o := rapid.SampledFrom([]Outcome{Stored, Stored, GivenUp, NotStored}).Draw(t, "outcome")
+			if o == GivenUp {
+				if givenUp++; givenUp > 12 {
+					o = Stored
+				}
+			}
+			p := sendAll(b, 1, o)[0]
+			if o == Stored || o == GivenUp && rapid.Bool().Draw(t, "applied") {
+				applied = append(applied, p)
+			}
+		}
+		require.Equal(t, Fine, b.Check(1, ledger(t, applied...)).Kind)
+
+		if len(applied) == 0 {
+			return
+		}
+		i := rapid.IntRange(0, len(applied)-1).Draw(t, "where")
+		doubled := append(append(append([][]byte{}, applied[:i+1]...), applied[i]), applied[i+1:]...)
+		require.NotEqual(t, Fine, b.Check(1, ledger(t, doubled...)).Kind, "doubled")
+		if j := rapid.IntRange(0, len(applied)-1).Draw(t, "other"); i != j {
+			swapped := append([][]byte{}, applied...)
+			swapped[i], swapped[j] = swapped[j], swapped[i]
+			require.NotEqual(t, Fine, b.Check(1, ledger(t, swapped...)).Kind, "swapped")
+		}
+		if givenUp == 0 {
+			dropped := append(append([][]byte{}, applied[:i]...), applied[i+1:]...)
+			require.Equal(t, Lost, b.Check(1, ledger(t, dropped...)).Kind)
+			require.Equal(t, Duplicated, b.Check(1, ledger(t, doubled...)).Kind)
+		}
+	})
+}
+
+func TestTally(t *testing.T) {
+	var tally Tally
+	tally.Add("a", Account{Events: 5}, Finding{})
+	require.True(t, tally.Clean())
+	require.Equal(t, []string{}, tally.Violations(), "an empty list, not null")
+	tally.Add("b", Account{Events: 2}, Finding{Lost, 3, "2 of 5"})
+	tally.Add("c", Account{Events: 7}, Finding{Duplicated, 2, "7, not 5"})
+	tally.Add("d", Account{Events: 5}, Finding{Reordered, 0, "digest"})
+	for i := range 30 {
+		tally.AddUnread(strconv.Itoa(i), "no answer")
+	}
+	require.EqualValues(t, 19, tally.Applied)
+	require.EqualValues(t, 3, tally.Lost)
+	require.EqualValues(t, 2, tally.Duplicated)
+	require.EqualValues(t, 1, tally.Reordered)
+	require.EqualValues(t, 30, tally.UnknownKeys)
+	v := tally.Violations()
+	require.Len(t, v, MaxViolations+1)
+	require.Equal(t, "lost: key b: 2 of 5", v[0])
+	require.Equal(t, "and 13 more", v[MaxViolations])
+	require.False(t, tally.Clean())
+}
+
+func BenchmarkNext(b *testing.B) {
+	for _, keys := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
+			book := newBook(b, keys, 128)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				key := i * 7919 % keys
+				_, digest := book.Next(key)
+				book.Sent(key, digest)
+				book.Settle(key, Stored)
+			}
+		})
+	}
+}
