@@ -1,0 +1,164 @@
+package testkit
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// RedisServer is a redis-server process of one test.
+type RedisServer struct {
+	// Addr is host:port. It stays when the server is started again.
+	Addr string
+
+	path string
+	port int
+	args []string
+	proc *process
+}
+
+// RedisOption changes how a redis-server is started.
+type RedisOption func(*RedisServer)
+
+// WithAOF makes the server keep what it is told in an append-only file, synced every
+// second. Without it, it keeps nothing when it ends.
+func WithAOF() RedisOption { return WithArgs("--appendonly", "yes", "--appendfsync", "everysec") }
+
+// WithArgs passes more arguments to redis-server, for example "--maxmemory-policy", "allkeys-lru".
+func WithArgs(args ...string) RedisOption {
+	return func(r *RedisServer) { r.args = append(r.args, args...) }
+}
+
+// attempts bounds how many ports are tried: between finding a free one and
+// redis-server's bind, another process may take it.
+const attempts = 10
+
+func startRedis(t testing.TB, path string, opts []RedisOption) *RedisServer {
+	t.Helper()
+	r := &RedisServer{path: path, args: []string{
+		"--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no", "--daemonize", "no",
+	}}
+	for _, o := range opts {
+		o(r)
+	}
+	t.Cleanup(r.Kill)
+	var err error
+	for range attempts {
+		r.port, err = freePort()
+		require.NoError(t, err)
+		r.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port))
+		if err = r.run(); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+			break
+		}
+	}
+	require.NoError(t, err)
+	return r
+}
+
+// Start starts the server again after Stop or Kill, on the same port and with the same files.
+func (r *RedisServer) Start(t testing.TB) {
+	t.Helper()
+	require.NoError(t, r.run())
+}
+
+// Stop ends the server in good order (SIGTERM) and waits for its end.
+func (r *RedisServer) Stop() { r.end(syscall.SIGTERM) }
+
+// Kill ends the server as a crash does (SIGKILL) and waits for its end. Twice does no harm.
+func (r *RedisServer) Kill() { r.end(syscall.SIGKILL) }
+
+func (r *RedisServer) end(sig syscall.Signal) {
+	if r.proc != nil {
+		r.proc.end(sig)
+		r.proc = nil
+	}
+}
+
+// run starts the process and returns once it answers PING, or with what it printed.
+func (r *RedisServer) run() error {
+	p := start(exec.Command(r.path, append([]string{"--port", strconv.Itoa(r.port)}, r.args...)...))
+	select {
+	case <-p.ready:
+	case <-p.exited:
+		return fmt.Errorf("redis-server ended: %w\n%s", p.err, p.output.String())
+	}
+	c := redis.NewClient(&redis.Options{Addr: r.Addr})
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	if err := c.Ping(ctx).Err(); err != nil && !strings.HasPrefix(err.Error(), "NOAUTH") {
+		p.end(syscall.SIGKILL)
+		return fmt.Errorf("redis-server does not answer: %w", err)
+	}
+	r.proc = p
+	return nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// process is a child that says on its standard output when it is ready.
+type process struct {
+	cmd    *exec.Cmd
+	ready  chan struct{} // closed at redis-server's "Ready to accept connections"
+	exited chan struct{} // closed at its end; err and output may be read after it
+	err    error
+	output strings.Builder
+}
+
+// start runs cmd from one goroutine that keeps its thread until the child has ended:
+// where the child is to die with its parent, the kernel watches the parent's thread.
+func start(cmd *exec.Cmd) *process {
+	p := &process{cmd: cmd, ready: make(chan struct{}), exited: make(chan struct{})}
+	started := make(chan struct{})
+	go func() {
+		defer close(p.exited)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		dieWithParent(cmd)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		close(started)
+		if err != nil {
+			p.err = err
+			return
+		}
+		told := false
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			line := lines.Text()
+			p.output.WriteString(line + "\n")
+			if !told && strings.Contains(line, "Ready to accept connections") {
+				told = true
+				close(p.ready)
+			}
+		}
+		p.err = cmd.Wait()
+	}()
+	<-started
+	return p
+}
+
+func (p *process) end(sig syscall.Signal) {
+	if p.cmd.Process != nil {
+		_ = p.cmd.Process.Signal(sig)
+	}
+	<-p.exited
+}
