@@ -32,7 +32,7 @@ func (o Outcome) String() string {
 type Book struct {
 	Keys
 	payloads payloads
-	slab     slab
+	next     link     // of the next event, made anew for each
 	sent     []uint32 // events of each key
 	digest   []uint64 // the chain over all of them
 
@@ -60,6 +60,7 @@ func NewBook(run string, n int, size int, seed uint64) (*Book, error) {
 	return &Book{
 		Keys:       keys,
 		payloads:   payloads{seed: seed, size: size},
+		next:       make(link, digestSize+size),
 		sent:       make([]uint32, n),
 		digest:     make([]uint64, n),
 		settled:    make([]atomic.Uint32, n),
@@ -68,12 +69,10 @@ func NewBook(run string, n int, size int, seed uint64) (*Book, error) {
 }
 
 // Next returns the payload of the next event of a key, and the digest that the
-// key has once it is applied. The payload must not be changed.
+// key has once it is applied. The payload holds until Next is called again.
 func (b *Book) Next(key int) (payload []byte, digest uint64) {
-	l := b.slab.link(b.payloads.size)
-	b.payloads.fill(l.payload(), key, b.sent[key]+1)
-	digest = l.after(b.digest[key])
-	return l.payload(), digest
+	b.payloads.fill(b.next.payload(), key, b.sent[key]+1)
+	return b.next.payload(), b.next.after(b.digest[key])
 }
 
 // Sent enters the event that Next described: the publisher has it.

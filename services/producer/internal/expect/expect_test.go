@@ -32,7 +32,7 @@ func ledger(t require.TestingT, payloads ...[]byte) Account {
 func send(b *Book, key int) []byte {
 	payload, digest := b.Next(key)
 	b.Sent(key, digest)
-	return payload
+	return bytes.Clone(payload)
 }
 
 // sendAll sends one event for each outcome and settles it so.
@@ -99,7 +99,8 @@ func TestPayloadsCanBeMadeAgain(t *testing.T) {
 
 func TestPayloadNotSentIsMadeAgain(t *testing.T) {
 	b := newBook(t, 1, 64)
-	refused, _ := b.Next(0)
+	payload, _ := b.Next(0)
+	refused := bytes.Clone(payload)
 	again := send(b, 0)
 	require.Equal(t, refused, again)
 	require.True(t, bytes.HasPrefix(send(b, 0), []byte("2 ")))

@@ -60,19 +60,3 @@ func (l link) after(digest uint64) uint64 {
 	binary.BigEndian.PutUint64(l, digest)
 	return xxhash.Sum64(l)
 }
-
-// slab cuts links out of larger pieces, so that the collector sees one piece
-// for many events. A piece is freed when none of its payloads is in use.
-type slab struct{ free []byte }
-
-const slabSize = 64 << 10
-
-func (s *slab) link(payloadSize int) link {
-	n := digestSize + payloadSize
-	if len(s.free) < n {
-		s.free = make([]byte, max(n, slabSize))
-	}
-	l := link(s.free[:n:n])
-	s.free = s.free[n:]
-	return l
-}

@@ -1,0 +1,200 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"example.com/lockstep/pkg/publish"
+
+	"example.com/lockstep/services/producer/internal/pace"
+	"example.com/lockstep/services/producer/internal/report"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func runLoad(t *testing.T, cfg Config, f *fake) report.Report {
+	t.Helper()
+	l, err := New(cfg, f, io.Discard)
+	require.NoError(t, err)
+	r, err := l.Run(t.Context(), t.Context())
+	require.NoError(t, err)
+	return r
+}
+
+func TestEveryEventOfARateIsSentAndVerified(t *testing.T) {
+	f := newFake()
+	r := runLoad(t, testConfig(), f)
+	require.Equal(t, report.Pass, r.Verdict, r.Violations)
+	require.EqualValues(t, 1000+f.shards, r.Sent, "20,000 a second for 50 ms, and one to close each shard")
+	require.Equal(t, r.Sent, r.Acked)
+	require.Equal(t, r.Sent, r.Applied)
+	require.Equal(t, r.Sent, r.Receipts)
+	require.Equal(t, r.Sent, r.ReceiptsAsked)
+	require.Zero(t, r.Failed)
+	require.Positive(t, r.AppliedPerSecond)
+	require.Positive(t, r.LatencyMS.Apply.P50)
+	for shard := range f.shards {
+		require.True(t, f.last[shard].Receipt)
+	}
+}
+
+func TestMaxRateWithAShareOfReceipts(t *testing.T) {
+	f := newFake()
+	cfg := testConfig()
+	cfg.Rate, cfg.Receipts, cfg.Keys = pace.Max, 1.0/16, 2500
+	r := runLoad(t, cfg, f)
+	require.Equal(t, report.Pass, r.Verdict, r.Violations)
+	require.Greater(t, r.Sent, uint64(2500))
+	require.Equal(t, r.Sent, r.Applied)
+	share := (float64(r.ReceiptsAsked) - float64(f.shards)) / float64(r.Sent)
+	require.InDelta(t, 1.0/16, share, 0.001)
+	require.Equal(t, r.ReceiptsAsked, r.Receipts)
+	for shard := range f.shards {
+		require.True(t, f.last[shard].Receipt, "the last event of each shard asks")
+	}
+	require.GreaterOrEqual(t, f.asked, 2, "more keys than one page")
+}
+
+func TestFaultsAreReported(t *testing.T) {
+	at := func(n int, bad fate) func(int, publish.Event) fate {
+		return func(nth int, _ publish.Event) fate {
+			if nth == n {
+				return bad
+			}
+			return fine
+		}
+	}
+	for name, c := range map[string]struct {
+		fault                    func(*fake)
+		lost, doubled, reordered uint64
+		unknown, failed          uint64
+		says                     string
+	}{
+		"dropped":                  {fault: func(f *fake) { f.fate = at(500, fate{}) }, lost: 1, says: "lost: key load-t-"},
+		"doubled":                  {fault: func(f *fake) { f.fate = at(500, fate{applied: 2}) }, doubled: 1, says: "duplicated: key load-t-"},
+		"swapped":                  {fault: func(f *fake) { f.fate = at(500, fate{applied: 1, late: true}) }, reordered: 1, says: "reordered: key load-t-"},
+		"given up, applied":        {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrTimeout, applied: 1}) }, failed: 1},
+		"given up, not applied":    {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrTimeout}) }, failed: 1},
+		"given up, applied late":   {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrTimeout, applied: 1, late: true}) }, failed: 1, unknown: 1, says: "unknown: key load-t-"},
+		"given up, applied twice":  {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrTimeout, applied: 2}) }, failed: 1, doubled: 1, says: "duplicated"},
+		"not sent":                 {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrNotSent}) }, failed: 1},
+		"not sent, yet applied":    {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrNotSent, applied: 1}) }, failed: 1, doubled: 1, says: "duplicated"},
+		"refused":                  {fault: func(f *fake) { f.fate = at(500, fate{err: errRefused}) }, failed: 1},
+		"refused, yet applied":     {fault: func(f *fake) { f.fate = at(500, fate{err: errRefused, applied: 1}) }, failed: 1, doubled: 1, says: "duplicated"},
+		"a position short":         {fault: func(f *fake) { f.stuck = true }, says: "1 of 4 shards are short of the log's end; shard 1 stands at epoch 1"},
+		"no accounts":              {fault: func(f *fake) { f.unread = errors.New("no worker answers") }, unknown: 10, says: "no worker answers"},
+		"an account not decodable": {fault: func(f *fake) { f.garble = garble("load-t-3") }, unknown: 1, says: "key load-t-3: codec 7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			c.fault(f)
+			r := runLoad(t, testConfig(), f)
+			require.Equal(t, []uint64{c.lost, c.doubled, c.reordered, c.unknown, c.failed},
+				[]uint64{r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys, r.Failed}, r.Violations)
+			require.Equal(t, r.Sent, r.Acked+r.Failed)
+			if c.says == "" {
+				require.Equal(t, report.Pass, r.Verdict, r.Violations)
+				return
+			}
+			require.Equal(t, report.Fail, r.Verdict)
+			require.Contains(t, r.Violations[0], c.says)
+		})
+	}
+}
+
+func garble(key string) func(string, *Account) {
+	return func(k string, a *Account) {
+		if k == key {
+			a.Err = errors.New("codec 7")
+		}
+	}
+}
+
+func TestNothingAcknowledgedIsNotAPass(t *testing.T) {
+	f := newFake()
+	f.fate = func(int, publish.Event) fate { return fate{err: publish.ErrNotSent} }
+	r := runLoad(t, testConfig(), f)
+	require.Equal(t, report.Fail, r.Verdict)
+	require.Zero(t, r.Acked)
+}
+
+func TestMissingReceiptsDoNotFailARun(t *testing.T) {
+	f := newFake()
+	f.fate = func(nth int, _ publish.Event) fate { return fate{applied: 1, silent: nth == 3} }
+	r := runLoad(t, testConfig(), f)
+	require.Equal(t, report.Pass, r.Verdict)
+	require.Equal(t, r.ReceiptsAsked-1, r.Receipts)
+}
+
+func TestInterruptStillVerifies(t *testing.T) {
+	for _, rate := range []pace.Rate{pace.Max, 1000, 2} {
+		f := newFake()
+		cfg := testConfig()
+		cfg.Rate, cfg.Duration = rate, time.Hour
+		sending, interrupt := context.WithCancel(t.Context())
+		f.onSent = func(nth int) {
+			if nth == 0 {
+				interrupt()
+			}
+		}
+		l, err := New(cfg, f, io.Discard)
+		require.NoError(t, err)
+		r, err := l.Run(t.Context(), sending)
+		require.NoError(t, err)
+		require.Equal(t, report.Pass, r.Verdict, r.Violations)
+		require.Equal(t, r.Sent, r.Applied)
+	}
+}
+
+func TestAbort(t *testing.T) {
+	f := newFake()
+	cfg := testConfig()
+	cfg.Rate, cfg.Duration = pace.Max, time.Hour
+	ctx, abort := context.WithCancel(t.Context())
+	f.onSent = func(nth int) {
+		if nth == 100 {
+			abort()
+		}
+	}
+	l, err := New(cfg, f, io.Discard)
+	require.NoError(t, err)
+	_, err = l.Run(ctx, ctx)
+	require.ErrorIs(t, err, ErrAborted)
+}
+
+func TestRefusedFirstEventIsAnError(t *testing.T) {
+	f := newFake()
+	f.refuse = errRefused
+	l, err := New(testConfig(), f, io.Discard)
+	require.NoError(t, err)
+	_, err = l.Run(t.Context(), t.Context())
+	require.ErrorIs(t, err, errRefused)
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for says, change := range map[string]func(*Config){
+		"duration must be more than 0":         func(c *Config) { c.Duration = 0 },
+		"duration must be at most 100h":        func(c *Config) { c.Duration = 101 * time.Hour },
+		"delivery timeout must be at least 1s": func(c *Config) { c.DeliveryTimeout = time.Millisecond },
+		"drain timeout must be more than 0":    func(c *Config) { c.DrainTimeout = -1 },
+		"keys must be from 1":                  func(c *Config) { c.Keys = 0 },
+		"size must be from 12":                 func(c *Config) { c.Size = 1 },
+	} {
+		cfg := testConfig()
+		change(&cfg)
+		_, err := New(cfg, newFake(), io.Discard)
+		require.ErrorContains(t, err, says)
+	}
+}
+
+func TestAutoShare(t *testing.T) {
+	require.EqualValues(t, 1, AutoShare(50_000))
+	require.Equal(t, defaultShare, AutoShare(50_001))
+	require.Equal(t, defaultShare, AutoShare(pace.Max))
+}

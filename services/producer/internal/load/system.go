@@ -1,0 +1,53 @@
+package load
+
+import (
+	"context"
+
+	"example.com/lockstep/pkg/publish"
+
+	"example.com/lockstep/services/producer/internal/expect"
+)
+
+// System is what a load runs against.
+type System interface {
+	// Open starts a publisher that reports to the two functions.
+	Open(ctx context.Context, cfg Config, onResolve func(tag uint64, err error), onReceipt func(tag uint64)) (Publisher, error)
+	// Layout returns the shards as they are now.
+	Layout(ctx context.Context) (Layout, error)
+	// Ends returns the last stream sequence of each shard of the layout.
+	Ends(ctx context.Context, l Layout) ([]uint64, error)
+	// Positions returns how far the shards have been committed.
+	Positions(ctx context.Context) ([]Position, error)
+	// Accounts returns what the ledger holds for each key, in the order given.
+	Accounts(ctx context.Context, keys []string) ([]Account, error)
+}
+
+// Publisher is the part of publish.Publisher that a load uses.
+type Publisher interface {
+	Publish(publish.Event) (*publish.Handle, error)
+	WaitRoom(ctx context.Context) error
+	Flush(ctx context.Context) error
+	Stop(ctx context.Context) error
+}
+
+// Layout is one epoch's set of shards, numbered from 0.
+type Layout struct {
+	Epoch   uint64
+	Shards  int
+	ShardOf func(key string) int
+}
+
+// Position is how far one shard has been committed.
+type Position struct {
+	Shard      int
+	Epoch, Seq uint64
+}
+
+// Account is what the ledger holds for one key, or why that cannot be told.
+type Account struct {
+	expect.Account
+	Err error
+}
+
+// maxAccounts is how many keys one call of Accounts may ask for.
+const maxAccounts = 1000
