@@ -1,0 +1,194 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// checkTimeout bounds how long /readyz waits for all of its checks.
+const checkTimeout = 2 * time.Second
+
+// Admin answers operators over HTTP, on a port of its own:
+//
+//	/healthz      200 as long as the process answers at all
+//	/readyz       200 if the service runs and every check passes, else 503; the body lists each check
+//	/metrics      the registry, in Prometheus' format
+//	/debug/pprof  Go's profiles
+//
+// It is a Part, and usually the first: so it answers from the start to the end.
+type Admin struct {
+	log      *slog.Logger
+	listener net.Listener
+	server   *http.Server
+	registry *prometheus.Registry
+	cancel   context.CancelFunc // ends what requests still do
+	failed   chan error
+
+	mu      sync.Mutex // guards the following
+	checks  map[string]func(context.Context) error
+	phase   phase
+	started bool
+	stopped bool
+	serving sync.WaitGroup
+}
+
+// NewAdmin listens on address (host:port; port 0 takes a free one). It answers once started.
+func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen at --admin=%s: %w", address, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a := &Admin{
+		log:      log,
+		listener: listener,
+		registry: prometheus.NewRegistry(),
+		cancel:   cancel,
+		failed:   make(chan error, 1),
+		checks:   map[string]func(context.Context) error{},
+		phase:    running,
+	}
+	a.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	a.server = &http.Server{
+		Handler:           a.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	return a, nil
+}
+
+// Addr returns the bound address, host:port.
+func (a *Admin) Addr() string { return a.listener.Addr().String() }
+
+// Registry is where the service's parts register their metrics. It begins with those
+// of the Go runtime and the process.
+func (a *Admin) Registry() *prometheus.Registry { return a.registry }
+
+// Ready adds a check to /readyz, or replaces the one of that name. Checks may run side
+// by side and must heed their context, which ends after 2 s.
+func (a *Admin) Ready(name string, check func(context.Context) error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.checks[name] = check
+}
+
+// Start begins to answer.
+func (a *Admin) Start(context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopped {
+		return errors.New("admin endpoint was stopped")
+	}
+	if a.started {
+		return errors.New("admin endpoint was started before")
+	}
+	a.started = true
+	a.serving.Go(func() {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("admin endpoint: %w", err)
+		}
+	})
+	a.log.Info("admin endpoint listens", "address", a.Addr())
+	return nil
+}
+
+// Failed tells why it stopped answering, if it did by itself.
+func (a *Admin) Failed() <-chan error { return a.failed }
+
+// Stop cancels what requests still do, waits for them until ctx ends, and frees the port.
+func (a *Admin) Stop(ctx context.Context) error {
+	a.mu.Lock()
+	a.stopped = true
+	a.mu.Unlock()
+	a.cancel()
+	err := a.server.Shutdown(ctx)
+	if err != nil {
+		_ = a.server.Close()
+	}
+	_ = a.listener.Close() // the server knows it only once started
+	a.serving.Wait()
+	if err != nil {
+		return fmt.Errorf("stop admin endpoint: %w", err)
+	}
+	return nil
+}
+
+func (a *Admin) enter(p phase) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.phase = p
+}
+
+func (a *Admin) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// Readiness is the body of /readyz.
+type Readiness struct {
+	Ready bool `json:"ready"`
+	// Checks holds "ok" or what is wrong, by the check's name. "service" is the
+	// service itself: "ok", "starting" or "stopping".
+	Checks map[string]string `json:"checks"`
+}
+
+func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	readiness := a.readiness(ctx)
+	w.Header().Set("Content-Type", "application/json")
+	if !readiness.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(readiness)
+}
+
+// readiness runs all checks side by side.
+func (a *Admin) readiness(ctx context.Context) Readiness {
+	type result struct{ name, text string }
+	results := make(chan result)
+	a.mu.Lock()
+	total := len(a.checks)
+	for name, check := range a.checks {
+		go func() {
+			text := "ok"
+			if err := check(ctx); err != nil {
+				text = err.Error()
+			}
+			results <- result{name, text}
+		}()
+	}
+	out := Readiness{Ready: a.phase == running, Checks: map[string]string{"service": string(a.phase)}}
+	a.mu.Unlock()
+	for range total {
+		r := <-results
+		out.Checks[r.name] = r.text
+		out.Ready = out.Ready && r.text == "ok"
+	}
+	return out
+}

@@ -1,0 +1,76 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// connectTimeout bounds how long a service tries at start before it says what is missing.
+	connectTimeout = 4 * time.Second
+
+	reconnectWait   = 100 * time.Millisecond
+	reconnectJitter = 100 * time.Millisecond
+
+	// A server that is silent for two pings is given up, else a lost host would be
+	// noticed only when TCP does.
+	pingInterval = 5 * time.Second
+	maxPings     = 2
+)
+
+// ConnectNATS connects to the server that cfg names, as client <app>-<name>. When the
+// connection is lost it reconnects for ever, and buffers nothing meanwhile: what is
+// sent then fails at once, and its sender knows. A server that cannot be reached now
+// is an error within 5 s that says where it was looked for, and no secret.
+func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) {
+	if err := checkNATSURL(cfg.NATS); err != nil {
+		return nil, fmt.Errorf("bad --nats=%s: %w", Mask(cfg.NATS), err)
+	}
+	servers := strings.Count(cfg.NATS, ",") + 1
+	nc, err := nats.Connect(cfg.NATS,
+		nats.Name(cfg.App+"-"+name),
+		// Each server may use it twice, to be dialled and to greet.
+		nats.Timeout(connectTimeout/time.Duration(2*servers)),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
+		nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPings),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("disconnected from NATS", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("reconnected to NATS", "url", Mask(nc.ConnectedUrl()))
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Warn("NATS reports an error", "error", err, "subject", subject)
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach NATS at %s: %w: is it running? see --nats", Mask(cfg.NATS), err)
+	}
+	return nc, nil
+}
+
+// NATSReady is a readiness check: nc is connected.
+func NATSReady(nc *nats.Conn) func(context.Context) error {
+	return func(context.Context) error {
+		if status := nc.Status(); status != nats.CONNECTED {
+			return fmt.Errorf("connection to NATS is %s", strings.ToLower(status.String()))
+		}
+		return nil
+	}
+}

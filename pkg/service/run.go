@@ -1,0 +1,195 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Part is something that runs: a loop, a server, a pool of connections.
+type Part interface {
+	// Start returns once the part works. ctx bounds the start alone: a part that
+	// works must not hang on it.
+	Start(ctx context.Context) error
+	// Stop finishes what is under way, and aborts it when ctx ends. It returns when
+	// nothing of the part runs any more. It is safe twice, at once, and before Start.
+	Stop(ctx context.Context) error
+}
+
+// Failing is a Part that can fail after its start. The first error stops the service;
+// a nil or a closed channel says that none will come.
+type Failing interface {
+	Part
+	Failed() <-chan error
+}
+
+// ErrSecondSignal is returned by Run when a second signal cut its stop short.
+var ErrSecondSignal = errors.New("ended at once by a second signal")
+
+// abortTimeout is how long a part may take to abort once the soft limit has passed.
+const abortTimeout = 2 * time.Second
+
+// phase is what /readyz says of the service itself.
+type phase string
+
+const (
+	starting phase = "starting"
+	running  phase = "ok"
+	stopping phase = "stopping"
+)
+
+// Run starts the parts in order and returns when they have stopped. SIGTERM, SIGINT,
+// SIGHUP, the end of ctx, or a part's failure stops them in reverse order; what is not
+// done within cfg.StopTimeout, for all together, is aborted. A second signal ends Run at
+// once with ErrSecondSignal. Else the error is what went wrong: a start, a failure, a stop.
+func Run(ctx context.Context, cfg Config, log *slog.Logger, parts ...Part) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	s := &supervisor{signals: signals, stopTimeout: cfg.StopTimeout, log: log, parts: parts}
+	return s.run(ctx)
+}
+
+type supervisor struct {
+	signals     <-chan os.Signal
+	stopTimeout time.Duration
+	log         *slog.Logger
+	parts       []Part
+}
+
+func (s *supervisor) run(ctx context.Context) error {
+	s.enter(starting)
+	began := time.Now()
+	starts, abort := context.WithCancel(ctx)
+	defer abort()
+	started, err := s.start(starts, abort)
+	if errors.Is(err, ErrSecondSignal) {
+		return err
+	}
+	if err == nil && starts.Err() == nil {
+		s.enter(running)
+		s.log.Info("started", "took", time.Since(began))
+		err = s.wait(ctx)
+	}
+	s.enter(stopping)
+	return errors.Join(err, s.stop(started))
+}
+
+// start starts the parts one after the other and returns those that need a stop. A
+// signal aborts it.
+func (s *supervisor) start(ctx context.Context, abort context.CancelFunc) ([]Part, error) {
+	var started []Part
+	done := make(chan error, 1)
+	go func() {
+		for _, part := range s.parts {
+			if ctx.Err() != nil {
+				break
+			}
+			started = append(started, part)
+			if err := part.Start(ctx); err != nil {
+				done <- fmt.Errorf("start %T: %w", part, err)
+				return
+			}
+		}
+		done <- nil
+	}()
+	signalled := false
+	for {
+		select {
+		case err := <-done:
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				err = nil
+			}
+			return started, err
+		case sig := <-s.signals:
+			if signalled {
+				return nil, ErrSecondSignal
+			}
+			signalled = true
+			s.log.Info("stopping", "reason", sig.String())
+			abort()
+		}
+	}
+}
+
+// wait returns when it is time to stop, with the failure that says so, if one does.
+func (s *supervisor) wait(ctx context.Context) error {
+	failures := make(chan error)
+	done := make(chan struct{})
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	defer close(done)
+	for _, part := range s.parts {
+		failing, ok := part.(Failing)
+		if !ok {
+			continue
+		}
+		watchers.Go(func() {
+			select {
+			case err := <-failing.Failed():
+				if err == nil {
+					return
+				}
+				select {
+				case failures <- fmt.Errorf("%T failed: %w", part, err):
+				case <-done:
+				}
+			case <-done:
+			}
+		})
+	}
+	select {
+	case sig := <-s.signals:
+		s.log.Info("stopping", "reason", sig.String())
+		return nil
+	case <-ctx.Done():
+		s.log.Info("stopping", "reason", context.Cause(ctx).Error())
+		return nil
+	case err := <-failures:
+		s.log.Info("stopping", "reason", "a part failed")
+		return err
+	}
+}
+
+// stop stops the parts in reverse order.
+func (s *supervisor) stop(parts []Part) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), s.stopTimeout)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() {
+		var errs []error
+		for _, part := range slices.Backward(parts) {
+			if err := part.Stop(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %T: %w", part, err))
+			}
+		}
+		stopped <- errors.Join(errs...)
+	}()
+	overdue := time.NewTimer(s.stopTimeout + abortTimeout)
+	defer overdue.Stop()
+	select {
+	case err := <-stopped:
+		s.log.Info("stopped", "took", time.Since(began))
+		return err
+	case <-s.signals:
+		return ErrSecondSignal
+	case <-overdue.C:
+		return fmt.Errorf("still not stopped %s after the soft limit of %s", abortTimeout, s.stopTimeout)
+	}
+}
+
+func (s *supervisor) enter(p phase) {
+	for _, part := range s.parts {
+		if admin, ok := part.(*Admin); ok {
+			admin.enter(p)
+		}
+	}
+}
