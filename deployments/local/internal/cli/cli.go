@@ -1,0 +1,97 @@
+// Package cli is the command line of the program local: up, down, clean, status and demo.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+type commands struct {
+	Up     up     `cmd:"" help:"Run a stack in the foreground: NATS, Redis, routers and workers."`
+	Down   down   `cmd:"" help:"Stop the stack of a directory and wait until it is gone."`
+	Clean  clean  `cmd:"" help:"Remove what a stopped stack has stored."`
+	Status status `cmd:"" help:"Show shards, owners, fences, positions, lag and members."`
+	Demo   demo   `cmd:"" help:"Load a stack, kill one of its processes half-way, and verify every event."`
+}
+
+// environment is what commands use of the world outside.
+type environment struct {
+	out   io.Writer
+	probe func(ctx context.Context, natsURL, app string) error // nil: the real one
+}
+
+// Run runs the program and returns its exit code: 0, 1 for an error, 2 for bad usage.
+func Run(args []string, out, errOut io.Writer) int {
+	return run(args, &environment{out: &lines{to: out}}, errOut)
+}
+
+func run(args []string, env *environment, errOut io.Writer) int {
+	exited := -1
+	parser, err := kong.New(&commands{},
+		kong.Name("local"),
+		kong.Description("A whole Lockstep stack on this machine."),
+		kong.Writers(env.out, errOut),
+		kong.Exit(func(code int) { exited = code }),
+		kong.Vars{"bin": ownDir(), "dir": defaultDir},
+	)
+	if err != nil {
+		fmt.Fprintln(errOut, "local:", err)
+		return exitError
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "local: %v (see local --help)\n", err)
+		return exitUsage
+	}
+	err = command.Run(env)
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintln(errOut, "local:", err)
+	}
+	if err != nil {
+		return exitError
+	}
+	return exitOK
+}
+
+// errSaid is for a failure that the command has told in full already.
+var errSaid = errors.New("failed")
+
+// ownDir is where the program lies: the other built programs lie beside it.
+func ownDir() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(path)
+}
+
+// lines writes from several goroutines, one call after the other. Nobody reading any more is no reason to fail: there
+// are children to be stopped.
+type lines struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = l.to.Write(p)
+	return len(p), nil
+}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"errors"
+	"time"
+
+	demonstration "example.com/lockstep/deployments/local/internal/demo"
+)
+
+type demo struct {
+	stackFlags
+	Workers  int           `default:"3" help:"How many workers."`
+	Routers  int           `default:"1" help:"How many routers."`
+	Kill     string        `default:"worker" enum:"worker,router,none" help:"What to kill -9 half-way: worker, router or none."`
+	Rate     string        `default:"20000" help:"Events per second, or max."`
+	Duration time.Duration `default:"10s" help:"How long to send."`
+	Keys     int           `default:"10000" help:"How many keys."`
+	Size     int           `default:"128" help:"Bytes of a payload."`
+}
+
+// Run returns nil only if nothing was lost, doubled or reordered.
+func (c *demo) Run(e *environment) error {
+	l := newLife(c.StopWithParent)
+	defer l.stop()
+	cfg := demonstration.Config{
+		Stack: c.config(e), Kill: c.Kill,
+		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Size: c.Size, Out: e.out,
+	}
+	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
+	err := demonstration.Run(l.soft, l.hard, cfg)
+	if errors.Is(err, demonstration.ErrVerdict) {
+		return errSaid
+	}
+	return err
+}

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func runDemo(t *testing.T, report string) (s *supervisor, left []string) {
+	t.Helper()
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	t.Setenv("FAKE_REPORT", report)
+	programs := bin(t)
+	s = start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--duration=200ms")
+	s.await("kill -9")
+	s.exitCode()
+	entries, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	return s, left
+}
+
+func TestDemoThatPasses(t *testing.T) {
+	s, left := runDemo(t, `{"sent":7,"applied":7,"latency_ms":{"apply":{"max":812}},"verdict":"pass"}`)
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	require.Empty(t, s.errOut.String())
+	require.Contains(t, s.seen, "verdict: pass")
+	require.Empty(t, left, "nothing stays behind")
+}
+
+func TestDemoThatFails(t *testing.T) {
+	s, left := runDemo(t, `{"sent":7,"applied":6,"lost":1,"verdict":"fail","violations":["key 3 misses 1 event"]}`)
+	require.Equal(t, exitError, s.exitCode())
+	require.Contains(t, s.seen, "  key 3 misses 1 event")
+	require.Contains(t, s.seen, "verdict: fail")
+	require.Len(t, left, 1, "logs and report are kept")
+	require.Contains(t, s.seen[len(s.seen)-1], left[0])
+}
+
+func TestDemoWithoutReport(t *testing.T) {
+	s, left := runDemo(t, "")
+	require.Equal(t, exitError, s.exitCode())
+	require.Contains(t, s.errOut.String(), "the load wrote no report: exit status 1: no report today")
+	require.Len(t, left, 1)
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+type down struct {
+	Dir     string        `default:"${dir}" help:"The stack's directory."`
+	Timeout time.Duration `default:"1m" help:"How long to wait for its end."`
+}
+
+// Run stops the stack; having none to stop is fine.
+func (c *down) Run(e *environment) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
+	defer cancel()
+	pid, err := stackdir.Down(ctx, c.Dir)
+	if errors.Is(err, stackdir.ErrNoStack) {
+		fmt.Fprintln(e.out, err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "the stack in %s (pid %d) has stopped\n", c.Dir, pid)
+	return nil
+}
+
+type clean struct {
+	Dir string `default:"${dir}" help:"The stack's directory."`
+}
+
+// Run removes what the stack has stored.
+func (c *clean) Run(e *environment) error {
+	gone, err := stackdir.Clean(c.Dir)
+	switch {
+	case errors.Is(err, stackdir.ErrUp):
+		return fmt.Errorf("%w: stop it first with `go tool task down`", err)
+	case err != nil:
+		return err
+	case gone:
+		fmt.Fprintf(e.out, "%s is gone\n", c.Dir)
+	default:
+		fmt.Fprintf(e.out, "%s is clean; files that are not the stack's stay\n", c.Dir)
+	}
+	return nil
+}

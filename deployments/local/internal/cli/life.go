@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// life is how long a command may go on. Soft ends with the first SIGINT, SIGTERM or SIGHUP, or with the death of the
+// parent if that is watched: then stop in order. Hard ends with the next signal: then stop at once.
+type life struct {
+	soft, hard context.Context
+
+	signals  chan os.Signal
+	stopping chan struct{}
+	watchers sync.WaitGroup
+}
+
+const askForParent = 100 * time.Millisecond
+
+// newLife watches until stop is called. Task forwards no SIGTERM to what it runs and may be gone first (`go tool` lets a
+// second Ctrl-C end it), so a command that Task runs watches its parent.
+func newLife(withParent bool) *life {
+	l := &life{signals: make(chan os.Signal, 8), stopping: make(chan struct{})}
+	soft, endSoft := context.WithCancelCause(context.Background())
+	hard, endHard := context.WithCancelCause(context.Background())
+	l.soft, l.hard = soft, hard
+	// Caught and not ignored, for what is ignored stays so in children. Without this a closed terminal or pipe would end
+	// the process at its next line of output, before it has stopped its children.
+	signal.Notify(l.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	l.watchers.Go(func() { l.watchSignals(endSoft, endHard) })
+	if withParent {
+		parent := os.Getppid()
+		l.watchers.Go(func() { l.watchParent(parent, endSoft) })
+	}
+	return l
+}
+
+func (l *life) stop() {
+	signal.Stop(l.signals)
+	close(l.stopping)
+	l.watchers.Wait()
+}
+
+func (l *life) watchSignals(endSoft, endHard context.CancelCauseFunc) {
+	seen := 0
+	for {
+		select {
+		case sig := <-l.signals:
+			if sig == syscall.SIGPIPE {
+				continue
+			}
+			seen++
+			endSoft(fmt.Errorf("got %s", signalName(sig)))
+			if seen > 1 {
+				endHard(fmt.Errorf("got %s once more", signalName(sig)))
+			}
+		case <-l.stopping:
+			return
+		}
+	}
+}
+
+func signalName(sig os.Signal) string {
+	switch sig {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	}
+	return "Ctrl-C"
+}
+
+func (l *life) watchParent(parent int, endSoft context.CancelCauseFunc) {
+	tick := time.NewTicker(askForParent)
+	defer tick.Stop()
+	for os.Getppid() == parent {
+		select {
+		case <-tick.C:
+		case <-l.stopping:
+			return
+		}
+	}
+	endSoft(fmt.Errorf("process %d, which ran this one, is gone", parent))
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/stack"
+)
+
+const defaultDir = ".stack"
+
+// stackFlags are what `up` and `demo` share.
+type stackFlags struct {
+	Shards         int      `default:"16" help:"Shards of a new topology; ignored when there is one."`
+	Lanes          string   `default:"auto" help:"Streams of a new topology: a number, or auto for one per 16 shards."`
+	Redis          string   `default:"auto" placeholder:"auto|embedded|HOST:PORT" help:"auto: redis-server if on PATH, else embedded. embedded: miniredis in this process, which keeps nothing."`
+	App            string   `default:"lockstep" help:"Name that prefixes subjects, streams and keys."`
+	Bin            string   `default:"${bin}" type:"path" help:"Directory of the built programs."`
+	RouterFlag     []string `sep:"none" placeholder:"FLAG" help:"One more flag for every router, as in --router-flag=--history-age=2h; repeatable."`
+	WorkerFlag     []string `sep:"none" placeholder:"FLAG" help:"One more flag for every worker; repeatable."`
+	StopWithParent bool     `help:"Stop in order when the process that ran this one is gone."`
+}
+
+func (f stackFlags) config(e *environment) stack.Config {
+	return stack.Config{
+		Bin: f.Bin, App: f.App, Shards: f.Shards, Lanes: f.Lanes, Redis: f.Redis,
+		RouterFlags: f.RouterFlag, WorkerFlags: f.WorkerFlag,
+		Say:   func(line string) { fmt.Fprintln(e.out, line) },
+		Probe: e.probe,
+	}
+}
+
+type up struct {
+	stackFlags
+	Workers  int    `default:"2" help:"How many workers."`
+	Routers  int    `default:"1" help:"How many routers."`
+	Dir      string `default:"${dir}" help:"Where the stack keeps its data and stack.json."`
+	NATSPort int    `name:"nats-port" placeholder:"PORT" help:"Port of NATS; an error if it is taken. By default 4222, or any free one."`
+}
+
+// Validate is called by kong.
+func (c *up) Validate() error {
+	if c.NATSPort < 0 || c.NATSPort > 65535 {
+		return fmt.Errorf("--nats-port=%d is no port", c.NATSPort)
+	}
+	return nil
+}
+
+// Run runs the stack until it is told to stop.
+func (c *up) Run(e *environment) error {
+	l := newLife(c.StopWithParent)
+	defer l.stop()
+	cfg := c.config(e)
+	cfg.Dir, cfg.Workers, cfg.Routers, cfg.NATSPort = c.Dir, c.Workers, c.Routers, c.NATSPort
+	s, err := stack.New(cfg)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := s.Start(l.soft); err != nil {
+		// What was started goes down with it; the reason for that is the one to tell.
+		_ = s.Stop(l.hard)
+		if l.soft.Err() != nil {
+			return fmt.Errorf("stopped before the stack was ready: %w", context.Cause(l.soft))
+		}
+		return err
+	}
+	fmt.Fprint(e.out, c.summary(s, time.Since(began)))
+	<-l.soft.Done()
+	fmt.Fprintf(e.out, "stopping (%v); once more stops at once\n", context.Cause(l.soft))
+	if err := s.Stop(l.hard); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, "stopped")
+	return nil
+}
+
+// summary is what a user wants to know of a stack that is ready.
+func (c *up) summary(s *stack.Stack, took time.Duration) string {
+	var b strings.Builder
+	f := s.File()
+	fmt.Fprintf(&b, "ready after %.1f s: an event has gone through\n\n", took.Seconds())
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "  NATS\t%s\n  Redis\t%s (%s)\n", f.NATS, f.Redis, s.RedisKind())
+	for _, p := range f.Processes {
+		if p.Admin != "" {
+			fmt.Fprintf(table, "  %s\thttp://%s/metrics\n", p.Name, p.Admin)
+		}
+	}
+	fmt.Fprintf(table, "  logs\t%s/logs\n", strings.TrimSuffix(c.Dir, "/"))
+	table.Flush()
+	where := ""
+	if c.Dir != defaultDir {
+		where = " DIR=" + c.Dir
+	}
+	fmt.Fprintf(&b, "\ntry   go tool task load%s\n      go tool task status%s\n      nats --server %s req %s.in.event.alice '{\"amount\":5}'\n",
+		where, where, f.NATS, f.App)
+	fmt.Fprintf(&b, "stop  Ctrl-C, or go tool task down%s\n\n", where)
+	return b.String()
+}

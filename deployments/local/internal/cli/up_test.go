@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+func TestUpAndDown(t *testing.T) {
+	t.Setenv("LOCKSTEP_APP", "stray")
+	dir := filepath.Join(t.TempDir(), "stack")
+	s := startUp(t, dir, "--workers=2", "--routers=2", "--shards=8", "--lanes=2", "--app=shop",
+		"--router-flag=--history-age=2h", "--worker-flag=--log-level=debug")
+	awaitAllGone := mourners(t, dir)
+
+	f, err := stackdir.Read(dir)
+	require.NoError(t, err)
+	require.Equal(t, s.cmd.Process.Pid, f.PID)
+	require.Equal(t, "shop", f.App)
+	require.Equal(t, []string{"router-1", "router-2", "worker-1", "worker-2"}, names(f))
+
+	router, worker := ask(t, process(t, dir, "router-1")), ask(t, process(t, dir, "worker-2"))
+	require.Subset(t, router.Args, []string{"--shards=8", "--lanes=2", "--app=shop", "--nats=" + f.NATS, "--history-age=2h"})
+	require.Subset(t, worker.Args, []string{"--app=shop", "--nats=" + f.NATS, "--redis=" + f.Redis, "--log-level=debug"})
+	for _, entry := range worker.Env {
+		require.False(t, strings.HasPrefix(entry, "LOCKSTEP_"), entry)
+	}
+
+	code, out, _ := local("down", "--dir="+dir)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "has stopped")
+	awaitAllGone()
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	require.NoFileExists(t, filepath.Join(dir, "stack.json"))
+
+	code, out, _ = local("down", "--dir="+dir)
+	require.Equal(t, exitOK, code, "having none to stop is fine")
+	require.Contains(t, out, "no stack is up")
+}
+
+func TestSecondUpIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	startUp(t, dir)
+	code, _, errOut := local("up", "--dir="+dir, "--bin="+bin(t))
+	require.Equal(t, exitError, code)
+	require.Regexp(t, `^local: a stack is already up in .* \(pid \d+\)\n$`, errOut)
+
+	code, _, errOut = local("clean", "--dir="+dir)
+	require.Equal(t, exitError, code)
+	require.Contains(t, errOut, "a stack is already up")
+	require.FileExists(t, filepath.Join(dir, "stack.json"))
+}
+
+func TestKilledSupervisorLeavesNoChild(t *testing.T) {
+	dir := t.TempDir()
+	s := startUp(t, dir, "--worker-flag=--fake=deaf")
+	awaitAllGone := mourners(t, dir)
+	s.signal(syscall.SIGKILL)
+	awaitAllGone()
+	require.Equal(t, -1, s.exitCode())
+
+	require.FileExists(t, filepath.Join(dir, "stack.json"), "nobody could remove it")
+	_, err := stackdir.Read(dir)
+	require.ErrorIs(t, err, stackdir.ErrNoStack, "but it is known to be stale")
+	code, out, _ := local("down", "--dir="+dir)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "no stack is up")
+	startUp(t, dir)
+}
+
+func TestHangupStopsInOrder(t *testing.T) {
+	dir := t.TempDir()
+	s := startUp(t, dir)
+	awaitAllGone := mourners(t, dir)
+	s.signal(syscall.SIGHUP)
+	s.await("stopping (got SIGHUP)")
+	awaitAllGone()
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	require.NoFileExists(t, filepath.Join(dir, "stack.json"))
+}
+
+func TestSecondSignalKillsAll(t *testing.T) {
+	dir := t.TempDir()
+	s := startUp(t, dir, "--workers=1", "--worker-flag=--fake=deaf", "--router-flag=--fake=deaf")
+	awaitAllGone := mourners(t, dir)
+	s.signal(os.Interrupt)
+	s.await("stopping (got Ctrl-C)")
+	s.signal(os.Interrupt)
+	awaitAllGone()
+	require.Equal(t, exitError, s.exitCode())
+	require.Contains(t, s.errOut.String(), "router-1 did not stop in time and was killed")
+}
+
+func TestStackEndsWithItsParentAndItsTerminal(t *testing.T) {
+	dir := t.TempDir()
+	programs := bin(t)
+	shell := start(t, "/bin/sh", "-c", `"$@" & wait`, "sh", filepath.Join(programs, "local"),
+		"up", "--stop-with-parent", "--dir="+dir, "--bin="+programs, "--redis=embedded")
+	shell.await("ready after")
+	awaitAllGone := mourners(t, dir)
+	lock, err := os.Open(filepath.Join(dir, "lock"))
+	require.NoError(t, err)
+	defer lock.Close()
+
+	shell.signal(syscall.SIGKILL)
+	shell.cmd.Wait() // closes our end of its output, so that every line it still writes raises SIGPIPE
+	awaitAllGone()
+	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH), "wait for its end")
+	require.NoFileExists(t, filepath.Join(dir, "stack.json"), "it stopped in order")
+}
+
+func TestChildThatDiesIsStartedAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := startUp(t, dir)
+	before, err := stackdir.Read(dir)
+	require.NoError(t, err)
+	killed := process(t, dir, "worker-1")
+	require.NoError(t, syscall.Kill(killed.PID, syscall.SIGKILL))
+	require.Equal(t, "worker-1 ended (signal: killed: serving)", strings.Split(s.await("ended"), ";")[0])
+	s.await("worker-1 runs again")
+
+	after, err := stackdir.Read(dir)
+	require.NoError(t, err)
+	require.Equal(t, names(before), names(after))
+	require.NotEqual(t, killed.PID, process(t, dir, "worker-1").PID)
+}
+
+func TestRedisServerIsStartedAgain(t *testing.T) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("did not run: redis-server is not on PATH")
+	}
+	dir := t.TempDir()
+	s := startUp(t, dir, "--redis=auto")
+	before := process(t, dir, "redis")
+	require.NoError(t, syscall.Kill(before.PID, syscall.SIGKILL))
+	s.await("redis ended (signal: killed")
+	s.await("redis runs again")
+	s.signal(syscall.SIGTERM)
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	require.FileExists(t, filepath.Join(dir, "redis", "appendonlydir", "appendonly.aof.manifest"))
+}
+
+func TestChildThatCannotStart(t *testing.T) {
+	programs := bin(t)
+	s := start(t, filepath.Join(programs, "local"), "up", "--dir="+t.TempDir(), "--bin="+programs,
+		"--redis=embedded", "--workers=1", "--worker-flag=--fake=exit")
+	require.Equal(t, exitError, s.exitCode())
+	require.Equal(t, "local: worker-1 does not start: exit status 3: cannot do it\n", s.errOut.String())
+}
+
+func TestUpRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	programs := bin(t)
+	absent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, absent.Close())
+
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"port taken":          {[]string{"--nats-port=" + port, "--redis=embedded"}, exitError, "port " + port + " for NATS is taken"},
+		"no port":             {[]string{"--nats-port=70000"}, exitUsage, "--nats-port=70000 is no port"},
+		"directory in a file": {[]string{"--dir=" + filepath.Join(file, "stack")}, exitError, "cannot use the stack directory " + file + "/stack: not a directory"},
+		"foreign directory":   {[]string{"--dir=" + filepath.Dir(file)}, exitError, "not a stack directory"},
+		"no programs":         {[]string{"--bin=" + filepath.Dir(file)}, exitError, "there is no program"},
+		"Redis absent":        {[]string{"--redis=" + absent.Addr().String()}, exitError, "cannot reach Redis: dial tcp " + absent.Addr().String()},
+		"Redis nonsense":      {[]string{"--redis=there"}, exitError, "cannot reach Redis: --redis=there is neither"},
+		"no workers":          {[]string{"--workers=0"}, exitError, "workers is 0"},
+		"app":                 {[]string{"--app=Shop"}, exitError, `app "Shop"`},
+		"lanes":               {[]string{"--lanes=few"}, exitError, `lanes is "few"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"up", "--bin=" + programs, "--dir=" + filepath.Join(t.TempDir(), "stack")}, test.args...)
+			code, _, errOut := local(args...)
+			require.Equal(t, test.code, code, errOut)
+			require.Contains(t, errOut, test.want)
+			require.Equal(t, 1, strings.Count(errOut, "\n"), "one line: %s", errOut)
+		})
+	}
+}
+
+func TestUsualPortTaken(t *testing.T) {
+	if l, err := net.Listen("tcp", "127.0.0.1:4222"); err == nil {
+		defer l.Close() // else somebody else has it, which is as good
+	}
+	s := startUp(t, t.TempDir())
+	require.Contains(t, strings.Join(s.seen, "\n"), "port 4222 is taken, NATS listens on")
+}
+
+func TestClean(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "stack")
+	s := startUp(t, dir)
+	s.signal(syscall.SIGTERM)
+	require.Equal(t, exitOK, s.exitCode())
+	code, out, _ := local("clean", "--dir="+dir)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "is gone")
+	require.NoDirExists(t, dir)
+}

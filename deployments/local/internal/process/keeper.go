@@ -1,0 +1,144 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// ErrKilled says that a process did not end in time and was killed.
+var ErrKilled = errors.New("did not stop in time and was killed")
+
+const (
+	firstWait = 100 * time.Millisecond
+	longWait  = 5 * time.Second
+	// settled is how long a process must have run for its end to count as a first one again.
+	settled = 10 * time.Second
+)
+
+// Events tells what happens to a process that is kept. All are called from one goroutine at a time and must not block.
+type Events struct {
+	// Spec is asked before every start.
+	Spec func() Spec
+	// Started is told of every start.
+	Started func(*Process)
+	// Ended is told why a process ended, or why it could not be started again, and how long we wait before the next start.
+	Ended func(why string, wait time.Duration)
+}
+
+// Keeper keeps one process running: when it ends it is started again, after a wait that grows from 100 ms to 5 s while
+// it keeps ending within 10 s.
+type Keeper struct {
+	starter *Starter
+	events  Events
+
+	stopping, hard chan struct{}
+	stop, abort    sync.Once
+
+	mu      sync.Mutex // guards started and done
+	started bool
+	done    chan struct{}
+}
+
+// NewKeeper returns a Keeper that starts its process with starter.
+func NewKeeper(starter *Starter, events Events) *Keeper {
+	return &Keeper{starter: starter, events: events, stopping: make(chan struct{}), hard: make(chan struct{})}
+}
+
+// Start starts the process for the first time; an error means that it cannot be run at all.
+func (k *Keeper) Start(context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	select {
+	case <-k.stopping:
+		return errors.New("keeper stopped")
+	default:
+	}
+	if k.started {
+		return errors.New("keeper started twice")
+	}
+	p, err := k.starter.Start(k.events.Spec())
+	if err != nil {
+		return err
+	}
+	k.started, k.done = true, make(chan struct{})
+	k.events.Started(p)
+	go k.run(p)
+	return nil
+}
+
+// Stop ends the process with SIGTERM and waits. When ctx ends it kills the process group and returns ErrKilled.
+func (k *Keeper) Stop(ctx context.Context) error {
+	k.stop.Do(func() { close(k.stopping) })
+	k.mu.Lock()
+	done := k.done
+	k.mu.Unlock()
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	k.abort.Do(func() { close(k.hard) })
+	<-done
+	return ErrKilled
+}
+
+func (k *Keeper) run(p *Process) {
+	defer close(k.done)
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
+	for {
+		began := time.Now()
+		if !k.watch(p) {
+			return
+		}
+		if time.Since(began) > settled {
+			waits.Reset()
+		}
+		why := p.Outcome()
+		for p = nil; p == nil; {
+			wait := waits.NextBackOff()
+			k.events.Ended(why, wait)
+			select {
+			case <-time.After(wait):
+			case <-k.stopping:
+				return
+			}
+			var err error
+			if p, err = k.starter.Start(k.events.Spec()); err != nil {
+				why = fmt.Sprintf("cannot be started: %v", err)
+			}
+		}
+		k.events.Started(p)
+	}
+}
+
+// watch waits for the process to end. It returns false when it ended because we are stopping.
+func (k *Keeper) watch(p *Process) bool {
+	select {
+	case <-p.Ended():
+		select {
+		case <-k.stopping:
+			return false
+		default:
+			return true
+		}
+	case <-k.stopping:
+	}
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.Ended():
+	case <-k.hard:
+		p.Signal(syscall.SIGKILL)
+		<-p.Ended()
+	}
+	return false
+}

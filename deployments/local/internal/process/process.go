@@ -1,0 +1,125 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// Spec says what to run.
+type Spec struct {
+	Name string // of this instance, as in worker-2
+	Path string // of the program
+	Args []string
+	Log  string // file that stdout and stderr are appended to
+}
+
+// Process is a process that was started.
+type Process struct {
+	spec     Spec
+	cmd      *exec.Cmd
+	logStart int64 // size of the log file before this process wrote to it
+	ended    chan struct{}
+}
+
+// Start starts a process. Its environment is ours without LOCKSTEP_*: what it is told, it is told by flags.
+func (s *Starter) Start(spec Spec) (*Process, error) {
+	log, err := os.OpenFile(spec.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	defer log.Close()
+	info, err := log.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	cmd := exec.Command(spec.Path, spec.Args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = environment(os.Environ())
+	cmd.SysProcAttr = attributes()
+	if err := s.start(cmd); err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	p := &Process{spec: spec, cmd: cmd, logStart: info.Size(), ended: make(chan struct{})}
+	go func() {
+		cmd.Wait() // its outcome stands in cmd.ProcessState
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+func environment(env []string) []string {
+	var kept []string
+	for _, entry := range env {
+		if !strings.HasPrefix(entry, "LOCKSTEP_") {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}
+
+// Name returns the name from the Spec.
+func (p *Process) Name() string { return p.spec.Name }
+
+// PID returns the process id, which is also the id of its process group.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Ended is closed when the process has ended.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// ExitCode returns the exit code of a process that has ended, -1 if a signal ended it.
+func (p *Process) ExitCode() int {
+	<-p.ended
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Signal signals the whole process group; a group that is gone already is fine.
+func (p *Process) Signal(sig syscall.Signal) {
+	select {
+	case <-p.ended: // its id may belong to somebody else by now
+	default:
+		_ = syscall.Kill(-p.PID(), sig)
+	}
+}
+
+// Outcome says how a process ended, with the last line it logged.
+func (p *Process) Outcome() string {
+	<-p.ended
+	outcome := p.cmd.ProcessState.String()
+	if line := p.lastLine(); line != "" {
+		outcome += ": " + line
+	}
+	return outcome
+}
+
+const (
+	tailBytes = 8 << 10
+	maxLine   = 400
+)
+
+func (p *Process) lastLine() string {
+	log, err := os.Open(p.spec.Log)
+	if err != nil {
+		return ""
+	}
+	defer log.Close()
+	info, err := log.Stat()
+	if err != nil {
+		return ""
+	}
+	from := max(p.logStart, info.Size()-tailBytes)
+	tail, err := io.ReadAll(io.NewSectionReader(log, from, tailBytes))
+	if err != nil {
+		return ""
+	}
+	tail = bytes.TrimSpace(tail)
+	line := strings.TrimSpace(string(tail[bytes.LastIndexByte(tail, '\n')+1:]))
+	if len(line) > maxLine {
+		line = line[:maxLine] + "..."
+	}
+	return line
+}

@@ -1,0 +1,156 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newStarter(t *testing.T) *Starter {
+	s := NewStarter()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func shell(t *testing.T, script string) Spec {
+	return Spec{Name: "child-1", Path: "/bin/sh", Args: []string{"-c", script}, Log: filepath.Join(t.TempDir(), "child.log")}
+}
+
+func TestOutcomeTellsTheLastLineOfThisRun(t *testing.T) {
+	s := newStarter(t)
+	spec := shell(t, `echo one; echo "two  "; echo; exit 3`)
+	p, err := s.Start(spec)
+	require.NoError(t, err)
+	require.Equal(t, "exit status 3: two", p.Outcome())
+	require.Equal(t, 3, p.ExitCode())
+
+	silent := spec
+	silent.Args = []string{"-c", "kill -9 $$"}
+	p, err = s.Start(silent)
+	require.NoError(t, err)
+	require.Equal(t, "signal: killed", p.Outcome(), "not the line of the run before")
+
+	long := shell(t, `i=0; while [ $i -lt 2000 ]; do printf 0123456789; i=$((i+1)); done`)
+	p, err = s.Start(long)
+	require.NoError(t, err)
+	require.Len(t, strings.TrimPrefix(p.Outcome(), "exit status 0: "), maxLine+len("..."))
+	log, err := os.ReadFile(spec.Log)
+	require.NoError(t, err)
+	require.Contains(t, string(log), "one\n", "the log is appended to")
+}
+
+func TestStartErrors(t *testing.T) {
+	s := newStarter(t)
+	spec := shell(t, "")
+	spec.Path = "/nowhere/router"
+	_, err := s.Start(spec)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "start child-1")
+
+	spec.Log = "/nowhere/child.log"
+	_, err = s.Start(spec)
+	require.ErrorContains(t, err, "/nowhere/child.log")
+
+	s.Close()
+	_, err = s.Start(shell(t, ""))
+	require.ErrorIs(t, err, errClosed)
+}
+
+// recorder collects what a Keeper tells.
+type recorder struct {
+	spec    Spec
+	started chan int
+	ended   chan string
+}
+
+func record(spec Spec) (*recorder, Events) {
+	r := &recorder{spec: spec, started: make(chan int, 100), ended: make(chan string, 100)}
+	return r, Events{
+		Spec:    func() Spec { return r.spec },
+		Started: func(p *Process) { r.started <- p.PID() },
+		Ended:   func(why string, _ time.Duration) { r.ended <- why },
+	}
+}
+
+func TestKeeperStartsAgain(t *testing.T) {
+	r, events := record(shell(t, "echo up; exec sleep 1000"))
+	k := NewKeeper(newStarter(t), events)
+	require.NoError(t, k.Start(context.Background()))
+	first := <-r.started
+	require.NoError(t, syscall.Kill(first, syscall.SIGKILL))
+	require.Contains(t, <-r.ended, "signal: killed")
+	require.NotEqual(t, first, <-r.started)
+	require.NoError(t, k.Stop(context.Background()))
+	require.NoError(t, k.Stop(context.Background()), "twice is fine")
+	require.Empty(t, r.ended, "a stop is no end to be told")
+	require.ErrorContains(t, k.Start(context.Background()), "stopped")
+}
+
+func TestKeeperStopsWhileItWaits(t *testing.T) {
+	r, events := record(shell(t, "exit 1"))
+	k := NewKeeper(newStarter(t), events)
+	require.NoError(t, k.Start(context.Background()))
+	<-r.ended
+	<-r.ended
+	require.NoError(t, k.Stop(context.Background()))
+}
+
+func TestKeeperKillsTheGroupOfADeafChild(t *testing.T) {
+	// The child's own child holds the fifo open: reading it to its end shows that both are gone.
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	r, events := record(shell(t, `trap "" TERM; exec 3>"`+fifo+`"; echo deaf >&3; sleep 1000 & while :; do wait; done`))
+	k := NewKeeper(newStarter(t), events)
+	require.NoError(t, k.Start(context.Background()))
+	<-r.started
+	out, err := os.Open(fifo)
+	require.NoError(t, err)
+	defer out.Close()
+	_, err = out.Read(make([]byte, 5))
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, k.Stop(ctx), ErrKilled)
+	_, err = out.Read(make([]byte, 1))
+	require.Error(t, err, "end of file")
+}
+
+func TestKeeperStartAndStopRace(t *testing.T) {
+	starter := newStarter(t)
+	_, events := record(shell(t, "exec sleep 1000"))
+	require.NoError(t, NewKeeper(starter, events).Stop(context.Background()), "before Start")
+	for range 20 {
+		_, events := record(shell(t, "exec sleep 1000"))
+		k := NewKeeper(starter, events)
+		var all sync.WaitGroup
+		var startErr error
+		all.Go(func() { startErr = k.Start(context.Background()) })
+		all.Go(func() { k.Stop(context.Background()) })
+		all.Go(func() { k.Stop(context.Background()) })
+		all.Wait()
+		require.NoError(t, k.Stop(context.Background()))
+		if startErr != nil {
+			require.ErrorContains(t, startErr, "stopped")
+		}
+	}
+}
+
+func TestKeeperCannotStart(t *testing.T) {
+	r, events := record(shell(t, ""))
+	r.spec.Path = "/nowhere"
+	k := NewKeeper(newStarter(t), events)
+	require.True(t, errors.Is(k.Start(context.Background()), os.ErrNotExist))
+	require.NoError(t, k.Stop(context.Background()))
+}

@@ -1,0 +1,82 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+// child is one router or worker that is kept running.
+type child struct {
+	stack  *Stack
+	name   string
+	role   string
+	flags  []string
+	keeper *process.Keeper
+
+	mu    sync.Mutex // guards admin
+	admin string
+}
+
+func newChild(s *Stack, p stackdir.Process, flags []string) *child {
+	c := &child{stack: s, name: p.Name, role: p.Role, flags: flags, admin: p.Admin}
+	c.keeper = process.NewKeeper(s.starter, process.Events{Spec: c.spec, Started: c.started, Ended: c.ended})
+	return c
+}
+
+// address returns where the child's admin HTTP listens.
+func (c *child) address() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.admin
+}
+
+// spec keeps the admin address over restarts unless somebody else has taken it meanwhile.
+func (c *child) spec() process.Spec {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !isFree(c.admin) {
+		if admins, err := freePorts(1); err == nil {
+			c.admin = admins[0]
+		}
+	}
+	return process.Spec{
+		Name: c.name,
+		Path: filepath.Join(c.stack.cfg.Bin, c.role),
+		Args: append([]string{"--admin=" + c.admin}, c.flags...),
+		Log:  c.stack.dir.Path(stackdir.LogsDir, c.name+".log"),
+	}
+}
+
+func (c *child) started(p *process.Process) {
+	c.stack.childStarted(stackdir.Process{Name: c.name, Role: c.role, PID: p.PID(), Admin: c.address()})
+}
+
+func (c *child) ended(why string, wait time.Duration) { c.stack.childEnded(c.name, why, wait) }
+
+// freePorts returns n distinct loopback addresses that are free now.
+func freePorts(n int) ([]string, error) {
+	var addresses []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close() // held until all are found, so that they differ
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses, nil
+}
+
+func isFree(address string) bool {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}

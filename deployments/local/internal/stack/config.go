@@ -1,0 +1,100 @@
+// Package stack is a whole Lockstep stack on one machine: NATS in this process, Redis, routers and workers as children.
+//
+//   - Everything listens on loopback only.
+//   - Start returns once every child is ready and an event has gone all the way through.
+//   - No child outlives the process (see package process); stack.json stands only while the stack is ready.
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// Values of Config.NATSPort besides a port number.
+const (
+	PortUsual = 0  // 4222, or any free one if that is taken
+	PortAny   = -1 // any free one
+)
+
+// Values of Config.Redis besides an address.
+const (
+	RedisAuto     = "auto"     // redis-server if it is on PATH, else RedisEmbedded
+	RedisEmbedded = "embedded" // miniredis in this process; keeps nothing between runs
+)
+
+// Config says what to run.
+type Config struct {
+	Dir      string // the stack directory, see package stackdir
+	Bin      string // directory of the built programs router and worker
+	App      string // default lockstep
+	Workers  int    // at least 1
+	Routers  int    // at least 1
+	Shards   int    // at least 1; counts only when the topology is created
+	Lanes    string // a number or auto; the same
+	Redis    string // RedisAuto, RedisEmbedded, host:port or a redis:// URL
+	NATSPort int    // PortUsual, PortAny or a port, which must then be free
+
+	RouterFlags, WorkerFlags []string // appended to the flags of every router and worker
+
+	// ReadyTimeout bounds Start; default 60 s.
+	ReadyTimeout time.Duration
+	// Say is told what the user should see, one line at a time.
+	Say func(line string)
+	// Probe sends one event through the stack and returns once it is applied. Default: Probe.
+	Probe func(ctx context.Context, natsURL, app string) error
+}
+
+var appName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+
+func (c *Config) setDefaults() {
+	if c.App == "" {
+		c.App = "lockstep"
+	}
+	if c.Lanes == "" {
+		c.Lanes = "auto"
+	}
+	if c.Redis == "" {
+		c.Redis = RedisAuto
+	}
+	if c.ReadyTimeout == 0 {
+		c.ReadyTimeout = 60 * time.Second
+	}
+	if c.Say == nil {
+		c.Say = func(string) {}
+	}
+	if c.Probe == nil {
+		c.Probe = Probe
+	}
+}
+
+func (c *Config) validate() error {
+	if !appName.MatchString(c.App) {
+		return fmt.Errorf("app %q must match %s", c.App, appName)
+	}
+	for _, count := range []struct {
+		name string
+		n    int
+	}{{"workers", c.Workers}, {"routers", c.Routers}, {"shards", c.Shards}} {
+		if count.n < 1 {
+			return fmt.Errorf("%s is %d and must be at least 1", count.name, count.n)
+		}
+	}
+	if lanes, err := strconv.Atoi(c.Lanes); c.Lanes != "auto" && (err != nil || lanes < 1) {
+		return fmt.Errorf("lanes is %q and must be auto or a number from 1", c.Lanes)
+	}
+	if c.NATSPort < PortAny || c.NATSPort > 65535 {
+		return fmt.Errorf("NATS port %d is out of range", c.NATSPort)
+	}
+	for _, program := range []string{"router", "worker"} {
+		path := filepath.Join(c.Bin, program)
+		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+			return fmt.Errorf("there is no program %s: build it with `go tool task build`", path)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	usualPort = 4222
+	natsStart = 30 * time.Second // a long log takes its time to be recovered
+	// maxStore is above what any disk here holds: the streams' own limits bound the log.
+	maxStore = 1 << 40
+)
+
+// natsServer is a NATS server with JetStream inside this process.
+type natsServer struct {
+	server *server.Server
+	log    *natsLog
+	port   int
+}
+
+func startNATS(port int, storeDir, logFile string) (*natsServer, error) {
+	port, err := natsPort(port)
+	if err != nil {
+		return nil, err
+	}
+	log, err := openNATSLog(logFile)
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName:        "lockstep-local",
+		Host:              "127.0.0.1",
+		Port:              port,
+		NoSigs:            true,
+		JetStream:         true,
+		StoreDir:          storeDir,
+		JetStreamMaxStore: maxStore,
+	})
+	if err != nil {
+		log.Close()
+		return nil, fmt.Errorf("configure NATS: %w", err)
+	}
+	s.SetLoggerV2(log, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(natsStart) {
+		n := &natsServer{server: s, log: log}
+		n.stop()
+		return nil, fmt.Errorf("NATS does not start: %s (log: %s)", log.worst(), logFile)
+	}
+	return &natsServer{server: s, log: log, port: s.Addr().(*net.TCPAddr).Port}, nil
+}
+
+// natsPort returns the port to listen on, server.RANDOM_PORT for any.
+func natsPort(wanted int) (int, error) {
+	switch wanted {
+	case PortAny:
+		return server.RANDOM_PORT, nil
+	case PortUsual:
+		if !isFree(localAddress(usualPort)) {
+			return server.RANDOM_PORT, nil
+		}
+		return usualPort, nil
+	}
+	l, err := net.Listen("tcp", localAddress(wanted))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return 0, fmt.Errorf("port %d for NATS is taken: choose another or let go of --nats-port", wanted)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot listen on port %d for NATS: %w", wanted, err)
+	}
+	return wanted, l.Close()
+}
+
+func localAddress(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+func (n *natsServer) url() string { return "nats://" + localAddress(n.port) }
+
+func (n *natsServer) stop() {
+	n.server.Shutdown()
+	n.server.WaitForShutdown()
+	n.log.Close()
+}
+
+// natsLog writes the server's log to a file. The library's own file logger ends the process on a fatal error.
+type natsLog struct {
+	mu    sync.Mutex // guards file and error
+	file  *os.File
+	error string // the last error
+}
+
+func openNATSLog(path string) (*natsLog, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	return &natsLog{file: f}, err
+}
+
+func (l *natsLog) write(level, format string, args []any) {
+	line := fmt.Sprintf(format, args...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if level == "ERROR" || level == "FATAL" {
+		l.error = line
+	}
+	fmt.Fprintf(l.file, "%s %-5s %s\n", time.Now().Format("2006-01-02T15:04:05.000Z07:00"), level, line)
+}
+
+func (l *natsLog) worst() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.error == "" {
+		return fmt.Sprintf("no answer within %s", natsStart)
+	}
+	return l.error
+}
+
+func (l *natsLog) Noticef(format string, args ...any) { l.write("INFO", format, args) }
+func (l *natsLog) Warnf(format string, args ...any)   { l.write("WARN", format, args) }
+func (l *natsLog) Errorf(format string, args ...any)  { l.write("ERROR", format, args) }
+func (l *natsLog) Fatalf(format string, args ...any)  { l.write("FATAL", format, args) }
+func (l *natsLog) Debugf(string, ...any)              {}
+func (l *natsLog) Tracef(string, ...any)              {}
+
+// Close closes the file; what is logged after that is lost.
+func (l *natsLog) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.Close()
+}

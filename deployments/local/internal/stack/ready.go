@@ -1,0 +1,104 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"example.com/lockstep/pkg/publish"
+)
+
+const (
+	askEvery   = 25 * time.Millisecond
+	askTimeout = 2 * time.Second
+)
+
+// await calls ask until it succeeds, a child cannot be started, or ctx ends; then it says what ask last complained of.
+func (s *Stack) await(ctx context.Context, name string, ask func(context.Context) error) error {
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		once, cancel := context.WithTimeout(ctx, askTimeout)
+		last := ask(once)
+		cancel()
+		if last == nil {
+			return nil
+		}
+		select {
+		case err := <-s.failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready (%v): %w", name, last, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Stack) awaitReady(ctx context.Context, c *child) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return s.await(ctx, c.name, func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.address()+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return errors.New("its admin port does not answer")
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
+		if response.StatusCode != http.StatusOK {
+			return errors.New(strings.Join(strings.Fields(string(body)), " "))
+		}
+		return nil
+	})
+}
+
+func (s *Stack) awaitRedis(ctx context.Context, address string) error {
+	return s.await(ctx, "redis", func(ctx context.Context) error { return ping(ctx, address) })
+}
+
+// probeKey is the key of the event that shows that a stack works. It stays in the ledger like any other.
+const probeKey = "lockstep-ready"
+
+// Probe sends one event with a receipt and returns when the receipt is there: the event has been applied and committed.
+func Probe(ctx context.Context, natsURL, app string) error {
+	nc, err := nats.Connect(natsURL, nats.Name("local ready"))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	receipt := make(chan struct{}, 1)
+	p, err := publish.New(nc, publish.Config{App: app, OnReceipt: func(uint64) { receipt <- struct{}{} }})
+	if err != nil {
+		return err
+	}
+	if err := p.Start(ctx); err != nil {
+		return err
+	}
+	defer p.Stop(ctx)
+	handle, err := p.Publish(publish.Event{Key: probeKey, Data: []byte("0 ready"), Receipt: true, Tag: 1})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-handle.Done():
+		if err := handle.Err(); err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-receipt:
+		return nil
+	case <-ctx.Done():
+		return errors.New("it was stored but not applied")
+	}
+}

@@ -1,0 +1,222 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+// redisPart is where the stack's state and locks live.
+type redisPart interface {
+	start(ctx context.Context) error
+	stop(ctx context.Context) error
+	address() string // host:port or URL
+	kind() string    // for people
+}
+
+// chooseRedis decides which Redis to use, and empties the log if it would not fit to it: miniredis keeps nothing, and a
+// log whose state is gone could only be replayed as far as its history reaches.
+func (s *Stack) chooseRedis() (redisPart, error) {
+	switch s.cfg.Redis {
+	case RedisAuto, RedisEmbedded:
+	default:
+		return &externalRedis{addr: s.cfg.Redis}, s.dir.SetNote("external")
+	}
+	before, err := s.dir.Note()
+	if err != nil {
+		return nil, err
+	}
+	path, missing := exec.LookPath("redis-server")
+	if s.cfg.Redis == RedisAuto && missing == nil {
+		if before == RedisEmbedded {
+			if err := s.dropLog(); err != nil {
+				return nil, err
+			}
+		}
+		return &redisServer{stack: s, path: path}, s.dir.SetNote("redis-server")
+	}
+	if s.cfg.Redis == RedisAuto && before != "" && before != RedisEmbedded {
+		return nil, fmt.Errorf("the state of this stack lives in %s, and redis-server is not on PATH: install it, or wipe the stack with `go tool task clean`", before)
+	}
+	if err := s.dropLog(); err != nil {
+		return nil, err
+	}
+	return &embeddedRedis{}, s.dir.SetNote(RedisEmbedded)
+}
+
+func (s *Stack) dropLog() error {
+	for _, name := range []string{stackdir.NATSDir, stackdir.RedisDir} {
+		if err := os.RemoveAll(s.dir.Path(name)); err != nil {
+			return fmt.Errorf("empty the log: %w", err)
+		}
+	}
+	s.say("the log starts empty: miniredis, Redis inside this process, keeps nothing")
+	return nil
+}
+
+// redisServer is redis-server as a child, with its data in the stack directory.
+type redisServer struct {
+	stack  *Stack
+	path   string
+	addr   string
+	keeper *process.Keeper
+}
+
+func (r *redisServer) kind() string    { return "redis-server" }
+func (r *redisServer) address() string { return r.addr }
+
+func (r *redisServer) start(ctx context.Context) error {
+	if err := os.MkdirAll(r.stack.dir.Path(stackdir.RedisDir), 0o755); err != nil {
+		return err
+	}
+	addresses, err := freePorts(1)
+	if err != nil {
+		return err
+	}
+	r.addr = addresses[0]
+	r.keeper = process.NewKeeper(r.stack.starter, process.Events{
+		Spec: r.spec,
+		Started: func(p *process.Process) {
+			r.stack.childStarted(stackdir.Process{Name: "redis", Role: stackdir.RoleRedis, PID: p.PID()})
+		},
+		Ended: func(why string, wait time.Duration) { r.stack.childEnded("redis", why, wait) },
+	})
+	if err := r.keeper.Start(ctx); err != nil {
+		return err
+	}
+	return r.stack.awaitRedis(ctx, r.addr)
+}
+
+// spec keeps the port over restarts: workers know no other.
+func (r *redisServer) spec() process.Spec {
+	host, port, _ := net.SplitHostPort(r.addr)
+	return process.Spec{
+		Name: "redis",
+		Path: r.path,
+		Args: []string{
+			"--bind", host, "--port", port, "--dir", r.stack.dir.Path(stackdir.RedisDir),
+			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+			"--maxmemory-policy", "noeviction", "--daemonize", "no",
+		},
+		Log: r.stack.dir.Path(stackdir.LogsDir, "redis.log"),
+	}
+}
+
+func (r *redisServer) stop(ctx context.Context) error {
+	if r.keeper == nil {
+		return nil
+	}
+	if err := r.keeper.Stop(ctx); err != nil {
+		return fmt.Errorf("redis %w", err)
+	}
+	return nil
+}
+
+// embeddedRedis is miniredis in this process.
+type embeddedRedis struct {
+	server   *miniredis.Miniredis
+	stopping chan struct{}
+	once     sync.Once
+	aged     sync.WaitGroup
+}
+
+// ageEvery is how often miniredis is told what time has passed: its TTLs do not age by themselves.
+const ageEvery = 50 * time.Millisecond
+
+func (r *embeddedRedis) kind() string    { return "miniredis" }
+func (r *embeddedRedis) address() string { return r.server.Addr() }
+
+func (r *embeddedRedis) start(context.Context) error {
+	server := miniredis.NewMiniRedis()
+	if err := server.StartAddr("127.0.0.1:0"); err != nil {
+		return fmt.Errorf("start miniredis: %w", err)
+	}
+	r.server, r.stopping = server, make(chan struct{})
+	r.aged.Go(r.age)
+	return nil
+}
+
+func (r *embeddedRedis) age() {
+	tick := time.NewTicker(ageEvery)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case now := <-tick.C:
+			r.server.FastForward(now.Sub(last))
+			last = now
+		case <-r.stopping:
+			return
+		}
+	}
+}
+
+func (r *embeddedRedis) stop(context.Context) error {
+	if r.server == nil {
+		return nil
+	}
+	r.once.Do(func() { close(r.stopping) })
+	r.aged.Wait()
+	r.server.Close()
+	return nil
+}
+
+// externalRedis is one that runs already.
+type externalRedis struct{ addr string }
+
+func (r *externalRedis) kind() string               { return "your Redis" }
+func (r *externalRedis) address() string            { return r.addr }
+func (r *externalRedis) stop(context.Context) error { return nil }
+
+// reachTimeout is how long an address that was asked for may take to answer.
+const reachTimeout = 3 * time.Second
+
+func (r *externalRedis) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := ping(ctx, r.addr); err != nil {
+		return fmt.Errorf("cannot reach Redis: %w", err)
+	}
+	return nil
+}
+
+// ping asks a Redis once. The plain connection comes first because the client logs what it cannot reach.
+func ping(ctx context.Context, address string) error {
+	client, err := redisClient(address)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", client.Options().Addr)
+	if err != nil {
+		return err
+	}
+	conn.Close()
+	return client.Ping(ctx).Err()
+}
+
+func redisClient(address string) (*redis.Client, error) {
+	options := &redis.Options{Addr: address}
+	if strings.Contains(address, "://") {
+		var err error
+		if options, err = redis.ParseURL(address); err != nil {
+			return nil, errors.New("--redis is no valid redis:// URL") // the URL may hold a password
+		}
+	} else if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, fmt.Errorf("--redis=%s is neither auto, embedded, host:port nor a redis:// URL", address)
+	}
+	options.MaxRetries = -1
+	return redis.NewClient(options), nil
+}

@@ -1,0 +1,302 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+// Time limits for each step of an orderly stop; what takes longer is killed.
+const (
+	serviceStop = 12 * time.Second // the services give up by themselves after 10 s
+	redisStop   = 10 * time.Second
+)
+
+// maxEarlyEnds is how often a child may end before the stack is ready. More than once, because somebody else may take
+// a port between our finding it free and the child's listening on it.
+const maxEarlyEnds = 3
+
+// Stack is a local stack.
+type Stack struct {
+	cfg     Config
+	dir     *stackdir.Dir
+	starter *process.Starter
+
+	nats    *natsServer
+	redis   redisPart
+	routers []*child
+	workers []*child
+	failed  chan error // the reason why a start cannot succeed; holds one
+
+	starting sync.Mutex      // held while Start works, so that Stop finds all that was started
+	stopping context.Context // ended by the first Stop
+	halt     context.CancelCauseFunc
+	stopOnce sync.Once
+	stopErr  error
+	aborted  context.Context // ended when a Stop's context is
+	abort    context.CancelFunc
+
+	mu    sync.Mutex // guards what follows and the writing of stack.json
+	ready bool
+	file  stackdir.File
+	ends  map[string]int // how often each child has ended
+}
+
+var errStopped = errors.New("stopped")
+
+// New checks the configuration and takes the directory, so that a second stack in it is an error at once.
+func New(cfg Config) (*Stack, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	dir, err := stackdir.Open(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{cfg: cfg, dir: dir, starter: process.NewStarter(), failed: make(chan error, 1), ends: map[string]int{}}
+	s.stopping, s.halt = context.WithCancelCause(context.Background())
+	s.aborted, s.abort = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Start starts everything and returns once an event has gone through. When it fails, or ctx ends, call Stop as well.
+func (s *Stack) Start(ctx context.Context) error {
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	if s.stopping.Err() != nil {
+		return errStopped
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ReadyTimeout,
+		fmt.Errorf("not ready after %s, see the logs in %s", s.cfg.ReadyTimeout, s.dir.Path(stackdir.LogsDir)))
+	defer cancel()
+	ctx, stopped := context.WithCancelCause(ctx)
+	defer context.AfterFunc(s.stopping, func() { stopped(errStopped) })()
+	if err := s.prepareDir(); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		s.startRedis, s.startNATS, s.startRouters, s.startWorkers, s.probe, s.announce,
+	} {
+		if err := step(ctx); err != nil {
+			return orCause(ctx, err)
+		}
+	}
+	return nil
+}
+
+// orCause returns why ctx ended rather than that it did.
+func orCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+		return cause
+	}
+	return err
+}
+
+// prepareDir makes the log directory anew: its files tell about this run.
+func (s *Stack) prepareDir() error {
+	logs := s.dir.Path(stackdir.LogsDir)
+	if err := os.RemoveAll(logs); err != nil {
+		return err
+	}
+	return os.Mkdir(logs, 0o755)
+}
+
+func (s *Stack) startRedis(ctx context.Context) error {
+	redis, err := s.chooseRedis()
+	if err != nil {
+		return err
+	}
+	s.redis = redis
+	return redis.start(ctx)
+}
+
+func (s *Stack) startNATS(context.Context) error {
+	nats, err := startNATS(s.cfg.NATSPort, s.dir.Path(stackdir.NATSDir), s.dir.Path(stackdir.LogsDir, "nats.log"))
+	if err != nil {
+		return err
+	}
+	s.nats = nats
+	if s.cfg.NATSPort == PortUsual && nats.port != usualPort {
+		s.say("port %d is taken, NATS listens on %d", usualPort, nats.port)
+	}
+	return nil
+}
+
+// Routers come first: they create the topology that workers look for.
+func (s *Stack) startRouters(ctx context.Context) (err error) {
+	flags := append([]string{fmt.Sprintf("--shards=%d", s.cfg.Shards), "--lanes=" + s.cfg.Lanes}, s.cfg.RouterFlags...)
+	s.routers, err = s.startServices(ctx, stackdir.RoleRouter, s.cfg.Routers, flags)
+	return err
+}
+
+func (s *Stack) startWorkers(ctx context.Context) (err error) {
+	flags := append([]string{"--redis=" + s.redis.address()}, s.cfg.WorkerFlags...)
+	s.workers, err = s.startServices(ctx, stackdir.RoleWorker, s.cfg.Workers, flags)
+	return err
+}
+
+// startServices starts n processes of one role and waits until all are ready.
+func (s *Stack) startServices(ctx context.Context, role string, n int, flags []string) ([]*child, error) {
+	admins, err := freePorts(n)
+	if err != nil {
+		return nil, err
+	}
+	common := []string{"--nats=" + s.nats.url(), "--app=" + s.cfg.App, "--log-format=text"}
+	var children []*child
+	for i, admin := range admins {
+		c := newChild(s, stackdir.Process{Name: fmt.Sprintf("%s-%d", role, i+1), Role: role, Admin: admin}, append(common[:len(common):len(common)], flags...))
+		children = append(children, c)
+		if err := c.keeper.Start(ctx); err != nil {
+			return children, err
+		}
+	}
+	for _, c := range children {
+		if err := s.awaitReady(ctx, c); err != nil {
+			return children, err
+		}
+	}
+	return children, nil
+}
+
+func (s *Stack) probe(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sent := make(chan error, 1)
+	go func() { sent <- s.cfg.Probe(ctx, s.nats.url(), s.cfg.App) }()
+	select {
+	case err := <-sent:
+		if err != nil {
+			return fmt.Errorf("no event went through: %w", orCause(ctx, err))
+		}
+		return nil
+	case err := <-s.failed:
+		cancel(err)
+		<-sent
+		return err
+	}
+}
+
+// announce writes stack.json for the first time.
+func (s *Stack) announce(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.file.PID, s.file.NATS, s.file.Redis, s.file.App = os.Getpid(), s.nats.url(), s.redis.address(), s.cfg.App
+	if err := s.dir.Write(s.file); err != nil {
+		return fmt.Errorf("announce the stack: %w", err)
+	}
+	s.ready = true
+	return nil
+}
+
+// File returns what stack.json says.
+func (s *Stack) File() stackdir.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.file
+	f.Processes = slices.Clone(f.Processes)
+	return f
+}
+
+// RedisKind names the Redis in use, for people.
+func (s *Stack) RedisKind() string { return s.redis.kind() }
+
+// childStarted notes a process that was started, in the place of the one it replaces.
+func (s *Stack) childStarted(p stackdir.Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	place := slices.IndexFunc(s.file.Processes, func(known stackdir.Process) bool { return known.Name == p.Name })
+	if place < 0 {
+		s.file.Processes = append(s.file.Processes, p)
+	} else {
+		s.file.Processes[place] = p
+	}
+	if !s.ready {
+		return
+	}
+	if err := s.dir.Write(s.file); err != nil {
+		s.say("cannot rewrite stack.json: %v", err)
+	}
+	s.say("%s runs again (pid %d)", p.Name, p.PID)
+}
+
+// childEnded says that a child ended by itself. While the stack starts, a child that keeps ending ends the start.
+func (s *Stack) childEnded(name, why string, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends[name]++
+	switch {
+	case s.ready:
+		s.say("%s ended (%s); starting it again in %s", name, why, wait.Round(time.Millisecond))
+	case s.ends[name] >= maxEarlyEnds:
+		select {
+		case s.failed <- fmt.Errorf("%s does not start: %s", name, why):
+		default: // one reason is enough
+		}
+	}
+}
+
+func (s *Stack) say(format string, args ...any) { s.cfg.Say(fmt.Sprintf(format, args...)) }
+
+// Stop ends everything in order: routers first, so that nothing more is accepted; workers, which finish their rounds;
+// then Redis and NATS. What does not end in its time is killed and named in the error; when ctx ends all is killed.
+func (s *Stack) Stop(ctx context.Context) error {
+	s.halt(errStopped)
+	defer context.AfterFunc(ctx, s.abort)()
+	s.stopOnce.Do(func() { s.stopErr = s.stop() })
+	return s.stopErr
+}
+
+func (s *Stack) stop() error {
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	defer s.abort()
+	errs := []error{
+		s.retract(),
+		s.stopServices(s.routers),
+		s.stopServices(s.workers),
+	}
+	if s.redis != nil {
+		ctx, cancel := context.WithTimeout(s.aborted, redisStop)
+		errs = append(errs, s.redis.stop(ctx))
+		cancel()
+	}
+	if s.nats != nil {
+		s.nats.stop()
+	}
+	s.starter.Close()
+	errs = append(errs, s.dir.Close())
+	return errors.Join(errs...)
+}
+
+// retract removes stack.json: from now on nobody should come.
+func (s *Stack) retract() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = false
+	return s.dir.Retract()
+}
+
+// stopServices stops processes side by side within one time limit.
+func (s *Stack) stopServices(children []*child) error {
+	ctx, cancel := context.WithTimeout(s.aborted, serviceStop)
+	defer cancel()
+	errs := make([]error, len(children))
+	var all sync.WaitGroup
+	for i, c := range children {
+		all.Go(func() {
+			if err := c.keeper.Stop(ctx); err != nil {
+				errs[i] = fmt.Errorf("%s %w", c.name, err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,188 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// programs is a directory with a router and a worker that end at once.
+func programs(t *testing.T) string {
+	dir := t.TempDir()
+	for _, name := range []string{"router", "worker"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho no >&2; exit 1\n"), 0o755))
+	}
+	return dir
+}
+
+func newStack(t *testing.T, dir, redis string) (*Stack, *bytes.Buffer) {
+	t.Helper()
+	said := new(bytes.Buffer)
+	s, err := New(Config{
+		Dir: dir, Bin: programs(t), Workers: 1, Routers: 1, Shards: 1, Redis: redis, NATSPort: PortAny,
+		Say: func(line string) { said.WriteString(line + "\n") },
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
+	return s, said
+}
+
+func TestStartFailsWithTheReasonAndStopCleansUp(t *testing.T) {
+	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
+	require.EqualError(t, s.Start(context.Background()), "router-1 does not start: exit status 1: no")
+	require.NoError(t, s.Stop(context.Background()))
+	require.NoError(t, s.Stop(context.Background()), "twice is fine")
+	require.ErrorIs(t, s.Start(context.Background()), errStopped)
+}
+
+func TestStartEndsWithItsContextAndWithStop(t *testing.T) {
+	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(context.DeadlineExceeded)
+	require.ErrorIs(t, s.Start(ctx), context.DeadlineExceeded)
+
+	s, _ = newStack(t, t.TempDir(), RedisEmbedded)
+	started := make(chan error)
+	go func() { started <- s.Start(context.Background()) }()
+	require.NoError(t, s.Stop(context.Background()))
+	require.Error(t, <-started)
+}
+
+// Which Redis a stack used last decides what becomes of its log.
+func TestChooseRedis(t *testing.T) {
+	withServer, without := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(withServer, "redis-server"), []byte("#!/bin/sh\n"), 0o755))
+	for name, test := range map[string]struct {
+		before, asked, path string
+		want                string // kind
+		emptied             bool
+		err                 string
+	}{
+		"new, redis-server there":     {"", RedisAuto, withServer, "redis-server", false, ""},
+		"new, none there":             {"", RedisAuto, without, "miniredis", true, ""},
+		"embedded asked for":          {"", RedisEmbedded, withServer, "miniredis", true, ""},
+		"redis-server again":          {"redis-server", RedisAuto, withServer, "redis-server", false, ""},
+		"redis-server gone":           {"redis-server", RedisAuto, without, "", false, "redis-server is not on PATH"},
+		"embedded after redis-server": {"redis-server", RedisEmbedded, withServer, "miniredis", true, ""},
+		"redis-server after embedded": {"embedded", RedisAuto, withServer, "redis-server", true, ""},
+		"external":                    {"redis-server", "127.0.0.1:6379", without, "your Redis", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("PATH", test.path)
+			s, said := newStack(t, t.TempDir(), test.asked)
+			require.NoError(t, s.dir.SetNote(test.before))
+			log := s.dir.Path(stackdir.NATSDir)
+			require.NoError(t, os.Mkdir(log, 0o755))
+
+			chosen, err := s.chooseRedis()
+			if test.err != "" {
+				require.ErrorContains(t, err, test.err)
+				require.DirExists(t, log)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.want, chosen.kind())
+			if test.emptied {
+				require.NoDirExists(t, log)
+				require.Contains(t, said.String(), "the log starts empty")
+			} else {
+				require.DirExists(t, log)
+				require.Empty(t, said.String())
+			}
+		})
+	}
+}
+
+func TestEmbeddedRedisAges(t *testing.T) {
+	r := &embeddedRedis{}
+	require.NoError(t, r.start(context.Background()))
+	client := redis.NewClient(&redis.Options{Addr: r.address()})
+	defer client.Close()
+	ctx := context.Background()
+	require.NoError(t, client.Set(ctx, "lease", "x", 200*time.Millisecond).Err())
+	require.Eventually(t, func() bool { return client.Exists(ctx, "lease").Val() == 0 }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, r.stop(ctx))
+}
+
+func TestNATSKeepsItsLog(t *testing.T) {
+	dir := t.TempDir()
+	ctx := context.Background()
+	use := func(work func(jetstream.JetStream)) {
+		n, err := startNATS(PortAny, filepath.Join(dir, "nats"), filepath.Join(dir, "nats.log"))
+		require.NoError(t, err)
+		defer n.stop()
+		nc, err := nats.Connect(n.url())
+		require.NoError(t, err)
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		require.NoError(t, err)
+		work(js)
+	}
+	use(func(js jetstream.JetStream) {
+		// Large limits are only promises: they need not fit the disk.
+		_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "LOG", Subjects: []string{"log"}, MaxBytes: 100 << 30})
+		require.NoError(t, err)
+		_, err = js.Publish(ctx, "log", []byte("kept"))
+		require.NoError(t, err)
+	})
+	use(func(js jetstream.JetStream) {
+		stream, err := js.Stream(ctx, "LOG")
+		require.NoError(t, err)
+		info, err := stream.Info(ctx)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, info.State.Msgs)
+	})
+}
+
+func TestNATSPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	_, err = natsPort(port)
+	require.EqualError(t, err, "port "+strconv.Itoa(port)+" for NATS is taken: choose another or let go of --nats-port")
+}
+
+func TestFreePortsDiffer(t *testing.T) {
+	addresses, err := freePorts(20)
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, a := range addresses {
+		require.True(t, isFree(a))
+		require.False(t, seen[a])
+		seen[a] = true
+	}
+}
+
+func TestStackJSONIsTheContract(t *testing.T) {
+	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
+	s.childStarted(stackdir.Process{Name: "worker-1", Role: "worker", PID: 7, Admin: "127.0.0.1:1"})
+	s.nats, s.redis = &natsServer{port: 2}, &externalRedis{addr: "127.0.0.1:3"}
+	require.NoError(t, s.announce(context.Background()))
+	s.nats, s.redis = nil, nil
+	text, err := os.ReadFile(s.dir.Path("stack.json"))
+	require.NoError(t, err)
+	want := `{"schema":1,"pid":` + strconv.Itoa(os.Getpid()) + `,"nats":"nats://127.0.0.1:2","redis":"127.0.0.1:3","app":"lockstep",` +
+		`"processes":[{"name":"worker-1","role":"worker","pid":7,"admin":"127.0.0.1:1"}]}`
+	require.JSONEq(t, want, string(text))
+	var compact bytes.Buffer
+	require.NoError(t, json.Compact(&compact, text))
+	require.Equal(t, want, strings.TrimSpace(compact.String()), "in this order")
+}

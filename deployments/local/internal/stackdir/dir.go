@@ -1,0 +1,153 @@
+// Package stackdir is the directory of a local stack: its marker, its lock and its stack.json.
+//
+//   - At most one process holds the lock. The kernel drops it when that process ends, however it ends.
+//   - The lock file names the pid of its holder, so a recycled pid is never taken for a stack.
+//   - stack.json stands only while the stack is ready.
+//   - Only what a stack wrote is removed, and only from a directory that carries the marker.
+package stackdir
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// ErrNoStack says that no stack is up in the directory.
+var ErrNoStack = errors.New("no stack is up")
+
+// ErrUp says that a stack is up in the directory.
+var ErrUp = errors.New("a stack is already up")
+
+// ErrForeign says that the directory was not made by a stack.
+var ErrForeign = errors.New("not a stack directory")
+
+const (
+	markerName = ".lockstep-stack"
+	lockName   = "lock"
+	fileName   = "stack.json"
+
+	// NATSDir, RedisDir and LogsDir are the directories inside a stack directory.
+	NATSDir  = "nats"
+	RedisDir = "redis"
+	LogsDir  = "logs"
+)
+
+// written lists what a stack leaves in its directory; the lock goes last, since it guards the others.
+var written = []string{fileName, fileName + ".new", NATSDir, RedisDir, LogsDir, markerName, lockName}
+
+// Dir is a stack directory whose lock this process holds.
+type Dir struct {
+	path string
+	lock *os.File
+}
+
+// Open creates the directory if there is none, marks it and takes its lock. It returns ErrUp when another
+// process holds the lock and ErrForeign when the directory holds other things and no marker.
+func Open(path string) (*Dir, error) {
+	if err := mark(path); err != nil {
+		return nil, err
+	}
+	lock, err := acquire(path, os.O_CREATE)
+	if errors.Is(err, errHeld) {
+		pid, _ := readPID(path)
+		return nil, fmt.Errorf("%w in %s (pid %d)", ErrUp, path, pid)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
+	}
+	// A stack that was killed leaves its stack.json behind.
+	if err := removeIfThere(filepath.Join(path, fileName)); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
+	}
+	return &Dir{path: path, lock: lock}, nil
+}
+
+// mark creates the directory and its marker. An empty directory may become a stack directory, any other may not.
+func mark(path string) error {
+	if marked(path) {
+		return nil
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return fmt.Errorf("cannot use the stack directory %s: %w", path, bare(err))
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("cannot use the stack directory %s: %w", path, bare(err))
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s holds other files: %w; choose a new or an empty directory", path, ErrForeign)
+	}
+	if err := os.WriteFile(filepath.Join(path, markerName), nil, 0o644); err != nil {
+		return fmt.Errorf("cannot use the stack directory %s: %w", path, bare(err))
+	}
+	return nil
+}
+
+func marked(path string) bool {
+	_, err := os.Stat(filepath.Join(path, markerName))
+	return err == nil
+}
+
+// Path returns the path of something inside the directory.
+func (d *Dir) Path(elem ...string) string {
+	return filepath.Join(append([]string{d.path}, elem...)...)
+}
+
+// SetNote keeps a word about the stack between its runs.
+func (d *Dir) SetNote(word string) error {
+	return os.WriteFile(d.Path(markerName), []byte(word), 0o644)
+}
+
+// Note returns what SetNote kept, "" in a new directory.
+func (d *Dir) Note() (string, error) {
+	word, err := os.ReadFile(d.Path(markerName))
+	return string(word), err
+}
+
+// Retract removes stack.json: the stack is no longer ready.
+func (d *Dir) Retract() error { return removeIfThere(d.Path(fileName)) }
+
+// Close removes stack.json and gives the lock back.
+func (d *Dir) Close() error {
+	return errors.Join(d.Retract(), d.lock.Close())
+}
+
+// Clean removes what a stack wrote into the directory, and the directory if nothing else is left in it (gone).
+// It returns ErrUp while a stack is up, and ErrForeign for a directory without the marker. No directory is no error.
+func Clean(path string) (gone bool, err error) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if !marked(path) {
+		return false, fmt.Errorf("%s: %w, nothing removed", path, ErrForeign)
+	}
+	d, err := Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer d.lock.Close()
+	for _, name := range written {
+		if err := os.RemoveAll(d.Path(name)); err != nil {
+			return false, fmt.Errorf("clean %s: %w", path, err)
+		}
+	}
+	return os.Remove(path) == nil, nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// bare takes operation and path off an error that will be wrapped with the path anyway.
+func bare(err error) error {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package stackdir
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Schema is the version of stack.json's format.
+const Schema = 1
+
+// The roles of processes.
+const (
+	RoleRouter = "router"
+	RoleWorker = "worker"
+	RoleRedis  = "redis"
+)
+
+// File is the content of stack.json: how to reach a stack that is ready.
+type File struct {
+	Schema    int       `json:"schema"`
+	PID       int       `json:"pid"`   // the supervisor, which also runs NATS
+	NATS      string    `json:"nats"`  // URL
+	Redis     string    `json:"redis"` // host:port, or a redis:// URL if one was given
+	App       string    `json:"app"`
+	Processes []Process `json:"processes"`
+}
+
+// Process is one child of the supervisor.
+type Process struct {
+	Name  string `json:"name"`
+	Role  string `json:"role"`
+	PID   int    `json:"pid"`
+	Admin string `json:"admin"` // host:port of the admin HTTP; "" if it has none
+}
+
+// Write puts stack.json in place at once: readers see the old content or the new, never a part.
+func (d *Dir) Write(f File) error {
+	f.Schema = Schema
+	text, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return err
+	}
+	next := d.Path(fileName + ".new")
+	if err := os.WriteFile(next, append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(next, d.Path(fileName))
+}
+
+// Read returns how to reach the stack in the directory. It returns ErrNoStack when none is up or it is not ready,
+// whatever a killed one left behind.
+func Read(path string) (File, error) {
+	pid, err := Holder(path)
+	if err != nil {
+		return File{}, err
+	}
+	text, err := os.ReadFile(filepath.Join(path, fileName))
+	if os.IsNotExist(err) {
+		return File{}, fmt.Errorf("%w in %s: it is starting or stopping (pid %d)", ErrNoStack, path, pid)
+	}
+	if err != nil {
+		return File{}, err
+	}
+	var f File
+	if err := json.Unmarshal(text, &f); err != nil {
+		return File{}, fmt.Errorf("read %s: %w", filepath.Join(path, fileName), err)
+	}
+	if f.Schema != Schema {
+		return File{}, fmt.Errorf("%s has schema %d, this program reads %d", filepath.Join(path, fileName), f.Schema, Schema)
+	}
+	return f, nil
+}

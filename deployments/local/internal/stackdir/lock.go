@@ -1,0 +1,133 @@
+package stackdir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+var errHeld = errors.New("lock held by another process")
+
+// acquire takes the lock without waiting and writes our pid into it. flag may be os.O_CREATE.
+func acquire(path string, flag int) (*os.File, error) {
+	name := filepath.Join(path, lockName)
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|flag, 0o644)
+		if err != nil {
+			return nil, bare(err)
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			f.Close()
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				return nil, errHeld
+			}
+			return nil, err
+		}
+		// Clean may have removed the file between our opening and locking it: then this lock guards nothing.
+		if same, err := isAt(f, name); err != nil || !same {
+			f.Close()
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := writePID(f); err != nil {
+			f.Close()
+			return nil, bare(err)
+		}
+		return f, nil
+	}
+}
+
+func isAt(f *os.File, name string) (bool, error) {
+	opened, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(opened, there), err
+}
+
+func writePID(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+func readPID(path string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(path, lockName))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// Holder returns the pid of the process whose stack is up, or about to be, in the directory; else ErrNoStack.
+func Holder(path string) (int, error) {
+	f, err := os.Open(filepath.Join(path, lockName))
+	if errors.Is(err, os.ErrNotExist) || !marked(path) {
+		return 0, fmt.Errorf("%w in %s", ErrNoStack, path)
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	// A shared lock, so that two who ask do not take each other for a stack.
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if err == nil {
+		return 0, fmt.Errorf("%w in %s", ErrNoStack, path)
+	}
+	if !errors.Is(err, syscall.EWOULDBLOCK) {
+		return 0, err
+	}
+	return readPID(path)
+}
+
+// Down ends the stack in the directory with SIGTERM and waits until its process is gone. It returns that process's pid,
+// ErrNoStack if there was none, or an error when ctx ends first.
+func Down(ctx context.Context, path string) (int, error) {
+	pid, err := Holder(path)
+	if err != nil {
+		return 0, err
+	}
+	// FindProcess pins the process where the system can (a pidfd on Linux). Asking for the holder once more after that
+	// makes sure that the signal reaches this one and no successor with the same pid.
+	proc, err := os.FindProcess(pid)
+	if err != nil {
+		return 0, err
+	}
+	defer proc.Release()
+	if again, err := Holder(path); err != nil || again != pid {
+		return 0, fmt.Errorf("%w in %s: it ended just now", ErrNoStack, path)
+	}
+	if err := proc.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return pid, fmt.Errorf("stop the stack in %s (pid %d): %w", path, pid, err)
+	}
+	return pid, awaitRelease(ctx, path, pid)
+}
+
+func awaitRelease(ctx context.Context, path string, pid int) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if now, err := Holder(path); errors.Is(err, ErrNoStack) || (err == nil && now != pid) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the stack in %s (pid %d) has not ended yet: %w", path, pid, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
