@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9"
 )
 
 // EnvPrefix begins the name of every environment variable that stands for a flag.
@@ -79,6 +80,7 @@ type exitCode int
 // the exit code. A Run method may take a context.Context (the background) and
 // whatever the options bind. An error is one line on standard error.
 func Main(name, description string, cli any, args []string, opts ...kong.Option) int {
+	redis.SetLogger(silent{})
 	return run(os.Stdout, os.Stderr, name, description, cli, args, opts...)
 }
 
@@ -93,6 +95,12 @@ func run(stdout, stderr io.Writer, name, description string, cli any, args []str
 	}
 	return report(stderr, name, err)
 }
+
+// silent drops the lines that go-redis writes to standard error for every failed dial:
+// the same failure reaches its caller as an error.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // report prints err as one line and returns its exit code.
 func report(stderr io.Writer, name string, err error) int {

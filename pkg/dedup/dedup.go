@@ -1,0 +1,224 @@
+// Package dedup is a shard's deduplication record: which events of which publishers have been applied. It needs no window
+// of time. For each publisher it holds the newest generation seen, the highest floor, and the seqs applied at or above it.
+// An older generation, a seq below the floor, or one in the set is not applied again. Its size is bounded by what one
+// publisher may have in flight, and it is part of every commit, so that it stands where the state stands.
+//
+// It has no clock: time is the log's, message by message, so that a replay decides as the first run did.
+package dedup
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+)
+
+// Retention is how long a publisher is remembered after its last event.
+const Retention = 7 * 24 * time.Hour
+
+// Verdict says what to do with a part of a frame.
+type Verdict int
+
+// A part of the newest generation is Open: its events are to be admitted one by one. One of an older generation is Closed:
+// a newer one has begun since, and it only began when all of this one was resolved. One of a publisher that was forgotten
+// is Late: it is a copy of something long resolved. (Or a clock jumped; so those are to be reported.)
+const (
+	Open Verdict = iota
+	Closed
+	Late
+)
+
+// Record is a shard's record. Its zero value is empty.
+type Record struct {
+	publishers map[frame.PublisherID]*Publisher
+	changed    map[frame.PublisherID]struct{}
+	oldest     time.Time // no publisher's last event is older
+}
+
+// Publisher is what is known of one publisher.
+type Publisher struct {
+	generation uint64
+	birth      int64     // of the generation, Unix milliseconds
+	floor      uint64    // below it all is resolved
+	last       time.Time // of the newest message that named it
+	words      []uint64  // applied seqs, a bit each; bit 0 of words[0] is seq base*64
+	base       uint64    // floor / 64
+}
+
+// Part begins a part of a frame that the log took at the given time. If the verdict is Open the part's events are admitted
+// through the Publisher, in order.
+func (r *Record) Part(s frame.Session, floor uint64, at time.Time) (*Publisher, Verdict) {
+	if r.publishers == nil {
+		r.publishers, r.changed = make(map[frame.PublisherID]*Publisher), make(map[frame.PublisherID]struct{})
+	}
+	r.expire(at)
+	p := r.publishers[s.Publisher]
+	switch {
+	case p == nil && s.BirthTime().Add(Retention).Before(at):
+		return nil, Late
+	case p == nil:
+		p = &Publisher{generation: s.Generation, birth: s.Birth, floor: 1}
+		r.publishers[s.Publisher] = p
+		if r.oldest.IsZero() || at.Before(r.oldest) {
+			r.oldest = at
+		}
+	case s.Generation < p.generation:
+		return nil, Closed
+	case s.Generation > p.generation:
+		// Seqs go on from one generation to the next, so what was applied stays applied.
+		p.generation, p.birth = s.Generation, s.Birth
+	}
+	p.last = at
+	p.raise(floor)
+	r.changed[s.Publisher] = struct{}{}
+	return p, Open
+}
+
+// expire forgets publishers that have been silent for longer than Retention.
+func (r *Record) expire(at time.Time) {
+	if r.oldest.IsZero() || !r.oldest.Add(Retention).Before(at) {
+		return
+	}
+	r.oldest = at
+	for id, p := range r.publishers {
+		if p.last.Add(Retention).Before(at) {
+			delete(r.publishers, id)
+			r.changed[id] = struct{}{}
+		} else if p.last.Before(r.oldest) {
+			r.oldest = p.last
+		}
+	}
+}
+
+// raise moves the floor up and forgets what lies below it.
+func (p *Publisher) raise(floor uint64) {
+	if floor <= p.floor {
+		return
+	}
+	p.floor = floor
+	if drop := floor/64 - p.base; drop > 0 {
+		if drop >= uint64(len(p.words)) {
+			p.words = p.words[:0]
+		} else {
+			p.words = p.words[:copy(p.words, p.words[drop:])]
+		}
+		p.base = floor / 64
+	}
+}
+
+// Admit tells whether the event is to be applied, and if so remembers that it was.
+func (p *Publisher) Admit(seq uint64) bool {
+	if seq < p.floor {
+		return false
+	}
+	i, bit := seq/64-p.base, uint64(1)<<(seq%64)
+	for uint64(len(p.words)) <= i {
+		p.words = append(p.words, 0)
+	}
+	if p.words[i]&bit != 0 {
+		return false
+	}
+	p.words[i] |= bit
+	return true
+}
+
+// Retract takes back the last Admit of seq: the event was not applied after all.
+func (p *Publisher) Retract(seq uint64) {
+	p.words[seq/64-p.base] &^= 1 << (seq % 64)
+}
+
+// Len is the number of publishers remembered.
+func (r *Record) Len() int { return len(r.publishers) }
+
+// Changes calls fn for each publisher changed since the last Clean: with its encoding, or nil if it was forgotten.
+func (r *Record) Changes(fn func(id frame.PublisherID, encoded []byte)) {
+	for id := range r.changed {
+		if p := r.publishers[id]; p != nil {
+			fn(id, p.append(nil))
+		} else {
+			fn(id, nil)
+		}
+	}
+}
+
+// Clean says that all changes have been committed.
+func (r *Record) Clean() { clear(r.changed) }
+
+const encodingVersion = 1
+
+// append encodes p: a version, generation, birth, floor and last event (Unix nanoseconds) as varints, then the words from
+// floor/64 on, 8 bytes each, little-endian.
+func (p *Publisher) append(b []byte) []byte {
+	b = append(b, encodingVersion)
+	b = binary.AppendUvarint(b, p.generation)
+	b = binary.AppendVarint(b, p.birth)
+	b = binary.AppendUvarint(b, p.floor)
+	b = binary.AppendVarint(b, p.last.UnixNano())
+	n := len(p.words)
+	for n > 0 && p.words[n-1] == 0 {
+		n--
+	}
+	for _, w := range p.words[:n] {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
+// Restore adds a publisher as a store kept it.
+func (r *Record) Restore(id frame.PublisherID, encoded []byte) error {
+	p, err := decode(encoded)
+	if err != nil {
+		return fmt.Errorf("deduplication record of publisher %s: %w", id, err)
+	}
+	if r.publishers == nil {
+		r.publishers, r.changed = make(map[frame.PublisherID]*Publisher), make(map[frame.PublisherID]struct{})
+	}
+	r.publishers[id] = p
+	if r.oldest.IsZero() || p.last.Before(r.oldest) {
+		r.oldest = p.last
+	}
+	return nil
+}
+
+var errEncoding = errors.New("it cannot be read")
+
+func decode(b []byte) (*Publisher, error) {
+	if len(b) == 0 {
+		return nil, errEncoding
+	}
+	if b[0] != encodingVersion {
+		return nil, fmt.Errorf("its version is %d, this program knows %d", b[0], encodingVersion)
+	}
+	b = b[1:]
+	bad := false
+	unsigned := func() uint64 {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			bad, b = true, nil
+			return 0
+		}
+		b = b[n:]
+		return v
+	}
+	signed := func() int64 {
+		v, n := binary.Varint(b)
+		if n <= 0 {
+			bad, b = true, nil
+			return 0
+		}
+		b = b[n:]
+		return v
+	}
+	p := &Publisher{generation: unsigned(), birth: signed(), floor: unsigned()}
+	p.last = time.Unix(0, signed())
+	if bad || len(b)%8 != 0 || len(b)/8 > frame.MaxSpan/64+2 {
+		return nil, errEncoding
+	}
+	p.base = p.floor / 64
+	for ; len(b) > 0; b = b[8:] {
+		p.words = append(p.words, binary.LittleEndian.Uint64(b))
+	}
+	return p, nil
+}

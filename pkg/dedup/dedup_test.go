@@ -1,0 +1,138 @@
+package dedup
+
+import (
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+var (
+	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	pub   = frame.PublisherID{1}
+)
+
+func session(generation uint64, birth time.Time) frame.Session {
+	return frame.Session{Publisher: pub, Generation: generation, Birth: birth.UnixMilli()}
+}
+
+// Whatever copies of whatever frames come, each seq is admitted at most once, and always the first time unless it lies
+// below a floor that was seen; also when the record is stored and restored at any time.
+func TestRecordAgainstASet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var r Record
+		applied, floor := map[uint64]bool{}, uint64(1)
+		for range rapid.IntRange(1, 60).Draw(t, "frames") {
+			f := uint64(max(1, int(floor)+rapid.IntRange(-200, 300).Draw(t, "floor")))
+			p, v := r.Part(session(1, start), f, start)
+			require.Equal(t, Open, v)
+			floor = max(floor, f)
+			for range rapid.IntRange(1, 5).Draw(t, "events") {
+				seq := f + uint64(rapid.IntRange(0, 400).Draw(t, "seq"))
+				want := seq >= floor && !applied[seq]
+				require.Equal(t, want, p.Admit(seq), "seq %d floor %d", seq, floor)
+				if !want {
+					continue
+				}
+				if rapid.IntRange(0, 9).Draw(t, "retract") == 0 {
+					p.Retract(seq)
+					continue
+				}
+				applied[seq] = true
+			}
+			if rapid.IntRange(0, 3).Draw(t, "restore") == 0 {
+				var back Record
+				r.Changes(func(id frame.PublisherID, b []byte) { require.NoError(t, back.Restore(id, b)) })
+				r = back
+				// Only what changed is written: the one publisher has.
+				_, _ = r.Part(session(1, start), f, start)
+			}
+		}
+	})
+}
+
+func TestGenerations(t *testing.T) {
+	var r Record
+	p, _ := r.Part(session(1, start), 1, start)
+	require.True(t, p.Admit(1))
+	require.True(t, p.Admit(3)) // 2 was given up, its copy is on its way
+	p, v := r.Part(session(2, start), 4, start)
+	require.Equal(t, Open, v)
+	require.True(t, p.Admit(4))
+	_, v = r.Part(session(1, start), 1, start)
+	require.Equal(t, Closed, v, "the late copy of an older generation")
+	require.False(t, p.Admit(3))
+}
+
+func TestForgettingUsesTheLogsTime(t *testing.T) {
+	var r Record
+	p, _ := r.Part(session(1, start), 1, start)
+	require.True(t, p.Admit(1))
+	r.Clean()
+
+	at := start.Add(Retention)
+	_, v := r.Part(session(1, start), 1, at)
+	require.Equal(t, Open, v, "still remembered")
+	require.False(t, p.Admit(1))
+
+	at = at.Add(Retention + time.Second)
+	_, v = r.Part(session(1, start), 1, at)
+	require.Equal(t, Late, v)
+	require.Zero(t, r.Len())
+	forgotten := 0
+	r.Changes(func(id frame.PublisherID, b []byte) {
+		require.Equal(t, pub, id)
+		require.Nil(t, b)
+		forgotten++
+	})
+	require.Equal(t, 1, forgotten)
+
+	_, v = r.Part(session(9, at.Add(-12*time.Hour)), 1, at)
+	require.Equal(t, Open, v, "a session that a router would still take is never late")
+}
+
+func TestRecordStaysSmall(t *testing.T) {
+	var r Record
+	for seq := uint64(1); seq < 1_000_000; seq++ {
+		floor := uint64(1)
+		if seq > frame.MaxSpan {
+			floor = seq - frame.MaxSpan
+		}
+		p, _ := r.Part(session(1, start), floor, start)
+		require.True(t, p.Admit(seq))
+	}
+	r.Changes(func(_ frame.PublisherID, b []byte) { require.Less(t, len(b), frame.MaxSpan/8+64) })
+}
+
+func TestRestoreRefusesWhatItCannotRead(t *testing.T) {
+	var r Record
+	require.ErrorContains(t, r.Restore(pub, nil), "cannot be read")
+	require.ErrorContains(t, r.Restore(pub, []byte{9}), "version is 9")
+	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1}), "cannot be read")
+	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1, 1, 1, 7}), "cannot be read")
+}
+
+func FuzzRestore(f *testing.F) {
+	var r Record
+	p, _ := r.Part(session(1, start), 1, start)
+	p.Admit(100)
+	r.Changes(func(_ frame.PublisherID, b []byte) { f.Add(b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r Record
+		if r.Restore(pub, b) != nil {
+			return
+		}
+		p := r.publishers[pub]
+		if p.floor < 1<<40 {
+			seq := p.floor + 10
+			first := p.Admit(seq)
+			require.False(t, p.Admit(seq), "admitted twice, first %v", first)
+		}
+		again := p.append(nil)
+		back, err := decode(again)
+		require.NoError(t, err)
+		require.Equal(t, again, back.append(nil))
+	})
+}

@@ -1,0 +1,141 @@
+// Package publish sends events so that those of one key are applied in the order sent, each once, whatever is sent again,
+// lost or late. It gathers events into frames by itself; a frame leaves as soon as the pipe is free or the frame is full.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/topology"
+)
+
+// Errors of an event. All but ErrTimeout mean that the event was certainly not stored.
+var (
+	ErrFull    = errors.New("publisher is full")                                         // wait for room and send again
+	ErrClosed  = errors.New("publisher is stopped")                                      // never accepted
+	ErrNotSent = errors.New("event was given up before it left: it is not stored")       // no router, or its key was held up
+	ErrTimeout = errors.New("event was given up, outcome unknown: it may yet be stored") // no answer in time
+)
+
+// Defaults of Config.
+const (
+	DefaultMaxEvents       = 8192
+	DefaultMaxBytes        = 32 << 20
+	DefaultDeliveryTimeout = 30 * time.Second
+)
+
+const (
+	attemptTimeout = 500 * time.Millisecond // without an answer for that long, a frame is sent again
+	minBackoff     = 10 * time.Millisecond  // after a refusal that may pass
+	maxBackoff     = 2 * time.Second
+	freeFrames     = 2
+	sessionAge     = 6 * time.Hour // then the session is drained and renewed
+)
+
+// Event is one event to send. What it points to is copied.
+type Event struct {
+	Key     string // 1 to 512 bytes of UTF-8
+	Data    []byte // with all else at most 512 KiB
+	Type    string
+	Headers map[string]string
+	Receipt bool   // Config.OnReceipt is called once the event has been applied
+	Tag     uint64 // opaque, handed back with the result
+}
+
+// Config is how a Publisher works. Its zero value has the defaults.
+type Config struct {
+	App             string        // default "lockstep"
+	MaxEvents       int           // outstanding; default 8,192
+	MaxBytes        int           // outstanding, encoded; default 32 MiB
+	DeliveryTimeout time.Duration // from Publish until an event is given up; default 30 s, at least 1 s
+
+	// OnResolve is called once for each event when it is resolved, for one key in the order sent. It must not block.
+	OnResolve func(*Handle)
+	// OnReceipt is called at most once for each event that asked for a receipt. It must not block.
+	// A worker killed between a commit and its receipts may leave some out.
+	OnReceipt func(tag uint64)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.App == "" {
+		c.App = "lockstep"
+	}
+	if c.MaxEvents == 0 {
+		c.MaxEvents = DefaultMaxEvents
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = DefaultMaxBytes
+	}
+	if c.DeliveryTimeout == 0 {
+		c.DeliveryTimeout = DefaultDeliveryTimeout
+	}
+	switch {
+	case c.MaxEvents < 1:
+		return c, fmt.Errorf("publisher: MaxEvents %d: must be at least 1", c.MaxEvents)
+	case c.MaxBytes < 1:
+		return c, fmt.Errorf("publisher: MaxBytes %d: must be at least 1", c.MaxBytes)
+	case c.DeliveryTimeout < time.Second:
+		return c, fmt.Errorf("publisher: DeliveryTimeout %s: must be at least 1s", c.DeliveryTimeout)
+	}
+	return c, topology.CheckApp(c.App)
+}
+
+// Handle is an event on its way.
+type Handle struct {
+	Tag uint64
+
+	p       *Publisher
+	draft   frame.Draft
+	receipt bool
+	err     error
+	ended   bool
+	done    chan struct{} // made when somebody waits
+
+	// The window's.
+	key        *keyQueue
+	seq        uint64
+	deadline   time.Time
+	prev, next *Handle // among the events that have not left
+	nextOfKey  *Handle
+}
+
+// Done is closed when the event is resolved.
+func (h *Handle) Done() <-chan struct{} {
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	if h.done == nil {
+		h.done = make(chan struct{})
+		if h.ended {
+			close(h.done)
+		}
+	}
+	return h.done
+}
+
+// Err is nil if the event is stored. It is meaningful once the event is resolved. Otherwise it wraps ErrTimeout (outcome
+// unknown), ErrNotSent or ErrClosed (not stored), or a frame.Answer (refused, not stored).
+func (h *Handle) Err() error {
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	return h.err
+}
+
+// Seq is the event's number within the publisher, 0 if it never left.
+func (h *Handle) Seq() uint64 {
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	return h.seq
+}
+
+// Wait waits until the event is resolved and returns its error, or ctx's.
+func (h *Handle) Wait(ctx context.Context) error {
+	select {
+	case <-h.Done():
+		return h.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

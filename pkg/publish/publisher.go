@@ -1,0 +1,435 @@
+package publish
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+)
+
+// Publisher sends events. It is safe for concurrent use; events of one key are applied in the order of the calls.
+type Publisher struct {
+	nc     *nats.Conn
+	cfg    Config
+	id     frame.PublisherID
+	inbox  string
+	frames string // subject
+	asked  *asked // events that wait for a receipt
+
+	mu      sync.Mutex // guards what follows, and the handles
+	w       *window
+	started bool
+	closed  bool
+	room    chan struct{} // closed when there is room; nil if nobody waits
+	idle    chan struct{} // closed when nothing is outstanding; nil if nobody waits
+
+	kick    chan struct{}
+	quit    chan struct{}
+	quitted sync.Once
+	done    chan struct{}
+	subs    []*nats.Subscription
+	closing sync.WaitGroup // until the subscriptions' callbacks have ended
+}
+
+// New makes a Publisher. Start it before use.
+func New(nc *nats.Conn, cfg Config) (*Publisher, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Publisher{
+		nc: nc, cfg: cfg, inbox: nc.NewInbox(), frames: topology.FrameSubject(cfg.App), asked: newAsked(),
+		kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	_, _ = rand.Read(p.id[:])
+	p.w = newWindow(cfg, frame.Session{Publisher: p.id, Generation: 1, Birth: time.Now().UnixMilli()})
+	return p, nil
+}
+
+// ID is the publisher's random id.
+func (p *Publisher) ID() frame.PublisherID { return p.id }
+
+// Start begins to send.
+func (p *Publisher) Start(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	if p.started {
+		return errors.New("publisher is already started")
+	}
+	subscribe := func(subject string, fn nats.MsgHandler) error {
+		sub, err := p.nc.Subscribe(subject, fn)
+		if err != nil {
+			return fmt.Errorf("start publisher: %w", err)
+		}
+		p.subs = append(p.subs, sub)
+		// An answer is worth more than its place: both are bounded by what is in flight.
+		_ = sub.SetPendingLimits(-1, -1)
+		p.closing.Add(1)
+		sub.SetClosedHandler(func(string) { p.closing.Done() })
+		return nil
+	}
+	if err := subscribe(p.inbox+".*", p.answered); err != nil {
+		return err
+	}
+	if p.cfg.OnReceipt != nil {
+		if err := subscribe(topology.ReceiptSubject(p.cfg.App, p.id.String()), p.receipted); err != nil {
+			p.unsubscribe()
+			return err
+		}
+	}
+	p.started = true
+	go p.run()
+	return nil
+}
+
+func (p *Publisher) unsubscribe() {
+	for _, s := range p.subs {
+		if s.Unsubscribe() != nil { // the connection is closed, and with it the subscription
+			continue
+		}
+	}
+	p.subs = nil
+}
+
+// Send sends an event and waits until it is durably stored, or given up.
+func (p *Publisher) Send(ctx context.Context, key string, data []byte) error {
+	for {
+		h, err := p.SendAsync(key, data)
+		if err == nil {
+			return h.Wait(ctx)
+		}
+		if !errors.Is(err, ErrFull) {
+			return err
+		}
+		if err := p.WaitRoom(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// SendAsync sends an event. It never blocks: if there is no room it returns ErrFull, and WaitRoom waits for some.
+func (p *Publisher) SendAsync(key string, data []byte) (*Handle, error) {
+	return p.Publish(Event{Key: key, Data: data})
+}
+
+// Publish is SendAsync with all that an event can have.
+func (p *Publisher) Publish(ev Event) (*Handle, error) {
+	draft, err := frame.NewDraft(ev.Key, ev.Data, ev.Type, ev.Headers, ev.Receipt)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handle{Tag: ev.Tag, p: p, draft: draft, receipt: ev.Receipt}
+	p.mu.Lock()
+	if p.closed || !p.started {
+		p.mu.Unlock()
+		return nil, ErrClosed
+	}
+	if p.w.full(draft.Size()) {
+		p.mu.Unlock()
+		return nil, ErrFull
+	}
+	p.w.add(h, ev.Key, time.Now())
+	leave := p.w.mayLeave()
+	p.mu.Unlock()
+	if leave {
+		p.wake()
+	}
+	return h, nil
+}
+
+// WaitRoom waits until there is room for a good part of a window.
+func (p *Publisher) WaitRoom(ctx context.Context) error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return ErrClosed
+	}
+	if p.w.roomy() {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.room == nil {
+		p.room = make(chan struct{})
+	}
+	room := p.room
+	p.mu.Unlock()
+	select {
+	case <-room:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Flush waits until every event sent so far is resolved, whatever its outcome.
+func (p *Publisher) Flush(ctx context.Context) error {
+	p.mu.Lock()
+	if p.w.events == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.idle == nil {
+		p.idle = make(chan struct{})
+	}
+	idle := p.idle
+	p.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Stop takes no more events, waits until those it has are resolved, and when ctx ends gives up the rest.
+func (p *Publisher) Stop(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	started := p.started
+	p.signal()
+	p.mu.Unlock()
+	if !started {
+		return nil
+	}
+	err := p.Flush(ctx)
+	p.quitted.Do(func() { close(p.quit) })
+	<-p.done
+	p.mu.Lock()
+	p.unsubscribe()
+	p.mu.Unlock()
+	p.closing.Wait()
+	return err
+}
+
+func (p *Publisher) wake() {
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run sends frames, and looks after those that wait too long.
+func (p *Publisher) run() {
+	defer close(p.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-p.kick:
+		case <-timer.C:
+		case <-p.quit:
+			p.abandon()
+			return
+		}
+		now := time.Now()
+		p.late(now)
+		for p.sendNext(now) {
+		}
+		p.mu.Lock()
+		due := p.w.nextDue()
+		p.mu.Unlock()
+		if due.IsZero() {
+			due = now.Add(time.Hour)
+		}
+		timer.Reset(max(0, time.Until(due)))
+	}
+}
+
+// sendNext sends the next frame, if one may leave.
+func (p *Publisher) sendNext(now time.Time) bool {
+	p.mu.Lock()
+	age := now.UnixMilli() - p.w.session.Birth
+	if age > sessionAge.Milliseconds() || age < -time.Minute.Milliseconds() {
+		p.w.renew = !p.w.begin(now)
+	}
+	f := p.w.next(now)
+	if f == nil {
+		p.mu.Unlock()
+		return false
+	}
+	for _, h := range f.events {
+		if h.receipt && p.cfg.OnReceipt != nil {
+			p.asked.add(h.seq, h.Tag)
+		}
+	}
+	subject := p.attempt(f, now)
+	p.mu.Unlock()
+	p.send(f.data, subject)
+	return true
+}
+
+// attempt counts an attempt and returns where its answer shall go.
+func (p *Publisher) attempt(f *outFrame, now time.Time) string {
+	f.attempts++
+	wait := attemptTimeout << min(f.attempts-1, 2)
+	f.resendAt = now.Add(min(wait, maxBackoff))
+	return p.inbox + "." + strconv.FormatUint(f.id, 10) + "-" + strconv.Itoa(f.attempts)
+}
+
+func (p *Publisher) send(data []byte, reply string) {
+	// An error means that there is no connection now: the frame is sent again when it is due.
+	_ = p.nc.PublishRequest(p.frames, reply, data)
+}
+
+// late sends again the frames without an answer, and gives up what has waited too long.
+func (p *Publisher) late(now time.Time) {
+	type again struct {
+		data  []byte
+		reply string
+	}
+	var resend []again
+	p.mu.Lock()
+	gone := p.w.expire(now)
+	for _, h := range gone {
+		p.end(h, ErrNotSent)
+	}
+	for id, f := range p.w.frames {
+		switch {
+		case !now.Before(f.deadline):
+			f, _ := p.w.resolve(id, false)
+			gone = append(gone, p.endFrame(f, ErrTimeout)...)
+		case !now.Before(f.resendAt):
+			resend = append(resend, again{f.data, p.attempt(f, now)})
+		}
+	}
+	p.signal()
+	p.mu.Unlock()
+	for _, r := range resend {
+		p.send(r.data, r.reply)
+	}
+	p.report(gone)
+}
+
+// answered takes a router's answer, or the server's word that no router listens.
+func (p *Publisher) answered(m *nats.Msg) {
+	id, attempt, ok := strings.Cut(m.Subject[len(p.inbox)+1:], "-")
+	if !ok {
+		return
+	}
+	frameID, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		return
+	}
+	var a frame.Answer
+	if m.Header.Get("Status") == "503" {
+		a = frame.Answer{Code: frame.Closing, Reason: "no router is listening", Retry: true}
+	} else if a, err = frame.DecodeAnswer(m.Data); err != nil {
+		return
+	}
+	now := time.Now()
+	p.mu.Lock()
+	f, ok := p.w.frames[frameID]
+	if !ok {
+		p.mu.Unlock()
+		return
+	}
+	if a.Retry {
+		if strconv.Itoa(f.attempts) == attempt { // not the word on an attempt that another has followed
+			f.resendAt = now.Add(min(minBackoff<<min(f.attempts-1, 8), maxBackoff))
+		}
+		p.mu.Unlock()
+		p.wake()
+		return
+	}
+	var outcome error
+	switch {
+	case a.Code == frame.Stored:
+	case f.attempts == 1:
+		outcome = a
+	default: // what came of the attempts before is not known
+		outcome = fmt.Errorf("%w: %w", ErrTimeout, a)
+	}
+	f, _ = p.w.resolve(frameID, outcome == nil)
+	ended := p.endFrame(f, outcome)
+	p.signal()
+	leave := p.w.mayLeave() || p.w.renew
+	p.mu.Unlock()
+	if leave {
+		p.wake()
+	}
+	p.report(ended)
+}
+
+// endFrame ends a frame's events.
+func (p *Publisher) endFrame(f *outFrame, err error) []*Handle {
+	for _, h := range f.events {
+		if err != nil && h.receipt {
+			p.asked.drop(h.seq)
+		}
+		p.end(h, err)
+	}
+	return f.events
+}
+
+// end resolves an event.
+func (p *Publisher) end(h *Handle, err error) {
+	h.err, h.ended, h.draft = err, true, nil
+	if h.done != nil {
+		close(h.done)
+	}
+}
+
+// signal wakes those who wait for room or for the end.
+func (p *Publisher) signal() {
+	if p.room != nil && (p.closed || p.w.roomy()) {
+		close(p.room)
+		p.room = nil
+	}
+	if p.idle != nil && p.w.events == 0 {
+		close(p.idle)
+		p.idle = nil
+	}
+}
+
+func (p *Publisher) report(ended []*Handle) {
+	if p.cfg.OnResolve == nil {
+		return
+	}
+	for _, h := range ended {
+		p.cfg.OnResolve(h)
+	}
+}
+
+// abandon gives up all that is outstanding, at a hard stop.
+func (p *Publisher) abandon() {
+	p.mu.Lock()
+	gone := p.w.dropAll()
+	for _, h := range gone {
+		p.end(h, fmt.Errorf("%w: %w", ErrNotSent, ErrClosed))
+	}
+	for id := range p.w.frames {
+		f, _ := p.w.resolve(id, false)
+		gone = append(gone, p.endFrame(f, fmt.Errorf("%w: %w", ErrTimeout, ErrClosed))...)
+	}
+	gone2 := p.w.dropAll()
+	for _, h := range gone2 {
+		p.end(h, fmt.Errorf("%w: %w", ErrNotSent, ErrClosed))
+	}
+	p.signal()
+	p.mu.Unlock()
+	p.report(append(gone, gone2...))
+}
+
+// receipted takes a worker's receipt.
+func (p *Publisher) receipted(m *nats.Msg) {
+	var r frame.Receipt
+	if r.Decode(m.Data) != nil {
+		return
+	}
+	for _, seq := range r.Seqs {
+		if tag, ok := p.asked.take(seq); ok {
+			p.cfg.OnReceipt(tag)
+		}
+	}
+}

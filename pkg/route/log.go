@@ -1,0 +1,167 @@
+package route
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// storeTimeout is how long the log may take to confirm a message. Publishers send again long before.
+const storeTimeout = 5 * time.Second
+
+var (
+	errNoConfirmation = errors.New("the log did not confirm in time")
+	errNoStream       = errors.New("no stream takes this subject, or JetStream is not available")
+	errStopped        = errors.New("router is stopping")
+)
+
+// logError is JetStream's refusal.
+type logError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (e *logError) Error() string {
+	return fmt.Sprintf("JetStream refused: %s (%d)", e.Description, e.ErrCode)
+}
+
+// full tells whether the stream has reached a limit of its own or of the server.
+func (e *logError) full() bool {
+	return strings.Contains(e.Description, "maximum") || strings.Contains(e.Description, "insufficient") || strings.Contains(e.Description, "exceeded")
+}
+
+// logWriter stores messages in JetStream and tells when they are stored.
+type logWriter struct {
+	nc    *nats.Conn
+	inbox string
+	sub   *nats.Subscription
+
+	mu      sync.Mutex // guards what follows
+	last    uint64
+	waiting map[uint64]stored
+	closed  bool
+
+	quit chan struct{}
+	done sync.WaitGroup
+}
+
+// stored is called with the log's confirmation as it came, or an error. It must not block.
+type stored struct {
+	fn func(confirmation []byte, err error)
+	at time.Time
+}
+
+func newLogWriter(nc *nats.Conn) (*logWriter, error) {
+	l := &logWriter{nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), quit: make(chan struct{})}
+	sub, err := nc.Subscribe(l.inbox+".*", l.confirmed)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the log's confirmations: %w", err)
+	}
+	_ = sub.SetPendingLimits(-1, -1) // bounded by what waits
+	l.done.Add(2)
+	sub.SetClosedHandler(func(string) { l.done.Done() })
+	l.sub = sub
+	go l.sweep()
+	return l, nil
+}
+
+// store publishes a message; fn is called once.
+func (l *logWriter) store(m *nats.Msg, fn func([]byte, error)) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		fn(nil, errStopped)
+		return
+	}
+	l.last++
+	id := l.last
+	l.waiting[id] = stored{fn: fn, at: time.Now()}
+	l.mu.Unlock()
+	m.Reply = l.inbox + "." + strconv.FormatUint(id, 36)
+	if err := l.nc.PublishMsg(m); err != nil {
+		l.end(id, nil, fmt.Errorf("publish to the log: %w", err))
+	}
+}
+
+func (l *logWriter) end(id uint64, confirmation []byte, err error) {
+	l.mu.Lock()
+	s, ok := l.waiting[id]
+	delete(l.waiting, id)
+	l.mu.Unlock()
+	if ok {
+		s.fn(confirmation, err)
+	}
+}
+
+func (l *logWriter) confirmed(m *nats.Msg) {
+	id, err := strconv.ParseUint(m.Subject[len(l.inbox)+1:], 36, 64)
+	if err != nil {
+		return
+	}
+	if m.Header.Get("Status") == "503" {
+		l.end(id, nil, errNoStream)
+		return
+	}
+	var ack struct {
+		Error *logError `json:"error"`
+	}
+	switch err := json.Unmarshal(m.Data, &ack); {
+	case err != nil:
+		l.end(id, nil, fmt.Errorf("read the log's confirmation: %w", err))
+	case ack.Error != nil:
+		l.end(id, m.Data, ack.Error)
+	default:
+		l.end(id, m.Data, nil)
+	}
+}
+
+// sweep ends what was not confirmed in time.
+func (l *logWriter) sweep() {
+	defer l.done.Done()
+	tick := time.NewTicker(storeTimeout / 10)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			l.expire(now.Add(-storeTimeout), errNoConfirmation)
+		case <-l.quit:
+			return
+		}
+	}
+}
+
+func (l *logWriter) expire(before time.Time, err error) {
+	l.mu.Lock()
+	var late []uint64
+	for id, s := range l.waiting {
+		if s.at.Before(before) {
+			late = append(late, id)
+		}
+	}
+	l.mu.Unlock()
+	for _, id := range late {
+		l.end(id, nil, err)
+	}
+}
+
+// close ends what still waits with an error.
+func (l *logWriter) close() {
+	l.mu.Lock()
+	closed := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if closed {
+		return
+	}
+	close(l.quit)
+	_ = l.sub.Unsubscribe() // fails only if the connection is closed, which ends it too
+	l.done.Wait()
+	l.expire(time.Now().Add(time.Hour), errStopped)
+}

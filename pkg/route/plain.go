@@ -1,0 +1,112 @@
+package route
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+)
+
+// Headers of a message in the log that is not a batch, and of a plain event as clients send it.
+const (
+	HeaderKind = "Kind" // "event", "command" or "end"; a batch has none
+	HeaderKey  = "Key"  // the event's key
+	HeaderType = "Type" // the event's type
+
+	KindEvent = "event"
+)
+
+// takeEvent routes one plain event. It answers with JetStream's confirmation, or with an error in the same form.
+func (r *Router) takeEvent(m *nats.Msg) {
+	key := m.Header.Get(HeaderKey)
+	if key == "" {
+		if len(m.Header.Values(HeaderKey)) > 0 {
+			r.refuseEvent(m.Reply, 400, frame.ErrNoKey)
+			return
+		}
+		key = m.Subject[len(topology.EventSubject(r.cfg.App))+1:]
+	}
+	if err := frame.CheckKey(key); err != nil {
+		r.refuseEvent(m.Reply, 400, err)
+		return
+	}
+	if err := frame.CheckEventSize(m.Size() - len(m.Subject) - len(m.Reply)); err != nil {
+		r.refuseEvent(m.Reply, 400, err)
+		return
+	}
+	term, valid := r.lease.Valid()
+	if !valid {
+		r.refuseEvent(m.Reply, 503, errNoLease)
+		return
+	}
+	r.mu.Lock()
+	g := r.gather
+	full, closing := r.plain+len(m.Data) > r.cfg.MaxBytes, r.closing
+	size := len(m.Data) + 1
+	if !full && !closing {
+		r.plain += size
+	}
+	r.mu.Unlock()
+	if closing {
+		r.refuseEvent(m.Reply, 503, errStopped)
+		return
+	}
+	if full {
+		r.refuseEvent(m.Reply, 503, fmt.Errorf("this router holds %d bytes already: send again later", r.cfg.MaxBytes))
+		return
+	}
+	shard := g.shardOf([]byte(key))
+	epoch, _ := r.watcher.Current().Epoch(g.epoch)
+	out := nats.NewMsg(topology.WorkSubject(r.cfg.App, g.epoch, epoch.Lane(shard), shard))
+	out.Header, out.Data = plainHeader(m.Header, key), m.Data
+	r.metrics.plain.Inc()
+	r.log.store(out, func(confirmation []byte, err error) {
+		r.mu.Lock()
+		r.plain -= size
+		r.signal()
+		r.mu.Unlock()
+		now, valid := r.lease.Valid()
+		var refused *logError
+		switch {
+		case errors.As(err, &refused):
+			r.reply(m.Reply, confirmation)
+		case err != nil:
+			r.refuseEvent(m.Reply, 503, err)
+		case !valid || now != term:
+			r.metrics.unlawful.Inc()
+		default:
+			r.reply(m.Reply, confirmation)
+		}
+	})
+}
+
+// plainHeader keeps what is the application's, and Nats-Msg-Id. Other headers that JetStream acts on (an expected
+// sequence, a rollup, a schedule) are not the client's to set in our log.
+func plainHeader(in nats.Header, key string) nats.Header {
+	out := make(nats.Header, len(in)+2)
+	for k, v := range in {
+		if !strings.HasPrefix(strings.ToLower(k), "nats-") {
+			out[k] = v
+		}
+	}
+	if id := in.Get(nats.MsgIdHdr); id != "" {
+		out.Set(nats.MsgIdHdr, id)
+	}
+	out.Set(HeaderKind, KindEvent)
+	out.Set(HeaderKey, key)
+	return out
+}
+
+// refuseEvent answers a plain event in the form of JetStream's own refusals.
+func (r *Router) refuseEvent(reply string, code int, err error) {
+	r.metrics.refused.WithLabelValues("event").Inc()
+	b, merr := json.Marshal(map[string]any{"error": logError{Code: code, Description: err.Error()}})
+	if merr != nil {
+		panic(merr) // a number and two strings
+	}
+	r.reply(reply, b)
+}

@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// The scripts. Each checks before its first write, for a script that fails half-way keeps what it has written.
+var (
+	//go:embed check.lua
+	checkSource string
+	//go:embed claim.lua
+	claimSource string
+	//go:embed load.lua
+	loadSource string
+	//go:embed commit.lua
+	commitSource string
+
+	checkScript  = redis.NewScript(checkSource)
+	claimScript  = redis.NewScript(claimSource)
+	loadScript   = redis.NewScript(loadSource)
+	commitScript = redis.NewScript(commitSource)
+)
+
+// Fields of a shard's hash. A publisher's deduplication record is in the field dedupPrefix + its id.
+const (
+	fieldFence    = "fence"
+	fieldVersion  = "version"
+	fieldPosition = "position"
+	fieldSince    = "since"
+	fieldLate     = "late"
+	fieldLateLast = "late_last"
+	dedupPrefix   = "dedup:"
+)
+
+// Redis is a Store in one Redis server. What belongs to a key is named by the key alone, so that it need not move when the
+// key's shard changes:
+//
+//	<app>:topology       the id of the topology whose state this is
+//	<app>:shard:<n>      hash: fence, version, position, since, dedup:<publisher> ...
+//	<app>:state:<key>    an Envelope
+type Redis struct {
+	rdb      redis.UniversalClient
+	app      string
+	topology string
+}
+
+// NewRedis makes a Store of the topology with that id. Check it before use.
+func NewRedis(rdb redis.UniversalClient, app, topology string) *Redis {
+	return &Redis{rdb: rdb, app: app, topology: topology}
+}
+
+func (r *Redis) stampKey() string          { return r.app + ":topology" }
+func (r *Redis) shardKey(shard int) string { return r.app + ":shard:" + strconv.Itoa(shard) }
+func (r *Redis) stateKey(key string) string {
+	return r.app + ":state:" + key
+}
+
+// Check implements Store. A Redis that may evict keys, or that spreads them over a cluster, is refused.
+func (r *Redis) Check(ctx context.Context) error {
+	info, err := r.rdb.Info(ctx).Result()
+	if err != nil {
+		return fmt.Errorf("check Redis: %w", err)
+	}
+	if err := suitable(info); err != nil {
+		return err
+	}
+	got, err := checkScript.Run(ctx, r.rdb, []string{r.stampKey()}, r.topology).Text()
+	if err != nil {
+		return fmt.Errorf("check Redis: %w", err)
+	}
+	if got != r.topology {
+		return r.otherTopology(got)
+	}
+	return nil
+}
+
+func (r *Redis) otherTopology(id string) error {
+	return fmt.Errorf("%w: %s is %q, the log's is %q: use the Redis that goes with this NATS, or an empty one (it is filled from the log)",
+		ErrTopology, r.stampKey(), id, r.topology)
+}
+
+// suitable looks at what INFO says. A server that does not say it (some stand-ins for Redis) cannot evict or cluster.
+func suitable(info string) error {
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch {
+		case name == "maxmemory_policy" && value != "noeviction":
+			return fmt.Errorf("%w: Redis has maxmemory-policy %s and may drop state: set it to noeviction", ErrUnsuitable, value)
+		case (name == "redis_mode" && value == "cluster") || (name == "cluster_enabled" && value == "1"):
+			return fmt.Errorf("%w: Redis runs in cluster mode, where a commit cannot be atomic: use one that does not", ErrUnsuitable)
+		}
+	}
+	return nil
+}
+
+// Claim implements Store.
+func (r *Redis) Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error) {
+	res, err := claimScript.Run(ctx, r.rdb, []string{r.shardKey(shard), r.stampKey()}, r.topology, revision, string(version)).StringSlice()
+	if err != nil {
+		return Record{}, fmt.Errorf("claim shard %d: %w", shard, err)
+	}
+	if len(res) == 2 && res[0] == "topology" {
+		return Record{}, r.otherTopology(res[1])
+	}
+	rec := Record{Dedup: make(map[string][]byte)}
+	for i := 0; i+1 < len(res); i += 2 {
+		if err := rec.set(res[i], res[i+1]); err != nil {
+			return Record{}, fmt.Errorf("claim shard %d: field %s: %w", shard, res[i], err)
+		}
+	}
+	return rec, nil
+}
+
+func (rec *Record) set(field, value string) (err error) {
+	switch {
+	case field == fieldFence:
+		rec.Fence, err = strconv.ParseUint(value, 10, 64)
+	case field == fieldVersion:
+		rec.Version = Version(value)
+	case field == fieldPosition:
+		rec.Position, err = ParsePosition(value)
+	case field == fieldSince:
+		rec.Since, err = strconv.ParseUint(value, 10, 64)
+	case field == fieldLate:
+		rec.Late, err = strconv.ParseUint(value, 10, 64)
+	case field == fieldLateLast:
+		rec.LateLast = value
+	case strings.HasPrefix(field, dedupPrefix):
+		rec.Dedup[field[len(dedupPrefix):]] = []byte(value)
+	}
+	return err
+}
+
+// Load implements Store.
+func (r *Redis) Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	args := make([]any, 0, len(keys)+1)
+	args = append(args, string(version))
+	for _, k := range keys {
+		args = append(args, r.stateKey(k))
+	}
+	res, err := loadScript.Run(ctx, r.rdb, []string{r.shardKey(shard)}, args...).Slice()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, ErrStale
+	case err != nil:
+		return nil, fmt.Errorf("load %d keys of shard %d: %w", len(keys), shard, err)
+	case len(res) != len(keys):
+		return nil, fmt.Errorf("load %d keys of shard %d: Redis returned %d", len(keys), shard, len(res))
+	}
+	return values(res), nil
+}
+
+func values(res []any) [][]byte {
+	out := make([][]byte, len(res))
+	for i, v := range res {
+		if s, ok := v.(string); ok {
+			out[i] = []byte(s)
+		}
+	}
+	return out
+}
+
+// Commit implements Store.
+func (r *Redis) Commit(ctx context.Context, c *Commit) error {
+	const fixed = 8
+	args := make([]any, fixed, fixed+2*len(c.Dedup)+2*len(c.States))
+	sets := 0
+	for _, d := range c.Dedup {
+		if d.Value != nil {
+			args = append(args, dedupPrefix+d.Key, d.Value)
+			sets++
+		}
+	}
+	removed := 0
+	for _, d := range c.Dedup {
+		if d.Value == nil {
+			args = append(args, dedupPrefix+d.Key)
+			removed++
+		}
+	}
+	// All names in one piece of memory: there are many.
+	n := 0
+	for i := range c.States {
+		n += len(r.app) + len(":state:") + len(c.States[i].Key)
+	}
+	names := make([]byte, 0, n)
+	for i := range c.States {
+		from := len(names)
+		names = append(append(append(names, r.app...), ":state:"...), c.States[i].Key...)
+		args = append(args, names[from:len(names):len(names)], c.States[i].Value)
+	}
+	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
+		string(c.Old), string(c.New), c.Position.String(), c.Since, c.Late, c.LateLast, sets, removed
+	res, err := commitScript.Run(ctx, r.rdb, []string{r.shardKey(c.Shard)}, args...).Text()
+	switch {
+	case err != nil:
+		return fmt.Errorf("commit shard %d: %w", c.Shard, err)
+	case res == "stale":
+		return ErrStale
+	}
+	return nil
+}
+
+// States implements Store.
+func (r *Redis) States(ctx context.Context, keys []string) ([][]byte, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = r.stateKey(k)
+	}
+	res, err := r.rdb.MGet(ctx, names...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the states of %d keys: %w", len(keys), err)
+	}
+	return values(res), nil
+}
+
+// Shards implements Store.
+func (r *Redis) Shards(ctx context.Context, n int) ([]Shard, error) {
+	pipe := r.rdb.Pipeline()
+	cmds := make([]*redis.SliceCmd, n)
+	for i := range cmds {
+		cmds[i] = pipe.HMGet(ctx, r.shardKey(i), fieldFence, fieldPosition)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read the positions of %d shards: %w", n, err)
+	}
+	out := make([]Shard, n)
+	for i, cmd := range cmds {
+		var rec Record
+		for j, field := range []string{fieldFence, fieldPosition} {
+			if s, ok := cmd.Val()[j].(string); ok {
+				if err := rec.set(field, s); err != nil {
+					return nil, fmt.Errorf("read the position of shard %d: %w", i, err)
+				}
+			}
+		}
+		out[i] = Shard{Fence: rec.Fence, Position: rec.Position}
+	}
+	return out, nil
+}

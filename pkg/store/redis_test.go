@@ -1,0 +1,123 @@
+package store_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
+	"example.com/lockstep/pkg/testkit"
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func conformance(t *testing.T, addr func(*testing.T) string) {
+	storetest.Run(t, func(t *testing.T) (func(string) store.Store, func()) {
+		rdb := client(t, addr(t))
+		return func(topology string) store.Store { return store.NewRedis(rdb, "app", topology) },
+			func() { require.NoError(t, rdb.FlushAll(context.Background()).Err()) }
+	})
+}
+
+func client(t *testing.T, addr string) *redis.Client {
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	return rdb
+}
+
+func TestRedisServer(t *testing.T) {
+	conformance(t, func(t *testing.T) string { return testkit.RealRedis(t).Addr })
+}
+
+func TestMiniredis(t *testing.T) {
+	conformance(t, func(t *testing.T) string { return miniredis.RunT(t).Addr() })
+}
+
+func TestUnsuitableRedisIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"eviction": {[]string{"--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru"}, "maxmemory-policy allkeys-lru"},
+		"cluster":  {[]string{"--cluster-enabled", "yes"}, "cluster mode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rdb := client(t, testkit.RealRedis(t, testkit.WithArgs(c.args...)).Addr)
+			err := store.NewRedis(rdb, "app", "one").Check(context.Background())
+			require.ErrorIs(t, err, store.ErrUnsuitable)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+// A commit to a shard whose key is something else fails before its first write.
+func TestCommitChecksTypesFirst(t *testing.T) {
+	ctx := context.Background()
+	rdb := client(t, testkit.RealRedis(t).Addr)
+	require.NoError(t, rdb.Set(ctx, "app:shard:0", "not a hash", 0).Err())
+	s := store.NewRedis(rdb, "app", "one")
+	err := s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}}})
+	require.ErrorContains(t, err, "WRONGTYPE")
+	states, err := s.States(ctx, []string{"k"})
+	require.NoError(t, err)
+	require.Nil(t, states[0])
+	_, err = s.Claim(ctx, 0, 1, "v1")
+	require.ErrorContains(t, err, "WRONGTYPE")
+	require.Zero(t, rdb.Exists(ctx, "app:topology").Val())
+}
+
+func TestPositionRoundTrip(t *testing.T) {
+	for _, bad := range []string{"1", "1 2", "1 2 x", "1 2 3 4", "-1 2 3"} {
+		_, err := store.ParsePosition(bad)
+		require.Error(t, err, bad)
+	}
+	p, err := store.ParsePosition("")
+	require.NoError(t, err)
+	require.Equal(t, store.Position{}, p)
+	require.Empty(t, p.String())
+	p, err = store.ParsePosition("2 77 1700000000123456789")
+	require.NoError(t, err)
+	require.Equal(t, "2 77 1700000000123456789", p.String())
+}
+
+func TestEnvelope(t *testing.T) {
+	b := store.Envelope{Codec: store.CodecJSON, Schema: 300, Data: []byte(`{"a":1}`)}.Append(nil)
+	e, err := store.DecodeEnvelope(b)
+	require.NoError(t, err)
+	require.Equal(t, uint64(300), e.Schema)
+	require.Equal(t, `{"a":1}`, string(e.Data))
+	for _, bad := range [][]byte{nil, {1}, {0x80}, {1, 0x80}} {
+		_, err := store.DecodeEnvelope(bad)
+		require.Error(t, err)
+	}
+}
+
+func BenchmarkCommit(b *testing.B) {
+	ctx := context.Background()
+	srv := testkit.RealRedis(b, testkit.WithAOF())
+	rdb := redis.NewClient(&redis.Options{Addr: srv.Addr})
+	defer func() { _ = rdb.Close() }()
+	s := store.NewRedis(rdb, "app", "one")
+	for _, keys := range []int{1, 100, 1000} {
+		b.Run("keys="+strconv.Itoa(keys), func(b *testing.B) {
+			version := store.NewVersion()
+			_, err := s.Claim(ctx, 0, 1, version)
+			require.NoError(b, err)
+			c := &store.Commit{Dedup: []store.Pair{{Key: "p", Value: make([]byte, 1024)}}}
+			for i := range keys {
+				c.States = append(c.States, store.Pair{Key: "load-abcdef-" + strconv.Itoa(i), Value: make([]byte, 70)})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Old, c.New = version, store.NewVersion()
+				require.NoError(b, s.Commit(ctx, c))
+				version = c.New
+			}
+		})
+	}
+}

@@ -1,0 +1,180 @@
+// Package storetest is the suite that every store must pass.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/store"
+	"github.com/stretchr/testify/require"
+)
+
+// Run runs the suite. Each call of open must return a view of one and the same store for one topology and t, and of a fresh one for a
+// new t. wipe empties it.
+func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.Store, wipe func())) {
+	ctx := context.Background()
+	for name, test := range map[string]func(*testing.T, func(string) store.Store, func()){
+		"claim raises the fence and draws a version": func(t *testing.T, at func(string) store.Store, _ func()) {
+			s := at("one")
+			r, err := s.Claim(ctx, 3, 7, "v1")
+			require.NoError(t, err)
+			require.Equal(t, uint64(7), r.Fence, "the revision")
+			require.Equal(t, store.Version("v1"), r.Version)
+			require.Equal(t, store.Position{}, r.Position)
+			r, err = s.Claim(ctx, 3, 2, "v2")
+			require.NoError(t, err)
+			require.Equal(t, uint64(8), r.Fence, "the fence before + 1: revisions went back")
+			r, err = s.Claim(ctx, 3, 1<<50, "v3")
+			require.NoError(t, err)
+			require.Equal(t, uint64(1<<50), r.Fence)
+			r, err = s.Claim(ctx, 3, 1, "v4")
+			require.NoError(t, err)
+			require.Equal(t, uint64(1<<50+1), r.Fence, "large fences stay exact")
+		},
+		"commit writes all": func(t *testing.T, at func(string) store.Store, _ func()) {
+			s := at("one")
+			_, err := s.Claim(ctx, 0, 1, "v1")
+			require.NoError(t, err)
+			pos := store.Position{Epoch: 1, Seq: 9, Time: time.Unix(5, 123456789)}
+			require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: pos, Since: 4, Late: 2, LateLast: "x",
+				Dedup: []store.Pair{{Key: "p1", Value: []byte{0, 1}}, {Key: "p2", Value: []byte{2}}}, States: []store.Pair{{Key: "a b:c", Value: []byte("\x00state")}}}))
+			require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3", Position: pos, Since: 4, Late: 2, LateLast: "x",
+				Dedup: []store.Pair{{Key: "p2", Value: nil}, {Key: "p3", Value: []byte{3}}}}))
+			states, err := s.States(ctx, []string{"a b:c", "none"})
+			require.NoError(t, err)
+			require.Equal(t, [][]byte{[]byte("\x00state"), nil}, states)
+			shards, err := s.Shards(ctx, 2)
+			require.NoError(t, err)
+			require.True(t, shards[0].Position.Time.Equal(pos.Time))
+			require.Equal(t, uint64(9), shards[0].Position.Seq)
+			require.Equal(t, uint64(1), shards[0].Fence)
+			require.Zero(t, shards[1].Fence)
+			r, err := s.Claim(ctx, 0, 1, "v4")
+			require.NoError(t, err)
+			require.Equal(t, map[string][]byte{"p1": {0, 1}, "p3": {3}}, r.Dedup)
+			require.Equal(t, uint64(4), r.Since)
+			require.Equal(t, uint64(2), r.Late)
+			require.Equal(t, "x", r.LateLast)
+			require.True(t, r.Position.Time.Equal(pos.Time))
+			require.Equal(t, uint64(1), r.Position.Epoch)
+		},
+		"a stale commit and a stale load do nothing": func(t *testing.T, at func(string) store.Store, _ func()) {
+			s := at("one")
+			_, err := s.Claim(ctx, 0, 1, "v1")
+			require.NoError(t, err)
+			_, err = s.Claim(ctx, 0, 2, "v2")
+			require.NoError(t, err)
+			err = s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v9", Position: store.Position{Epoch: 1, Seq: 1, Time: time.Unix(1, 0)},
+				Dedup: []store.Pair{{Key: "p", Value: []byte{1}}}, States: []store.Pair{{Key: "k", Value: []byte("zombie")}}})
+			require.ErrorIs(t, err, store.ErrStale)
+			_, err = s.Load(ctx, 0, "v1", []string{"k"})
+			require.ErrorIs(t, err, store.ErrStale)
+			got, err := s.Load(ctx, 0, "v2", []string{"k"})
+			require.NoError(t, err)
+			require.Equal(t, [][]byte{nil}, got)
+			r, err := s.Claim(ctx, 0, 3, "v3")
+			require.NoError(t, err)
+			require.Empty(t, r.Dedup)
+			require.Equal(t, store.Position{}, r.Position)
+		},
+		"a repeated commit is done once": func(t *testing.T, at func(string) store.Store, _ func()) {
+			s := at("one")
+			_, err := s.Claim(ctx, 0, 1, "v1")
+			require.NoError(t, err)
+			c := &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: store.Position{Epoch: 1, Seq: 1, Time: time.Unix(1, 0)}, States: []store.Pair{{Key: "k", Value: []byte("x")}}}
+			require.NoError(t, s.Commit(ctx, c))
+			require.NoError(t, s.Commit(ctx, c))
+			require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3", Position: c.Position, States: []store.Pair{{Key: "k", Value: []byte("y")}}}))
+			require.ErrorIs(t, s.Commit(ctx, c), store.ErrStale, "its successor has committed since")
+			states, err := s.States(ctx, []string{"k"})
+			require.NoError(t, err)
+			require.Equal(t, "y", string(states[0]))
+		},
+		"a wiped store is stale, and claimed again is empty": func(t *testing.T, at func(string) store.Store, wipe func()) {
+			s := at("one")
+			require.NoError(t, s.Check(ctx))
+			_, err := s.Claim(ctx, 0, 1, "v1")
+			require.NoError(t, err)
+			wipe()
+			require.ErrorIs(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2"}), store.ErrStale)
+			_, err = s.Load(ctx, 0, "v1", []string{"k"})
+			require.ErrorIs(t, err, store.ErrStale)
+			r, err := s.Claim(ctx, 0, 5, "v3")
+			require.NoError(t, err)
+			require.Equal(t, store.Position{}, r.Position)
+			require.ErrorIs(t, at("two").Check(ctx), store.ErrTopology, "the claim has stamped it again")
+		},
+		"another topology is refused": func(t *testing.T, at func(string) store.Store, _ func()) {
+			require.NoError(t, at("one").Check(ctx))
+			require.NoError(t, at("one").Check(ctx))
+			err := at("two").Check(ctx)
+			require.ErrorIs(t, err, store.ErrTopology)
+			require.ErrorContains(t, err, `"one"`)
+			require.ErrorContains(t, err, `"two"`)
+			_, err = at("two").Claim(ctx, 0, 1, "v1")
+			require.ErrorIs(t, err, store.ErrTopology)
+		},
+		"large rounds": func(t *testing.T, at func(string) store.Store, _ func()) {
+			s := at("one")
+			_, err := s.Claim(ctx, 0, 1, "v1")
+			require.NoError(t, err)
+			var keys []string
+			c := &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: store.Position{Epoch: 1, Seq: 1, Time: time.Unix(1, 0)}}
+			for i := range 20_001 {
+				k := fmt.Sprintf("key-%d", i)
+				keys = append(keys, k)
+				c.States = append(c.States, store.Pair{Key: k, Value: []byte(k)})
+			}
+			for i := range 3_000 {
+				c.Dedup = append(c.Dedup, store.Pair{Key: fmt.Sprint(i), Value: []byte(strings.Repeat("x", 100))})
+			}
+			require.NoError(t, s.Commit(ctx, c))
+			got, err := s.Load(ctx, 0, "v2", keys)
+			require.NoError(t, err)
+			for i := range keys {
+				require.Equal(t, keys[i], string(got[i]))
+			}
+		},
+		"of racing owners one wins each round": func(t *testing.T, at func(string) store.Store, _ func()) {
+			s := at("one")
+			_, err := s.Claim(ctx, 0, 1, "start")
+			require.NoError(t, err)
+			const owners, rounds = 8, 50
+			wins := make([]int, owners)
+			var wg sync.WaitGroup
+			for o := range owners {
+				wg.Go(func() {
+					version := store.Version("start")
+					for i := range rounds {
+						next := store.NewVersion()
+						err := s.Commit(ctx, &store.Commit{Shard: 0, Old: version, New: next, Position: store.Position{Epoch: 1, Seq: uint64(i + 1), Time: time.Unix(1, 0)}})
+						if err == nil {
+							version = next
+							wins[o]++
+						} else if err != store.ErrStale {
+							t.Errorf("commit: %v", err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			winners := 0
+			for _, w := range wins {
+				if w > 0 {
+					winners++
+					require.Equal(t, rounds, w)
+				}
+			}
+			require.Equal(t, 1, winners)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at, wipe := open(t)
+			test(t, at, wipe)
+		})
+	}
+}

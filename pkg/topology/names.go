@@ -1,0 +1,42 @@
+package topology
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+
+// CheckApp returns an error if app cannot prefix subjects, streams, buckets and keys.
+func CheckApp(app string) error {
+	if !appPattern.MatchString(app) {
+		return fmt.Errorf("app %q: must be a lower-case letter followed by at most 30 letters, digits or dashes", app)
+	}
+	return nil
+}
+
+// StreamName is the stream of one lane of an epoch.
+func StreamName(app string, epoch uint64, lane int) string {
+	return fmt.Sprintf("%s_%d_%d", strings.ToUpper(app), epoch, lane)
+}
+
+// WorkSubject is the subject of one shard in an epoch.
+func WorkSubject(app string, epoch uint64, lane, shard int) string {
+	return fmt.Sprintf("%s.work.%d.%d.%d", app, epoch, lane, shard)
+}
+
+// FrameSubject is where publishers send frames.
+func FrameSubject(app string) string { return app + ".in.frame" }
+
+// EventSubject is the prefix of the subjects where other clients send plain events: <app>.in.event.<key>.
+func EventSubject(app string) string { return app + ".in.event" }
+
+// ControlSubject is one of the subjects services talk on among themselves.
+func ControlSubject(app, what string) string { return app + ".ctl." + what }
+
+// ReceiptSubject is where a publisher, its id in hex, hears of its events.
+func ReceiptSubject(app, publisher string) string { return app + ".ctl.receipt." + publisher }
+
+// Bucket is the name of one of the app's KV buckets: "topology", "claims" or "members".
+func Bucket(app, what string) string { return app + "_" + what }

@@ -1,0 +1,149 @@
+// Package topology says which shards there are and where their logs lie: the epochs with their shards and lanes, the
+// streams behind them, and the routers' leases. All of it stands in one KV bucket, and so in one order: whoever has seen
+// a lease renewal has seen every topology before it.
+package topology
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/ring"
+)
+
+// Errors that callers tell apart.
+var (
+	ErrNotFound = errors.New("no topology")
+	ErrMismatch = errors.New("settings differ")
+)
+
+const (
+	schema = 1
+	// MaxShards bounds the shards of an epoch.
+	MaxShards = 4096
+	// ShardsPerLane is how many shards share a lane with lanes=auto.
+	ShardsPerLane = 16
+)
+
+// Topology is the value of the bucket's key "topology".
+type Topology struct {
+	Schema  int       `json:"schema"`
+	ID      string    `json:"id"` // random; the store is stamped with it
+	Created time.Time `json:"created"`
+	Ready   bool      `json:"ready"` // all streams of its epochs have been created once
+	Epochs  []Epoch   `json:"epochs"`
+	Log     Log       `json:"log"`
+}
+
+// Epoch is one version of the set of shards and lanes. Its shards are 0 to Shards-1; shard i lies on lane i mod Lanes.
+type Epoch struct {
+	Epoch  uint64 `json:"epoch"`
+	Shards int    `json:"shards"`
+	Lanes  int    `json:"lanes"`
+	Ended  bool   `json:"ended,omitempty"`
+}
+
+// Log is how streams are created.
+type Log struct {
+	Replicas     int           `json:"replicas"`
+	MaxBytes     int64         `json:"max_bytes"`     // of each stream; when it is reached, publishers are refused
+	HistoryAge   time.Duration `json:"history_age"`   // in nanoseconds: what is committed and older may be purged
+	HistoryBytes int64         `json:"history_bytes"` // of all streams together
+}
+
+// Current is the newest epoch.
+func (t Topology) Current() Epoch { return t.Epochs[len(t.Epochs)-1] }
+
+// Epoch returns the epoch with that number, if it is still known.
+func (t Topology) Epoch(n uint64) (Epoch, bool) {
+	for _, e := range t.Epochs {
+		if e.Epoch == n {
+			return e, true
+		}
+	}
+	return Epoch{}, false
+}
+
+// Lane is the lane on which a shard lies.
+func (e Epoch) Lane(shard int) int { return shard % e.Lanes }
+
+// Ring maps keys to the epoch's shards.
+func (e Epoch) Ring() (*ring.Ring, error) {
+	ids := make([]int, e.Shards)
+	for i := range ids {
+		ids[i] = i
+	}
+	return ring.New(ids)
+}
+
+// Decode reads and checks a topology.
+func Decode(b []byte) (Topology, error) {
+	var t Topology
+	if err := json.Unmarshal(b, &t); err != nil {
+		return Topology{}, fmt.Errorf("read topology: %w", err)
+	}
+	switch {
+	case t.Schema != schema:
+		return Topology{}, fmt.Errorf("read topology: schema %d is not known to this version (it knows %d)", t.Schema, schema)
+	case t.ID == "":
+		return Topology{}, errors.New("read topology: it has no id")
+	case len(t.Epochs) == 0:
+		return Topology{}, errors.New("read topology: it has no epochs")
+	}
+	last := uint64(0)
+	for _, e := range t.Epochs {
+		if e.Epoch <= last {
+			return Topology{}, fmt.Errorf("read topology: epoch %d follows epoch %d", e.Epoch, last)
+		}
+		if err := e.check(); err != nil {
+			return Topology{}, fmt.Errorf("read topology: epoch %d: %w", e.Epoch, err)
+		}
+		last = e.Epoch
+	}
+	return t, nil
+}
+
+func (e Epoch) check() error {
+	if e.Shards < 1 || e.Shards > MaxShards {
+		return fmt.Errorf("%d shards: must be 1 to %d", e.Shards, MaxShards)
+	}
+	if e.Lanes < 1 || e.Lanes > e.Shards {
+		return fmt.Errorf("%d lanes: must be 1 to the number of shards, %d", e.Lanes, e.Shards)
+	}
+	return nil
+}
+
+// Initial is what a topology is created with, by whoever creates it. Afterwards it is ignored.
+type Initial struct {
+	Shards int
+	Lanes  int // 0: one for each 16 shards
+	Log    Log
+}
+
+// epoch is the first epoch.
+func (i Initial) epoch() (Epoch, error) {
+	e := Epoch{Epoch: 1, Shards: i.Shards, Lanes: i.Lanes}
+	if e.Lanes == 0 {
+		e.Lanes = (i.Shards + ShardsPerLane - 1) / ShardsPerLane
+	}
+	return e, e.check()
+}
+
+// Validate returns an error that says which value is out of range.
+func (i Initial) Validate() error {
+	if _, err := i.epoch(); err != nil {
+		return err
+	}
+	switch {
+	case i.Lanes < 0:
+		return fmt.Errorf("%d lanes: must be at least 1, or auto", i.Lanes)
+	case i.Log.Replicas < 1 || i.Log.Replicas > 5:
+		return fmt.Errorf("%d replicas: must be 1 to 5", i.Log.Replicas)
+	case i.Log.MaxBytes < 1<<20:
+		return fmt.Errorf("log of %d bytes: must be at least 1 MiB", i.Log.MaxBytes)
+	case i.Log.HistoryAge < 0 || i.Log.HistoryBytes < 0:
+		return errors.New("history must not be negative")
+	}
+	return nil
+}
