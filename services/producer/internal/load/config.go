@@ -10,9 +10,11 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
+	"example.com/lockstep/services/producer/internal/expect"
 	"example.com/lockstep/services/producer/internal/pace"
 	"example.com/lockstep/services/producer/internal/report"
 )
@@ -37,9 +39,13 @@ type Config struct {
 	DrainTimeout    time.Duration // for every shard's position to reach the log's end
 }
 
-// validate checks what the parts do not check themselves.
-func (c Config) validate() error {
+// Validate returns an error that says which value is out of range.
+func (c Config) Validate() error {
 	switch {
+	case c.Keys < 1 || c.Keys > expect.MaxKeys:
+		return fmt.Errorf("keys must be from 1 to %d, not %d", expect.MaxKeys, c.Keys)
+	case c.Size < expect.MinSize || c.Size > expect.MaxSize:
+		return fmt.Errorf("size must be from %d to %d bytes, not %d", expect.MinSize, expect.MaxSize, c.Size)
 	case c.Duration <= 0:
 		return errors.New("duration must be more than 0")
 	case c.Duration > maxElapsed:

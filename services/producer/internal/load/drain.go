@@ -7,10 +7,9 @@ import (
 )
 
 const (
-	poll         = 10 * time.Millisecond
-	callTimeout  = 5 * time.Second
-	receiptGrace = 2 * time.Second // without a receipt: the missing ones are lost
-	flushGrace   = 10 * time.Second
+	poll        = 10 * time.Millisecond
+	callTimeout = 5 * time.Second
+	flushGrace  = 10 * time.Second
 )
 
 // drained waits until every shard's position has reached the log's end as it is

@@ -24,11 +24,13 @@ type Load struct {
 	book     *expect.Book
 	traffic  *traffic
 	tally    expect.Tally
+
+	receiptGrace time.Duration // without a receipt: the missing ones are lost
 }
 
 // New prepares a load and checks its configuration.
 func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	book, err := expect.NewBook(cfg.Run, cfg.Keys, cfg.Size, cfg.Seed)
@@ -41,6 +43,8 @@ func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
 		progress: &progress{out: progressTo},
 		book:     book,
 		traffic:  newTraffic(book),
+
+		receiptGrace: 2 * time.Second,
 	}, nil
 }
 
@@ -68,7 +72,7 @@ func (l *Load) Run(ctx, sending context.Context) (report.Report, error) {
 	if err := drained(ctx, l.sys, l.cfg.DrainTimeout); err != nil {
 		l.tally.Violate("not applied to the end: " + err.Error())
 	}
-	awaitReceipts(ctx, l.traffic, receiptGrace)
+	awaitReceipts(ctx, l.traffic, l.receiptGrace)
 	l.stop(publisher)
 
 	l.progress.say("verifying every key")

@@ -22,6 +22,7 @@ func runLoad(t *testing.T, cfg Config, f *fake) report.Report {
 	t.Helper()
 	l, err := New(cfg, f, io.Discard)
 	require.NoError(t, err)
+	l.receiptGrace = 50 * time.Millisecond
 	r, err := l.Run(t.Context(), t.Context())
 	require.NoError(t, err)
 	return r

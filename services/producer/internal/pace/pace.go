@@ -34,6 +34,12 @@ func ParseRate(s string) (Rate, error) {
 	return Rate(n), nil
 }
 
+// UnmarshalText is ParseRate, for flags.
+func (r *Rate) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRate(string(text))
+	return err
+}
+
 func (r Rate) String() string {
 	if r == Max {
 		return "max"

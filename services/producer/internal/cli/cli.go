@@ -1,0 +1,82 @@
+// Package cli is the producer's command line: flags, signals and exit codes.
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/alecthomas/kong"
+	"github.com/nats-io/nats.go"
+
+	"example.com/lockstep/pkg/service"
+
+	"example.com/lockstep/services/producer/internal/stack"
+)
+
+const name = "producer"
+
+// ExitViolated is the exit code of a load that ran and found something wrong.
+// The others are service's: 0, 1 if it could not run, 2 for bad usage.
+const ExitViolated = 98
+
+// program is all the producer can be told.
+type program struct {
+	Load loadCommand `cmd:"" help:"Send events at a rate or as fast as they are acknowledged, then verify every key."`
+	Send sendCommand `cmd:"" help:"Send one event and print where it was stored."`
+}
+
+// Main runs the program and returns its exit code.
+func Main(args []string) int {
+	return service.Main(name, "Loads a Lockstep and verifies what came of it.", &program{}, args)
+}
+
+// target says which Lockstep is meant.
+type target struct {
+	Stack string `help:"Directory of a running local stack, which says where NATS is and which app runs." placeholder:"DIR"`
+	NATS  string `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of NATS; by default the stack's, if one is named." placeholder:"URL"`
+	App   string `default:"lockstep" help:"Name of the app; by default the stack's, if one is named."`
+}
+
+// Validate is called by kong.
+func (t *target) Validate() error {
+	c := t.config()
+	return c.Validate()
+}
+
+// config is what service needs to know, which the producer has no flags for.
+func (t *target) config() service.Config {
+	return service.Config{App: t.App, NATS: t.NATS, Admin: "127.0.0.1:0", StopTimeout: 1}
+}
+
+// resolve takes from the stack, if one is named, what was not given as a flag.
+// The environment does not count: it may well mean another stack.
+func (t *target) resolve(parsed *kong.Context) error {
+	if t.Stack == "" {
+		return nil
+	}
+	from, err := stack.Read(t.Stack)
+	if err != nil {
+		return err
+	}
+	given := func(flag string) bool {
+		return slices.ContainsFunc(parsed.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == flag })
+	}
+	if !given("nats") {
+		t.NATS = from.NATS
+	}
+	if !given("app") {
+		t.App = from.App
+	}
+	if err := t.Validate(); err != nil {
+		return fmt.Errorf("the stack in %s: %w", t.Stack, err)
+	}
+	return nil
+}
+
+// connect connects to the target's NATS, and logs plain lines.
+func (t *target) connect(stderr io.Writer) (*nats.Conn, error) {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	return service.ConnectNATS(t.config(), name, log)
+}

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.com/lockstep/services/producer/internal/send"
+)
+
+type sendCommand struct {
+	Target  target        `embed:""`
+	Timeout time.Duration `default:"5s" help:"How long to wait for the answer."`
+	Key     string        `arg:"" help:"The event's key, 1 to 512 bytes."`
+	Data    string        `arg:"" help:"The event's payload, for example '{\"amount\":5}'. One that begins with a dash goes after --."`
+}
+
+// Validate is called by kong.
+func (c *sendCommand) Validate() error {
+	if c.Timeout <= 0 {
+		return errors.New("timeout must be more than 0")
+	}
+	return send.Check(c.Key, []byte(c.Data))
+}
+
+// Run is called by kong.
+func (c *sendCommand) Run(parsed *kong.Context) error {
+	if err := c.Target.resolve(parsed); err != nil {
+		return err
+	}
+	nc, err := c.Target.connect(parsed.Stderr)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
+	defer cancel()
+	stored, err := send.Send(ctx, nc, c.Target.App, c.Key, []byte(c.Data))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(parsed.Stdout, stored)
+	return err
+}

@@ -1,0 +1,131 @@
+// Package live is a running Lockstep as a load sees it: the log and its
+// topology in JetStream, the ledger behind the workers' queries.
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"example.com/lockstep/pkg/publish"
+	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/topology"
+
+	"example.com/lockstep/services/producer/internal/load"
+)
+
+// codecJSON is the codec in which the ledger keeps its accounts.
+const codecJSON = 1
+
+// System is an app on a NATS server. It implements load.System.
+type System struct {
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	app   string
+	query *query.Client
+}
+
+// New returns the app behind a connection.
+func New(nc *nats.Conn, app string) (*System, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	return &System{nc: nc, js: js, app: app, query: query.NewClient(nc, app)}, nil
+}
+
+// Open starts a publisher.
+func (s *System) Open(ctx context.Context, cfg load.Config, onResolve func(uint64, error), onReceipt func(uint64)) (load.Publisher, error) {
+	p, err := publish.New(s.nc, publish.Config{
+		App:             s.app,
+		DeliveryTimeout: cfg.DeliveryTimeout,
+		OnResolve:       func(h *publish.Handle) { onResolve(h.Tag, h.Err()) },
+		OnReceipt:       onReceipt,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Start(ctx)
+}
+
+// Layout returns the shards of the current epoch.
+func (s *System) Layout(ctx context.Context) (load.Layout, error) {
+	e, err := s.epoch(ctx)
+	if err != nil {
+		return load.Layout{}, err
+	}
+	ring, err := e.Ring()
+	if err != nil {
+		return load.Layout{}, err
+	}
+	return load.Layout{Epoch: e.Epoch, Shards: e.Shards, ShardOf: ring.Shard}, nil
+}
+
+func (s *System) epoch(ctx context.Context) (topology.Epoch, error) {
+	t, err := topology.Load(ctx, s.js, s.app)
+	if err != nil {
+		return topology.Epoch{}, fmt.Errorf("%w: is a router of app %s running?", err, s.app)
+	}
+	return t.Current(), nil
+}
+
+// Ends returns the last stream sequence of each shard.
+func (s *System) Ends(ctx context.Context, l load.Layout) ([]uint64, error) {
+	e, err := s.epoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e.Epoch != l.Epoch {
+		return nil, fmt.Errorf("epoch %d has followed epoch %d", e.Epoch, l.Epoch)
+	}
+	return topology.Ends(ctx, s.js, s.app, e)
+}
+
+// Positions returns how far the shards have been committed.
+func (s *System) Positions(ctx context.Context) ([]load.Position, error) {
+	positions, err := s.query.Positions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]load.Position, len(positions))
+	for i, p := range positions {
+		out[i] = load.Position{Shard: p.Shard, Epoch: p.Epoch, Seq: p.Seq}
+	}
+	return out, nil
+}
+
+// Accounts returns what the ledger holds for up to 1,000 keys.
+func (s *System) Accounts(ctx context.Context, keys []string) ([]load.Account, error) {
+	states, err := s.query.States(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	if len(states) != len(keys) {
+		return nil, fmt.Errorf("%d states for %d keys", len(states), len(keys))
+	}
+	out := make([]load.Account, len(keys))
+	for i, st := range states {
+		if st.Key != keys[i] {
+			return nil, fmt.Errorf("asked for key %s, told of key %s", keys[i], st.Key)
+		}
+		out[i] = account(st)
+	}
+	return out, nil
+}
+
+func account(st query.State) (a load.Account) {
+	if !st.Found || len(st.Data) == 0 {
+		return a // no event has been applied
+	}
+	if st.Codec != codecJSON {
+		a.Err = fmt.Errorf("its state has codec %d, an account has %d", st.Codec, codecJSON)
+		return a
+	}
+	if err := json.Unmarshal(st.Data, &a.Account); err != nil {
+		a.Err = fmt.Errorf("its state is not an account: %w", err)
+	}
+	return a
+}
