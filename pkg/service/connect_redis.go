@@ -47,6 +47,7 @@ func redisOptions(address string) (*redis.Options, error) {
 	// Neither is known to every server of the Redis protocol.
 	opts.DisableIdentity = true
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	opts.ContextTimeoutEnabled = true // else a call outlives its context by the read timeout
 	return opts, nil
 }
 

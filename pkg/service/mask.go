@@ -7,14 +7,16 @@ import (
 
 const masked = "***"
 
-var scheme = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://`)
+// addressStart is where an address of a list begins. Only known schemes count: anything else
+// may be part of a password.
+var addressStart = regexp.MustCompile(`(^|,\s*)(nats|tls|wss?|rediss?|unix|https?)://`)
 
 // Mask returns s, an address or a list of them, without its secrets: of what stands
 // before an @ only a user name followed by a password remains (a name alone may be a
 // token). It would rather hide too much than too little.
 func Mask(s string) string {
 	var out strings.Builder
-	starts := scheme.FindAllStringIndex(s, -1)
+	starts := addressStart.FindAllStringIndex(s, -1)
 	if len(starts) == 0 || starts[0][0] > 0 {
 		starts = append([][]int{{0, 0}}, starts...)
 	}

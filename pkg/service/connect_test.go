@@ -1,0 +1,153 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/pkg/testkit"
+)
+
+// logBook is a log that tests may read while it is written.
+type logBook struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logBook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 20*time.Second, 5*time.Millisecond)
+}
+
+func TestConnectNATSReconnectsAndSaysSo(t *testing.T) {
+	const secret = "hunter2"
+	s := testkit.NATS(t, func(o *server.Options) { o.Username, o.Password = "u", secret })
+	var book logBook
+	cfg := Config{App: "shop", NATS: strings.Replace(s.URL, "://", "://u:"+secret+"@", 1)}
+	nc, err := ConnectNATS(cfg, "router", book.logger())
+	require.NoError(t, err)
+	defer closeNATS(nc)
+	require.Equal(t, "shop-router", nc.Opts.Name)
+	ready := NATSReady(nc)
+	require.NoError(t, ready(t.Context()))
+
+	s.Stop()
+	eventually(t, func() bool { return strings.Contains(book.String(), "disconnected from NATS") })
+	eventually(t, func() bool { return ready(context.Background()) != nil })
+	require.EqualError(t, ready(t.Context()), "connection to NATS is reconnecting")
+	require.ErrorIs(t, nc.Publish("x", nil), nats.ErrReconnectBufExceeded, "nothing is kept for later")
+
+	s.Start(t)
+	eventually(t, func() bool { return strings.Contains(book.String(), "reconnected to NATS") })
+	require.NoError(t, ready(t.Context()))
+	require.NotContains(t, book.String(), secret)
+}
+
+// closeNATS closes nc and waits for its callbacks.
+func closeNATS(nc *nats.Conn) {
+	closed := make(chan struct{})
+	nc.SetClosedHandler(func(*nats.Conn) { close(closed) })
+	nc.Close()
+	<-closed
+}
+
+// mute listens and never answers.
+func mute(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+// refusing is an address where nobody listens, on a port that the system never gives away by itself.
+const refusing = "127.0.0.1:1"
+
+func TestConnectNATSWithoutServer(t *testing.T) {
+	locked := testkit.NATS(t, func(o *server.Options) { o.Username, o.Password = "u", "right" })
+	for name, c := range map[string]struct{ url, want string }{
+		"absent":         {"nats://u:secret@" + refusing, "cannot reach NATS at nats://u:***@127.0.0.1:"},
+		"mute":           {"nats://" + mute(t), "cannot reach NATS at nats://127.0.0.1:"},
+		"two mute":       {"nats://" + mute(t) + ",nats://" + mute(t), "cannot reach NATS at nats://127.0.0.1:"},
+		"wrong password": {strings.Replace(locked.URL, "://", "://u:secret@", 1), "nats: Authorization Violation"},
+		"bad url":        {"nats://u:secret%@h:1", "bad --nats=nats://u:***@h:1: not a valid URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			_, err := ConnectNATS(Config{App: "a", NATS: c.url}, "x", slog.New(slog.DiscardHandler))
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, "--nats")
+			require.NotContains(t, err.Error(), "secret")
+			require.NotContains(t, err.Error(), "\n")
+			require.Less(t, time.Since(began), 5*time.Second)
+		})
+	}
+}
+
+func TestConnectRedis(t *testing.T) {
+	plain := testkit.Redis(t)
+	locked := miniredis.RunT(t)
+	locked.RequireAuth("right")
+	for _, address := range []string{plain, "redis://" + plain + "/0", "redis://:right@" + locked.Addr()} {
+		client, err := ConnectRedis(address)
+		require.NoError(t, err)
+		require.NoError(t, RedisReady(client)(t.Context()))
+		require.NoError(t, client.Close())
+	}
+}
+
+func TestConnectRedisWithoutServer(t *testing.T) {
+	locked := miniredis.RunT(t)
+	locked.RequireAuth("right")
+	for name, c := range map[string]struct{ address, want string }{
+		"absent":         {"redis://:secret@" + refusing, "cannot reach Redis at redis://:***@127.0.0.1:"},
+		"mute":           {mute(t), "cannot reach Redis at 127.0.0.1:"},
+		"wrong password": {"redis://:secret@" + locked.Addr(), "WRONGPASS"},
+		"bad url":        {"redis://:secret%@h:1", "bad --redis=redis://:***@h:1: not a valid URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			_, err := ConnectRedis(c.address)
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, "--redis")
+			require.NotContains(t, err.Error(), "secret")
+			require.Less(t, time.Since(began), 5*time.Second)
+		})
+	}
+}
+
+func TestRedisReadyNoticesItsEnd(t *testing.T) {
+	m := miniredis.RunT(t)
+	client, err := ConnectRedis(m.Addr())
+	require.NoError(t, err)
+	defer client.Close()
+	m.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.ErrorContains(t, RedisReady(client)(ctx), "no answer from Redis")
+}

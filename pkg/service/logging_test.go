@@ -1,0 +1,90 @@
+package service
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestMask(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                    "",
+		"127.0.0.1:6379":                      "127.0.0.1:6379",
+		"nats://127.0.0.1:4222":               "nats://127.0.0.1:4222",
+		"nats://u:p@a:1":                      "nats://u:***@a:1",
+		"nats://token@a:1":                    "nats://***@a:1",
+		"u:p@a:1":                             "u:***@a:1",
+		"redis://:p@a:1/0":                    "redis://:***@a:1/0",
+		"nats://u:p@a:1,nats://u2:p2@b:2":     "nats://u:***@a:1,nats://u2:***@b:2",
+		"nats://a:1,nats://u:p@b:2,tls://c:3": "nats://a:1,nats://u:***@b:2,tls://c:3",
+		"redis://u:p@ss,w/ord@a:1":            "redis://u:***@a:1",
+		"u:p@a,nats://b:2":                    "u:***@a,nats://b:2",
+	} {
+		require.Equal(t, want, Mask(in), in)
+	}
+}
+
+func TestMaskHidesEveryPassword(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		password := rapid.StringMatching(`[A-Z,@/:?#%]{0,8}SECRET[A-Z,@/:?#%]{0,8}`).Draw(t, "password")
+		address := rapid.SampledFrom([]string{"redis://u:", "nats://u:", "u:", "nats://a:1,nats://u:", "nats://u:p@a:1,u:"}).Draw(t, "start") + password + "@host:1"
+		got := Mask(address)
+		require.NotContains(t, got, "SECRET")
+		require.True(t, strings.HasSuffix(got, "@host:1"), got)
+	})
+}
+
+func TestKebab(t *testing.T) {
+	for in, want := range map[string]string{"App": "app", "StopTimeout": "stop-timeout", "NATS": "nats", "NATSUrl": "nats-url", "LogLevel": "log-level"} {
+		require.Equal(t, want, kebab(in))
+	}
+}
+
+func TestLogConfigMasksSecrets(t *testing.T) {
+	cli := sample{Token: "hidden"}
+	code, _, stderr := call(&cli, "--token=hidden", "--nats=nats://u:hidden@a:1", "--redis=redis://:hidden@b:2", "--lock-redis=c:3", "--lock-redis=redis://:hidden@d:4")
+	require.Zero(t, code, stderr)
+	var out bytes.Buffer
+	LogConfig(NewLogger("sample", cli.Config, &out), &cli)
+
+	require.NotContains(t, out.String(), "hidden")
+	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+	var line map[string]any
+	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
+	delete(line, "time")
+	require.Equal(t, map[string]any{
+		"level": "INFO", "msg": "configuration", "service": "sample", "app": "lockstep",
+		"nats": "nats://u:***@a:1", "redis": "redis://:***@b:2", "lock-redis": "c:3,redis://:***@d:4",
+		"token": "***", "shards": "16", "admin": "127.0.0.1:0",
+		"stop-timeout": "10s", "log-level": "info", "log-format": "auto",
+	}, line)
+}
+
+// TestFlagNames holds the names that LogConfig makes against kong's own.
+func TestFlagNames(t *testing.T) {
+	var cli sample
+	ctx, err := Parse("sample", "", &cli, nil)
+	require.NoError(t, err)
+	var out bytes.Buffer
+	LogConfig(NewLogger("sample", cli.Config, &out), &cli)
+	for _, flag := range ctx.Model.Flags {
+		if flag.Name != "help" {
+			require.Contains(t, out.String(), `"`+flag.Name+`":`)
+		}
+	}
+}
+
+func TestLogFormatAndLevel(t *testing.T) {
+	for format, want := range map[string]string{"text": "level=WARN", "json": `"level":"WARN"`, "auto": `"level":"WARN"`} {
+		var out bytes.Buffer
+		log := NewLogger("x", Config{LogFormat: format, LogLevel: "warn"}, &out)
+		log.Info("quiet")
+		log.Warn("loud")
+		require.Contains(t, out.String(), want)
+		require.NotContains(t, out.String(), "quiet")
+	}
+}
