@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"time"
 
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
@@ -28,7 +27,7 @@ func (c *demo) Run(e *environment) error {
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	err := demonstration.Run(l.soft, l.hard, cfg)
-	if errors.Is(err, demonstration.ErrVerdict) {
+	if err == demonstration.ErrVerdict { // alone; with others they are to be told
 		return errSaid
 	}
 	return err

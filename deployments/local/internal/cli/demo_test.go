@@ -48,3 +48,17 @@ func TestDemoWithoutReport(t *testing.T) {
 	require.Contains(t, s.errOut.String(), "the load wrote no report: exit status 1: no report today")
 	require.Len(t, left, 1)
 }
+
+func TestDemoInterrupted(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	programs := bin(t)
+	s := start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--kill=none")
+	s.await("sending for")
+	s.signal(os.Interrupt)
+	require.Equal(t, exitError, s.exitCode())
+	require.Equal(t, "local: demo stopped: got Ctrl-C\n", s.errOut.String())
+	entries, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	require.Empty(t, entries, "nothing stays behind")
+}

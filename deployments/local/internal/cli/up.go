@@ -69,6 +69,7 @@ func (c *up) Run(e *environment) error {
 		return err
 	}
 	fmt.Fprint(e.out, c.summary(s, time.Since(began)))
+	c.tellOtherTopology(l.soft, e, s)
 	<-l.soft.Done()
 	fmt.Fprintf(e.out, "stopping (%v); once more stops at once\n", context.Cause(l.soft))
 	if err := s.Stop(l.hard); err != nil {
@@ -76,6 +77,15 @@ func (c *up) Run(e *environment) error {
 	}
 	fmt.Fprintln(e.out, "stopped")
 	return nil
+}
+
+// tellOtherTopology says so when the stack has an older topology with other settings than those given.
+func (c *up) tellOtherTopology(ctx context.Context, e *environment, s *stack.Stack) {
+	epoch, err := s.Epoch(ctx)
+	if err != nil || epoch.Shards == c.Shards {
+		return
+	}
+	fmt.Fprintf(e.out, "note: this stack has %d shards since it was created; --shards=%d counts for a new one only\n\n", epoch.Shards, c.Shards)
 }
 
 // summary is what a user wants to know of a stack that is ready.

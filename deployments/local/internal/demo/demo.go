@@ -65,7 +65,11 @@ func (d *demo) run(soft, hard context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Stop(hard)) }()
+	defer func() {
+		if stopErr := s.Stop(hard); stopErr != nil {
+			err = errors.Join(err, stopErr)
+		}
+	}()
 	began := time.Now()
 	if err := s.Start(soft); err != nil {
 		return err

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"example.com/lockstep/pkg/publish"
+	"example.com/lockstep/pkg/topology"
 )
 
 const (
@@ -62,6 +64,24 @@ func (s *Stack) awaitReady(ctx context.Context, c *child) error {
 
 func (s *Stack) awaitRedis(ctx context.Context, address string) error {
 	return s.await(ctx, "redis", func(ctx context.Context) error { return ping(ctx, address) })
+}
+
+// Epoch returns the current epoch of the stack's topology, which may be older than the configuration.
+func (s *Stack) Epoch(ctx context.Context) (topology.Epoch, error) {
+	nc, err := nats.Connect(s.nats.url(), nats.Name("local topology"))
+	if err != nil {
+		return topology.Epoch{}, err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return topology.Epoch{}, err
+	}
+	t, err := topology.Load(ctx, js, s.cfg.App)
+	if err != nil {
+		return topology.Epoch{}, err
+	}
+	return t.Current(), nil
 }
 
 // probeKey is the key of the event that shows that a stack works. It stays in the ledger like any other.
