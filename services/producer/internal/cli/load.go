@@ -23,7 +23,7 @@ import (
 
 type loadCommand struct {
 	Target          target        `embed:""`
-	Rate            pace.Rate     `default:"max" help:"Events per second, or max: as fast as acknowledged." placeholder:"max|N"`
+	Rate            pace.Rate     `default:"max" help:"Events per second, or max (the default): as fast as acknowledged." placeholder:"max|N"`
 	Duration        time.Duration `default:"10s" help:"How long to send."`
 	Keys            int           `default:"10000" help:"Number of keys, chosen with equal chance."`
 	Size            int           `default:"128" help:"Bytes of a payload."`
