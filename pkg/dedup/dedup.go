@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/lockstep/pkg/frame"
@@ -33,8 +34,8 @@ const (
 // Record is a shard's record. Its zero value is empty.
 type Record struct {
 	publishers map[frame.PublisherID]*Publisher
-	changed    map[frame.PublisherID]struct{}
-	oldest     time.Time // no publisher's last event is older
+	changed    map[frame.PublisherID]*Publisher // as they were at the last Clean; nil: unknown
+	oldest     time.Time                        // no publisher's last event is older
 }
 
 // Publisher is what is known of one publisher.
@@ -50,15 +51,14 @@ type Publisher struct {
 // Part begins a part of a frame that the log took at the given time. If the verdict is Open the part's events are admitted
 // through the Publisher, in order.
 func (r *Record) Part(s frame.Session, floor uint64, at time.Time) (*Publisher, Verdict) {
-	if r.publishers == nil {
-		r.publishers, r.changed = make(map[frame.PublisherID]*Publisher), make(map[frame.PublisherID]struct{})
-	}
+	r.init()
 	r.expire(at)
 	p := r.publishers[s.Publisher]
 	switch {
 	case p == nil && s.BirthTime().Add(Retention).Before(at):
 		return nil, Late
 	case p == nil:
+		r.touch(s.Publisher)
 		p = &Publisher{generation: s.Generation, birth: s.Birth, floor: 1}
 		r.publishers[s.Publisher] = p
 		if r.oldest.IsZero() || at.Before(r.oldest) {
@@ -66,14 +66,33 @@ func (r *Record) Part(s frame.Session, floor uint64, at time.Time) (*Publisher, 
 		}
 	case s.Generation < p.generation:
 		return nil, Closed
-	case s.Generation > p.generation:
-		// Seqs go on from one generation to the next, so what was applied stays applied.
-		p.generation, p.birth = s.Generation, s.Birth
 	}
+	r.touch(s.Publisher)
+	// Seqs go on from one generation to the next, so what was applied stays applied.
+	p.generation, p.birth = s.Generation, s.Birth
 	p.last = at
 	p.raise(floor)
-	r.changed[s.Publisher] = struct{}{}
 	return p, Open
+}
+
+func (r *Record) init() {
+	if r.publishers == nil {
+		r.publishers, r.changed = make(map[frame.PublisherID]*Publisher), make(map[frame.PublisherID]*Publisher)
+	}
+}
+
+// touch keeps a publisher as it is, before it changes.
+func (r *Record) touch(id frame.PublisherID) {
+	if _, kept := r.changed[id]; kept {
+		return
+	}
+	p := r.publishers[id]
+	if p != nil {
+		before := *p
+		before.words = slices.Clone(p.words)
+		p = &before
+	}
+	r.changed[id] = p
 }
 
 // expire forgets publishers that have been silent for longer than Retention.
@@ -84,8 +103,8 @@ func (r *Record) expire(at time.Time) {
 	r.oldest = at
 	for id, p := range r.publishers {
 		if p.last.Add(Retention).Before(at) {
+			r.touch(id)
 			delete(r.publishers, id)
-			r.changed[id] = struct{}{}
 		} else if p.last.Before(r.oldest) {
 			r.oldest = p.last
 		}
@@ -124,11 +143,6 @@ func (p *Publisher) Admit(seq uint64) bool {
 	return true
 }
 
-// Retract takes back the last Admit of seq: the event was not applied after all.
-func (p *Publisher) Retract(seq uint64) {
-	p.words[seq/64-p.base] &^= 1 << (seq % 64)
-}
-
 // Len is the number of publishers remembered.
 func (r *Record) Len() int { return len(r.publishers) }
 
@@ -145,6 +159,21 @@ func (r *Record) Changes(fn func(id frame.PublisherID, encoded []byte)) {
 
 // Clean says that all changes have been committed.
 func (r *Record) Clean() { clear(r.changed) }
+
+// Rollback takes back all changes since the last Clean.
+func (r *Record) Rollback() {
+	for id, before := range r.changed {
+		if before == nil {
+			delete(r.publishers, id)
+			continue
+		}
+		r.publishers[id] = before
+		if before.last.Before(r.oldest) {
+			r.oldest = before.last
+		}
+	}
+	clear(r.changed)
+}
 
 const encodingVersion = 1
 
@@ -172,9 +201,7 @@ func (r *Record) Restore(id frame.PublisherID, encoded []byte) error {
 	if err != nil {
 		return fmt.Errorf("deduplication record of publisher %s: %w", id, err)
 	}
-	if r.publishers == nil {
-		r.publishers, r.changed = make(map[frame.PublisherID]*Publisher), make(map[frame.PublisherID]struct{})
-	}
+	r.init()
 	r.publishers[id] = p
 	if r.oldest.IsZero() || p.last.Before(r.oldest) {
 		r.oldest = p.last

@@ -19,11 +19,14 @@ func session(generation uint64, birth time.Time) frame.Session {
 }
 
 // Whatever copies of whatever frames come, each seq is admitted at most once, and always the first time unless it lies
-// below a floor that was seen; also when the record is stored and restored at any time.
+// below a floor that was seen; also when the record is rolled back, or
+// stored and restored, at any time.
 func TestRecordAgainstASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var r Record
 		applied, floor := map[uint64]bool{}, uint64(1)
+		var fresh []uint64 // applied since the last Clean, when the floor was clean
+		clean := floor
 		for range rapid.IntRange(1, 60).Draw(t, "frames") {
 			f := uint64(max(1, int(floor)+rapid.IntRange(-200, 300).Draw(t, "floor")))
 			p, v := r.Part(session(1, start), f, start)
@@ -33,21 +36,28 @@ func TestRecordAgainstASet(t *testing.T) {
 				seq := f + uint64(rapid.IntRange(0, 400).Draw(t, "seq"))
 				want := seq >= floor && !applied[seq]
 				require.Equal(t, want, p.Admit(seq), "seq %d floor %d", seq, floor)
-				if !want {
-					continue
+				if want {
+					fresh = append(fresh, seq)
+					applied[seq] = true
 				}
-				if rapid.IntRange(0, 9).Draw(t, "retract") == 0 {
-					p.Retract(seq)
-					continue
-				}
-				applied[seq] = true
 			}
-			if rapid.IntRange(0, 3).Draw(t, "restore") == 0 {
-				var back Record
-				r.Changes(func(id frame.PublisherID, b []byte) { require.NoError(t, back.Restore(id, b)) })
-				r = back
-				// Only what changed is written: the one publisher has.
-				_, _ = r.Part(session(1, start), f, start)
+			switch rapid.IntRange(0, 5).Draw(t, "end") {
+			case 0, 1:
+				r.Clean()
+				fresh, clean = nil, floor
+			case 2:
+				r.Rollback()
+				for _, seq := range fresh {
+					delete(applied, seq)
+				}
+				fresh, floor = nil, clean
+			case 3:
+				all := Record{}
+				for id, p := range r.publishers {
+					require.NoError(t, all.Restore(id, p.append(nil)))
+				}
+				r = all
+				fresh, clean = nil, floor
 			}
 		}
 	})

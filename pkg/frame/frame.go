@@ -21,6 +21,15 @@ const (
 	MaxSpan       = 65536     // how far a seq may lie above its frame's floor
 )
 
+// Headers of a message in the log that is not a batch, and of a plain event as clients send it.
+const (
+	HeaderKind = "Kind" // "event", "command" or "end"; a batch has none
+	HeaderKey  = "Key"  // the event's key
+	HeaderType = "Type" // the event's type
+
+	KindEvent = "event"
+)
+
 // What can be wrong with what is sent. Errors of this package wrap one of them and add the value.
 var (
 	ErrMalformed     = errors.New("malformed frame")

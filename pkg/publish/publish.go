@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"example.com/lockstep/pkg/frame"
@@ -90,8 +91,8 @@ type Handle struct {
 	p       *Publisher
 	draft   frame.Draft
 	receipt bool
-	err     error
-	ended   bool
+	err     error         // set before ended
+	ended   atomic.Bool
 	done    chan struct{} // made when somebody waits
 
 	// The window's.
@@ -108,18 +109,19 @@ func (h *Handle) Done() <-chan struct{} {
 	defer h.p.mu.Unlock()
 	if h.done == nil {
 		h.done = make(chan struct{})
-		if h.ended {
+		if h.ended.Load() {
 			close(h.done)
 		}
 	}
 	return h.done
 }
 
-// Err is nil if the event is stored. It is meaningful once the event is resolved. Otherwise it wraps ErrTimeout (outcome
+// Err is nil if the event is stored, or not resolved yet. Otherwise it wraps ErrTimeout (outcome
 // unknown), ErrNotSent or ErrClosed (not stored), or a frame.Answer (refused, not stored).
 func (h *Handle) Err() error {
-	h.p.mu.Lock()
-	defer h.p.mu.Unlock()
+	if !h.ended.Load() {
+		return nil
+	}
 	return h.err
 }
 

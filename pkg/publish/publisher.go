@@ -31,6 +31,9 @@ type Publisher struct {
 	room    chan struct{} // closed when there is room; nil if nobody waits
 	idle    chan struct{} // closed when nothing is outstanding; nil if nobody waits
 
+	ended     []*Handle // not yet reported
+	reporting bool
+
 	kick    chan struct{}
 	quit    chan struct{}
 	quitted sync.Once
@@ -175,7 +178,7 @@ func (p *Publisher) WaitRoom(ctx context.Context) error {
 // Flush waits until every event sent so far is resolved, whatever its outcome.
 func (p *Publisher) Flush(ctx context.Context) error {
 	p.mu.Lock()
-	if p.w.events == 0 {
+	if p.w.events == 0 && len(p.ended) == 0 && !p.reporting {
 		p.mu.Unlock()
 		return nil
 	}
@@ -290,15 +293,14 @@ func (p *Publisher) late(now time.Time) {
 	}
 	var resend []again
 	p.mu.Lock()
-	gone := p.w.expire(now)
-	for _, h := range gone {
+	for _, h := range p.w.expire(now) {
 		p.end(h, ErrNotSent)
 	}
 	for id, f := range p.w.frames {
 		switch {
 		case !now.Before(f.deadline):
 			f, _ := p.w.resolve(id, false)
-			gone = append(gone, p.endFrame(f, ErrTimeout)...)
+			p.endFrame(f, ErrTimeout)
 		case !now.Before(f.resendAt):
 			resend = append(resend, again{f.data, p.attempt(f, now)})
 		}
@@ -308,7 +310,7 @@ func (p *Publisher) late(now time.Time) {
 	for _, r := range resend {
 		p.send(r.data, r.reply)
 	}
-	p.report(gone)
+	p.report()
 }
 
 // answered takes a router's answer, or the server's word that no router listens.
@@ -351,30 +353,33 @@ func (p *Publisher) answered(m *nats.Msg) {
 		outcome = fmt.Errorf("%w: %w", ErrTimeout, a)
 	}
 	f, _ = p.w.resolve(frameID, outcome == nil)
-	ended := p.endFrame(f, outcome)
+	p.endFrame(f, outcome)
 	p.signal()
 	leave := p.w.mayLeave() || p.w.renew
 	p.mu.Unlock()
 	if leave {
 		p.wake()
 	}
-	p.report(ended)
+	p.report()
 }
 
 // endFrame ends a frame's events.
-func (p *Publisher) endFrame(f *outFrame, err error) []*Handle {
+func (p *Publisher) endFrame(f *outFrame, err error) {
 	for _, h := range f.events {
 		if err != nil && h.receipt {
 			p.asked.drop(h.seq)
 		}
 		p.end(h, err)
 	}
-	return f.events
 }
 
 // end resolves an event.
 func (p *Publisher) end(h *Handle, err error) {
-	h.err, h.ended, h.draft = err, true, nil
+	h.err, h.draft = err, nil
+	h.ended.Store(true)
+	if p.cfg.OnResolve != nil {
+		p.ended = append(p.ended, h)
+	}
 	if h.done != nil {
 		close(h.done)
 	}
@@ -386,39 +391,46 @@ func (p *Publisher) signal() {
 		close(p.room)
 		p.room = nil
 	}
-	if p.idle != nil && p.w.events == 0 {
+	if p.idle != nil && p.w.events == 0 && len(p.ended) == 0 && !p.reporting {
 		close(p.idle)
 		p.idle = nil
 	}
 }
 
-func (p *Publisher) report(ended []*Handle) {
-	if p.cfg.OnResolve == nil {
-		return
+// report calls OnResolve for what has ended, in the order it ended, whichever goroutine ended it.
+func (p *Publisher) report() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reporting {
+		return // whoever does will see ours too
 	}
-	for _, h := range ended {
-		p.cfg.OnResolve(h)
+	p.reporting = true
+	for len(p.ended) > 0 {
+		ended := p.ended
+		p.ended = nil
+		p.mu.Unlock()
+		for _, h := range ended {
+			p.cfg.OnResolve(h)
+		}
+		p.mu.Lock()
 	}
+	p.reporting = false
+	p.signal()
 }
 
 // abandon gives up all that is outstanding, at a hard stop.
 func (p *Publisher) abandon() {
 	p.mu.Lock()
-	gone := p.w.dropAll()
-	for _, h := range gone {
-		p.end(h, fmt.Errorf("%w: %w", ErrNotSent, ErrClosed))
-	}
 	for id := range p.w.frames {
 		f, _ := p.w.resolve(id, false)
-		gone = append(gone, p.endFrame(f, fmt.Errorf("%w: %w", ErrTimeout, ErrClosed))...)
+		p.endFrame(f, fmt.Errorf("%w: %w", ErrTimeout, ErrClosed))
 	}
-	gone2 := p.w.dropAll()
-	for _, h := range gone2 {
+	for _, h := range p.w.dropAll() {
 		p.end(h, fmt.Errorf("%w: %w", ErrNotSent, ErrClosed))
 	}
 	p.signal()
 	p.mu.Unlock()
-	p.report(append(gone, gone2...))
+	p.report()
 }
 
 // receipted takes a worker's receipt.

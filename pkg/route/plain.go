@@ -11,20 +11,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Headers of a message in the log that is not a batch, and of a plain event as clients send it.
-const (
-	HeaderKind = "Kind" // "event", "command" or "end"; a batch has none
-	HeaderKey  = "Key"  // the event's key
-	HeaderType = "Type" // the event's type
-
-	KindEvent = "event"
-)
-
 // takeEvent routes one plain event. It answers with JetStream's confirmation, or with an error in the same form.
 func (r *Router) takeEvent(m *nats.Msg) {
-	key := m.Header.Get(HeaderKey)
+	key := m.Header.Get(frame.HeaderKey)
 	if key == "" {
-		if len(m.Header.Values(HeaderKey)) > 0 {
+		if len(m.Header.Values(frame.HeaderKey)) > 0 {
 			r.refuseEvent(m.Reply, 400, frame.ErrNoKey)
 			return
 		}
@@ -96,8 +87,8 @@ func plainHeader(in nats.Header, key string) nats.Header {
 	if id := in.Get(nats.MsgIdHdr); id != "" {
 		out.Set(nats.MsgIdHdr, id)
 	}
-	out.Set(HeaderKind, KindEvent)
-	out.Set(HeaderKey, key)
+	out.Set(frame.HeaderKind, frame.KindEvent)
+	out.Set(frame.HeaderKey, key)
 	return out
 }
 

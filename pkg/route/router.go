@@ -358,7 +358,7 @@ func (r *Router) stop(ctx context.Context) error {
 	r.closing = true
 	r.mu.Unlock()
 	if err == nil {
-		err = r.nc.FlushWithContext(ctx)
+		err = r.nc.FlushTimeout(time.Second) // the last answers
 	}
 	for _, s := range r.subs {
 		_ = s.Unsubscribe()

@@ -1,12 +1,35 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
+	stackstatus "example.com/lockstep/deployments/local/internal/status"
 )
 
 type status struct {
 	Dir string `default:"${dir}" help:"The stack's directory."`
 }
 
-// Run prints the shards and members.
-func (c *status) Run(e *environment) error { return errors.New("pkg/query is not there yet") }
+const statusTimeout = 10 * time.Second
+
+// Run prints shards and members.
+func (c *status) Run(e *environment) error {
+	f, err := stackdir.Read(c.Dir)
+	if errors.Is(err, stackdir.ErrNoStack) {
+		return fmt.Errorf("%w: start one with `go tool task up`", err)
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
+	defer cancel()
+	r, err := stackstatus.Ask(ctx, f.NATS, f.App)
+	if err != nil {
+		return err
+	}
+	return r.Print(e.out)
+}

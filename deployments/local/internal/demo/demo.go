@@ -148,30 +148,42 @@ func (d *demo) kill(ctx context.Context, s *stack.Stack) error {
 	if d.cfg.Kill == KillNone {
 		return nil
 	}
-	victim, err := d.victim(ctx, s.File())
+	victim, doing, err := d.victim(ctx, s.File())
 	if err != nil {
 		return err
 	}
-	d.say("kill -9 %d: %s%s", victim.PID, victim.Name, victim.about)
 	if err := syscall.Kill(victim.PID, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill %s: %w", victim.Name, err)
 	}
+	d.say("kill -9 %d: %s%s", victim.PID, victim.Name, doing)
 	return nil
 }
 
-type victim struct {
-	stackdir.Process
-	about string // what it is doing, for people
-}
-
-// victim chooses the last process of the role.
-func (d *demo) victim(_ context.Context, f stackdir.File) (victim, error) {
-	for i := len(f.Processes) - 1; i >= 0; i-- {
-		if p := f.Processes[i]; p.Role == d.cfg.Kill {
-			return victim{Process: p}, nil
+// victim chooses the process to kill: of the workers the one with most shards, else the last of its role. It also
+// returns what the process is doing, for people.
+func (d *demo) victim(ctx context.Context, f stackdir.File) (victim stackdir.Process, doing string, err error) {
+	most := -1
+	for _, p := range f.Processes {
+		if p.Role != d.cfg.Kill {
+			continue
+		}
+		owned := 0
+		if p.Role == stackdir.RoleWorker {
+			if owned, err = d.cfg.ShardsOf(ctx, f, p.Name); err != nil {
+				return victim, "", err
+			}
+			if owned > most {
+				doing = ", the owner of " + count(owned, "shard")
+			}
+		}
+		if owned > most || p.Role != stackdir.RoleWorker {
+			victim, most = p, owned
 		}
 	}
-	return victim{}, fmt.Errorf("there is no %s to kill", d.cfg.Kill)
+	if victim.PID == 0 {
+		return victim, "", fmt.Errorf("there is no %s to kill", d.cfg.Kill)
+	}
+	return victim, doing, nil
 }
 
 func (d *demo) stackDir() string { return filepath.Join(d.dir, "stack") }

@@ -152,7 +152,12 @@ func (s *Stack) startServices(ctx context.Context, role string, n int, flags []s
 	common := []string{"--nats=" + s.nats.url(), "--app=" + s.cfg.App, "--log-format=text"}
 	var children []*child
 	for i, admin := range admins {
-		c := newChild(s, stackdir.Process{Name: fmt.Sprintf("%s-%d", role, i+1), Role: role, Admin: admin}, append(common[:len(common):len(common)], flags...))
+		name := fmt.Sprintf("%s-%d", role, i+1)
+		own := slices.Concat(common, flags)
+		if role == stackdir.RoleWorker {
+			own = append(own, "--name="+name)
+		}
+		c := newChild(s, stackdir.Process{Name: name, Role: role, Admin: admin}, own)
 		children = append(children, c)
 		if err := c.keeper.Start(ctx); err != nil {
 			return children, err

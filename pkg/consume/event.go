@@ -1,0 +1,115 @@
+package consume
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/store"
+	"github.com/nats-io/nats.go"
+)
+
+// Event is one event as a handler sees it. Data is valid during the call; copy what is to be kept.
+type Event struct {
+	Key   string
+	Data  []byte
+	Type  string
+	Time  time.Time // the log's
+	Shard int
+	Fence uint64 // grows with every change of owner: hand it to whatever an effect outside writes to
+
+	publisher frame.PublisherID // of a framed event
+	seq       uint64
+	framed    *frame.Event
+	epoch     uint64      // of a plain event, with seq as its place in the log
+	header    nats.Header // of a plain event
+}
+
+// ID is the same on every attempt to apply the event, and no other event's.
+func (e *Event) ID() string {
+	if e.framed != nil {
+		return e.publisher.String() + "-" + strconv.FormatUint(e.seq, 10)
+	}
+	return fmt.Sprintf("%d-%d-%d", e.epoch, e.Shard, e.seq)
+}
+
+// Headers are the application's headers, or nil.
+func (e *Event) Headers() map[string]string {
+	if e.framed != nil {
+		return e.framed.Headers()
+	}
+	var out map[string]string
+	for k, v := range e.header {
+		if k == frame.HeaderKind || k == frame.HeaderKey || k == frame.HeaderType || strings.HasPrefix(k, "Nats-") || len(v) == 0 {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]string)
+		}
+		out[k] = v[0]
+	}
+	return out
+}
+
+// Handler folds events into states. Typed makes one from a plain function.
+type Handler interface {
+	// Decode returns the state that an envelope holds, or a fresh one if it is nil.
+	Decode(envelope []byte) (state any, err error)
+	// Encode appends the state's envelope to b.
+	Encode(b []byte, state any) ([]byte, error)
+	// Apply folds an event into a state. If it fails the state is thrown away, and later decoded anew.
+	Apply(ctx context.Context, state any, ev Event) error
+}
+
+// Typed is a handler with states of type S, stored as JSON. apply decides from the state and the event alone: a replay
+// of the log must come to the same state. An error, or a panic, is retried with backoff.
+func Typed[S any](apply func(ctx context.Context, state *S, ev Event) error) Handler {
+	return typed[S]{apply}
+}
+
+// schemaVersion is that of states stored by Typed.
+const schemaVersion = 1
+
+type typed[S any] struct {
+	apply func(context.Context, *S, Event) error
+}
+
+func (t typed[S]) Decode(envelope []byte) (any, error) {
+	state := new(S)
+	if envelope == nil {
+		return state, nil
+	}
+	e, err := store.DecodeEnvelope(envelope)
+	if err != nil {
+		return nil, err
+	}
+	if e.Codec != store.CodecJSON || e.Schema != schemaVersion {
+		return nil, fmt.Errorf("stored state has codec %d and schema %d, this handler reads codec %d and schema %d", e.Codec, e.Schema, store.CodecJSON, schemaVersion)
+	}
+	if err := json.Unmarshal(e.Data, state); err != nil {
+		return nil, fmt.Errorf("decode stored state: %w", err)
+	}
+	return state, nil
+}
+
+func (t typed[S]) Encode(b []byte, state any) ([]byte, error) {
+	data, err := json.Marshal(state.(*S))
+	if err != nil {
+		return nil, fmt.Errorf("encode state: %w", err)
+	}
+	return store.Envelope{Codec: store.CodecJSON, Schema: schemaVersion, Data: data}.Append(b), nil
+}
+
+func (t typed[S]) Apply(ctx context.Context, state any, ev Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return t.apply(ctx, state.(*S), ev)
+}

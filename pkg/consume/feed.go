@@ -1,0 +1,124 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	feedMessages   = 64      // taken from the client's buffer ahead of the round
+	feedBytes      = 4 << 20 // in the client's buffer: room for several of the largest messages
+	feedHeartbeat  = time.Second
+	feedExpiry     = 5 * time.Second
+	feedInactive   = 10 * time.Second // then the server forgets a consumer nobody pulls from
+	feedDeleteTime = time.Second
+)
+
+// errReopen means that messages may have changed or been missed: the shard is claimed and its log opened again.
+var errReopen = errors.New("the connection to the log was interrupted")
+
+// feed delivers a shard's messages in order, from a given one on, or ends with an error. It is an ordered consumer: an
+// ephemeral one in the server's memory. It is not left to recover by itself: after an interruption the log may have lost
+// its tail, so the owner opens it anew and looks whether the message it has committed is still there.
+type feed struct {
+	nc         *nats.Conn
+	js         jetstream.JetStream
+	stream     string
+	consumer   jetstream.Consumer
+	reconnects uint64
+
+	messages chan message
+	failed   chan error // cap 1
+	quit     chan struct{}
+	consume  jetstream.ConsumeContext
+
+	mu      sync.Mutex // guards what follows
+	pending uint64     // messages of the shard behind the newest one delivered
+}
+
+// open opens the log of a shard at a stream sequence, or at its first message if from is 0.
+func open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app string, e topology.Epoch, shard int, from uint64) (*feed, error) {
+	f := &feed{
+		nc: nc, js: js, stream: topology.StreamName(app, e.Epoch, e.Lane(shard)), reconnects: nc.Stats().Reconnects,
+		messages: make(chan message, feedMessages), failed: make(chan error, 1), quit: make(chan struct{}),
+	}
+	cfg := jetstream.OrderedConsumerConfig{
+		FilterSubjects:    []string{topology.WorkSubject(app, e.Epoch, e.Lane(shard), shard)},
+		DeliverPolicy:     jetstream.DeliverAllPolicy,
+		InactiveThreshold: feedInactive,
+		MaxResetAttempts:  1,
+	}
+	if from > 0 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+	}
+	var err error
+	if f.consumer, err = js.OrderedConsumer(ctx, f.stream, cfg); err != nil {
+		return nil, fmt.Errorf("open the log of shard %d: %w", shard, err)
+	}
+	f.consume, err = f.consumer.Consume(f.deliver, jetstream.PullMaxBytes(feedBytes), jetstream.PullExpiry(feedExpiry),
+		jetstream.PullHeartbeat(feedHeartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.fail(err) }))
+	if err != nil {
+		return nil, fmt.Errorf("open the log of shard %d: %w", shard, err)
+	}
+	return f, nil
+}
+
+func (f *feed) deliver(m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil {
+		f.fail(fmt.Errorf("message without its place in the log: %w", err))
+		return
+	}
+	f.mu.Lock()
+	f.pending = meta.NumPending
+	f.mu.Unlock()
+	select {
+	case f.messages <- message{seq: meta.Sequence.Stream, time: meta.Timestamp, header: m.Headers(), data: m.Data()}:
+	case <-f.quit:
+	}
+}
+
+func (f *feed) fail(err error) {
+	select {
+	case f.failed <- fmt.Errorf("%w: %w", errReopen, err):
+	default:
+	}
+}
+
+// interrupted tells whether the connection was lost since the feed was opened.
+func (f *feed) interrupted() bool { return f.nc.Stats().Reconnects != f.reconnects }
+
+// lag is the number of messages behind the newest one delivered, and those delivered and not yet taken.
+func (f *feed) lag() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pending + uint64(len(f.messages))
+}
+
+// info is the stream as it is now.
+func (f *feed) info(ctx context.Context) (jetstream.StreamState, error) {
+	s, err := f.js.Stream(ctx, f.stream)
+	if err != nil {
+		return jetstream.StreamState{}, fmt.Errorf("look at stream %s: %w", f.stream, err)
+	}
+	return s.CachedInfo().State, nil
+}
+
+// close ends the feed and its consumer.
+func (f *feed) close() {
+	close(f.quit)
+	f.consume.Stop()
+	<-f.consume.Closed()
+	ctx, cancel := context.WithTimeout(context.Background(), feedDeleteTime)
+	defer cancel()
+	if f.nc.IsConnected() {
+		_ = f.js.DeleteConsumer(ctx, f.stream, f.consumer.CachedInfo().Name) // else the server forgets it soon
+	}
+}

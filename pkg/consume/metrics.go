@@ -1,0 +1,43 @@
+package consume
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	applied, duplicates, late, stale, failures prometheus.Counter
+	retrying                                   prometheus.Gauge
+	commit, roundEvents                        prometheus.Histogram
+}
+
+func newMetrics(app string, reg prometheus.Registerer, b *budget) *metrics {
+	f, ns := promauto.With(reg), strings.ReplaceAll(app, "-", "_")
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: name, Help: help})
+	}
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "cache_bytes", Help: "States in memory."},
+		func() float64 { return float64(b.used.Load()) })
+	return &metrics{
+		applied:    counter("events_applied_total", "Events applied and committed."),
+		duplicates: counter("events_duplicate_total", "Copies of applied events, dropped."),
+		late:       counter("events_late_total", "Events of forgotten publishers, not applied."),
+		stale:      counter("stale_total", "Commits and loads refused because the shard's version was another one."),
+		failures:   counter("handler_failures_total", "Events that the handler failed, each attempt."),
+		retrying: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_retrying",
+			Help: "Shards that wait for an event that its handler fails."}),
+		commit: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "worker", Name: "commit_seconds",
+			Help: "Time of a commit that happened.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
+		roundEvents: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "worker", Name: "commit_events",
+			Help: "Events applied in one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 14)}),
+	}
+}
+
+func (m *metrics) count(applied, duplicates, late int) {
+	m.applied.Add(float64(applied))
+	m.duplicates.Add(float64(duplicates))
+	m.late.Add(float64(late))
+	m.roundEvents.Observe(float64(applied))
+}

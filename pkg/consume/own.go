@@ -1,0 +1,316 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
+)
+
+const (
+	retryMin    = 50 * time.Millisecond
+	retryMax    = 5 * time.Second
+	placeWait   = 5 * time.Second // for the message at the position to arrive
+	stoppedWait = 5 * time.Second // until a stopped shard looks whether log and store fit together again
+)
+
+// errGap means that log and store do not fit together: going on would skip or repeat events.
+var errGap = errors.New("log and store do not fit together")
+
+// errHandOver ends a shard's work where it is to be handed over.
+var errHandOver = errors.New("to be handed over")
+
+// own works on a shard for as long as this worker owns it.
+func (w *Worker) own(ctx context.Context, o group.Ownership) {
+	defer w.forget(o.Shard)
+	retry, said := retryMin, ""
+	for {
+		began := time.Now()
+		err := w.serve(ctx, o)
+		if ctx.Err() != nil || errors.Is(err, errHandOver) {
+			return
+		}
+		if time.Since(began) > retryMax {
+			retry = retryMin
+		}
+		wait := retry
+		retry = min(2*retry, retryMax)
+		log := w.cfg.Log.With("shard", o.Shard)
+		switch {
+		case errors.Is(err, store.ErrStale):
+			w.metrics.stale.Inc()
+			log.Warn("another has claimed the shard, or the store went back in time; claiming it again")
+			wait = retryMin
+		case errors.Is(err, errReopen):
+			log.Info("opening the log again", "cause", err)
+			wait = retryMin
+		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology):
+			wait = stoppedWait
+			w.note(o.Shard, func(s *shardStatus) { s.state = "stopped: " + err.Error() })
+			if err.Error() != said {
+				log.Error("shard stopped until this is mended", "error", err)
+				said = err.Error()
+			}
+		default:
+			log.Warn("shard interrupted; trying again", "in", wait, "error", err)
+		}
+		if sleep(ctx, o.Stop, wait) {
+			return
+		}
+	}
+}
+
+// serve claims the shard, finds its place in the log, and works on what comes, until an error.
+func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
+	w.note(o.Shard, func(s *shardStatus) { s.state = stateClaiming })
+	select {
+	case <-o.Stop:
+		return errHandOver
+	default:
+	}
+	revision, err := o.Announce(ctx)
+	if err != nil {
+		return err
+	}
+	rec, err := w.store.Claim(ctx, o.Shard, revision, store.NewVersion())
+	if err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil { // the lease must still stand after the claim
+		return err
+	}
+	s, err := claimed(o.Shard, rec, &w.budget)
+	if err != nil {
+		return err
+	}
+	defer s.cache.clear()
+	w.note(o.Shard, func(st *shardStatus) { st.state, st.fence, st.position = stateCatching, s.fence, s.position })
+
+	epoch := w.topology.Current()
+	if s.position.Epoch != 0 && s.position.Epoch != epoch.Epoch {
+		return fmt.Errorf("%w: shard %d has committed in epoch %d, the log is in epoch %d", errGap, o.Shard, s.position.Epoch, epoch.Epoch)
+	}
+	f, err := open(ctx, w.nc, w.js, w.cfg.App, epoch, o.Shard, min(s.since, s.position.Seq))
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	w.note(o.Shard, func(st *shardStatus) { st.feed = f })
+	defer w.note(o.Shard, func(st *shardStatus) { st.feed = nil })
+	r := &round{epoch: epoch.Epoch}
+	if err := w.place(ctx, o, s, f, r); err != nil {
+		return err
+	}
+	w.note(o.Shard, func(st *shardStatus) { st.state = stateRunning })
+	w.cfg.Log.Info("shard owned", "shard", o.Shard, "fence", s.fence, "position", s.position.Seq)
+	for {
+		if err := w.fill(ctx, o, f, r); err != nil {
+			return err
+		}
+		if err := w.work(ctx, o, s, f, r); err != nil {
+			return err
+		}
+		r.reset()
+	}
+}
+
+// place finds the shard's place: the message that the position names must still be there, with its time. Else the log has
+// lost its tail, or is another one. Receipts for the last round are sent again, as the last owner may have died before it did.
+func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round) error {
+	if s.position.Seq == 0 {
+		state, err := f.info(ctx)
+		if err != nil {
+			return err
+		}
+		if state.FirstSeq > 1 {
+			return fmt.Errorf("%w: shard %d has committed nothing, but stream %s begins at %d: restore the store or the log", errGap, s.n, f.stream, state.FirstSeq)
+		}
+		return nil
+	}
+	timer := time.NewTimer(placeWait)
+	defer timer.Stop()
+	for {
+		select {
+		case m := <-f.messages:
+			switch {
+			case m.seq < s.position.Seq:
+			case m.seq > s.position.Seq || !m.time.Equal(s.position.Time):
+				return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, of %s, but finds %d of %s there: the log lost its tail or was made anew; restore it, or the store that goes with it",
+					errGap, s.n, s.position.Seq, f.stream, s.position.Time.UTC(), m.seq, m.time.UTC())
+			}
+			if err := r.add(m); err != nil {
+				return w.unreadable(s.n, f, m, err)
+			}
+			if m.seq == s.position.Seq {
+				w.sendReceipts(s.n, r.askedReceipts())
+				r.reset()
+				return nil
+			}
+		case err := <-f.failed:
+			return err
+		case <-timer.C:
+			state, err := f.info(ctx)
+			if err != nil {
+				return err
+			}
+			if state.LastSeq < s.position.Seq {
+				return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, which ends at %d: the log lost its tail or was made anew; restore it, or the store that goes with it",
+					errGap, s.n, s.position.Seq, f.stream, state.LastSeq)
+			}
+			return fmt.Errorf("%w: message %d did not come within %s", errReopen, s.position.Seq, placeWait)
+		case <-o.Stop:
+			return errHandOver
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (w *Worker) unreadable(n int, f *feed, m message, err error) error {
+	return fmt.Errorf("%w: shard %d: message %d of stream %s is not a router's: %w: remove it (nats stream rmm %s %d)", errGap, n, m.seq, f.stream, err, f.stream, m.seq)
+}
+
+// fill takes what has arrived, waiting for a first message.
+func (w *Worker) fill(ctx context.Context, o group.Ownership, f *feed, r *round) error {
+	take := func(m message) error {
+		if err := r.add(m); err != nil {
+			return w.unreadable(o.Shard, f, m, err)
+		}
+		return nil
+	}
+	select {
+	case <-o.Stop: // looked at first: messages may never cease
+		return errHandOver
+	default:
+	}
+	select {
+	case m := <-f.messages:
+		if err := take(m); err != nil {
+			return err
+		}
+	case err := <-f.failed:
+		return err
+	case <-o.Stop:
+		return errHandOver
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for len(r.items) < w.cfg.RoundEvents && r.bytes < w.cfg.RoundBytes {
+		select {
+		case m := <-f.messages:
+			if err := take(m); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// work applies and commits a round.
+func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round) error {
+	limit, retry := len(r.items), retryMin
+	for {
+		if err := w.load(ctx, s, r); err != nil {
+			return err
+		}
+		c, failed := s.apply(ctx, w.cfg.Handler, r, limit)
+		if failed != nil {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if failed.item > r.next { // those before it first
+				limit = failed.item
+				continue
+			}
+			w.metrics.failures.Inc()
+			w.note(o.Shard, func(st *shardStatus) { st.state = stateRetrying })
+			w.cfg.Log.Warn("handler failed; its shard waits for it", "shard", s.n, "again_in", retry, "error", failed.err)
+			w.cfg.Log.Debug("handler failed", "shard", s.n, "key", failed.key)
+			w.metrics.retrying.Inc()
+			stopped := sleep(ctx, o.Stop, retry)
+			w.metrics.retrying.Dec()
+			if stopped {
+				return errHandOver
+			}
+			limit, retry = r.next+1, min(2*retry, retryMax)
+			continue
+		}
+		if f.interrupted() {
+			return errReopen
+		}
+		applied := limit - r.next - s.duplicates - int(c.Late-s.late)
+		if err := w.commit(ctx, s, c); err != nil {
+			return err
+		}
+		w.metrics.count(applied, s.duplicates, int(c.Late-s.late))
+		if c.Late > s.late {
+			w.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", s.n, "last", c.LateLast, "total", c.Late)
+		}
+		w.sendReceipts(s.n, s.receipts)
+		if retry != retryMin {
+			w.note(o.Shard, func(st *shardStatus) { st.state = stateRunning })
+		}
+		s.committed(c, r, limit)
+		w.note(o.Shard, func(st *shardStatus) { st.position = s.position })
+		if r.done() {
+			return nil
+		}
+		limit, retry = len(r.items), retryMin
+	}
+}
+
+// load brings the states of a round's keys into the cache.
+func (w *Worker) load(ctx context.Context, s *shard, r *round) error {
+	keys := s.missing(r)
+	if len(keys) == 0 {
+		return nil
+	}
+	states, err := w.store.Load(ctx, s.n, s.version, keys)
+	if err != nil {
+		return err
+	}
+	for i, key := range keys {
+		s.cache.put(key, states[i])
+	}
+	return nil
+}
+
+// commit commits, repeating the call until it is known whether it happened.
+func (w *Worker) commit(ctx context.Context, s *shard, c *store.Commit) error {
+	for retry := retryMin; ; retry = min(2*retry, time.Second) {
+		began := time.Now()
+		err := w.store.Commit(ctx, c)
+		if err == nil {
+			w.metrics.commit.Observe(time.Since(began).Seconds())
+			return nil
+		}
+		if errors.Is(err, store.ErrStale) {
+			return err
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		w.cfg.Log.Warn("not committed; trying again", "shard", s.n, "in", retry, "error", err)
+		if sleep(ctx, nil, retry) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// sendReceipts tells publishers what was applied.
+func (w *Worker) sendReceipts(n int, receipts map[receiptTo][]uint64) {
+	var buf []byte
+	for to, seqs := range receipts {
+		buf = frame.Receipt{Generation: to.generation, Shard: n, Seqs: seqs}.Append(buf[:0])
+		if err := w.nc.Publish(topology.ReceiptSubject(w.cfg.App, to.publisher.String()), buf); err != nil {
+			w.cfg.Log.Debug("receipts not sent", "shard", n, "error", err)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package consume
+
+import (
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/store"
+	"github.com/nats-io/nats.go"
+)
+
+// message is one message of the shard's log.
+type message struct {
+	seq    uint64
+	time   time.Time
+	header nats.Header
+	data   []byte
+}
+
+// round is what has arrived and is not yet committed: messages, and the events in them.
+type round struct {
+	epoch uint64
+	msgs  []message
+	parts []part
+	items []item
+	next  int // items before it are committed
+	bytes int
+
+	scratch frame.Frame
+}
+
+// part is what events of one frame have in common.
+type part struct {
+	session frame.Session
+	floor   uint64
+	plain   bool
+}
+
+// item is one event.
+type item struct {
+	msg  int
+	part int
+	key  []byte
+	ev   frame.Event // of a frame
+	typ  string      // of a plain event
+}
+
+// add takes a message.
+func (r *round) add(m message) error {
+	r.msgs = append(r.msgs, m)
+	r.bytes += len(m.data)
+	n := len(r.msgs) - 1
+	switch kind := m.header.Get(frame.HeaderKind); kind {
+	case "":
+	case frame.KindEvent:
+		key := []byte(m.header.Get(frame.HeaderKey))
+		if err := frame.CheckKey(key); err != nil {
+			return err
+		}
+		r.parts = append(r.parts, part{plain: true})
+		r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: key, typ: m.header.Get(frame.HeaderType)})
+		return nil
+	default:
+		return fmt.Errorf("messages of kind %q are not known to this version", kind)
+	}
+	return frame.Parts(m.data, &r.scratch, func(f *frame.Frame) error {
+		r.parts = append(r.parts, part{session: f.Session, floor: f.Floor})
+		for i := range f.Events {
+			r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: f.Events[i].Key, ev: f.Events[i]})
+		}
+		return nil
+	})
+}
+
+// reset empties the round, keeping its memory.
+func (r *round) reset() {
+	clear(r.msgs)
+	clear(r.items)
+	r.msgs, r.parts, r.items, r.next, r.bytes = r.msgs[:0], r.parts[:0], r.items[:0], 0, 0
+}
+
+// done tells whether all of the round is committed.
+func (r *round) done() bool { return r.next == len(r.items) }
+
+// position is how far the shard is when the items before end are committed: up to the last message with none behind it.
+func (r *round) position(end int, before store.Position) store.Position {
+	last := len(r.msgs) - 1
+	if end < len(r.items) {
+		last = r.items[end].msg - 1
+	}
+	if last < 0 {
+		return before
+	}
+	return store.Position{Epoch: r.epoch, Seq: r.msgs[last].seq, Time: r.msgs[last].time}
+}
+
+// askedReceipts are the receipts that the round's events ask for.
+func (r *round) askedReceipts() map[receiptTo][]uint64 {
+	out := make(map[receiptTo][]uint64)
+	for i := range r.items {
+		if it := &r.items[i]; it.ev.Receipt {
+			p := &r.parts[it.part]
+			to := receiptTo{p.session.Publisher, p.session.Generation}
+			out[to] = append(out[to], it.ev.Seq)
+		}
+	}
+	return out
+}

@@ -1,0 +1,195 @@
+package consume
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/lockstep/pkg/dedup"
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/store"
+)
+
+// shard is what the owner of a shard knows, and its decisions: what to apply, what to drop, what to commit. It has no
+// goroutine, no clock and no connection.
+//
+// A commit covers a segment of a round: all of it, unless a handler fails. Then what the segment has changed is thrown
+// away, the events before the failing one are a segment of their own, and the failing one begins the next.
+type shard struct {
+	n        int
+	fence    uint64
+	version  store.Version
+	position store.Position
+	since    uint64
+	late     uint64
+	lateLast string
+	record   dedup.Record
+	cache    *cache
+
+	receipts   map[receiptTo][]uint64 // of the segment
+	encoded    [][]byte               // of the segment's changed states, in the order of cache.dirty
+	duplicates int                    // of the segment
+}
+
+// receiptTo is the session that a receipt is for.
+type receiptTo struct {
+	publisher  frame.PublisherID
+	generation uint64
+}
+
+// claimed makes a shard of what the store knew when it was claimed.
+func claimed(n int, rec store.Record, b *budget) (*shard, error) {
+	s := &shard{
+		n: n, fence: rec.Fence, version: rec.Version, position: rec.Position, since: rec.Since, late: rec.Late, lateLast: rec.LateLast,
+		cache: newCache(b), receipts: make(map[receiptTo][]uint64),
+	}
+	for id, encoded := range rec.Dedup {
+		p, err := frame.ParsePublisherID(id)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.record.Restore(p, encoded); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// missing returns the keys of a round whose states are not in the cache, each once.
+func (s *shard) missing(r *round) []string {
+	var keys []string
+	var seen map[string]struct{}
+	for i := r.next; i < len(r.items); i++ {
+		key := r.items[i].key
+		if s.cache.has(key) {
+			continue
+		}
+		if seen == nil {
+			seen = make(map[string]struct{})
+		}
+		if _, ok := seen[string(key)]; !ok {
+			k := string(key)
+			seen[k] = struct{}{}
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// failure is an event that could not be applied.
+type failure struct {
+	item int
+	key  string
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+
+// apply applies the items from r.next up to limit, and returns what is to be committed. If a handler fails, nothing of the
+// segment has happened.
+func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*store.Commit, *failure) {
+	c := &store.Commit{Shard: s.n, Old: s.version, New: store.NewVersion(), Late: s.late, LateLast: s.lateLast}
+	var (
+		publisher *dedup.Publisher
+		verdict   dedup.Verdict
+		at        = -1 // the part that publisher and verdict are of
+	)
+	for i := r.next; i < limit; i++ {
+		it := &r.items[i]
+		p := &r.parts[it.part]
+		if !p.plain {
+			if it.part != at {
+				publisher, verdict = s.record.Part(p.session, p.floor, r.msgs[it.msg].time)
+				at = it.part
+			}
+			if verdict == dedup.Late {
+				c.Late++
+				c.LateLast = fmt.Sprintf("publisher %s seq %d at %s", p.session.Publisher, it.ev.Seq, store.Position{Epoch: r.epoch, Seq: r.msgs[it.msg].seq, Time: r.msgs[it.msg].time})
+				continue
+			}
+			if verdict == dedup.Closed || !publisher.Admit(it.ev.Seq) {
+				s.duplicates++
+				continue
+			}
+		}
+		if err := s.applyOne(ctx, h, r, it, p); err != nil {
+			s.rollback()
+			return nil, &failure{item: i, key: string(it.key), err: err}
+		}
+		if it.ev.Receipt {
+			to := receiptTo{p.session.Publisher, p.session.Generation}
+			s.receipts[to] = append(s.receipts[to], it.ev.Seq)
+		}
+	}
+	if f := s.encode(h, c); f != nil {
+		f.item = r.next
+		s.rollback()
+		return nil, f
+	}
+	c.Position = r.position(limit, s.position)
+	c.Since = s.since
+	if c.Position != s.position {
+		c.Since = r.msgs[0].seq
+	}
+	s.record.Changes(func(id frame.PublisherID, encoded []byte) {
+		c.Dedup = append(c.Dedup, store.Pair{Key: id.String(), Value: encoded})
+	})
+	return c, nil
+}
+
+func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *part) error {
+	e := s.cache.get(it.key)
+	if e == nil {
+		return fmt.Errorf("state of key %q was not loaded", it.key) // a bug: missing is called before every round
+	}
+	if e.state == nil {
+		state, err := h.Decode(e.committed)
+		if err != nil {
+			return err
+		}
+		e.state = state
+	}
+	m := &r.msgs[it.msg]
+	ev := Event{Key: e.key, Time: m.time, Shard: s.n, Fence: s.fence}
+	if p.plain {
+		ev.Data, ev.Type, ev.epoch, ev.seq, ev.header = m.data, it.typ, r.epoch, m.seq, m.header
+	} else {
+		ev.Data, ev.publisher, ev.seq, ev.framed = it.ev.Data, p.session.Publisher, it.ev.Seq, &it.ev
+		if len(it.ev.Type) > 0 {
+			ev.Type = string(it.ev.Type)
+		}
+	}
+	s.cache.change(e)
+	return h.Apply(ctx, e.state, ev)
+}
+
+// encode puts the changed states into the commit.
+func (s *shard) encode(h Handler, c *store.Commit) *failure {
+	s.encoded = s.encoded[:0]
+	for _, e := range s.cache.dirty {
+		b, err := h.Encode(nil, e.state)
+		if err != nil {
+			return &failure{key: e.key, err: err}
+		}
+		s.encoded = append(s.encoded, b)
+		c.States = append(c.States, store.Pair{Key: e.key, Value: b})
+	}
+	return nil
+}
+
+// committed says that the commit has happened.
+func (s *shard) committed(c *store.Commit, r *round, end int) {
+	s.version, s.position, s.since, s.late, s.lateLast = c.New, c.Position, c.Since, c.Late, c.LateLast
+	s.record.Clean()
+	s.cache.settle(s.encoded)
+	clear(s.receipts)
+	s.duplicates = 0
+	r.next = end
+}
+
+// rollback takes back what the segment has changed.
+func (s *shard) rollback() {
+	s.record.Rollback()
+	s.cache.rollback()
+	clear(s.receipts)
+	s.duplicates = 0
+}

@@ -1,0 +1,214 @@
+// Package consume is the worker: it owns shards, folds their events into states by the application's handler, and commits
+// the states together with how far it has come. The position lives where the state lives, so the log needs no acks, and
+// safety rests on the store's version alone: a worker that lost a shard without knowing can commit nothing.
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Defaults of Config.
+const (
+	DefaultCacheBytes  = 64 << 20
+	DefaultRoundEvents = 4096
+	DefaultRoundBytes  = 1 << 20
+)
+
+// Config is how a Worker works.
+type Config struct {
+	App         string
+	Name        string // for people
+	Handler     Handler
+	Store       func(topology string) store.Store // of the topology with that id
+	Locker      group.Locker
+	CacheBytes  int64 // of states of all shards; default 64 MiB
+	RoundEvents int   // taken into one commit; default 4,096. A batch is never split for it
+	RoundBytes  int   // likewise; default 1 MiB
+	Log         *slog.Logger
+	Metrics     prometheus.Registerer
+}
+
+// Worker owns shards.
+type Worker struct {
+	cfg     Config
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	metrics *metrics
+	budget  budget
+
+	topology topology.Topology
+	store    store.Store
+	group    *group.Group
+	server   *query.Server
+
+	mu     sync.Mutex // guards what follows
+	shards map[int]*shardStatus
+	ready  bool
+}
+
+// shardStatus is what others may ask about a shard that is owned here.
+type shardStatus struct {
+	fence    uint64
+	position store.Position
+	state    string
+	feed     *feed
+}
+
+// New makes a Worker.
+func New(nc *nats.Conn, cfg Config) (*Worker, error) {
+	if err := topology.CheckApp(cfg.App); err != nil {
+		return nil, err
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = DefaultCacheBytes
+	}
+	if cfg.RoundEvents == 0 {
+		cfg.RoundEvents = DefaultRoundEvents
+	}
+	if cfg.RoundBytes == 0 {
+		cfg.RoundBytes = DefaultRoundBytes
+	}
+	switch {
+	case cfg.Handler == nil || cfg.Store == nil || cfg.Locker == nil || cfg.Log == nil:
+		return nil, errors.New("a worker needs a Handler, a Store, a Locker and a Log")
+	case cfg.CacheBytes < 0 || cfg.RoundEvents < 1 || cfg.RoundBytes < 1:
+		return nil, fmt.Errorf("worker: CacheBytes %d, RoundEvents %d and RoundBytes %d must be positive", cfg.CacheBytes, cfg.RoundEvents, cfg.RoundBytes)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	w := &Worker{cfg: cfg, nc: nc, js: js, shards: make(map[int]*shardStatus)}
+	w.budget.max = cfg.CacheBytes
+	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget)
+	return w, nil
+}
+
+// Start waits for a topology, checks the store, and joins the group.
+func (w *Worker) Start(ctx context.Context) error {
+	var err error
+	if w.topology, _, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log); err != nil {
+		return err
+	}
+	w.store = w.cfg.Store(w.topology.ID)
+	if err := w.store.Check(ctx); err != nil {
+		return err
+	}
+	w.group, err = group.New(w.nc, group.Config{
+		App: w.cfg.App, Name: w.cfg.Name, Shards: w.topology.Current().Shards, Replicas: w.topology.Log.Replicas,
+		Locker: w.cfg.Locker, Own: w.own, Log: w.cfg.Log, Metrics: w.cfg.Metrics,
+	})
+	if err != nil {
+		return err
+	}
+	if w.server, err = query.Serve(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status); err != nil {
+		return err
+	}
+	if err := w.group.Start(ctx); err != nil {
+		_ = w.server.Stop()
+		return err
+	}
+	w.mu.Lock()
+	w.ready = true
+	w.mu.Unlock()
+	return nil
+}
+
+// Stop hands the shards over, each when what is begun is committed. When ctx ends, handlers are cancelled.
+func (w *Worker) Stop(ctx context.Context) error {
+	w.mu.Lock()
+	w.ready = false
+	w.mu.Unlock()
+	if w.group == nil {
+		return nil
+	}
+	err := w.group.Stop(ctx)
+	return errors.Join(err, w.server.Stop())
+}
+
+// Ready returns an error unless the worker holds just the shards it should, and none is stopped.
+func (w *Worker) Ready() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ready {
+		return errors.New("not in the group")
+	}
+	if !w.group.Settled() {
+		return errors.New("shards are being handed over")
+	}
+	for shard, s := range w.shards {
+		if s.state != stateRunning {
+			return fmt.Errorf("shard %d: %s", shard, s.state)
+		}
+	}
+	return nil
+}
+
+func (w *Worker) status() query.Worker {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := query.Worker{Name: w.cfg.Name}
+	if w.group != nil {
+		out.ID = w.group.ID()
+	}
+	for shard, s := range w.shards {
+		st := query.ShardStatus{Shard: shard, Fence: s.fence, Epoch: s.position.Epoch, Seq: s.position.Seq, State: s.state}
+		if s.feed != nil {
+			st.Lag = s.feed.lag()
+		}
+		out.Shards = append(out.Shards, st)
+	}
+	return out
+}
+
+// States of a shard that is owned here.
+const (
+	stateClaiming = "claiming"
+	stateCatching = "finding its place in the log"
+	stateRunning  = "running"
+	stateRetrying = "retrying an event that its handler failed"
+)
+
+// note changes what others may ask about a shard.
+func (w *Worker) note(n int, change func(*shardStatus)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.shards[n]
+	if s == nil {
+		s = new(shardStatus)
+		w.shards[n] = s
+	}
+	change(s)
+}
+
+func (w *Worker) forget(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.shards, n)
+}
+
+// sleep waits, and tells whether the shard is to be handed over meanwhile.
+func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) (stopped bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return false
+	case <-stop:
+	case <-ctx.Done():
+	}
+	return true
+}

@@ -1,0 +1,370 @@
+// Package group decides which worker owns which shard. Workers announce themselves in a KV bucket and probe one another;
+// each computes the same assignment from the same members; a lease makes each handover orderly. When a member is proven
+// gone its leases are unlocked on its behalf, so that a crash costs well under a second.
+package group
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const joinTime = 5 * time.Second // for the server to take our subscriptions
+
+// Lease is a lease on a shard.
+type Lease interface {
+	Value() string            // with which others may unlock it once its holder is gone
+	Context() context.Context // ends when the lease is lost
+	Release(context.Context) error
+}
+
+// Locker takes and unlocks leases. Real takes redsync's; a test may take none at all, and still see no wrong state.
+type Locker interface {
+	// Try takes a lease if nobody holds it. Else its error is a *lease.Taken.
+	Try(ctx context.Context, shard int) (Lease, error)
+	Unlock(ctx context.Context, shard int, value string) error
+}
+
+// Real makes a Locker of leases.
+func Real(l *lease.Locker) Locker { return realLocker{l} }
+
+type realLocker struct{ *lease.Locker }
+
+func (r realLocker) Try(ctx context.Context, shard int) (Lease, error) {
+	l, err := r.Locker.Try(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Ownership is the time for which this member owns a shard.
+type Ownership struct {
+	Shard int
+	Stop  <-chan struct{} // closed when the shard is to be handed over: finish what is begun, and return
+	// Announce puts the member into the claims bucket and returns the entry's revision, which only grows.
+	Announce func(ctx context.Context) (revision uint64, err error)
+}
+
+// Config is how a Group works.
+type Config struct {
+	App      string
+	Name     string // for people; default the host's name
+	Shards   int
+	Replicas int // of the buckets, if they are to be created
+	Locker   Locker
+	// Own is called for each shard won, on a goroutine of its own. It returns when o.Stop is closed, or at once when ctx
+	// ends: the lease was lost, or the group is stopped hard.
+	Own     func(ctx context.Context, o Ownership)
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Member is a worker as the members bucket has it.
+type Member struct {
+	Schema  int       `json:"schema"`
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"`
+}
+
+// claim is who won a shard last, as the claims bucket has it.
+type claim struct {
+	Schema int    `json:"schema"`
+	Member string `json:"member"`
+	Lock   string `json:"lock"` // the lease's value
+}
+
+// Group is this worker's membership.
+type Group struct {
+	cfg     Config
+	id      string
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	metrics *metrics
+
+	members, claims jetstream.KeyValue
+	self            []byte
+	subs            []*nats.Subscription
+	listening       sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows
+	revision map[string]uint64
+	claimed  map[int]claim
+	seats    []*seat
+	synced   bool // all members have been taken
+	leaving  bool
+	started  bool
+
+	hard     context.Context // ends at a hard stop
+	cancel   context.CancelFunc
+	loops    sync.WaitGroup
+	seated   sync.WaitGroup
+	stopping sync.Once
+	stopped  error
+}
+
+// New makes a Group.
+func New(nc *nats.Conn, cfg Config) (*Group, error) {
+	if err := topology.CheckApp(cfg.App); err != nil {
+		return nil, err
+	}
+	if cfg.Shards < 1 || cfg.Locker == nil || cfg.Own == nil {
+		return nil, errors.New("a group needs shards, a Locker and an Own")
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("group: %w", err)
+	}
+	id := make([]byte, 8)
+	_, _ = rand.Read(id)
+	g := &Group{
+		cfg: cfg, id: hex.EncodeToString(id), nc: nc, js: js, metrics: newMetrics(cfg.App, cfg.Metrics),
+		revision: make(map[string]uint64), claimed: make(map[int]claim),
+	}
+	g.hard, g.cancel = context.WithCancel(context.Background())
+	for shard := range cfg.Shards {
+		g.seats = append(g.seats, newSeat(shard))
+	}
+	return g, nil
+}
+
+// ID is this member's random id.
+func (g *Group) ID() string { return g.id }
+
+// Start joins the group.
+func (g *Group) Start(ctx context.Context) error {
+	var err error
+	if g.members, err = topology.OpenBucket(ctx, g.js, g.cfg.App, "members", g.cfg.Replicas); err != nil {
+		return err
+	}
+	if g.claims, err = topology.OpenBucket(ctx, g.js, g.cfg.App, "claims", g.cfg.Replicas); err != nil {
+		return err
+	}
+	if g.self, err = json.Marshal(Member{Schema: 1, Name: g.cfg.Name, Started: time.Now().UTC()}); err != nil {
+		return fmt.Errorf("join the group: %w", err)
+	}
+	g.mu.Lock()
+	g.started = true
+	g.mu.Unlock()
+	if err := g.join(ctx); err != nil {
+		g.cancel()
+		_ = g.Stop(ctx)
+		return err
+	}
+	for _, s := range g.seats {
+		g.seated.Add(1)
+		go g.sit(s)
+	}
+	g.loops.Add(1)
+	go g.probe()
+	return nil
+}
+
+func (g *Group) join(ctx context.Context) error {
+	for subject, fn := range map[string]nats.MsgHandler{
+		topology.ControlSubject(g.cfg.App, "presence."+g.id): func(m *nats.Msg) { _ = m.Respond(nil) },
+		topology.ControlSubject(g.cfg.App, "released"):       g.released,
+	} {
+		sub, err := g.nc.Subscribe(subject, fn)
+		if err != nil {
+			return fmt.Errorf("join the group: %w", err)
+		}
+		g.listening.Add(1)
+		sub.SetClosedHandler(func(string) { g.listening.Done() })
+		g.subs = append(g.subs, sub)
+	}
+	if err := g.nc.FlushTimeout(joinTime); err != nil {
+		return fmt.Errorf("join the group: %w", err)
+	}
+	if err := g.watch(ctx, g.claims, g.claimChanged); err != nil {
+		return err
+	}
+	if _, err := g.members.Put(ctx, g.id, g.self); err != nil {
+		return fmt.Errorf("join the group: %w", err)
+	}
+	return g.watch(ctx, g.members, g.memberChanged)
+}
+
+// watch follows a bucket until the hard stop, and returns when its entries as they are now have been taken.
+func (g *Group) watch(ctx context.Context, kv jetstream.KeyValue, take func(jetstream.KeyValueEntry)) error {
+	w, err := kv.WatchAll(g.hard)
+	if err != nil {
+		return fmt.Errorf("watch bucket %s: %w", kv.Bucket(), err)
+	}
+	ready := make(chan struct{})
+	g.loops.Add(1)
+	go func() {
+		defer g.loops.Done()
+		defer func() { _ = w.Stop() }()
+		for {
+			select {
+			case e, ok := <-w.Updates():
+				if !ok {
+					return
+				}
+				if e == nil {
+					close(ready)
+				}
+				take(e) // nil: all that was there has been taken
+			case <-g.hard.Done():
+				return
+			}
+		}
+	}()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("watch bucket %s: %w", kv.Bucket(), ctx.Err())
+	}
+}
+
+func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
+	if e == nil {
+		return
+	}
+	var shard int
+	if _, err := fmt.Sscanf(e.Key(), "shard.%d", &shard); err != nil {
+		return
+	}
+	var c claim
+	if e.Operation() == jetstream.KeyValuePut && json.Unmarshal(e.Value(), &c) != nil {
+		g.cfg.Log.Warn("claim cannot be read", "shard", shard)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.claimed[shard] = c
+}
+
+func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case e == nil:
+		g.synced = true
+	case e.Operation() == jetstream.KeyValuePut:
+		if _, known := g.revision[e.Key()]; !known && g.synced {
+			g.cfg.Log.Info("member joined", "member", e.Key())
+		}
+		g.revision[e.Key()] = e.Revision()
+	default:
+		if _, known := g.revision[e.Key()]; known {
+			g.cfg.Log.Info("member left", "member", e.Key())
+		}
+		delete(g.revision, e.Key())
+		if e.Key() == g.id && !g.leaving {
+			g.cfg.Log.Warn("this member was taken for dead; joining again")
+			g.loops.Add(1)
+			go g.rejoin()
+		}
+	}
+	if g.synced {
+		g.assign()
+	}
+}
+
+func (g *Group) rejoin() {
+	defer g.loops.Done()
+	for g.hard.Err() == nil {
+		ctx, cancel := context.WithTimeout(g.hard, time.Second)
+		_, err := g.members.Put(ctx, g.id, g.self)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+}
+
+// assign tells every seat whether it is ours. The caller holds mu.
+func (g *Group) assign() {
+	ids := slices.Collect(maps.Keys(g.revision))
+	g.metrics.members.Set(float64(len(ids)))
+	owners := Assign(g.cfg.Shards, ids)
+	for i, s := range g.seats {
+		s.want(!g.leaving && owners != nil && owners[i] == g.id)
+	}
+}
+
+// Members are the members as this one knows them, by id.
+func (g *Group) Members() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(maps.Keys(g.revision))
+}
+
+// Settled tells whether this member holds just the shards it should.
+func (g *Group) Settled() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.synced || g.leaving {
+		return false
+	}
+	for _, s := range g.seats {
+		if !s.settled() {
+			return false
+		}
+	}
+	return true
+}
+
+// Stop leaves the group: it hands its shards over, each when what is begun is finished. When ctx ends it stops hard.
+func (g *Group) Stop(ctx context.Context) error {
+	g.mu.Lock()
+	started := g.started
+	g.mu.Unlock()
+	if !started {
+		g.cancel()
+		return nil
+	}
+	g.stopping.Do(func() { g.stopped = g.stop(ctx) })
+	return g.stopped
+}
+
+func (g *Group) stop(ctx context.Context) error {
+	// In this order: others learn that they take over, then each shard is finished, released and announced, and only then
+	// do we no longer answer probes.
+	g.mu.Lock()
+	g.leaving = true
+	g.assign()
+	g.mu.Unlock()
+	if g.hard.Err() == nil {
+		if err := g.members.Purge(ctx, g.id); err != nil {
+			g.cfg.Log.Warn("not signed off; the others will find out", "error", err)
+		}
+	}
+	var err error
+	seated := make(chan struct{})
+	go func() { g.seated.Wait(); close(seated) }()
+	for _, s := range g.seats {
+		s.leave()
+	}
+	select {
+	case <-seated:
+	case <-ctx.Done():
+		err = fmt.Errorf("left the group before all was finished: %w", ctx.Err())
+		g.cancel()
+		<-seated
+	}
+	g.cancel()
+	for _, s := range g.subs {
+		_ = s.Unsubscribe() // fails only on a closed connection, which ends it too
+	}
+	g.listening.Wait()
+	g.loops.Wait()
+	return err
+}

@@ -1,0 +1,120 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// probe asks the neighbours whether they are there, and removes those that are not.
+func (g *Group) probe() {
+	defer g.loops.Done()
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	state, steady, reconnects := make(map[string]*health), time.Now(), g.nc.Stats().Reconnects
+	for {
+		select {
+		case <-g.hard.Done():
+			return
+		case <-tick.C:
+		}
+		if n := g.nc.Stats().Reconnects; n != reconnects || !g.nc.IsConnected() {
+			reconnects, steady = n, time.Now()
+		}
+		ids := neighbours(g.id, g.Members(), probedMembers)
+		maps.DeleteFunc(state, func(id string, _ *health) bool { return !slices.Contains(ids, id) })
+		answers := g.ask(ids)
+		for _, id := range ids {
+			h := state[id]
+			if h == nil {
+				h = new(health)
+				state[id] = h
+			}
+			if v := h.judge(answers[id], time.Now(), steady); v != alive {
+				g.remove(id, v)
+			}
+		}
+	}
+}
+
+// ask probes members side by side, each for as long as the time between two probes.
+func (g *Group) ask(ids []string) map[string]answer {
+	type result struct {
+		id string
+		a  answer
+	}
+	results := make(chan result, len(ids))
+	ctx, cancel := context.WithTimeout(g.hard, probeEvery)
+	defer cancel()
+	for _, id := range ids {
+		go func() {
+			_, err := g.nc.RequestWithContext(ctx, topology.ControlSubject(g.cfg.App, "presence."+id), nil)
+			a := heard
+			if errors.Is(err, nats.ErrNoResponders) {
+				a = refused
+			} else if err != nil {
+				a = silent
+			}
+			results <- result{id, a}
+		}()
+	}
+	out := make(map[string]answer, len(ids))
+	for range ids {
+		r := <-results
+		out[r.id] = r.a
+	}
+	return out
+}
+
+// remove takes a member's entry away, by compare-and-set, so that one of its probers does and a member that has joined
+// again stays. Whoever removes one that is gone unlocks its leases.
+func (g *Group) remove(id string, v verdict) {
+	g.mu.Lock()
+	rev, known := g.revision[id]
+	locks := make(map[int]string)
+	for shard, c := range g.claimed {
+		if c.Member == id {
+			locks[shard] = c.Lock
+		}
+	}
+	g.mu.Unlock()
+	if !known {
+		return
+	}
+	ctx, cancel := context.WithTimeout(g.hard, time.Second)
+	defer cancel()
+	if err := g.members.Delete(ctx, id, jetstream.LastRevision(rev)); err != nil {
+		if !isWrongRevision(err) {
+			g.cfg.Log.Warn("dead member not removed", "member", id, "error", err)
+		}
+		return
+	}
+	g.metrics.removed.Inc()
+	if v == hung {
+		g.cfg.Log.Warn("member hangs and was removed; its leases run out by themselves", "member", id)
+		return
+	}
+	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(locks))
+	var freed []int
+	for shard, lock := range locks {
+		if err := g.cfg.Locker.Unlock(ctx, shard, lock); err != nil {
+			g.cfg.Log.Warn("shard not unlocked; its lease runs out by itself", "shard", strconv.Itoa(shard), "error", err)
+			continue
+		}
+		freed = append(freed, shard)
+	}
+	g.announceReleased(freed...)
+}
+
+func isWrongRevision(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || strings.Contains(err.Error(), "wrong last sequence")
+}

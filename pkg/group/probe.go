@@ -1,0 +1,61 @@
+package group
+
+import "time"
+
+// Times of presence.
+const (
+	probeEvery    = 200 * time.Millisecond
+	refusalsToGo  = 2               // no-responders in a row: the member's connection is gone
+	silenceToGo   = 2 * time.Second // it hangs
+	steadyBefore  = 5 * time.Second // nobody judges whose own connection is younger: longer than a reconnect takes everyone
+	probedMembers = 3               // so many neighbours each: two of them may die at once
+)
+
+// answer is what came of one probe.
+type answer int
+
+const (
+	heard   answer = iota // the member answered
+	refused               // the server says that nobody listens
+	silent                // nothing came, or our own connection failed
+)
+
+// verdict is what a prober thinks of a member.
+type verdict int
+
+const (
+	alive verdict = iota
+	gone          // its connection is gone, and so is the process: its leases may be unlocked for it
+	hung          // it is silent: it may wake up, so its leases run out by themselves
+)
+
+// health judges one member from the answers to its probes. It has no clock and no connection.
+type health struct {
+	refusals  int
+	lastHeard time.Time
+}
+
+// judge takes the answer to a probe. steady says since when the prober's own connection has been up.
+func (h *health) judge(a answer, now, steady time.Time) verdict {
+	if now.Sub(steady) < steadyBefore {
+		*h = health{lastHeard: now}
+		return alive
+	}
+	switch a {
+	case heard:
+		*h = health{lastHeard: now}
+	case refused:
+		if h.refusals++; h.refusals >= refusalsToGo {
+			return gone
+		}
+	case silent:
+		h.refusals = 0
+		if h.lastHeard.IsZero() {
+			h.lastHeard = now
+		}
+		if now.Sub(h.lastHeard) >= silenceToGo {
+			return hung
+		}
+	}
+	return alive
+}

@@ -1,0 +1,199 @@
+package group
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	retryMin    = 50 * time.Millisecond // after an error
+	retryMax    = 2 * time.Second
+	releaseTime = 2 * time.Second
+)
+
+// seat is this member's place at one shard: wanted or not, held or not.
+type seat struct {
+	shard int
+
+	mu      sync.Mutex // guards what follows
+	wanted  bool
+	held    bool
+	left    bool
+	stop    chan struct{} // of the current ownership
+	changed chan struct{} // cap 1: wanted has changed, or the lease was released
+}
+
+func newSeat(shard int) *seat { return &seat{shard: shard, changed: make(chan struct{}, 1)} }
+
+func (s *seat) wake() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *seat) want(wanted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wanted == wanted {
+		return
+	}
+	s.wanted = wanted
+	if !wanted && s.stop != nil {
+		close(s.stop)
+		s.stop = nil
+	}
+	s.wake()
+}
+
+// leave makes the seat's loop end.
+func (s *seat) leave() {
+	s.want(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = true
+	s.wake()
+}
+
+func (s *seat) state() (wanted, left bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wanted, s.left
+}
+
+func (s *seat) settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wanted == s.held
+}
+
+// begin says that the lease is held, and returns the channel that is closed when it is to be handed over.
+func (s *seat) begin() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+	stop := make(chan struct{})
+	if s.wanted {
+		s.stop = stop
+	} else {
+		close(stop)
+	}
+	return stop
+}
+
+func (s *seat) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held, s.stop = false, nil
+}
+
+// sit takes the shard whenever it is wanted.
+func (g *Group) sit(s *seat) {
+	defer g.seated.Done()
+	retry := retryMin
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		wanted, left := s.state()
+		if left || g.hard.Err() != nil {
+			return
+		}
+		wait := time.Hour
+		if wanted {
+			err := g.occupy(s)
+			var taken *lease.Taken
+			switch {
+			case err == nil:
+				retry, wait = retryMin, 0
+			case errors.As(err, &taken):
+				// A release is announced; else we try when the lease is due to expire.
+				retry, wait = retryMin, max(taken.For, retryMin)
+			default:
+				g.cfg.Log.Warn("shard not taken; trying again", "shard", s.shard, "in", retry, "error", err)
+				wait = retry
+				retry = min(2*retry, retryMax)
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-s.changed:
+		case <-g.hard.Done():
+		}
+	}
+}
+
+// occupy takes the lease and owns the shard until it is to be handed over or is lost.
+func (g *Group) occupy(s *seat) error {
+	held, err := g.cfg.Locker.Try(g.hard, s.shard)
+	if err != nil {
+		return err
+	}
+	stop := s.begin()
+	g.metrics.owned.Inc()
+	ctx, cancel := context.WithCancelCause(g.hard)
+	unhook := context.AfterFunc(held.Context(), func() { cancel(context.Cause(held.Context())) })
+	g.cfg.Own(ctx, Ownership{Shard: s.shard, Stop: stop, Announce: func(ctx context.Context) (uint64, error) {
+		return g.announce(ctx, s.shard, held.Value())
+	}})
+	unhook()
+	if cause := context.Cause(held.Context()); cause != nil {
+		g.cfg.Log.Warn("lease lost", "shard", s.shard, "cause", cause)
+		g.metrics.lost.Inc()
+	}
+	cancel(context.Canceled)
+	s.end()
+	g.metrics.owned.Dec()
+	release, done := context.WithTimeout(context.Background(), releaseTime)
+	defer done()
+	if err := held.Release(release); err != nil {
+		g.cfg.Log.Warn("lease not released; it runs out by itself", "shard", s.shard, "error", err)
+		return nil
+	}
+	g.announceReleased(s.shard)
+	return nil
+}
+
+func (g *Group) announce(ctx context.Context, shard int, lock string) (uint64, error) {
+	b, err := json.Marshal(claim{Schema: 1, Member: g.id, Lock: lock})
+	if err != nil {
+		return 0, fmt.Errorf("announce the owner of shard %d: %w", shard, err)
+	}
+	rev, err := g.claims.Put(ctx, "shard."+strconv.Itoa(shard), b)
+	if err != nil {
+		return 0, fmt.Errorf("announce the owner of shard %d: %w", shard, err)
+	}
+	return rev, nil
+}
+
+// announceReleased tells those who wait for these shards to try at once.
+func (g *Group) announceReleased(shards ...int) {
+	b, err := json.Marshal(shards)
+	if err == nil {
+		err = g.nc.Publish(topology.ControlSubject(g.cfg.App, "released"), b)
+	}
+	if err != nil { // they try when the lease is due to expire
+		g.cfg.Log.Debug("release not announced", "shards", shards, "error", err)
+	}
+}
+
+func (g *Group) released(m *nats.Msg) {
+	var shards []int
+	if json.Unmarshal(m.Data, &shards) != nil {
+		return
+	}
+	for _, shard := range shards {
+		if shard >= 0 && shard < len(g.seats) {
+			g.seats[shard].wake()
+		}
+	}
+}

@@ -1,0 +1,183 @@
+// Package lease keeps a worker's leases on shards: redsync mutexes over one Redis or a quorum of several, renewed apart
+// from processing. A lease makes ownership orderly; it does not make it safe. Safety rests on the store's versions alone.
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-redsync/redsync/v4"
+	redsyncredis "github.com/go-redsync/redsync/v4/redis"
+	"github.com/go-redsync/redsync/v4/redis/goredis/v9"
+	"github.com/redis/go-redis/v9"
+)
+
+// Defaults of Config.
+const (
+	DefaultTTL   = 10 * time.Second
+	DefaultRenew = 3 * time.Second
+)
+
+// Errors of a lease.
+var (
+	ErrTaken = errors.New("another holds the lease")
+	ErrLost  = errors.New("the lease was lost") // the cause of a lost lease's context
+)
+
+// Taken is the error of Try when another holds the lease.
+type Taken struct {
+	For time.Duration // until it ends unless it is renewed, if known
+}
+
+func (t *Taken) Error() string { return fmt.Sprintf("%v for at most %s", ErrTaken, t.For) }
+
+// Is makes a Taken an ErrTaken.
+func (t *Taken) Is(target error) bool { return target == ErrTaken }
+
+// Config is how long leases last.
+type Config struct {
+	App   string
+	TTL   time.Duration // default 10 s
+	Renew time.Duration // default 3 s; at most a third of TTL, so that two renewals may fail
+}
+
+// Locker takes leases.
+type Locker struct {
+	cfg     Config
+	sync    *redsync.Redsync
+	clients []redis.UniversalClient
+}
+
+// New makes a Locker over one Redis, or over a quorum of several that know nothing of one another.
+func New(cfg Config, clients ...redis.UniversalClient) (*Locker, error) {
+	if cfg.TTL == 0 {
+		cfg.TTL = DefaultTTL
+	}
+	if cfg.Renew == 0 {
+		cfg.Renew = DefaultRenew
+	}
+	if cfg.Renew <= 0 || cfg.TTL < 3*cfg.Renew {
+		return nil, fmt.Errorf("lease of %s renewed every %s: it must last at least three renewals", cfg.TTL, cfg.Renew)
+	}
+	if len(clients) == 0 {
+		return nil, errors.New("leases need a Redis")
+	}
+	pools := make([]redsyncredis.Pool, len(clients))
+	for i, c := range clients {
+		pools[i] = goredis.NewPool(c)
+	}
+	return &Locker{cfg: cfg, sync: redsync.New(pools...), clients: clients}, nil
+}
+
+func (l *Locker) name(shard int) string { return fmt.Sprintf("%s:lease:%d", l.cfg.App, shard) }
+
+func (l *Locker) mutex(shard int, opts ...redsync.Option) *redsync.Mutex {
+	return l.sync.NewMutex(l.name(shard), append(opts, redsync.WithExpiry(l.cfg.TTL), redsync.WithTries(1))...)
+}
+
+// Try takes the lease of a shard if nobody holds it; else its error is a *Taken. It never waits for it.
+func (l *Locker) Try(ctx context.Context, shard int) (*Lease, error) {
+	m := l.mutex(shard)
+	if err := m.TryLockContext(ctx); err != nil {
+		if isTaken(err) {
+			return nil, &Taken{For: l.remaining(ctx, shard)}
+		}
+		return nil, fmt.Errorf("take the lease of shard %d: %w", shard, err)
+	}
+	held, lose := context.WithCancelCause(context.Background())
+	lease := &Lease{mutex: m, cfg: l.cfg, held: held, lose: lose, quit: make(chan struct{}), done: make(chan struct{})}
+	go lease.renew(m.Until())
+	return lease, nil
+}
+
+// isTaken tells a lease that another holds from servers that cannot be reached.
+func isTaken(err error) bool {
+	var taken *redsync.ErrTaken
+	return errors.As(err, &taken) || errors.Is(err, redsync.ErrFailed)
+}
+
+// remaining is how long the lease lasts unless it is renewed: the longest that any server says.
+func (l *Locker) remaining(ctx context.Context, shard int) time.Duration {
+	longest := time.Duration(0)
+	for _, c := range l.clients {
+		if ttl, err := c.PTTL(ctx, l.name(shard)).Result(); err == nil && ttl > longest {
+			longest = ttl
+		}
+	}
+	return min(longest, l.cfg.TTL)
+}
+
+// Unlock ends a lease on behalf of a holder that is proven to be gone. value is the holder's Lease.Value. A lease that has
+// another holder by now is left alone.
+func (l *Locker) Unlock(ctx context.Context, shard int, value string) error {
+	_, err := l.mutex(shard, redsync.WithValue(value)).UnlockContext(ctx)
+	if err == nil || isTaken(err) || errors.Is(err, redsync.ErrLockAlreadyExpired) {
+		return nil
+	}
+	return fmt.Errorf("unlock shard %d for its last owner: %w", shard, err)
+}
+
+// Lease is the lease of one shard, renewed until it is released or lost.
+type Lease struct {
+	mutex *redsync.Mutex
+	cfg   Config
+	held  context.Context
+	lose  context.CancelCauseFunc
+	quit  chan struct{}
+	once  sync.Once
+	done  chan struct{}
+}
+
+// Value is the lock's random value, with which others may unlock it when its holder is gone.
+func (l *Lease) Value() string { return l.mutex.Value() }
+
+// Context ends when the lease is lost, with ErrLost as its cause, or released.
+func (l *Lease) Context() context.Context { return l.held }
+
+// Release ends the lease.
+func (l *Lease) Release(ctx context.Context) error {
+	l.once.Do(func() { close(l.quit) })
+	<-l.done
+	l.lose(context.Canceled)
+	if _, err := l.mutex.UnlockContext(ctx); err != nil && !isTaken(err) && !errors.Is(err, redsync.ErrLockAlreadyExpired) {
+		return fmt.Errorf("release %s: %w", l.mutex.Name(), err)
+	}
+	return nil
+}
+
+// renew extends the lease in time. What counts is the monotonic clock: until was reckoned from before the call that took
+// or extended it.
+func (l *Lease) renew(until time.Time) {
+	defer close(l.done)
+	next := time.NewTimer(l.cfg.Renew)
+	defer next.Stop()
+	expiry := time.NewTimer(time.Until(until))
+	defer expiry.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-expiry.C:
+			l.lose(fmt.Errorf("%w: it could not be renewed for %s", ErrLost, l.cfg.TTL))
+			return
+		case <-next.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), min(l.cfg.Renew/2, time.Until(until)))
+		_, err := l.mutex.ExtendContext(ctx)
+		cancel()
+		switch {
+		case err == nil || l.mutex.Until().After(until):
+			until = l.mutex.Until()
+			expiry.Reset(time.Until(until))
+			next.Reset(l.cfg.Renew)
+		case isTaken(err):
+			l.lose(fmt.Errorf("%w: %w", ErrLost, err))
+			return
+		default: // the servers cannot be reached: try again while it lasts
+			next.Reset(l.cfg.Renew / 6)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package lease_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/testkit"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func client(t *testing.T, addr string) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: 200 * time.Millisecond})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func locker(t *testing.T, ttl time.Duration, clients ...redis.UniversalClient) *lease.Locker {
+	l, err := lease.New(lease.Config{App: "app", TTL: ttl, Renew: ttl / 4}, clients...)
+	require.NoError(t, err)
+	return l
+}
+
+func TestOneHolder(t *testing.T) {
+	ctx := context.Background()
+	c := client(t, testkit.Redis(t))
+	l := locker(t, 10*time.Second, c)
+	a, err := l.Try(ctx, 1)
+	require.NoError(t, err)
+	_, err = l.Try(ctx, 1)
+	require.ErrorIs(t, err, lease.ErrTaken)
+	var taken *lease.Taken
+	require.ErrorAs(t, err, &taken)
+	require.Positive(t, taken.For)
+	require.LessOrEqual(t, taken.For, 10*time.Second)
+	b, err := l.Try(ctx, 2)
+	require.NoError(t, err, "another shard")
+	require.NoError(t, b.Release(ctx))
+	require.NoError(t, a.Release(ctx))
+	require.NoError(t, a.Release(ctx), "twice")
+	require.Error(t, a.Context().Err())
+	a, err = l.Try(ctx, 1)
+	require.NoError(t, err)
+	require.NoError(t, a.Release(ctx))
+}
+
+func TestLeaseIsRenewed(t *testing.T) {
+	ctx := context.Background()
+	c := client(t, testkit.RealRedis(t).Addr)
+	l := locker(t, 400*time.Millisecond, c)
+	a, err := l.Try(ctx, 1)
+	require.NoError(t, err)
+	// Longer than its time to live: it is there only if it was renewed.
+	select {
+	case <-a.Context().Done():
+		t.Fatal(context.Cause(a.Context()))
+	case <-time.After(1200 * time.Millisecond):
+	}
+	require.Equal(t, a.Value(), c.Get(ctx, "app:lease:1").Val())
+	require.NoError(t, a.Release(ctx))
+}
+
+func TestLostLease(t *testing.T) {
+	ctx := context.Background()
+	c := client(t, testkit.Redis(t))
+	l := locker(t, 400*time.Millisecond, c)
+	a, err := l.Try(ctx, 1)
+	require.NoError(t, err)
+	require.NoError(t, c.Set(ctx, "app:lease:1", "another's", 0).Err())
+	<-a.Context().Done()
+	require.ErrorIs(t, context.Cause(a.Context()), lease.ErrLost)
+	require.NoError(t, a.Release(ctx))
+	require.Equal(t, "another's", c.Get(ctx, "app:lease:1").Val(), "the new holder's is left alone")
+}
+
+func TestUnlockForTheGone(t *testing.T) {
+	ctx := context.Background()
+	l := locker(t, 10*time.Second, client(t, testkit.Redis(t)))
+	a, err := l.Try(ctx, 1)
+	require.NoError(t, err)
+	require.NoError(t, l.Unlock(ctx, 1, "a value from before"))
+	_, err = l.Try(ctx, 1)
+	require.ErrorIs(t, err, lease.ErrTaken)
+	require.NoError(t, l.Unlock(ctx, 1, a.Value()))
+	b, err := l.Try(ctx, 1)
+	require.NoError(t, err)
+	require.NoError(t, a.Release(ctx))
+	require.NoError(t, b.Release(ctx))
+}
+
+func TestQuorum(t *testing.T) {
+	ctx := context.Background()
+	servers := []*testkit.RedisServer{testkit.RealRedis(t), testkit.RealRedis(t), testkit.RealRedis(t)}
+	var clients []redis.UniversalClient
+	for _, s := range servers {
+		clients = append(clients, client(t, s.Addr))
+	}
+	l := locker(t, 2*time.Second, clients...)
+	servers[0].Kill()
+	a, err := l.Try(ctx, 1)
+	require.NoError(t, err, "one of three is down")
+	_, err = l.Try(ctx, 1)
+	require.ErrorIs(t, err, lease.ErrTaken)
+	servers[1].Kill()
+	<-a.Context().Done()
+	require.ErrorIs(t, context.Cause(a.Context()), lease.ErrLost, "two of three are down")
+	_ = a.Release(ctx)
+	_, err = l.Try(ctx, 2)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, lease.ErrTaken, "nobody holds it; it cannot be had")
+	servers[1].Start(t)
+	b, err := l.Try(ctx, 2)
+	require.NoError(t, err, "one is back")
+	require.NoError(t, b.Release(ctx))
+}
+
+func TestConfig(t *testing.T) {
+	_, err := lease.New(lease.Config{App: "app", TTL: time.Second, Renew: 500 * time.Millisecond}, client(t, "127.0.0.1:1"))
+	require.ErrorContains(t, err, "at least three renewals")
+	_, err = lease.New(lease.Config{App: "app"})
+	require.ErrorContains(t, err, "need a Redis")
+}

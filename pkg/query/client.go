@@ -1,0 +1,122 @@
+package query
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+// ErrNoWorker means that no worker answers queries.
+var ErrNoWorker = errors.New("no worker is running")
+
+var errTooLarge = errors.New("the answer is too large for one message")
+
+// Client asks workers.
+type Client struct {
+	nc  *nats.Conn
+	app string
+}
+
+// NewClient makes a Client of an app.
+func NewClient(nc *nats.Conn, app string) *Client { return &Client{nc: nc, app: app} }
+
+// States returns the stored states of up to 1,000 keys, in their order.
+func (c *Client) States(ctx context.Context, keys []string) ([]State, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	out, err := c.ask(ctx, request{Keys: keys})
+	if errors.Is(err, errTooLarge) && len(keys) > 1 {
+		half := len(keys) / 2
+		a, err := c.States(ctx, keys[:half])
+		if err != nil {
+			return nil, err
+		}
+		b, err := c.States(ctx, keys[half:])
+		return append(a, b...), err
+	}
+	if err == nil && len(out.States) != len(keys) {
+		err = fmt.Errorf("asked for %d keys, got %d", len(keys), len(out.States))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("query states: %w", err)
+	}
+	return out.States, nil
+}
+
+// Positions returns the committed position of every shard, in their order.
+func (c *Client) Positions(ctx context.Context) ([]Position, error) {
+	out, err := c.ask(ctx, request{Positions: true})
+	if err != nil {
+		return nil, fmt.Errorf("query positions: %w", err)
+	}
+	return out.Positions, nil
+}
+
+func (c *Client) ask(ctx context.Context, req request) (reply, error) {
+	b, err := json.Marshal(req)
+	if err != nil {
+		return reply{}, err
+	}
+	m, err := c.nc.RequestWithContext(ctx, topology.ControlSubject(c.app, "query"), b)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return reply{}, ErrNoWorker
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	if code := m.Header.Get(micro.ErrorCodeHeader); code == codeTooLarge {
+		return reply{}, errTooLarge
+	} else if code != "" {
+		return reply{}, errors.New(m.Header.Get(micro.ErrorHeader))
+	}
+	var out reply
+	if err := json.Unmarshal(m.Data, &out); err != nil {
+		return reply{}, fmt.Errorf("read the answer: %w", err)
+	}
+	return out, nil
+}
+
+// Status asks every worker about itself and returns what has come within wait, sorted by id.
+func (c *Client) Status(ctx context.Context, wait time.Duration) ([]Worker, error) {
+	inbox := c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, fmt.Errorf("query status: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := c.nc.PublishRequest(topology.ControlSubject(c.app, "status"), inbox, nil); err != nil {
+		return nil, fmt.Errorf("query status: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var out []Worker
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+		if errors.Is(err, nats.ErrNoResponders) {
+			return nil, ErrNoWorker
+		}
+		if err != nil {
+			return nil, fmt.Errorf("query status: %w", err)
+		}
+		var w Worker
+		if err := json.Unmarshal(m.Data, &w); err != nil {
+			return nil, fmt.Errorf("query status: read an answer: %w", err)
+		}
+		slices.SortFunc(w.Shards, func(a, b ShardStatus) int { return a.Shard - b.Shard })
+		out = append(out, w)
+	}
+	slices.SortFunc(out, func(a, b Worker) int { return strings.Compare(a.ID, b.ID) })
+	return out, nil
+}

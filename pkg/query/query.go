@@ -1,0 +1,57 @@
+// Package query is the read side over NATS: what workers answer about stored states, positions and themselves. States and
+// positions come from the store and from no cache. Bodies are JSON, so that `nats req` can ask too.
+package query
+
+import "time"
+
+// MaxKeys is how many keys one request may name.
+const MaxKeys = 1000
+
+// State is the stored state of a key.
+type State struct {
+	Key    string `json:"key"`
+	Found  bool   `json:"found"`
+	Codec  uint64 `json:"codec,omitempty"`  // 1: JSON
+	Schema uint64 `json:"schema,omitempty"` // of the application's type
+	Data   []byte `json:"data,omitempty"`   // as its codec encodes it; base64 in JSON
+}
+
+// Position is how far a shard has been committed.
+type Position struct {
+	Shard int       `json:"shard"`
+	Fence uint64    `json:"fence"` // 0: nobody has owned it yet
+	Epoch uint64    `json:"epoch"`
+	Seq   uint64    `json:"seq"` // in the shard's stream; 0: nothing yet
+	Time  time.Time `json:"time"`
+}
+
+// Worker is what a worker says of itself.
+type Worker struct {
+	ID     string        `json:"id"`
+	Name   string        `json:"name"`
+	Shards []ShardStatus `json:"shards"`
+}
+
+// ShardStatus is a shard as its owner knows it.
+type ShardStatus struct {
+	Shard int    `json:"shard"`
+	Fence uint64 `json:"fence"`
+	Epoch uint64 `json:"epoch"`
+	Seq   uint64 `json:"seq"`   // committed
+	Lag   uint64 `json:"lag"`   // messages behind it in the log
+	State string `json:"state"` // "running", or what it does instead
+}
+
+// request is the body of <app>.ctl.query.
+type request struct {
+	Keys      []string `json:"keys,omitempty"`
+	Positions bool     `json:"positions,omitempty"`
+}
+
+// reply is its answer.
+type reply struct {
+	States    []State    `json:"states,omitempty"`
+	Positions []Position `json:"positions,omitempty"`
+}
+
+const codeTooLarge = "413" // the answer does not fit one message: ask for fewer keys

@@ -1,0 +1,112 @@
+package query
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+const serveTime = 5 * time.Second
+
+// Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status, each of them. It is a
+// NATS micro service: `nats micro ls` shows it.
+type Server struct {
+	service micro.Service
+}
+
+// Serve starts to answer from a store of so many shards.
+func Serve(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker) (*Server, error) {
+	svc, err := micro.AddService(nc, micro.Config{Name: app + "-worker", Version: "1.0.0", Description: "Lockstep worker of app " + app})
+	if err != nil {
+		return nil, fmt.Errorf("serve queries: %w", err)
+	}
+	limit := int(nc.MaxPayload()) - 4096
+	err = svc.AddEndpoint("query", micro.HandlerFunc(func(r micro.Request) {
+		ctx, cancel := context.WithTimeout(context.Background(), serveTime)
+		defer cancel()
+		answer(ctx, r, s, shards, limit)
+	}), micro.WithEndpointSubject(topology.ControlSubject(app, "query")), micro.WithEndpointQueueGroup("query"))
+	if err == nil {
+		err = svc.AddEndpoint("status", micro.HandlerFunc(func(r micro.Request) {
+			_ = r.RespondJSON(status()) // fails only without a connection, and then nobody waits
+		}), micro.WithEndpointSubject(topology.ControlSubject(app, "status")), micro.WithEndpointQueueGroupDisabled())
+	}
+	if err != nil {
+		_ = svc.Stop()
+		return nil, fmt.Errorf("serve queries: %w", err)
+	}
+	return &Server{service: svc}, nil
+}
+
+// Stop ends the service.
+func (s *Server) Stop() error {
+	if s == nil || s.service.Stopped() {
+		return nil
+	}
+	if err := s.service.Stop(); err != nil {
+		return fmt.Errorf("stop serving queries: %w", err)
+	}
+	return nil
+}
+
+func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit int) {
+	var req request
+	if err := json.Unmarshal(r.Data(), &req); err != nil {
+		_ = r.Error("400", fmt.Sprintf("not a query (%v): send {\"keys\":[...]} or {\"positions\":true}", err), nil)
+		return
+	}
+	if len(req.Keys) > MaxKeys {
+		_ = r.Error("400", fmt.Sprintf("%d keys: at most %d are allowed", len(req.Keys), MaxKeys), nil)
+		return
+	}
+	out, err := read(ctx, s, shards, req)
+	if err != nil {
+		_ = r.Error("500", err.Error(), nil)
+		return
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		_ = r.Error("500", err.Error(), nil)
+		return
+	}
+	if len(b) > limit {
+		_ = r.Error(codeTooLarge, fmt.Sprintf("the answer has %d bytes, a message at most %d: ask for fewer keys", len(b), limit), nil)
+		return
+	}
+	_ = r.Respond(b)
+}
+
+func read(ctx context.Context, s store.Store, shards int, req request) (reply, error) {
+	var out reply
+	states, err := s.States(ctx, req.Keys)
+	if err != nil {
+		return reply{}, err
+	}
+	for i, b := range states {
+		st := State{Key: req.Keys[i], Found: b != nil}
+		if b != nil {
+			e, err := store.DecodeEnvelope(b)
+			if err != nil {
+				return reply{}, fmt.Errorf("state of key %q: %w", req.Keys[i], err)
+			}
+			st.Codec, st.Schema, st.Data = e.Codec, e.Schema, e.Data
+		}
+		out.States = append(out.States, st)
+	}
+	if req.Positions {
+		all, err := s.Shards(ctx, shards)
+		if err != nil {
+			return reply{}, err
+		}
+		for i, sh := range all {
+			out.Positions = append(out.Positions, Position{Shard: i, Fence: sh.Fence, Epoch: sh.Position.Epoch, Seq: sh.Position.Seq, Time: sh.Position.Time})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"example.com/lockstep/pkg/route"
+	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/topology"
+	"github.com/alecthomas/units"
+)
+
+// CLI is the router's configuration. The initial values serve whoever creates the topology, and are ignored afterwards.
+type CLI struct {
+	service.Config `embed:""`
+
+	Shards       int              `default:"16" help:"Initial number of shards."`
+	Lanes        string           `default:"auto" help:"Initial number of lanes, that is of streams; auto: one for each 16 shards."`
+	Replicas     int              `default:"1" help:"Initial replicas of streams and buckets: 1, or 3 in a cluster."`
+	LogBytes     units.Base2Bytes `default:"4GiB" help:"Initial limit of all streams together. When a stream has reached its share, publishers are refused."`
+	HistoryAge   time.Duration    `default:"1h" help:"Initial age up to which committed events stay in the log, for replays."`
+	HistoryBytes units.Base2Bytes `default:"1GiB" help:"Initial size up to which committed events stay in the log, for replays."`
+	MaxBytes     units.Base2Bytes `default:"64MiB" help:"Events in this router's memory. What is above is refused, and sent again by publishers."`
+}
+
+// initial is what the flags say of a new topology.
+func (c *CLI) initial() (topology.Initial, error) {
+	lanes := (c.Shards + topology.ShardsPerLane - 1) / topology.ShardsPerLane
+	if c.Lanes != "auto" {
+		n, err := strconv.Atoi(c.Lanes)
+		if err != nil || n < 1 {
+			return topology.Initial{}, fmt.Errorf("--lanes=%q: want auto or a number of at least 1", c.Lanes)
+		}
+		lanes = n
+	}
+	if c.Shards < 1 {
+		lanes = 1
+	}
+	return topology.Initial{Shards: c.Shards, Lanes: lanes, Log: topology.Log{
+		Replicas: c.Replicas, MaxBytes: int64(c.LogBytes) / int64(lanes), HistoryAge: c.HistoryAge, HistoryBytes: int64(c.HistoryBytes),
+	}}, nil
+}
+
+// Validate checks the initial values. Parsing calls it.
+func (c *CLI) Validate() error {
+	initial, err := c.initial()
+	if err != nil {
+		return err
+	}
+	if c.HistoryBytes >= c.LogBytes {
+		return fmt.Errorf("--history-bytes=%s: must be below --log-bytes=%s, or nothing new would fit", c.HistoryBytes, c.LogBytes)
+	}
+	return initial.Validate()
+}
+
+// Run routes until a signal.
+func (c *CLI) Run(ctx context.Context) error {
+	log := service.NewLogger("router", c.Config, os.Stderr)
+	service.LogConfig(log, c)
+	admin, err := service.NewAdmin(c.Admin, log)
+	if err != nil {
+		return err
+	}
+	nc, err := service.ConnectNATS(c.Config, "router", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	initial, err := c.initial()
+	if err != nil {
+		return err
+	}
+	router, err := route.New(nc, route.Config{App: c.App, Initial: initial, MaxBytes: int(c.MaxBytes), Log: log, Metrics: admin.Registry()})
+	if err != nil {
+		return err
+	}
+	admin.Ready("nats", service.NATSReady(nc))
+	admin.Ready("router", func(context.Context) error { return router.Ready() })
+	return service.Run(ctx, c.Config, log, admin, router)
+}
