@@ -100,6 +100,7 @@ type Group struct {
 	self            []byte
 	subs            []*nats.Subscription
 	listening       sync.WaitGroup
+	followers       []*topology.Follower
 
 	mu       sync.Mutex // guards what follows
 	revision map[string]uint64
@@ -190,47 +191,21 @@ func (g *Group) join(ctx context.Context) error {
 	if err := g.nc.FlushTimeout(joinTime); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	if err := g.watch(ctx, g.claims, g.claimChanged); err != nil {
+	if err := g.follow(ctx, g.claims, g.claimChanged); err != nil {
 		return err
 	}
 	if _, err := g.members.Put(ctx, g.id, g.self); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	return g.watch(ctx, g.members, g.memberChanged)
+	return g.follow(ctx, g.members, g.memberChanged)
 }
 
-// watch follows a bucket until the hard stop, and returns when its entries as they are now have been taken.
-func (g *Group) watch(ctx context.Context, kv jetstream.KeyValue, take func(jetstream.KeyValueEntry)) error {
-	w, err := kv.WatchAll(g.hard)
-	if err != nil {
-		return fmt.Errorf("watch bucket %s: %w", kv.Bucket(), err)
+func (g *Group) follow(ctx context.Context, kv jetstream.KeyValue, take func(jetstream.KeyValueEntry)) error {
+	f, err := topology.Follow(ctx, g.nc, kv, take)
+	if err == nil {
+		g.followers = append(g.followers, f)
 	}
-	ready := make(chan struct{})
-	g.loops.Add(1)
-	go func() {
-		defer g.loops.Done()
-		defer func() { _ = w.Stop() }()
-		for {
-			select {
-			case e, ok := <-w.Updates():
-				if !ok {
-					return
-				}
-				if e == nil {
-					close(ready)
-				}
-				take(e) // nil: all that was there has been taken
-			case <-g.hard.Done():
-				return
-			}
-		}
-	}()
-	select {
-	case <-ready:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("watch bucket %s: %w", kv.Bucket(), ctx.Err())
-	}
+	return err
 }
 
 func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
@@ -361,6 +336,9 @@ func (g *Group) stop(ctx context.Context) error {
 		<-seated
 	}
 	g.cancel()
+	for _, f := range g.followers {
+		f.Stop()
+	}
 	for _, s := range g.subs {
 		_ = s.Unsubscribe() // fails only on a closed connection, which ends it too
 	}

@@ -97,7 +97,7 @@ func (r *Router) Start(ctx context.Context) error {
 		return err
 	}
 	r.lease = topology.NewLease(kv, r.id, r.cfg.Log)
-	if r.watcher, err = topology.Watch(ctx, kv, r.lease, r.cfg.Log); err != nil {
+	if r.watcher, err = topology.Watch(ctx, r.nc, kv, r.lease, r.cfg.Log); err != nil {
 		return err
 	}
 	if r.log, err = newLogWriter(r.nc); err != nil {
