@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/alecthomas/kong"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
 // Exit codes.
@@ -30,8 +32,10 @@ type commands struct {
 
 // environment is what commands use of the world outside.
 type environment struct {
-	out   io.Writer
-	probe func(ctx context.Context, natsURL, app string) error // nil: the real one
+	out io.Writer
+	// For tests with stand-ins for the services; nil means the real ones.
+	probe func(ctx context.Context, natsURL, app string) error
+	owned func(context.Context, stackdir.File) (map[string]int, error)
 }
 
 // Run runs the program and returns its exit code: 0, 1 for an error, 2 for bad usage.

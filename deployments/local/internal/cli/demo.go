@@ -23,7 +23,7 @@ func (c *demo) Run(e *environment) error {
 	defer l.stop()
 	cfg := demonstration.Config{
 		Stack: c.config(e), Kill: c.Kill,
-		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Size: c.Size, Out: e.out,
+		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Size: c.Size, Out: e.out, Owned: e.owned,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	err := demonstration.Run(l.soft, l.hard, cfg)

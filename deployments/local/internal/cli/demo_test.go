@@ -15,7 +15,7 @@ func runDemo(t *testing.T, report string) (s *supervisor, left []string) {
 	t.Setenv("FAKE_REPORT", report)
 	programs := bin(t)
 	s = start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--duration=200ms")
-	s.await("kill -9")
+	require.Regexp(t, `^kill -9 \d+: worker-2, the owner of 6 shards$`, s.await("kill -9"))
 	s.exitCode()
 	entries, err := os.ReadDir(tmp)
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestDemoThatFails(t *testing.T) {
 func TestDemoWithoutReport(t *testing.T) {
 	s, left := runDemo(t, "")
 	require.Equal(t, exitError, s.exitCode())
-	require.Contains(t, s.errOut.String(), "the load wrote no report: exit status 1: no report today")
+	require.Contains(t, s.errOut.String(), "the load wrote no report: exit status 1, last line: no report today")
 	require.Len(t, left, 1)
 }
 

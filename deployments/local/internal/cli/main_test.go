@@ -30,7 +30,10 @@ func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "local":
 		probe := func(context.Context, string, string) error { return nil }
-		os.Exit(run(os.Args[1:], &environment{out: &lines{to: os.Stdout}, probe: probe}, os.Stderr))
+		owned := func(context.Context, stackdir.File) (map[string]int, error) {
+			return map[string]int{"worker-1": 5, "worker-2": 6, "worker-3": 5}, nil
+		}
+		os.Exit(run(os.Args[1:], &environment{out: &lines{to: os.Stdout}, probe: probe, owned: owned}, os.Stderr))
 	case "router", "worker":
 		os.Exit(fakeService(os.Args[1:]))
 	case "producer":
@@ -220,14 +223,6 @@ func mourners(t *testing.T, dir string) (awaitAllGone func()) {
 			require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "a child outlived its supervisor")
 		}
 	}
-}
-
-func pids(f stackdir.File) []int {
-	var pids []int
-	for _, p := range f.Processes {
-		pids = append(pids, p.PID)
-	}
-	return pids
 }
 
 func names(f stackdir.File) []string {

@@ -124,7 +124,7 @@ func TestChildThatDiesIsStartedAgain(t *testing.T) {
 	require.NoError(t, err)
 	killed := process(t, dir, "worker-1")
 	require.NoError(t, syscall.Kill(killed.PID, syscall.SIGKILL))
-	require.Equal(t, "worker-1 ended (signal: killed: serving)", strings.Split(s.await("ended"), ";")[0])
+	require.Equal(t, "worker-1 ended (signal: killed, last line: serving)", strings.Split(s.await("ended"), ";")[0])
 	s.await("worker-1 runs again")
 
 	after, err := stackdir.Read(dir)
@@ -153,7 +153,7 @@ func TestChildThatCannotStart(t *testing.T) {
 	s := start(t, filepath.Join(programs, "local"), "up", "--dir="+t.TempDir(), "--bin="+programs,
 		"--redis=embedded", "--workers=1", "--worker-flag=--fake=exit")
 	require.Equal(t, exitError, s.exitCode())
-	require.Equal(t, "local: worker-1 does not start: exit status 3: cannot do it\n", s.errOut.String())
+	require.Equal(t, "local: worker-1 does not start: exit status 3, last line: cannot do it\n", s.errOut.String())
 }
 
 func TestUpRefuses(t *testing.T) {

@@ -2,12 +2,14 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stack"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/internal/status"
 )
 
 // ErrVerdict says that the run was judged and did not pass; the report has been printed.
@@ -29,6 +32,8 @@ type Config struct {
 	Keys     int
 	Size     int // bytes
 	Out      io.Writer
+	// Owned says how many shards each worker owns, by the worker's name; default: Owned.
+	Owned func(context.Context, stackdir.File) (map[string]int, error)
 }
 
 // KillNone kills nothing.
@@ -46,6 +51,9 @@ func Run(soft, hard context.Context, cfg Config) error {
 	dir, err := os.MkdirTemp("", "lockstep-demo-")
 	if err != nil {
 		return fmt.Errorf("cannot make a directory for the demo: %w", err)
+	}
+	if cfg.Owned == nil {
+		cfg.Owned = Owned
 	}
 	d := &demo{cfg: cfg, dir: dir}
 	err = d.run(soft, hard)
@@ -159,31 +167,38 @@ func (d *demo) kill(ctx context.Context, s *stack.Stack) error {
 	return nil
 }
 
-// victim chooses the process to kill: of the workers the one with most shards, else the last of its role. It also
+// victim chooses the process to kill: of the workers the one that owns most shards, else the first of its role. It also
 // returns what the process is doing, for people.
 func (d *demo) victim(ctx context.Context, f stackdir.File) (victim stackdir.Process, doing string, err error) {
-	most := -1
-	for _, p := range f.Processes {
-		if p.Role != d.cfg.Kill {
-			continue
-		}
-		owned := 0
-		if p.Role == stackdir.RoleWorker {
-			if owned, err = d.cfg.ShardsOf(ctx, f, p.Name); err != nil {
-				return victim, "", err
-			}
-			if owned > most {
-				doing = ", the owner of " + count(owned, "shard")
-			}
-		}
-		if owned > most || p.Role != stackdir.RoleWorker {
-			victim, most = p, owned
-		}
-	}
-	if victim.PID == 0 {
+	candidates := slices.DeleteFunc(f.Processes, func(p stackdir.Process) bool { return p.Role != d.cfg.Kill })
+	if len(candidates) == 0 {
 		return victim, "", fmt.Errorf("there is no %s to kill", d.cfg.Kill)
 	}
-	return victim, doing, nil
+	if d.cfg.Kill != stackdir.RoleWorker {
+		return candidates[0], "", nil
+	}
+	owned, err := d.cfg.Owned(ctx, f)
+	if err != nil {
+		return victim, "", fmt.Errorf("choose a worker to kill: %w", err)
+	}
+	victim = slices.MaxFunc(candidates, func(a, b stackdir.Process) int { return cmp.Compare(owned[a.Name], owned[b.Name]) })
+	if owned[victim.Name] == 0 {
+		return victim, "", errors.New("no worker owns a shard, killing one would show nothing")
+	}
+	return victim, ", the owner of " + count(owned[victim.Name], "shard"), nil
+}
+
+// Owned asks a stack how many shards each worker owns, by the worker's name.
+func Owned(ctx context.Context, f stackdir.File) (map[string]int, error) {
+	r, err := status.Ask(ctx, f.NATS, f.App)
+	if err != nil {
+		return nil, err
+	}
+	owned := map[string]int{}
+	for _, w := range r.Workers {
+		owned[w.Name] = len(w.Shards)
+	}
+	return owned, nil
 }
 
 func (d *demo) stackDir() string { return filepath.Join(d.dir, "stack") }

@@ -91,7 +91,7 @@ func (p *Process) Outcome() string {
 	<-p.ended
 	outcome := p.cmd.ProcessState.String()
 	if line := p.lastLine(); line != "" {
-		outcome += ": " + line
+		outcome += ", last line: " + line
 	}
 	return outcome
 }

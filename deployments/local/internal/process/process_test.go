@@ -32,7 +32,7 @@ func TestOutcomeTellsTheLastLineOfThisRun(t *testing.T) {
 	spec := shell(t, `echo one; echo "two  "; echo; exit 3`)
 	p, err := s.Start(spec)
 	require.NoError(t, err)
-	require.Equal(t, "exit status 3: two", p.Outcome())
+	require.Equal(t, "exit status 3, last line: two", p.Outcome())
 	require.Equal(t, 3, p.ExitCode())
 
 	silent := spec
@@ -44,7 +44,7 @@ func TestOutcomeTellsTheLastLineOfThisRun(t *testing.T) {
 	long := shell(t, `i=0; while [ $i -lt 2000 ]; do printf 0123456789; i=$((i+1)); done`)
 	p, err = s.Start(long)
 	require.NoError(t, err)
-	require.Len(t, strings.TrimPrefix(p.Outcome(), "exit status 0: "), maxLine+len("..."))
+	require.Len(t, strings.TrimPrefix(p.Outcome(), "exit status 0, last line: "), maxLine+len("..."))
 	log, err := os.ReadFile(spec.Log)
 	require.NoError(t, err)
 	require.Contains(t, string(log), "one\n", "the log is appended to")

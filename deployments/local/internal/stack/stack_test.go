@@ -46,7 +46,7 @@ func newStack(t *testing.T, dir, redis string) (*Stack, *bytes.Buffer) {
 
 func TestStartFailsWithTheReasonAndStopCleansUp(t *testing.T) {
 	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
-	require.EqualError(t, s.Start(context.Background()), "router-1 does not start: exit status 1: no")
+	require.EqualError(t, s.Start(context.Background()), "router-1 does not start: exit status 1, last line: no")
 	require.NoError(t, s.Stop(context.Background()))
 	require.NoError(t, s.Stop(context.Background()), "twice is fine")
 	require.ErrorIs(t, s.Start(context.Background()), errStopped)

@@ -89,16 +89,6 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// ShardsOf returns how many shards the worker of that name owns.
-func (r Report) ShardsOf(name string) int {
-	for _, w := range r.Workers {
-		if w.Name == name {
-			return len(w.Shards)
-		}
-	}
-	return 0
-}
-
 type ownership struct {
 	query.ShardStatus
 	owner string

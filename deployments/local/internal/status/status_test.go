@@ -39,10 +39,3 @@ worker-1  1       a
 worker-2  1       b
 `, out.String())
 }
-
-func TestShardsOf(t *testing.T) {
-	r := Report{Workers: []query.Worker{{Name: "worker-1", Shards: make([]query.ShardStatus, 3)}, {Name: "worker-2"}}}
-	require.Equal(t, 3, r.ShardsOf("worker-1"))
-	require.Zero(t, r.ShardsOf("worker-2"))
-	require.Zero(t, r.ShardsOf("worker-3"))
-}
