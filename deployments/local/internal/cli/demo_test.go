@@ -62,3 +62,13 @@ func TestDemoInterrupted(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, entries, "nothing stays behind")
 }
+
+func TestDemoWithoutPrograms(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	programs := bin(t)
+	require.NoError(t, os.Remove(filepath.Join(programs, "producer")))
+	code, out, errOut := local("demo", "--bin="+programs)
+	require.Equal(t, exitError, code)
+	require.Empty(t, out, "said before anything is started")
+	require.Contains(t, errOut, "there is no program "+programs+"/producer")
+}

@@ -48,6 +48,9 @@ type demo struct {
 // Run runs the demonstration. When soft ends it stops everything in order, when hard ends at once. The directory is
 // removed if the verdict is pass or the run was interrupted, and named and kept otherwise.
 func Run(soft, hard context.Context, cfg Config) error {
+	if err := stack.CheckPrograms(cfg.Stack.Bin, "router", "worker", "producer"); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "lockstep-demo-")
 	if err != nil {
 		return fmt.Errorf("cannot make a directory for the demo: %w", err)

@@ -90,8 +90,13 @@ func (c *Config) validate() error {
 	if c.NATSPort < PortAny || c.NATSPort > 65535 {
 		return fmt.Errorf("NATS port %d is out of range", c.NATSPort)
 	}
-	for _, program := range []string{"router", "worker"} {
-		path := filepath.Join(c.Bin, program)
+	return CheckPrograms(c.Bin, "router", "worker")
+}
+
+// CheckPrograms returns an error that names the first program that is missing from the directory bin.
+func CheckPrograms(bin string, names ...string) error {
+	for _, name := range names {
+		path := filepath.Join(bin, name)
 		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
 			return fmt.Errorf("there is no program %s: build it with `go tool task build`", path)
 		}
