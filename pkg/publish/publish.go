@@ -91,7 +91,7 @@ type Handle struct {
 	p       *Publisher
 	draft   frame.Draft
 	receipt bool
-	err     error         // set before ended
+	err     error // set before ended
 	ended   atomic.Bool
 	done    chan struct{} // made when somebody waits
 

@@ -1,0 +1,403 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// router is the other end: it takes frames and answers as the test tells it to.
+type router struct {
+	nc  *nats.Conn
+	sub *nats.Subscription
+	got chan taken
+}
+
+type taken struct {
+	frame.Frame
+	m *nats.Msg
+}
+
+func startRouter(t *testing.T, nc *nats.Conn) *router {
+	r := &router{nc: nc, got: make(chan taken, 1000)}
+	var err error
+	r.sub, err = nc.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+		var f frame.Frame
+		if err := f.Decode(m.Data); err != nil {
+			t.Errorf("publisher sent a bad frame: %v", err)
+		}
+		r.got <- taken{f, m}
+	})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	return r
+}
+
+func (r *router) answer(t *testing.T, f taken, a frame.Answer) {
+	require.NoError(t, r.nc.Publish(f.m.Reply, a.Append(nil)))
+}
+
+func startPublisher(t *testing.T, nc *nats.Conn, cfg Config) *Publisher {
+	p, err := New(nc, cfg)
+	require.NoError(t, err)
+	require.NoError(t, p.Start(context.Background()))
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = p.Stop(ended)
+	})
+	return p
+}
+
+var stored = frame.Answer{}
+
+func TestSendWaitsForTheAck(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{})
+	h, err := p.SendAsync("alice", []byte("one"))
+	require.NoError(t, err)
+	f := <-r.got
+	require.Equal(t, p.ID(), f.Session.Publisher)
+	require.Equal(t, "alice", string(f.Events[0].Key))
+	require.Equal(t, "one", string(f.Events[0].Data))
+	select {
+	case <-h.Done():
+		t.Fatal("resolved before it was acknowledged")
+	default:
+	}
+	require.NoError(t, h.Err(), "no outcome yet")
+	r.answer(t, f, stored)
+	require.NoError(t, h.Wait(ctx))
+	require.Equal(t, uint64(1), h.Seq())
+	require.NoError(t, p.Flush(ctx))
+	go func() { r.answer(t, <-r.got, stored) }()
+	require.NoError(t, p.Send(ctx, "alice", []byte("two")))
+	require.NoError(t, p.Stop(ctx))
+	require.NoError(t, p.Stop(ctx), "twice")
+	_, err = p.SendAsync("alice", nil)
+	require.ErrorIs(t, err, ErrClosed)
+	require.ErrorIs(t, p.WaitRoom(ctx), ErrClosed)
+}
+
+// Until its frame is answered a key's next events wait; a frame without an answer comes again as it was.
+func TestUnansweredFrameIsSentAgain(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{})
+	first, err := p.SendAsync("alice", []byte("one"))
+	require.NoError(t, err)
+	f := <-r.got
+	second, err := p.SendAsync("alice", []byte("two"))
+	require.NoError(t, err)
+	again := <-r.got
+	require.Equal(t, f.m.Data, again.m.Data)
+	require.NotEqual(t, f.m.Reply, again.m.Reply)
+	r.answer(t, f, stored) // the answer to the first copy comes late, and counts
+	require.NoError(t, first.Wait(ctx))
+	f = <-r.got
+	require.Equal(t, uint64(2), f.Events[0].Seq)
+	require.Equal(t, uint64(2), f.Floor)
+	r.answer(t, f, stored)
+	require.NoError(t, second.Wait(ctx))
+}
+
+func TestRefusals(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{})
+	h, err := p.SendAsync("alice", nil)
+	require.NoError(t, err)
+	r.answer(t, <-r.got, frame.Answer{Code: frame.Closing, Retry: true})
+	r.answer(t, <-r.got, frame.Answer{Code: frame.LogFull, Retry: true})
+	r.answer(t, <-r.got, stored)
+	require.NoError(t, h.Wait(ctx), "refusals that may pass")
+
+	h, err = p.SendAsync("alice", nil)
+	require.NoError(t, err)
+	r.answer(t, <-r.got, frame.Answer{Code: frame.SessionTooOld, Reason: "your clock is off"})
+	err = h.Wait(ctx)
+	var a frame.Answer
+	require.ErrorAs(t, err, &a)
+	require.Equal(t, frame.SessionTooOld, a.Code)
+	require.ErrorContains(t, err, "your clock is off")
+	require.NotErrorIs(t, err, ErrTimeout, "the first attempt was refused: certainly not stored")
+
+	h, err = p.SendAsync("alice", nil)
+	require.NoError(t, err)
+	<-r.got
+	r.answer(t, <-r.got, frame.Answer{Code: frame.SessionTooOld})
+	require.ErrorIs(t, h.Wait(ctx), ErrTimeout, "what came of the first attempt is not known")
+
+	for _, c := range []struct {
+		key  string
+		data []byte
+		want error
+		says string
+	}{
+		{"", nil, frame.ErrNoKey, ""},
+		{strings.Repeat("k", 513), nil, frame.ErrKeyTooLong, "513 bytes, at most 512"},
+		{"\xff", nil, frame.ErrKeyNotUTF8, ""},
+		{"k", make([]byte, frame.MaxEventBytes), frame.ErrEventTooLarge, "at most 524288"},
+	} {
+		_, err := p.SendAsync(c.key, c.data)
+		require.ErrorIs(t, err, c.want)
+		require.ErrorContains(t, err, c.says)
+	}
+	select {
+	case f := <-r.got:
+		t.Fatalf("a bad event was sent: %v", f.Events)
+	default:
+	}
+}
+
+func TestNoRouterIsWaitedFor(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	p := startPublisher(t, srv.Connect(t), Config{})
+	h, err := p.SendAsync("alice", nil)
+	require.NoError(t, err)
+	r := startRouter(t, srv.Connect(t))
+	r.answer(t, <-r.got, stored)
+	require.NoError(t, h.Wait(ctx))
+}
+
+// A key whose event was given up sends its next one with a floor above it, and only once all below are resolved.
+func TestGivenUpEventHoldsItsKey(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{DeliveryTimeout: time.Second})
+	h, err := p.SendAsync("alice", []byte("lost"))
+	require.NoError(t, err)
+	require.ErrorIs(t, h.Wait(ctx), ErrTimeout)
+	for len(r.got) > 0 {
+		<-r.got
+	}
+	h, err = p.SendAsync("alice", []byte("next"))
+	require.NoError(t, err)
+	f := <-r.got
+	require.Equal(t, uint64(2), f.Events[0].Seq)
+	require.Equal(t, uint64(2), f.Floor)
+	r.answer(t, f, stored)
+	require.NoError(t, h.Wait(ctx))
+}
+
+func TestBounds(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{MaxEvents: 3, MaxBytes: 10_000})
+	var handles []*Handle
+	for i := range 3 {
+		h, err := p.SendAsync(fmt.Sprint(i), nil)
+		require.NoError(t, err)
+		handles = append(handles, h)
+	}
+	_, err := p.SendAsync("more", nil)
+	require.ErrorIs(t, err, ErrFull)
+	room := make(chan error, 1)
+	go func() { room <- p.WaitRoom(ctx) }()
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, p.WaitRoom(ended), context.Canceled)
+	n := 0
+	for n < 3 {
+		f := <-r.got
+		n += len(f.Events)
+		r.answer(t, f, stored)
+	}
+	require.NoError(t, <-room)
+	for _, h := range handles {
+		require.NoError(t, h.Wait(ctx))
+	}
+	_, err = p.SendAsync("large", make([]byte, 9_000))
+	require.NoError(t, err)
+	_, err = p.SendAsync("large", make([]byte, 9_000))
+	require.ErrorIs(t, err, ErrFull, "by bytes")
+}
+
+func TestHardStopGivesUpTheRest(t *testing.T) {
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	var resolved []uint64
+	p := startPublisher(t, srv.Connect(t), Config{OnResolve: func(h *Handle) { resolved = append(resolved, h.Tag) }})
+	flying, err := p.Publish(Event{Key: "alice", Tag: 1})
+	require.NoError(t, err)
+	<-r.got
+	waiting, err := p.Publish(Event{Key: "alice", Tag: 2})
+	require.NoError(t, err)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, p.Stop(ended), context.Canceled)
+	require.ErrorIs(t, flying.Err(), ErrTimeout)
+	require.ErrorIs(t, waiting.Err(), ErrNotSent)
+	require.ErrorIs(t, waiting.Err(), ErrClosed)
+	require.Equal(t, []uint64{1, 2}, resolved)
+}
+
+func TestStopBeforeStart(t *testing.T) {
+	srv := testkit.NATS(t)
+	p, err := New(srv.Connect(t), Config{})
+	require.NoError(t, err)
+	require.NoError(t, p.Stop(context.Background()))
+	require.ErrorIs(t, p.Start(context.Background()), ErrClosed)
+}
+
+func TestReceiptsComeOnce(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	nc := srv.Connect(t)
+	r := startRouter(t, nc)
+	receipts := make(chan uint64, 100)
+	p := startPublisher(t, srv.Connect(t), Config{OnReceipt: func(tag uint64) { receipts <- tag }})
+	h, err := p.Publish(Event{Key: "a", Tag: 70, Receipt: true})
+	require.NoError(t, err)
+	f := <-r.got
+	require.True(t, f.Events[0].Receipt)
+	send := func(seqs ...uint64) {
+		require.NoError(t, nc.Publish(topology.ReceiptSubject("lockstep", p.ID().String()), frame.Receipt{Generation: 1, Seqs: seqs}.Append(nil)))
+	}
+	send(1, 1, 99)
+	require.Equal(t, uint64(70), <-receipts, "also before the ack")
+	r.answer(t, f, stored)
+	require.NoError(t, h.Wait(ctx))
+	_, err = p.Publish(Event{Key: "a", Tag: 71, Receipt: true})
+	require.NoError(t, err)
+	r.answer(t, <-r.got, stored)
+	send(1, 2)
+	require.Equal(t, uint64(71), <-receipts, "the first one's is not reported again")
+}
+
+func TestNATSRestartIsSurvived(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	srv := testkit.NATS(t)
+	opts := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectBufSize(-1)}
+	r := startRouter(t, srv.Connect(t, opts...))
+	p := startPublisher(t, srv.Connect(t, opts...), Config{})
+	srv.Stop()
+	h, err := p.SendAsync("alice", []byte("while it was down"))
+	require.NoError(t, err)
+	srv.Start(t)
+	f := <-r.got
+	r.answer(t, f, stored)
+	require.NoError(t, h.Wait(ctx))
+}
+
+// Many senders, many keys, a router that loses, refuses and repeats: each key's events arrive in order but for repeats, and
+// OnResolve tells of every event once, for each key in the order sent.
+func TestOrderOfAKeySurvivesABadRouter(t *testing.T) {
+	ctx := context.Background()
+	srv := testkit.NATS(t)
+	nc := srv.Connect(t)
+	log := map[string][]uint64{} // seqs as stored, by key
+	var mu sync.Mutex
+	n := 0
+	_, err := nc.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+		var f frame.Frame
+		if err := f.Decode(m.Data); err != nil {
+			t.Errorf("bad frame: %v", err)
+		}
+		n++
+		if n%7 == 0 {
+			return // lost
+		}
+		if n%5 == 0 {
+			_ = m.Respond(frame.Answer{Code: frame.Busy, Retry: true}.Append(nil))
+			return
+		}
+		mu.Lock()
+		for i := range f.Events {
+			k := string(f.Events[i].Key)
+			log[k] = append(log[k], f.Events[i].Seq)
+		}
+		mu.Unlock()
+		if n%11 != 0 { // stored, but the answer is lost
+			_ = m.Respond(nil)
+		}
+	})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	resolved := map[string][]uint64{}
+	var p *Publisher
+	keys := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	p = startPublisher(t, srv.Connect(t), Config{MaxEvents: 64, OnResolve: func(h *Handle) {
+		if h.Err() != nil {
+			t.Errorf("event %d: %v", h.Tag, h.Err())
+		}
+		k := keys[h.Tag%uint64(len(keys))]
+		resolved[k] = append(resolved[k], h.Tag)
+	}})
+	const each = 300
+	var wg sync.WaitGroup
+	for k := range keys {
+		wg.Go(func() {
+			for i := range each {
+				for {
+					_, err := p.Publish(Event{Key: keys[k], Tag: uint64(i*len(keys) + k)})
+					if err == nil {
+						break
+					}
+					if !errors.Is(err, ErrFull) || p.WaitRoom(ctx) != nil {
+						t.Errorf("publish: %v", err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, p.Flush(ctx))
+	mu.Lock()
+	defer mu.Unlock()
+	for _, k := range keys {
+		require.Len(t, resolved[k], each)
+		require.IsIncreasing(t, resolved[k])
+		first := []uint64{} // without the repeats
+		last := uint64(0)
+		for _, seq := range log[k] {
+			if seq > last {
+				first = append(first, seq)
+				last = seq
+			}
+		}
+		require.Len(t, first, each)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		says string
+	}{
+		{Config{App: "Bad App"}, "app"},
+		{Config{MaxEvents: -1}, "MaxEvents"},
+		{Config{MaxBytes: -1}, "MaxBytes"},
+		{Config{DeliveryTimeout: time.Millisecond}, "DeliveryTimeout"},
+	} {
+		_, err := c.cfg.withDefaults()
+		require.ErrorContains(t, err, c.says)
+	}
+	cfg, err := Config{}.withDefaults()
+	require.NoError(t, err)
+	require.Equal(t, 8192, cfg.MaxEvents)
+	require.Equal(t, 32<<20, cfg.MaxBytes)
+	require.Equal(t, 30*time.Second, cfg.DeliveryTimeout)
+}
