@@ -100,6 +100,9 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 				return t, kv, CheckStreams(ctx, js, app, t)
 			}
 		}
+		if ctx.Err() != nil {
+			return Topology{}, nil, notJoined(ctx, app)
+		}
 		if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, ErrNotFound) {
 			return Topology{}, nil, fmt.Errorf("read topology of app %s: %w", app, err)
 		}
@@ -110,9 +113,13 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 		select {
 		case <-time.After(joinRetryWait):
 		case <-ctx.Done():
-			return Topology{}, nil, fmt.Errorf("%w of app %s: is a router running?", ErrNotFound, app)
+			return Topology{}, nil, notJoined(ctx, app)
 		}
 	}
+}
+
+func notJoined(ctx context.Context, app string) error {
+	return fmt.Errorf("%w of app %s: is a router running? (%w)", ErrNotFound, app, context.Cause(ctx))
 }
 
 // Load returns the app's topology, or an error that wraps ErrNotFound.
@@ -165,8 +172,16 @@ func OpenBucket(ctx context.Context, js jetstream.JetStream, app, what string, r
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", name, err)
 	}
-	if st.History() != 1 || st.TTL() != 0 {
-		return nil, fmt.Errorf("bucket %s: %w: history %d and TTL %s, wanted 1 and none", name, ErrMismatch, st.History(), st.TTL())
+	differs := func(setting string, is, wanted any) error {
+		return fmt.Errorf("bucket %s: %w: %s is %v, wanted %v", name, ErrMismatch, setting, is, wanted)
+	}
+	switch storage := st.Config().Storage; {
+	case st.History() != 1:
+		return nil, differs("history", st.History(), 1)
+	case st.TTL() != 0:
+		return nil, differs("TTL", st.TTL(), "none")
+	case storage != jetstream.FileStorage:
+		return nil, differs("storage", storage, jetstream.FileStorage)
 	}
 	return kv, nil
 }
@@ -229,6 +244,10 @@ func checkStream(got, want jetstream.StreamConfig) error {
 		return differs("max messages", got.MaxMsgs, "none")
 	case got.MaxMsgsPerSubject > 0:
 		return differs("max messages per subject", got.MaxMsgsPerSubject, "none")
+	case got.MaxMsgSize > 0:
+		return differs("max message size", got.MaxMsgSize, "none: batches are as large as the server allows")
+	case got.SubjectTransform != nil:
+		return differs("subject transform", *got.SubjectTransform, "none")
 	case got.NoAck:
 		return differs("no-ack", got.NoAck, false)
 	}

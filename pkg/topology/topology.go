@@ -132,18 +132,21 @@ func (i Initial) epoch() (Epoch, error) {
 
 // Validate returns an error that says which value is out of range.
 func (i Initial) Validate() error {
+	if i.Lanes < 0 {
+		return fmt.Errorf("%d lanes: must be at least 1, or auto", i.Lanes)
+	}
 	if _, err := i.epoch(); err != nil {
 		return err
 	}
 	switch {
-	case i.Lanes < 0:
-		return fmt.Errorf("%d lanes: must be at least 1, or auto", i.Lanes)
 	case i.Log.Replicas < 1 || i.Log.Replicas > 5:
 		return fmt.Errorf("%d replicas: must be 1 to 5", i.Log.Replicas)
 	case i.Log.MaxBytes < 1<<20:
 		return fmt.Errorf("log of %d bytes: must be at least 1 MiB", i.Log.MaxBytes)
-	case i.Log.HistoryAge < 0 || i.Log.HistoryBytes < 0:
-		return errors.New("history must not be negative")
+	case i.Log.HistoryAge < 0:
+		return fmt.Errorf("history of %s: must not be negative", i.Log.HistoryAge)
+	case i.Log.HistoryBytes < 0:
+		return fmt.Errorf("history of %d bytes: must not be negative", i.Log.HistoryBytes)
 	}
 	return nil
 }
