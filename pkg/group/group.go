@@ -23,7 +23,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-const joinTime = 5 * time.Second // for the server to take our subscriptions
+const (
+	joinTime    = 5 * time.Second // for the server to take our subscriptions
+	signOffTime = time.Second
+)
+
+// ErrStopped is returned by the Start of a Group that was stopped.
+var ErrStopped = errors.New("the group was left")
 
 // Lease is a lease on a shard.
 type Lease interface {
@@ -96,6 +102,8 @@ type Group struct {
 	js      jetstream.JetStream
 	metrics *metrics
 
+	steadyBefore time.Duration
+
 	members, claims jetstream.KeyValue
 	self            []byte
 	subs            []*nats.Subscription
@@ -110,9 +118,13 @@ type Group struct {
 	leaving  bool
 	started  bool
 
+	staying  context.Context // ends when Stop is called
+	leave    context.CancelFunc
 	hard     context.Context // ends at a hard stop
 	cancel   context.CancelFunc
+	begun    chan struct{} // closed when Start has ended
 	loops    sync.WaitGroup
+	rejoins  sync.WaitGroup
 	seated   sync.WaitGroup
 	stopping sync.Once
 	stopped  error
@@ -133,10 +145,11 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
 	g := &Group{
-		cfg: cfg, id: hex.EncodeToString(id), nc: nc, js: js, metrics: newMetrics(cfg.App, cfg.Metrics),
-		revision: make(map[string]uint64), claimed: make(map[int]claim),
+		cfg: cfg, id: hex.EncodeToString(id), nc: nc, js: js, metrics: newMetrics(cfg.App, cfg.Metrics), steadyBefore: steadyBefore,
+		revision: make(map[string]uint64), claimed: make(map[int]claim), begun: make(chan struct{}),
 	}
 	g.hard, g.cancel = context.WithCancel(context.Background())
+	g.staying, g.leave = context.WithCancel(g.hard)
 	for shard := range cfg.Shards {
 		g.seats = append(g.seats, newSeat(shard))
 	}
@@ -146,9 +159,28 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 // ID is this member's random id.
 func (g *Group) ID() string { return g.id }
 
-// Start joins the group.
+// Start joins the group. A Stop meanwhile makes it fail.
 func (g *Group) Start(ctx context.Context) error {
-	var err error
+	g.mu.Lock()
+	if g.leaving {
+		g.mu.Unlock()
+		return ErrStopped
+	}
+	g.started = true
+	g.mu.Unlock()
+	err := g.start(ctx)
+	close(g.begun)
+	if err != nil {
+		g.cancel()
+		_ = g.Stop(context.WithoutCancel(ctx)) // nothing is owned yet that it could wait for
+	}
+	return err
+}
+
+func (g *Group) start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.staying, cancel)()
 	if g.members, err = topology.OpenBucket(ctx, g.js, g.cfg.App, "members", g.cfg.Replicas); err != nil {
 		return err
 	}
@@ -158,12 +190,7 @@ func (g *Group) Start(ctx context.Context) error {
 	if g.self, err = json.Marshal(Member{Schema: 1, Name: g.cfg.Name, Started: time.Now().UTC()}); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	g.mu.Lock()
-	g.started = true
-	g.mu.Unlock()
 	if err := g.join(ctx); err != nil {
-		g.cancel()
-		_ = g.Stop(ctx)
 		return err
 	}
 	for _, s := range g.seats {
@@ -244,7 +271,7 @@ func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
 		delete(g.revision, e.Key())
 		if e.Key() == g.id && !g.leaving {
 			g.cfg.Log.Warn("this member was taken for dead; joining again")
-			g.loops.Add(1)
+			g.rejoins.Add(1)
 			go g.rejoin()
 		}
 	}
@@ -254,9 +281,9 @@ func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
 }
 
 func (g *Group) rejoin() {
-	defer g.loops.Done()
-	for g.hard.Err() == nil {
-		ctx, cancel := context.WithTimeout(g.hard, time.Second)
+	defer g.rejoins.Done()
+	for g.staying.Err() == nil {
+		ctx, cancel := context.WithTimeout(g.staying, time.Second)
 		_, err := g.members.Put(ctx, g.id, g.self)
 		cancel()
 		if err == nil {
@@ -299,42 +326,25 @@ func (g *Group) Settled() bool {
 
 // Stop leaves the group: it hands its shards over, each when what is begun is finished. When ctx ends it stops hard.
 func (g *Group) Stop(ctx context.Context) error {
-	g.mu.Lock()
-	started := g.started
-	g.mu.Unlock()
-	if !started {
-		g.cancel()
-		return nil
-	}
 	g.stopping.Do(func() { g.stopped = g.stop(ctx) })
 	return g.stopped
 }
 
 func (g *Group) stop(ctx context.Context) error {
-	// In this order: others learn that they take over, then each shard is finished, released and announced, and only then
-	// do we no longer answer probes.
 	g.mu.Lock()
 	g.leaving = true
-	g.assign()
+	started := g.started
 	g.mu.Unlock()
-	if g.hard.Err() == nil {
-		if err := g.members.Purge(ctx, g.id); err != nil {
-			g.cfg.Log.Warn("not signed off; the others will find out", "error", err)
-		}
+	defer g.cancel()
+	g.leave()
+	if !started {
+		return nil
 	}
-	var err error
-	seated := make(chan struct{})
-	go func() { g.seated.Wait(); close(seated) }()
-	for _, s := range g.seats {
-		s.leave()
-	}
-	select {
-	case <-seated:
-	case <-ctx.Done():
-		err = fmt.Errorf("left the group before all was finished: %w", ctx.Err())
-		g.cancel()
-		<-seated
-	}
+	<-g.begun
+	// In this order: others learn that they take over, then each shard is finished, released and announced, and only then
+	// do we no longer answer probes.
+	g.signOff(ctx)
+	err := g.vacate(ctx)
 	g.cancel()
 	for _, f := range g.followers {
 		f.Stop()
@@ -345,4 +355,37 @@ func (g *Group) stop(ctx context.Context) error {
 	g.listening.Wait()
 	g.loops.Wait()
 	return err
+}
+
+// signOff takes our entry away, for good.
+func (g *Group) signOff(ctx context.Context) {
+	g.mu.Lock()
+	g.assign()
+	g.mu.Unlock()
+	g.rejoins.Wait() // else one under way could put the entry back
+	if g.members == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signOffTime)
+	defer cancel()
+	if err := g.members.Purge(ctx, g.id); err != nil {
+		g.cfg.Log.Warn("not signed off; the others will find out", "error", err)
+	}
+}
+
+// vacate waits until all shards are handed over, or cuts them short when ctx ends.
+func (g *Group) vacate(ctx context.Context) error {
+	for _, s := range g.seats {
+		s.leave()
+	}
+	seated := make(chan struct{})
+	go func() { g.seated.Wait(); close(seated) }()
+	select {
+	case <-seated:
+		return nil
+	case <-ctx.Done():
+		g.cancel()
+		<-seated
+		return fmt.Errorf("left the group before all was finished: %w", ctx.Err())
+	}
 }

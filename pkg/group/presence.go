@@ -19,7 +19,7 @@ func (g *Group) probe() {
 	defer g.loops.Done()
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	state, steady, reconnects := make(map[string]*health), time.Now(), g.nc.Stats().Reconnects
+	state, up, reconnects := make(map[string]*health), time.Now(), g.nc.Stats().Reconnects
 	for {
 		select {
 		case <-g.hard.Done():
@@ -27,7 +27,7 @@ func (g *Group) probe() {
 		case <-tick.C:
 		}
 		if n := g.nc.Stats().Reconnects; n != reconnects || !g.nc.IsConnected() {
-			reconnects, steady = n, time.Now()
+			reconnects, up = n, time.Now()
 		}
 		ids := neighbours(g.id, g.Members(), probedMembers)
 		maps.DeleteFunc(state, func(id string, _ *health) bool { return !slices.Contains(ids, id) })
@@ -38,7 +38,7 @@ func (g *Group) probe() {
 				h = new(health)
 				state[id] = h
 			}
-			if v := h.judge(answers[id], time.Now(), steady); v != alive {
+			if v := h.judge(answers[id], time.Now(), up, g.steadyBefore); v != alive {
 				g.remove(id, v)
 			}
 		}

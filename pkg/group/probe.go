@@ -9,6 +9,7 @@ const (
 	silenceToGo   = 2 * time.Second // it hangs
 	steadyBefore  = 5 * time.Second // nobody judges whose own connection is younger: longer than a reconnect takes everyone
 	probedMembers = 3               // so many neighbours each: two of them may die at once
+	pausedAfter   = time.Second     // between two probes: then it was the prober that slept
 )
 
 // answer is what came of one probe.
@@ -31,28 +32,32 @@ const (
 
 // health judges one member from the answers to its probes. It has no clock and no connection.
 type health struct {
-	refusals  int
-	lastHeard time.Time
+	refusals   int
+	lastHeard  time.Time
+	lastJudged time.Time
 }
 
-// judge takes the answer to a probe. steady says since when the prober's own connection has been up.
-func (h *health) judge(a answer, now, steady time.Time) verdict {
-	if now.Sub(steady) < steadyBefore {
-		*h = health{lastHeard: now}
+// judge takes the answer to a probe. up says since when the prober's own connection has been up, steadyBefore how long it
+// must have been to judge.
+func (h *health) judge(a answer, now, up time.Time, steadyBefore time.Duration) verdict {
+	paused := now.Sub(h.lastJudged) > pausedAfter // or it is the first probe
+	h.lastJudged = now
+	if now.Sub(up) < steadyBefore {
+		*h = health{lastHeard: now, lastJudged: now}
 		return alive
+	}
+	if paused {
+		h.lastHeard = now
 	}
 	switch a {
 	case heard:
-		*h = health{lastHeard: now}
+		*h = health{lastHeard: now, lastJudged: now}
 	case refused:
 		if h.refusals++; h.refusals >= refusalsToGo {
 			return gone
 		}
 	case silent:
 		h.refusals = 0
-		if h.lastHeard.IsZero() {
-			h.lastHeard = now
-		}
 		if now.Sub(h.lastHeard) >= silenceToGo {
 			return hung
 		}
