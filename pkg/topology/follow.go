@@ -9,7 +9,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-const followRetry = 100 * time.Millisecond
+const (
+	followRetry   = 100 * time.Millisecond
+	followAttempt = time.Second // a request may be lost when the connection breaks
+	followDrain   = time.Second
+)
 
 // Follower delivers a KV bucket's entries as they change.
 type Follower struct {
@@ -21,6 +25,7 @@ type Follower struct {
 
 	run    context.Context
 	cancel context.CancelFunc
+	end    context.CancelFunc // of the watch at hand; only loop uses it
 	done   chan struct{}
 }
 
@@ -30,6 +35,7 @@ type Follower struct {
 func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, take func(jetstream.KeyValueEntry)) (*Follower, error) {
 	f := &Follower{nc: nc, kv: kv, take: take, status: nc.StatusChanged(nats.CONNECTED), ready: make(chan struct{}), done: make(chan struct{})}
 	f.run, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	f.end = func() {}
 	w, err := kv.WatchAll(f.run)
 	if err != nil {
 		f.cancel()
@@ -58,7 +64,25 @@ func (f *Follower) loop(w jetstream.KeyWatcher) {
 	for w != nil {
 		f.deliver(w)
 		_ = w.Stop() // it ends with the connection or the context too
+		drain(w)
+		f.end()
 		w = f.reopen()
+	}
+}
+
+// drain takes what a stopped watch has still to hand over: while it cannot, the library's goroutine stays.
+func drain(w jetstream.KeyWatcher) {
+	late := time.NewTimer(followDrain) // a watch that ended while it was begun is never closed
+	defer late.Stop()
+	for {
+		select {
+		case _, ok := <-w.Updates():
+			if !ok {
+				return
+			}
+		case <-late.C:
+			return
+		}
 	}
 }
 
@@ -89,10 +113,15 @@ func (f *Follower) deliver(w jetstream.KeyWatcher) {
 // reopen begins a watch, or returns nil at the end.
 func (f *Follower) reopen() jetstream.KeyWatcher {
 	for f.run.Err() == nil {
-		w, err := f.kv.WatchAll(f.run)
+		attempt, cancel := context.WithCancel(f.run) // the watch ends with it
+		late := time.AfterFunc(followAttempt, cancel)
+		w, err := f.kv.WatchAll(attempt)
+		late.Stop()
 		if err == nil {
+			f.end = cancel
 			return w
 		}
+		cancel()
 		select {
 		case <-time.After(followRetry):
 		case <-f.run.Done():

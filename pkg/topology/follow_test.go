@@ -1,0 +1,199 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/testkit"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// bucket opens a bucket over a connection.
+func bucket(t testing.TB, nc *nats.Conn) jetstream.KeyValue {
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	kv, err := OpenBucket(t.Context(), js, "app", "topology", 1)
+	require.NoError(t, err)
+	return kv
+}
+
+// seen is the newest value of each key that a Follower delivered.
+type seen struct {
+	mu     sync.Mutex
+	values map[string]string
+	rounds int // of all that there is
+}
+
+func (s *seen) take(e jetstream.KeyValueEntry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e == nil {
+		s.rounds++
+		return
+	}
+	if s.values == nil {
+		s.values = make(map[string]string)
+	}
+	if s.values[e.Key()] = string(e.Value()); e.Operation() != jetstream.KeyValuePut {
+		s.values[e.Key()] = "gone"
+	}
+}
+
+func (s *seen) value(key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[key]
+}
+
+func (s *seen) allRounds() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rounds
+}
+
+func put(t testing.TB, kv jetstream.KeyValue, key, value string) {
+	_, err := kv.PutString(t.Context(), key, value)
+	require.NoError(t, err)
+}
+
+func TestFollow(t *testing.T) {
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	put(t, kv, "a", "1")
+	put(t, kv, "a", "2")
+	put(t, kv, "b", "1")
+	require.NoError(t, kv.Purge(t.Context(), "b"))
+	var s seen
+	f, err := Follow(t.Context(), n.Conn, kv, s.take)
+	require.NoError(t, err)
+	require.Equal(t, 1, s.allRounds())
+	require.Equal(t, "2", s.value("a"))
+	require.Equal(t, "gone", s.value("b"))
+	put(t, kv, "a", "3")
+	put(t, kv, "c", "1")
+	require.NoError(t, kv.Delete(t.Context(), "c"))
+	require.Eventually(t, func() bool { return s.value("c") == "gone" }, patience, time.Millisecond)
+	require.Equal(t, "3", s.value("a"))
+	f.Stop()
+	f.Stop()
+	put(t, kv, "a", "4")
+	require.Equal(t, "3", s.value("a"))
+}
+
+func TestFollowEndsWithItsContext(t *testing.T) {
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	put(t, kv, "a", "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Follow(ctx, n.Conn, kv, func(jetstream.KeyValueEntry) {})
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "watch bucket app_topology")
+
+	// Started, it does not end with the context of its start.
+	ctx, cancel = context.WithCancel(t.Context())
+	var s seen
+	f, err := Follow(ctx, n.Conn, kv, s.take)
+	require.NoError(t, err)
+	defer f.Stop()
+	cancel()
+	put(t, kv, "a", "2")
+	require.Eventually(t, func() bool { return s.value("a") == "2" }, patience, time.Millisecond)
+}
+
+// A watch of the library alone took 16 s to notice that the server had been restarted.
+func TestFollowGoesOnAfterARestartOfTheServer(t *testing.T) {
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	put(t, kv, "a", "1")
+	put(t, kv, "b", "1")
+	var s seen
+	f, err := Follow(t.Context(), n.Connect(t, nats.ReconnectWait(300*time.Millisecond)), bucket(t, n.Conn), s.take)
+	require.NoError(t, err)
+	defer f.Stop()
+	for i := range 3 {
+		n.Stop()
+		n.Start(t)
+		begun := time.Now()
+		late := bucket(t, n.Connect(t))
+		put(t, late, "a", fmt.Sprint("meanwhile", i)) // most likely before the follower is back
+		require.Eventually(t, func() bool { return s.value("a") == fmt.Sprint("meanwhile", i) }, patience, time.Millisecond)
+		put(t, late, "b", fmt.Sprint("after", i))
+		require.Eventually(t, func() bool { return s.value("b") == fmt.Sprint("after", i) }, patience, time.Millisecond)
+		t.Logf("restart %d: back after %s", i, time.Since(begun).Round(time.Millisecond))
+		require.Less(t, time.Since(begun), 4*time.Second)
+	}
+}
+
+// goroutines counts those whose stacks have all of what.
+func goroutines(what ...string) int {
+	buf := make([]byte, 4<<20)
+	n := 0
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if !slices.ContainsFunc(what, func(w string) bool { return !strings.Contains(stack, w) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// Each watch of the library keeps a goroutine until its context ends.
+func TestFollowLeavesNothingBehindAtAReconnect(t *testing.T) {
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	put(t, kv, "a", "1")
+	before := goroutines("(*js).subscribe")
+	var s seen
+	f, err := Follow(t.Context(), n.Conn, kv, s.take)
+	require.NoError(t, err)
+	one := goroutines("(*js).subscribe") - before
+	require.Positive(t, one)
+	for i := range 5 {
+		require.NoError(t, n.Conn.ForceReconnect())
+		require.Eventually(t, func() bool { return s.allRounds() >= i+2 }, patience, time.Millisecond)
+	}
+	require.Eventually(t, func() bool { return goroutines("(*js).subscribe")-before == one }, patience, 10*time.Millisecond)
+	f.Stop()
+	require.Eventually(t, func() bool { return goroutines("(*js).subscribe") == before }, patience, 10*time.Millisecond)
+}
+
+// What the library has read of the bucket and cannot hand over must not hold its goroutine for ever.
+func TestFollowStopsInTheMiddleOfALargeBucket(t *testing.T) {
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	for i := range 400 {
+		put(t, kv, fmt.Sprint("k", i), "")
+	}
+	stuck := func() bool { return goroutines("chan send", "WatchFiltered.func1") > 0 }
+	for range 10 { // it ends at one of two places, by chance
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := Follow(ctx, n.Conn, kv, func(jetstream.KeyValueEntry) {
+			for ctx.Err() == nil {
+				if stuck() { // its buffer is full
+					cancel()
+				}
+			}
+		})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Eventually(t, func() bool { return !stuck() }, patience, time.Millisecond)
+	}
+}
+
+func TestFollowOutlivesItsConnection(t *testing.T) {
+	n := testkit.NATS(t)
+	nc := n.Connect(t)
+	kv := bucket(t, nc)
+	var s seen
+	f, err := Follow(t.Context(), nc, kv, s.take)
+	require.NoError(t, err)
+	nc.Close()
+	f.Stop()
+}

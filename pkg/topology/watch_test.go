@@ -1,0 +1,54 @@
+package topology
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/testkit"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWatch(t *testing.T) {
+	n := testkit.NATS(t)
+	_, err := Watch(t.Context(), n.Conn, bucket(t, n.Conn), nil, quiet)
+	require.ErrorIs(t, err, ErrNotFound)
+
+	top, kv, err := Open(t.Context(), stream(t, n), "app", initial, quiet)
+	require.NoError(t, err)
+	var log logged
+	w, err := Watch(t.Context(), n.Conn, kv, nil, log.logger())
+	require.NoError(t, err)
+	defer w.Stop()
+	require.Equal(t, top, w.Current())
+
+	changed := w.Changed()
+	put(t, kv, leasePrefix+"x", "{}") // of no interest
+	next := top
+	next.Epochs = append(next.Epochs, Epoch{Epoch: 2, Shards: 5, Lanes: 1})
+	put(t, kv, topologyKey, string(encode(next)))
+	await(t, changed)
+	require.Equal(t, next, w.Current())
+
+	// What cannot be read, or is gone, leaves the one before.
+	put(t, kv, topologyKey, `{"schema":99}`)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "schema 99") }, patience, time.Millisecond)
+	require.NoError(t, kv.Delete(t.Context(), topologyKey))
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "the topology was deleted") }, patience, time.Millisecond)
+	require.Equal(t, next, w.Current())
+
+	changed = w.Changed()
+	next.Epochs = next.Epochs[1:]
+	put(t, kv, topologyKey, string(encode(next)))
+	await(t, changed)
+	require.Equal(t, next, w.Current())
+}
+
+func await(t testing.TB, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatal("waited too long")
+	}
+}
