@@ -24,19 +24,21 @@ func NewTerm(ttl time.Duration) Term { return Term{ttl: ttl} }
 
 // Renew takes a renewal that was sent at sent and has been delivered at now.
 func (t *Term) Renew(sent, now Instant) {
-	until := Instant{Mono: sent.Mono + t.ttl, Wall: sent.Wall.Add(t.ttl)}
 	if _, valid := t.Valid(now); !valid {
 		t.n++
-		t.until = until
-		return
+	} else if sent.Mono+t.ttl <= t.until.Mono {
+		return // an older one
 	}
-	t.until.Mono = max(t.until.Mono, until.Mono)
-	if until.Wall.After(t.until.Wall) {
-		t.until.Wall = until.Wall
-	}
+	// Both clocks of the newest renewal: had the wall clock been set back, the end that an older one gave would lie far
+	// ahead, and a suspended process would not see that its lease has run out.
+	t.until = Instant{Mono: sent.Mono + t.ttl, Wall: sent.Wall.Add(t.ttl)}
 }
 
-// Valid returns the number of the term, from 1, and whether its lease holds now.
+// Valid returns the number of the term, from 1, and whether its lease holds now. A term that was once seen to have ended
+// does not come back, whatever the wall clock does.
 func (t *Term) Valid(now Instant) (uint64, bool) {
-	return t.n, t.n > 0 && now.Mono < t.until.Mono && now.Wall.Before(t.until.Wall)
+	if now.Mono >= t.until.Mono || !now.Wall.Before(t.until.Wall) {
+		t.until = Instant{}
+	}
+	return t.n, t.until != Instant{}
 }
