@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	followRetry   = 100 * time.Millisecond
-	followAttempt = time.Second // a request may be lost when the connection breaks
-	followDrain   = time.Second
+	followRetry = 100 * time.Millisecond
+	followFirst = 5 * time.Second // for the first watch to begin
+	followAgain = time.Second     // for one after a reconnect: its request may be lost when the connection breaks again
+	followDrain = time.Second
 )
 
 // Follower delivers a KV bucket's entries as they change.
@@ -25,7 +26,7 @@ type Follower struct {
 
 	run    context.Context
 	cancel context.CancelFunc
-	end    context.CancelFunc // of the watch at hand; only loop uses it
+	end    context.CancelFunc // of the watch at hand
 	done   chan struct{}
 }
 
@@ -35,21 +36,31 @@ type Follower struct {
 func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, take func(jetstream.KeyValueEntry)) (*Follower, error) {
 	f := &Follower{nc: nc, kv: kv, take: take, status: nc.StatusChanged(nats.CONNECTED), ready: make(chan struct{}), done: make(chan struct{})}
 	f.run, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	f.end = func() {}
-	w, err := kv.WatchAll(f.run)
+	stop := context.AfterFunc(ctx, f.cancel)
+	defer stop()
+	failed := func(err error) error {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return fmt.Errorf("watch bucket %s: %w", kv.Bucket(), err)
+	}
+	w, err := f.open(followFirst)
 	if err != nil {
 		f.cancel()
 		nc.RemoveStatusListener(f.status)
-		return nil, fmt.Errorf("watch bucket %s: %w", kv.Bucket(), err)
+		return nil, failed(err)
 	}
 	go f.loop(w)
 	select {
 	case <-f.ready:
-		return f, nil
 	case <-ctx.Done():
-		f.Stop()
-		return nil, fmt.Errorf("watch bucket %s: %w", kv.Bucket(), ctx.Err())
 	}
+	stop()
+	if ctx.Err() != nil {
+		f.Stop()
+		return nil, failed(nil)
+	}
+	return f, nil
 }
 
 // Stop ends the calls.
@@ -63,14 +74,27 @@ func (f *Follower) loop(w jetstream.KeyWatcher) {
 	defer f.nc.RemoveStatusListener(f.status)
 	for w != nil {
 		f.deliver(w)
-		_ = w.Stop() // it ends with the connection or the context too
-		drain(w)
 		f.end()
+		drain(w)
 		w = f.reopen()
 	}
 }
 
-// drain takes what a stopped watch has still to hand over: while it cannot, the library's goroutine stays.
+// open begins a watch, which f.end then ends. To stop the watch itself would wait for the server, which may be gone.
+func (f *Follower) open(limit time.Duration) (jetstream.KeyWatcher, error) {
+	ctx, cancel := context.WithCancel(f.run)
+	late := time.AfterFunc(limit, cancel)
+	defer late.Stop()
+	w, err := f.kv.WatchAll(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	f.end = cancel
+	return w, nil
+}
+
+// drain takes what a watch that was ended has still to hand over: while it cannot, the library's goroutine stays.
 func drain(w jetstream.KeyWatcher) {
 	late := time.NewTimer(followDrain) // a watch that ended while it was begun is never closed
 	defer late.Stop()
@@ -110,18 +134,12 @@ func (f *Follower) deliver(w jetstream.KeyWatcher) {
 	}
 }
 
-// reopen begins a watch, or returns nil at the end.
+// reopen begins a watch again, or returns nil at the end.
 func (f *Follower) reopen() jetstream.KeyWatcher {
 	for f.run.Err() == nil {
-		attempt, cancel := context.WithCancel(f.run) // the watch ends with it
-		late := time.AfterFunc(followAttempt, cancel)
-		w, err := f.kv.WatchAll(attempt)
-		late.Stop()
-		if err == nil {
-			f.end = cancel
+		if w, err := f.open(followAgain); err == nil {
 			return w
 		}
-		cancel()
 		select {
 		case <-time.After(followRetry):
 		case <-f.run.Done():

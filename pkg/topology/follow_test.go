@@ -95,8 +95,10 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := Follow(ctx, n.Conn, kv, func(jetstream.KeyValueEntry) {})
-	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorContains(t, err, "watch bucket app_topology")
+	require.EqualError(t, err, "watch bucket app_topology: context canceled")
+	ctx, cancel = context.WithCancel(t.Context())
+	_, err = Follow(ctx, n.Conn, kv, func(jetstream.KeyValueEntry) { cancel() })
+	require.EqualError(t, err, "watch bucket app_topology: context canceled")
 
 	// Started, it does not end with the context of its start.
 	ctx, cancel = context.WithCancel(t.Context())
@@ -187,13 +189,22 @@ func TestFollowStopsInTheMiddleOfALargeBucket(t *testing.T) {
 	}
 }
 
-func TestFollowOutlivesItsConnection(t *testing.T) {
-	n := testkit.NATS(t)
-	nc := n.Connect(t)
-	kv := bucket(t, nc)
-	var s seen
-	f, err := Follow(t.Context(), nc, kv, s.take)
-	require.NoError(t, err)
-	nc.Close()
-	f.Stop()
+// Without its connection or its server there is nothing to wait for.
+func TestFollowStopsWithoutTheServer(t *testing.T) {
+	for name, end := range map[string]func(*testkit.NATSServer, *nats.Conn){
+		"closed": func(_ *testkit.NATSServer, nc *nats.Conn) { nc.Close() },
+		"gone":   func(n *testkit.NATSServer, _ *nats.Conn) { n.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := testkit.NATS(t)
+			nc := n.Connect(t, nats.ReconnectBufSize(-1)) // as services connect
+			var s seen
+			f, err := Follow(t.Context(), nc, bucket(t, nc), s.take)
+			require.NoError(t, err)
+			end(n, nc)
+			begun := time.Now()
+			f.Stop()
+			require.Less(t, time.Since(begun), 2*time.Second)
+		})
+	}
 }

@@ -65,7 +65,7 @@ func (l *Lease) Start(ctx context.Context, epoch func() uint64) error {
 	go l.renew(run, epoch)
 	select {
 	case <-l.first:
-		l.sweep(ctx)
+		l.sweep(ctx, l.BrokerTime())
 		return nil
 	case <-ctx.Done():
 		l.Stop(ctx)
@@ -164,19 +164,20 @@ func (l *Lease) Stop(ctx context.Context) {
 	<-l.done
 	l.mu.Lock()
 	l.term.until = Instant{}
+	clear(l.sent) // what was under way does not count any more
 	l.mu.Unlock()
 	_ = l.kv.Purge(ctx, leasePrefix+l.id) // it runs out by itself too
 }
 
-// sweep removes the entries of routers that are long dead.
-func (l *Lease) sweep(ctx context.Context) {
+// sweep removes the entries of routers that are long dead. now is the broker's time.
+func (l *Lease) sweep(ctx context.Context, now time.Time) {
 	keys, err := l.kv.ListKeysFiltered(ctx, leasePrefix+">")
 	if err != nil {
 		return
 	}
 	for key := range keys.Keys() {
 		e, err := l.kv.Get(ctx, key)
-		if err == nil && l.BrokerTime().Sub(e.Created()) > leaseStale {
+		if err == nil && now.Sub(e.Created()) > leaseStale {
 			if err := l.kv.Purge(ctx, key, jetstream.LastRevision(e.Revision())); err != nil {
 				l.log.Debug("stale router lease not removed", "key", key, "error", err)
 			}

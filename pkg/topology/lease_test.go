@@ -1,0 +1,207 @@
+package topology
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/testkit"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// router is a lease with its watcher, as a router has them.
+type router struct {
+	*Lease
+	kv      jetstream.KeyValue
+	watcher *Watcher
+	off     atomic.Int64 // by how much its wall clock is off, in nanoseconds
+}
+
+func newRouter(t testing.TB, n *testkit.NATSServer, id string) *router {
+	nc := n.Connect(t, nats.ReconnectBufSize(-1)) // as services connect
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, kv, err := Open(t.Context(), js, "app", initial, quiet)
+	require.NoError(t, err)
+	r := &router{Lease: NewLease(kv, id, quiet), kv: kv}
+	r.wall = func() time.Time { return time.Now().Add(time.Duration(r.off.Load())) }
+	r.watcher, err = Watch(t.Context(), nc, kv, r.Lease, quiet)
+	require.NoError(t, err)
+	t.Cleanup(r.watcher.Stop)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		r.Stop(ctx)
+	})
+	return r
+}
+
+func (r *router) start(t testing.TB) *router {
+	require.NoError(t, r.Start(t.Context(), func() uint64 { return r.watcher.Current().Current().Epoch }))
+	return r
+}
+
+// awaitTerm waits until the lease is valid in that term.
+func (r *router) awaitTerm(t testing.TB, term uint64) {
+	t.Helper()
+	require.Eventually(t, func() bool { n, valid := r.Valid(); return valid && n == term }, patience, time.Millisecond)
+}
+
+// entry is the router's lease as it stands in the bucket.
+func (r *router) entry(t testing.TB) (leaseEntry, error) {
+	e, err := r.kv.Get(t.Context(), leasePrefix+r.id)
+	if err != nil {
+		return leaseEntry{}, err
+	}
+	var v leaseEntry
+	return v, json.Unmarshal(e.Value(), &v)
+}
+
+func TestLease(t *testing.T) {
+	t.Parallel()
+	r := newRouter(t, testkit.NATS(t), "a")
+	r.Stop(t.Context()) // before it is started
+	_, valid := r.Valid()
+	require.False(t, valid)
+	r.start(t)
+	term, valid := r.Valid()
+	require.True(t, valid)
+	require.EqualValues(t, 1, term)
+	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond)
+	v, err := r.entry(t)
+	require.NoError(t, err)
+	require.Equal(t, leaseEntry{Schema: schema, Renewal: v.Renewal, Epoch: 1}, v)
+
+	// It is renewed for longer than it holds, without a gap.
+	require.Eventually(t, func() bool {
+		term, valid := r.Valid()
+		require.True(t, valid)
+		require.EqualValues(t, 1, term)
+		v, err := r.entry(t)
+		return err == nil && v.Renewal > uint64(LeaseTTL/LeaseRenew)+2
+	}, patience, 10*time.Millisecond)
+	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond)
+
+	r.Stop(t.Context())
+	r.Stop(t.Context())
+	_, valid = r.Valid()
+	require.False(t, valid)
+	_, err = r.entry(t)
+	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
+}
+
+// A renewal that was under way while the lease was given up must not bring it back.
+func TestStoppedLeaseDoesNotComeBack(t *testing.T) {
+	r := newRouter(t, testkit.NATS(t), "a").start(t)
+	r.mu.Lock()
+	r.sent[99] = r.now()
+	r.mu.Unlock()
+	r.Stop(t.Context())
+	put(t, r.kv, leasePrefix+"a", `{"schema":1,"renewal":99,"epoch":1}`)
+	put(t, r.kv, topologyKey, string(encode(Topology{Schema: schema, ID: "next", Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}})))
+	require.Eventually(t, func() bool { return r.watcher.Current().ID == "next" }, patience, time.Millisecond)
+	_, valid := r.Valid()
+	require.False(t, valid)
+}
+
+func TestLeaseRunsOutWithoutTheServer(t *testing.T) {
+	t.Parallel()
+	n := testkit.NATS(t)
+	r := newRouter(t, n, "a").start(t)
+	n.Stop()
+	stopped := time.Now()
+	require.Eventually(t, func() bool {
+		looked := time.Since(stopped)
+		_, valid := r.Valid()
+		require.False(t, valid && looked >= LeaseTTL, "valid %s after the last renewal could be stored", looked)
+		return !valid
+	}, patience, time.Millisecond)
+	n.Start(t)
+	r.awaitTerm(t, 2)
+	t.Logf("back %s after the server was stopped", time.Since(stopped).Round(time.Millisecond))
+}
+
+// Renewals are stored, but this process does not hear of them: it may have missed a topology too.
+func TestLeaseRunsOutWithoutDeliveries(t *testing.T) {
+	t.Parallel()
+	r := newRouter(t, testkit.NATS(t), "a").start(t)
+	r.watcher.Stop()
+	stopped := time.Now()
+	require.Eventually(t, func() bool {
+		looked := time.Since(stopped)
+		_, valid := r.Valid()
+		require.False(t, valid && looked >= LeaseTTL)
+		return !valid
+	}, patience, time.Millisecond)
+	v, err := r.entry(t)
+	require.NoError(t, err)
+	require.Greater(t, v.Renewal, uint64(2))
+}
+
+func TestLeaseWhoseWallClockJumps(t *testing.T) {
+	t.Parallel()
+	r := newRouter(t, testkit.NATS(t), "a").start(t)
+	r.off.Add(int64(time.Hour)) // as after a suspension
+	term, valid := r.Valid()
+	require.False(t, valid && term == 1)
+	r.awaitTerm(t, 2)
+
+	r.off.Add(-int64(time.Hour)) // set back: the monotonic clock has seen no gap
+	v, err := r.entry(t)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { // until a renewal with the new time has been delivered
+		term, valid := r.Valid()
+		require.True(t, valid)
+		require.EqualValues(t, 2, term)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		_, waiting := r.sent[r.last]
+		return r.last > v.Renewal+1 && !waiting
+	}, patience, time.Millisecond)
+
+	r.off.Add(int64(10 * time.Second)) // suspended again
+	term, valid = r.Valid()
+	require.False(t, valid && term == 2)
+	r.awaitTerm(t, 3)
+	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond, "the broker's time does not follow ours")
+}
+
+func TestLeaseStartEndsWithItsContext(t *testing.T) {
+	n := testkit.NATS(t)
+	r := newRouter(t, n, "a")
+	n.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := r.Start(ctx, func() uint64 { return 1 })
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "take a router's lease")
+}
+
+func TestSweepRemovesTheEntriesOfDeadRoutersOnly(t *testing.T) {
+	n := testkit.NATS(t)
+	r := newRouter(t, n, "live")
+	for _, id := range []string{"dead1", "dead2"} {
+		put(t, r.kv, leasePrefix+id, `{"schema":1,"renewal":7,"epoch":1}`)
+	}
+	dead, err := r.kv.Get(t.Context(), leasePrefix+"dead2")
+	require.NoError(t, err)
+	newRouter(t, n, "other").start(t)
+	r.start(t)
+	keys := func() (keys []string) {
+		l, err := r.kv.ListKeys(t.Context())
+		require.NoError(t, err)
+		for k := range l.Keys() {
+			keys = append(keys, k)
+		}
+		return keys
+	}
+	require.ElementsMatch(t, []string{topologyKey, "router.dead1", "router.dead2", "router.other", "router.live"}, keys(), "no minute has passed")
+	r.sweep(t.Context(), dead.Created().Add(leaseStale+1))
+	require.ElementsMatch(t, []string{topologyKey, "router.other", "router.live"}, keys())
+	_, valid := r.Valid()
+	require.True(t, valid)
+}
