@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -72,20 +73,23 @@ func New(cfg Config, clients ...redis.UniversalClient) (*Locker, error) {
 	return &Locker{cfg: cfg, sync: redsync.New(pools...), clients: clients}, nil
 }
 
-func (l *Locker) name(shard int) string { return fmt.Sprintf("%s:lease:%d", l.cfg.App, shard) }
-
-func (l *Locker) mutex(shard int, opts ...redsync.Option) *redsync.Mutex {
-	return l.sync.NewMutex(l.name(shard), append(opts, redsync.WithExpiry(l.cfg.TTL), redsync.WithTries(1))...)
+func (l *Locker) mutex(what string, opts ...redsync.Option) *redsync.Mutex {
+	return l.sync.NewMutex(l.cfg.App+":lease:"+what, append(opts, redsync.WithExpiry(l.cfg.TTL), redsync.WithTries(1))...)
 }
 
 // Try takes the lease of a shard if nobody holds it; else its error is a *Taken. It never waits for it.
 func (l *Locker) Try(ctx context.Context, shard int) (*Lease, error) {
-	m := l.mutex(shard)
+	return l.TryNamed(ctx, strconv.Itoa(shard))
+}
+
+// TryNamed is Try for what is no shard, such as the janitor's work.
+func (l *Locker) TryNamed(ctx context.Context, what string) (*Lease, error) {
+	m := l.mutex(what)
 	if err := m.TryLockContext(ctx); err != nil {
 		if isTaken(err) {
-			return nil, &Taken{For: l.remaining(ctx, shard)}
+			return nil, &Taken{For: l.remaining(ctx, m.Name())}
 		}
-		return nil, fmt.Errorf("take the lease of shard %d: %w", shard, err)
+		return nil, fmt.Errorf("take lease %s: %w", m.Name(), err)
 	}
 	held, lose := context.WithCancelCause(context.Background())
 	lease := &Lease{mutex: m, cfg: l.cfg, held: held, lose: lose, quit: make(chan struct{}), done: make(chan struct{})}
@@ -100,10 +104,10 @@ func isTaken(err error) bool {
 }
 
 // remaining is how long the lease lasts unless it is renewed: the longest that any server says.
-func (l *Locker) remaining(ctx context.Context, shard int) time.Duration {
+func (l *Locker) remaining(ctx context.Context, name string) time.Duration {
 	longest := time.Duration(0)
 	for _, c := range l.clients {
-		if ttl, err := c.PTTL(ctx, l.name(shard)).Result(); err == nil && ttl > longest {
+		if ttl, err := c.PTTL(ctx, name).Result(); err == nil && ttl > longest {
 			longest = ttl
 		}
 	}
@@ -113,7 +117,7 @@ func (l *Locker) remaining(ctx context.Context, shard int) time.Duration {
 // Unlock ends a lease on behalf of a holder that is proven to be gone. value is the holder's Lease.Value. A lease that has
 // another holder by now is left alone.
 func (l *Locker) Unlock(ctx context.Context, shard int, value string) error {
-	_, err := l.mutex(shard, redsync.WithValue(value)).UnlockContext(ctx)
+	_, err := l.mutex(strconv.Itoa(shard), redsync.WithValue(value)).UnlockContext(ctx)
 	if err == nil || isTaken(err) || errors.Is(err, redsync.ErrLockAlreadyExpired) {
 		return nil
 	}

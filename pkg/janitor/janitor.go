@@ -1,0 +1,220 @@
+// Package janitor frees the log of what every shard has committed and is older than the history to keep. It never purges
+// what a shard has yet to commit. One janitor works at a time, under a lease; but no lease makes it safe, for it may be
+// paused between looking and purging while the store goes back in time. So it records what it relied on before it purges,
+// and a worker that finds messages gone holds its position against that record.
+package janitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// DefaultEvery is how often the janitor looks.
+const DefaultEvery = 5 * time.Second
+
+// Config is how a Janitor works.
+type Config struct {
+	App      string
+	Topology topology.Topology
+	KV       jetstream.KeyValue // the topology's bucket
+	Store    store.Store
+	Lease    func(context.Context) (*lease.Lease, error) // its error is a *lease.Taken if another janitor works
+	Every    time.Duration                               // default 5 s
+	Log      *slog.Logger
+}
+
+// Janitor purges streams.
+type Janitor struct {
+	cfg Config
+	js  jetstream.JetStream
+
+	beforePurge func() // a test's pause between looking and purging
+
+	mu      sync.Mutex // guards what follows
+	cancel  context.CancelFunc
+	stopped bool
+	done    chan struct{}
+}
+
+// New makes a Janitor.
+func New(js jetstream.JetStream, cfg Config) (*Janitor, error) {
+	if cfg.Every == 0 {
+		cfg.Every = DefaultEvery
+	}
+	if cfg.KV == nil || cfg.Store == nil || cfg.Lease == nil || cfg.Log == nil || cfg.Every < 0 {
+		return nil, errors.New("a janitor needs a KV, a Store, a Lease, a Log and a positive Every")
+	}
+	return &Janitor{cfg: cfg, js: js, beforePurge: func() {}}, nil
+}
+
+// Start begins to work whenever no other janitor does.
+func (j *Janitor) Start(context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.stopped || j.cancel != nil {
+		return errors.New("janitor is started once")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	j.cancel, j.done = cancel, make(chan struct{})
+	go j.run(ctx)
+	return nil
+}
+
+// Stop ends the work. A purge under way is finished or abandoned by the server; either is safe.
+func (j *Janitor) Stop(context.Context) error {
+	j.mu.Lock()
+	j.stopped = true
+	cancel, done := j.cancel, j.done
+	j.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-done
+	}
+	return nil
+}
+
+func (j *Janitor) run(ctx context.Context) {
+	defer close(j.done)
+	tick := time.NewTicker(j.cfg.Every)
+	defer tick.Stop()
+	var held *lease.Lease
+	defer func() {
+		if held != nil {
+			release, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = held.Release(release) // it runs out by itself
+		}
+	}()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if held == nil || held.Context().Err() != nil {
+			var err error
+			if held, err = j.take(ctx, held); err != nil {
+				if !errors.Is(err, lease.ErrTaken) && ctx.Err() == nil {
+					j.cfg.Log.Warn("janitor has no lease; trying again", "error", err)
+				}
+				continue
+			}
+		}
+		if err := j.clean(held.Context()); err != nil && ctx.Err() == nil {
+			j.cfg.Log.Warn("log not cleaned; trying again", "error", err)
+		}
+	}
+}
+
+// take takes the lease anew, after one that was lost.
+func (j *Janitor) take(ctx context.Context, lost *lease.Lease) (*lease.Lease, error) {
+	if lost != nil {
+		_ = lost.Release(ctx) // it is lost: this ends its renewal
+	}
+	return j.cfg.Lease(ctx)
+}
+
+// clean looks at every stream and purges what may go.
+func (j *Janitor) clean(ctx context.Context) error {
+	for _, e := range j.cfg.Topology.Epochs {
+		for lane := range e.Lanes {
+			if err := j.cleanLane(ctx, e, lane); err != nil {
+				return fmt.Errorf("stream %s: %w", topology.StreamName(j.cfg.App, e.Epoch, lane), err)
+			}
+		}
+	}
+	return nil
+}
+
+func (j *Janitor) cleanLane(ctx context.Context, e topology.Epoch, lane int) error {
+	stream, err := j.js.Stream(ctx, topology.StreamName(j.cfg.App, e.Epoch, lane))
+	if err != nil {
+		return err
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
+		return nil
+	}
+	wanted, err := j.outOfHistory(ctx, stream, state, e.Lanes)
+	if err != nil || wanted < state.FirstSeq {
+		return err
+	}
+	l, err := j.look(ctx, stream, e, lane, state)
+	if err != nil {
+		return err
+	}
+	upTo := min(wanted, l.committed(e.Epoch))
+	if upTo < state.FirstSeq {
+		return nil
+	}
+	j.beforePurge()
+	if err := topology.RecordPurge(ctx, j.cfg.KV, e.Epoch, lane, l.relied(upTo)); err != nil {
+		return err
+	}
+	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
+		return fmt.Errorf("purge up to %d: %w", upTo, err)
+	}
+	j.cfg.Log.Debug("log cleaned", "epoch", e.Epoch, "lane", lane, "up_to", upTo)
+	return nil
+}
+
+// look reads what the shards of a lane have committed, after the stream's state.
+func (j *Janitor) look(ctx context.Context, stream jetstream.Stream, e topology.Epoch, lane int, state jetstream.StreamState) (look, error) {
+	l := look{first: state.FirstSeq, last: state.LastSeq}
+	for shard := lane; shard < e.Shards; shard += e.Lanes {
+		s := shardLook{shard: shard}
+		m, err := stream.GetLastMsgForSubject(ctx, topology.WorkSubject(j.cfg.App, e.Epoch, lane, shard))
+		switch {
+		case err == nil:
+			s.end = m.Sequence
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			return look{}, err
+		}
+		l.shards = append(l.shards, s)
+	}
+	committed, err := j.cfg.Store.Shards(ctx, e.Shards)
+	if err != nil {
+		return look{}, err
+	}
+	for i := range l.shards {
+		l.shards[i].committed = committed[l.shards[i].shard].Position
+	}
+	return l, nil
+}
+
+// outOfHistory returns the last message that is not history to be kept: beyond its age, by the log's own time, or its size.
+func (j *Janitor) outOfHistory(ctx context.Context, stream jetstream.Stream, state jetstream.StreamState, lanes int) (uint64, error) {
+	upTo := uint64(0)
+	if keep := uint64(j.cfg.Topology.Log.HistoryBytes) / uint64(lanes); keep > 0 && state.Bytes > keep {
+		upTo = state.FirstSeq - 1 + (state.Bytes-keep)/max(1, state.Bytes/state.Msgs) // by the average size; the rest next time
+	}
+	age := j.cfg.Topology.Log.HistoryAge
+	cutoff := state.LastTime.Add(-age)
+	if age == 0 || !state.FirstTime.Before(cutoff) {
+		return min(upTo, state.LastSeq), nil
+	}
+	// The last message before cutoff, by halving: times grow with sequences.
+	low, high := state.FirstSeq, state.LastSeq // low is before cutoff, high is not
+	for low+1 < high {
+		mid := low + (high-low)/2
+		m, err := stream.GetMsg(ctx, mid, jetstream.WithGetMsgSubject(">"))
+		if err != nil {
+			return 0, fmt.Errorf("find the end of history: %w", err)
+		}
+		if m.Time.Before(cutoff) {
+			low = max(mid, min(m.Sequence, high-1))
+		} else {
+			high = mid
+		}
+	}
+	return max(upTo, low), nil
+}
