@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"sync"
 	"time"
 
@@ -43,6 +44,9 @@ type Admin struct {
 	stopped bool
 	serving sync.WaitGroup
 }
+
+// mutexProfileFraction is the share of contended locks in /debug/pprof/mutex: one of so many.
+const mutexProfileFraction = 100
 
 // NewAdmin listens on address (host:port; port 0 takes a free one). It answers once started.
 func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
@@ -98,6 +102,7 @@ func (a *Admin) Start(context.Context) error {
 		return errors.New("admin endpoint was started before")
 	}
 	a.started = true
+	runtime.SetMutexProfileFraction(mutexProfileFraction)
 	a.serving.Go(func() {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("admin endpoint: %w", err)

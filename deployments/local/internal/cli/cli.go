@@ -1,4 +1,4 @@
-// Package cli is the command line of the program local: up, down, clean, status and demo.
+// Package cli is the command line of the program local: up, down, clean, status, demo and profile.
 package cli
 
 import (
@@ -23,11 +23,12 @@ const (
 )
 
 type commands struct {
-	Up     up     `cmd:"" help:"Run a stack in the foreground: NATS, Redis, routers and workers."`
-	Down   down   `cmd:"" help:"Stop the stack of a directory and wait until it is gone."`
-	Clean  clean  `cmd:"" help:"Remove what a stopped stack has stored."`
-	Status status `cmd:"" help:"Show shards, owners, fences, positions, lag and members."`
-	Demo   demo   `cmd:"" help:"Load a stack, kill one of its processes half-way, and verify every event."`
+	Up      up      `cmd:"" help:"Run a stack in the foreground: NATS, Redis, routers and workers."`
+	Down    down    `cmd:"" help:"Stop the stack of a directory and wait until it is gone."`
+	Clean   clean   `cmd:"" help:"Remove what a stopped stack has stored."`
+	Status  status  `cmd:"" help:"Show shards, owners, fences, positions, lag and members."`
+	Demo    demo    `cmd:"" help:"Load a stack, kill one of its processes half-way, and verify every event."`
+	Profile profile `cmd:"" help:"Load a running stack and collect profiles of every service."`
 }
 
 // environment is what commands use of the world outside.

@@ -32,6 +32,7 @@ type loadCommand struct {
 	Seed            uint64        `default:"1" help:"Decides the order of keys and the payloads."`
 	DeliveryTimeout time.Duration `default:"30s" help:"When the publisher gives an event up."`
 	DrainTimeout    time.Duration `default:"60s" help:"How long the verification waits for every shard to reach the log's end."`
+	Profile         string        `help:"Directory to write CPU, allocation and mutex profiles of the producer into." placeholder:"DIR"`
 }
 
 // Validate is called by kong.
@@ -89,8 +90,14 @@ func (c *loadCommand) Run(parsed *kong.Context) error {
 	}
 	defer out.Discard()
 
+	finish := func() error { return nil }
+	if c.Profile != "" {
+		if finish, err = startProfiles(c.Profile); err != nil {
+			return err
+		}
+	}
 	r, err := c.load(cfg, parsed.Stderr)
-	if err != nil {
+	if err := errors.Join(err, finish()); err != nil {
 		return err
 	}
 	if err := out.Write(r); err != nil {
