@@ -41,6 +41,7 @@ func AppendHeader(b []byte, s Session, floor uint64) []byte {
 // Its errors wrap one of this package's.
 func (fr *Frame) Decode(b []byte) error {
 	fr.Session, fr.Floor, fr.Events = Session{}, 0, fr.Events[:0]
+	size := len(b)
 	var f field
 	for len(b) > 0 {
 		rest, err := next(b, &f)
@@ -72,6 +73,9 @@ func (fr *Frame) Decode(b []byte) error {
 		} else if is {
 			fr.Floor = f.int
 		}
+	}
+	if len(fr.Events) > 1 && size > MaxFrameBytes {
+		return malformed(fmt.Sprintf("%d bytes, at most %d are allowed unless it is one event", size, MaxFrameBytes))
 	}
 	if err := fr.check(); err != nil {
 		return err

@@ -154,6 +154,7 @@ func TestRefusals(t *testing.T) {
 		{"long key", frame(1, event("a", nil, 1), event(strings.Repeat("k", 513), nil, 2)), ErrKeyTooLong, "513 bytes, at most 512"},
 		{"key not UTF-8", frame(1, []byte{1<<3 | 2, 1, 0xff, 2 << 3, 1}), ErrKeyNotUTF8, ""},
 		{"large event", frame(1, event("a", make([]byte, MaxEventBytes), 1)), ErrEventTooLarge, "at most 524288"},
+		{"large frame", frame(1, event("a", make([]byte, MaxFrameBytes/2), 1), event("b", make([]byte, MaxFrameBytes/2), 2)), ErrMalformed, "at most 262144"},
 		{"no seq", frame(1, event("a", nil, 0)), ErrMalformed, "without a seq"},
 		{"seq twice", frame(1, event("a", nil, 1), event("b", nil, 1)), ErrMalformed, "seq 1 follows seq 1"},
 		{"below the floor", frame(5, event("a", nil, 4)), ErrMalformed, "below the floor 5"},

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ type Publisher struct {
 	w       *window
 	started bool
 	closed  bool
-	room    chan struct{} // closed when there is room; nil if nobody waits
+	room    []waiter      // for room
 	idle    chan struct{} // closed when nothing is outstanding; nil if nobody waits
 
 	ended     []*Handle // not yet reported
@@ -40,6 +41,12 @@ type Publisher struct {
 	done    chan struct{}
 	subs    []*nats.Subscription
 	closing sync.WaitGroup // until the subscriptions' callbacks have ended
+}
+
+// waiter waits for room for an event of a size.
+type waiter struct {
+	size int
+	room chan struct{} // closed when there is
 }
 
 // New makes a Publisher. Start it before use.
@@ -105,7 +112,7 @@ func (p *Publisher) unsubscribe() {
 	p.subs = nil
 }
 
-// Send sends an event and waits until it is durably stored, or given up.
+// Send sends an event and waits until it is durably stored, or given up, or ctx ends.
 func (p *Publisher) Send(ctx context.Context, key string, data []byte) error {
 	for {
 		h, err := p.SendAsync(key, data)
@@ -115,7 +122,7 @@ func (p *Publisher) Send(ctx context.Context, key string, data []byte) error {
 		if !errors.Is(err, ErrFull) {
 			return err
 		}
-		if err := p.WaitRoom(ctx); err != nil {
+		if err := p.waitRoom(ctx, len(key)+len(data)+frame.EventOverhead); err != nil {
 			return err
 		}
 	}
@@ -152,25 +159,28 @@ func (p *Publisher) Publish(ev Event) (*Handle, error) {
 }
 
 // WaitRoom waits until there is room for a good part of a window.
-func (p *Publisher) WaitRoom(ctx context.Context) error {
+func (p *Publisher) WaitRoom(ctx context.Context) error { return p.waitRoom(ctx, 0) }
+
+func (p *Publisher) waitRoom(ctx context.Context, size int) error {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return ErrClosed
 	}
-	if p.w.roomy() {
+	if p.w.roomy(size) {
 		p.mu.Unlock()
-		return nil
+		return ctx.Err()
 	}
-	if p.room == nil {
-		p.room = make(chan struct{})
-	}
-	room := p.room
+	room := make(chan struct{})
+	p.room = append(p.room, waiter{size, room})
 	p.mu.Unlock()
 	select {
 	case <-room:
 		return nil
 	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.room = slices.DeleteFunc(p.room, func(w waiter) bool { return w.room == room })
 		return ctx.Err()
 	}
 }
@@ -387,10 +397,13 @@ func (p *Publisher) end(h *Handle, err error) {
 
 // signal wakes those who wait for room or for the end.
 func (p *Publisher) signal() {
-	if p.room != nil && (p.closed || p.w.roomy()) {
-		close(p.room)
-		p.room = nil
-	}
+	p.room = slices.DeleteFunc(p.room, func(w waiter) bool {
+		if !p.closed && !p.w.roomy(w.size) {
+			return false
+		}
+		close(w.room)
+		return true
+	})
 	if p.idle != nil && p.w.events == 0 && len(p.ended) == 0 && !p.reporting {
 		close(p.idle)
 		p.idle = nil

@@ -233,6 +233,32 @@ func TestBounds(t *testing.T) {
 	require.ErrorIs(t, err, ErrFull, "by bytes")
 }
 
+// An event that does not fit now waits for room of its own size, and no longer than its caller does.
+func TestSendOfALargeEventWaitsForRoom(t *testing.T) {
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{MaxBytes: 1 << 20})
+	small, err := p.SendAsync("small", make([]byte, 1000))
+	require.NoError(t, err)
+	f := <-r.got
+	large := make([]byte, 500<<10)
+	for i := range 2 {
+		_, err := p.SendAsync(fmt.Sprint("large", i), large)
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, p.Send(ctx, "third", large), context.DeadlineExceeded)
+	sent := make(chan error, 1)
+	go func() { sent <- p.Send(context.Background(), "third", large) }()
+	r.answer(t, f, stored)
+	require.NoError(t, small.Wait(context.Background()))
+	for range 3 {
+		r.answer(t, <-r.got, stored)
+	}
+	require.NoError(t, <-sent)
+}
+
 func TestHardStopGivesUpTheRest(t *testing.T) {
 	srv := testkit.NATS(t)
 	r := startRouter(t, srv.Connect(t))

@@ -74,9 +74,10 @@ func (w *window) full(size int) bool {
 	return w.events > 0 && (w.events >= w.maxEvents || w.bytes+size > w.maxBytes)
 }
 
-// roomy tells whether there is room for a good part of a window, so that a sender that waited goes on with more than one event.
-func (w *window) roomy() bool {
-	return w.events <= w.maxEvents-max(1, w.maxEvents/8) && w.bytes <= w.maxBytes-w.maxBytes/8
+// roomy tells whether there is room for an event of that size and for a good part of a window, so that a sender that waited
+// goes on with more than one event.
+func (w *window) roomy(size int) bool {
+	return !w.full(size) && w.events <= w.maxEvents-max(1, w.maxEvents/8) && w.bytes <= w.maxBytes-w.maxBytes/8
 }
 
 // add takes an event. The caller has asked full.
@@ -262,8 +263,12 @@ func (w *window) forget(k *keyQueue) {
 // expire takes back the events that have waited too long without leaving. They are certainly not stored.
 func (w *window) expire(now time.Time) []*Handle {
 	var out []*Handle
-	for h := w.queued.first; h != nil && !now.Before(h.deadline); h = w.queued.first {
-		out = append(out, w.drop(h))
+	for h := w.queued.first; h != nil && !now.Before(h.deadline); {
+		next := h.next
+		if h.key.frame == nil { // else those before it are still to be resolved
+			out = append(out, w.drop(h))
+		}
+		h = next
 	}
 	return out
 }
@@ -317,8 +322,11 @@ func (w *window) nextDue() time.Time {
 		earlier(f.deadline)
 		earlier(f.resendAt)
 	}
-	if w.queued.first != nil {
-		earlier(w.queued.first.deadline)
+	for h := w.queued.first; h != nil; h = h.next {
+		if h.key.frame == nil {
+			earlier(h.deadline)
+			break
+		}
 	}
 	return due
 }

@@ -74,8 +74,8 @@ func TestWindowKeepsItsRules(t *testing.T) {
 				break
 			}
 			x.resolve(t, true)
+			x.check(t)
 		}
-		x.check(t)
 		require.Zero(t, x.w.events)
 		require.Zero(t, x.w.bytes)
 		require.Zero(t, x.w.readyBytes)
@@ -156,6 +156,7 @@ func (x *world) resolve(t *rapid.T, stored bool) {
 		delete(x.open, h.seq)
 		keys[h.key.key] = h.seq
 	}
+	require.Equal(t, x.w.frames[id], x.flying[id])
 	f, ok := x.w.resolve(id, stored)
 	require.True(t, ok)
 	require.Equal(t, id, f.id)
