@@ -13,7 +13,7 @@ type gather struct {
 	epoch    uint64
 	shardOf  func(key []byte) int
 	maxBatch int // bytes of one batch
-	maxBytes int // of all batches that gather or are being stored
+	maxBytes int // of all that gathers or is being stored
 	bytes    int
 	shards   []shardQueue
 
@@ -70,7 +70,7 @@ func (g *gather) add(fr *frame.Frame, reply string, term uint64, leave []*batch)
 	for _, shard := range g.touched {
 		total += frame.PartSize(fr.Header, g.size[shard])
 	}
-	if g.bytes > 0 && g.bytes+total > g.maxBytes {
+	if !g.reserve(total) {
 		for _, shard := range g.touched {
 			g.size[shard] = 0
 		}
@@ -85,7 +85,6 @@ func (g *gather) add(fr *frame.Frame, reply string, term uint64, leave []*batch)
 		b.size += g.size[shard] + len(b.data) - before
 		g.size[shard] = 0
 	}
-	g.bytes += total
 	for i := range fr.Events {
 		q := &g.shards[g.of[i]]
 		b := q.next[len(q.next)-1]
@@ -99,6 +98,18 @@ func (g *gather) add(fr *frame.Frame, reply string, term uint64, leave []*batch)
 	}
 	return leave, true
 }
+
+// reserve takes so many bytes of what the router may hold, if they are left. One that is larger than all is let in alone.
+func (g *gather) reserve(bytes int) bool {
+	if g.bytes > 0 && g.bytes+bytes > g.maxBytes {
+		return false
+	}
+	g.bytes += bytes
+	return true
+}
+
+// release gives back what was reserved.
+func (g *gather) release(bytes int) { g.bytes -= bytes }
 
 // open returns the shard's gathering batch if it has room for size bytes under this term, or a new one.
 func (g *gather) open(shard, size int, term uint64) *batch {
@@ -153,7 +164,7 @@ func (g *gather) end(b *batch) *batch {
 	if g.shards[b.shard].storing != b {
 		panic(fmt.Sprintf("batch of shard %d ended twice", b.shard))
 	}
-	g.bytes -= b.size
+	g.release(b.size)
 	g.shards[b.shard].storing = nil
 	return g.leave(b.shard)
 }

@@ -18,6 +18,7 @@ const storeTimeout = 5 * time.Second
 var (
 	errNoConfirmation = errors.New("the log did not confirm in time")
 	errNoStream       = errors.New("no stream takes this subject, or JetStream is not available")
+	errNotJetStream   = errors.New("who confirmed is not JetStream: does another service listen on this subject?")
 	errStopped        = errors.New("router is stopping")
 )
 
@@ -110,13 +111,17 @@ func (l *logWriter) confirmed(m *nats.Msg) {
 		return
 	}
 	var ack struct {
-		Error *logError `json:"error"`
+		Stream string    `json:"stream"`
+		Seq    uint64    `json:"seq"`
+		Error  *logError `json:"error"`
 	}
 	switch err := json.Unmarshal(m.Data, &ack); {
 	case err != nil:
 		l.end(id, nil, fmt.Errorf("read the log's confirmation: %w", err))
 	case ack.Error != nil:
 		l.end(id, m.Data, ack.Error)
+	case ack.Stream == "" || ack.Seq == 0:
+		l.end(id, nil, errNotJetStream)
 	default:
 		l.end(id, m.Data, nil)
 	}

@@ -34,32 +34,31 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		r.refuseEvent(m.Reply, 503, errNoLease)
 		return
 	}
+	size := m.Size()
 	r.mu.Lock()
-	g := r.gather
-	full, closing := r.plain+len(m.Data) > r.cfg.MaxBytes, r.closing
-	size := len(m.Data) + 1
-	if !full && !closing {
-		r.plain += size
-	}
+	g, closing := r.gather, r.closing
+	room := !closing && g.reserve(size)
 	r.mu.Unlock()
 	if closing {
 		r.refuseEvent(m.Reply, 503, errStopped)
 		return
 	}
-	if full {
+	if !room {
 		r.refuseEvent(m.Reply, 503, fmt.Errorf("this router holds %d bytes already: send again later", r.cfg.MaxBytes))
 		return
 	}
 	shard := g.shardOf([]byte(key))
-	epoch, _ := r.watcher.Current().Epoch(g.epoch)
+	epoch, ok := r.watcher.Current().Epoch(g.epoch)
+	if !ok {
+		r.release(g, size)
+		r.refuseEvent(m.Reply, 503, fmt.Errorf("epoch %d has just gone: send again", g.epoch))
+		return
+	}
 	out := nats.NewMsg(topology.WorkSubject(r.cfg.App, g.epoch, epoch.Lane(shard), shard))
 	out.Header, out.Data = plainHeader(m.Header, key), m.Data
 	r.metrics.plain.Inc()
 	r.log.store(out, func(confirmation []byte, err error) {
-		r.mu.Lock()
-		r.plain -= size
-		r.signal()
-		r.mu.Unlock()
+		r.release(g, size)
 		now, valid := r.lease.Valid()
 		var refused *logError
 		switch {
@@ -73,6 +72,14 @@ func (r *Router) takeEvent(m *nats.Msg) {
 			r.reply(m.Reply, confirmation)
 		}
 	})
+}
+
+// release gives back the room of a plain event.
+func (r *Router) release(g *gather, bytes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g.release(bytes)
+	r.signal()
 }
 
 // plainHeader keeps what is the application's, and Nats-Msg-Id. Other headers that JetStream acts on (an expected

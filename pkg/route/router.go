@@ -23,6 +23,8 @@ import (
 const (
 	queueGroup    = "router"
 	maxSessionAge = 12 * time.Hour
+	listenTimeout = 10 * time.Second // for the server to know of our subscriptions
+	lastAnswers   = time.Second      // for it to take our last answers
 	// minPayload is what the server must allow in one message: the largest event, as a batch of its own.
 	minPayload = frame.MaxEventBytes + 16<<10
 )
@@ -53,11 +55,13 @@ type Router struct {
 
 	mu      sync.Mutex // guards what follows
 	gather  *gather
-	plain   int // plain events being stored, in bytes
 	closing bool
-	started bool
+	ready   bool
 	idle    chan struct{} // closed when nothing is under way; nil if nobody waits
+	begun   bool          // by Start; or it may not begin any more
+	abort   context.CancelFunc
 
+	started  chan struct{} // closed when Start has ended
 	quit     chan struct{}
 	done     sync.WaitGroup
 	stopping sync.Once
@@ -84,11 +88,28 @@ func New(nc *nats.Conn, cfg Config) (*Router, error) {
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
-	return &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), quit: make(chan struct{})}, nil
+	return &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), started: make(chan struct{}), quit: make(chan struct{})}, nil
 }
 
-// Start opens the topology, creating it if there is none, takes a lease, and listens.
+// Start opens the topology, creating it if there is none, takes a lease, and listens. A Router starts once.
 func (r *Router) Start(ctx context.Context) error {
+	r.mu.Lock()
+	if r.begun {
+		r.mu.Unlock()
+		return errors.New("router: was started or stopped before")
+	}
+	r.begun = true
+	ctx, r.abort = context.WithCancel(ctx)
+	r.mu.Unlock()
+	err := r.start(ctx)
+	if err != nil {
+		_ = r.stopOnce(ctx)
+	}
+	close(r.started)
+	return err
+}
+
+func (r *Router) start(ctx context.Context) error {
 	if payload := r.nc.MaxPayload(); payload < minPayload {
 		return fmt.Errorf("NATS allows messages of %d bytes only; a router needs %d: raise max_payload", payload, minPayload)
 	}
@@ -101,28 +122,26 @@ func (r *Router) Start(ctx context.Context) error {
 		return err
 	}
 	if r.log, err = newLogWriter(r.nc); err != nil {
-		r.watcher.Stop()
 		return err
 	}
-	if err = r.follow(); err == nil {
-		err = r.lease.Start(ctx, func() uint64 { return r.watcher.Current().Current().Epoch })
+	if err = r.follow(); err != nil {
+		return err
 	}
-	if err == nil {
-		err = r.listen()
+	if err = r.lease.Start(ctx, func() uint64 { return r.watcher.Current().Current().Epoch }); err != nil {
+		return err
 	}
-	r.mu.Lock()
-	r.started = true
-	r.mu.Unlock()
-	if err != nil {
-		_ = r.Stop(ctx)
+	if err = r.listen(ctx); err != nil {
 		return err
 	}
 	r.done.Add(1)
 	go r.run()
+	r.mu.Lock()
+	r.ready = true
+	r.mu.Unlock()
 	return nil
 }
 
-func (r *Router) listen() error {
+func (r *Router) listen(ctx context.Context) error {
 	for _, s := range []struct {
 		subject string
 		fn      nats.MsgHandler
@@ -139,7 +158,12 @@ func (r *Router) listen() error {
 		_ = sub.SetPendingLimits(64<<10, r.cfg.MaxBytes)
 		r.subs = append(r.subs, sub)
 	}
-	return r.nc.Flush()
+	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	defer cancel()
+	if err := r.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
 }
 
 // run follows the topology.
@@ -181,133 +205,9 @@ func (r *Router) follow() error {
 	return nil
 }
 
-// takeFrame routes one frame.
-func (r *Router) takeFrame(m *nats.Msg) {
-	if err := r.view.Decode(m.Data); err != nil {
-		r.refuse(m.Reply, frame.Refusal(err))
-		return
-	}
-	term, valid := r.lease.Valid()
-	if !valid {
-		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: "this router has no valid lease", Retry: true})
-		return
-	}
-	if age := r.lease.BrokerTime().Sub(r.view.Session.BirthTime()); age > maxSessionAge || age < -maxSessionAge {
-		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Reason: fmt.Sprintf(
-			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), maxSessionAge)})
-		return
-	}
-	var buf [16]*batch
-	r.mu.Lock()
-	closing, g := r.closing, r.gather
-	leave, ok := buf[:0], false
-	if !closing {
-		leave, ok = g.add(&r.view, m.Reply, term, leave)
-	}
-	r.mu.Unlock()
-	switch {
-	case closing:
-		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: "this router is stopping", Retry: true})
-	case !ok:
-		r.refuse(m.Reply, frame.Answer{Code: frame.Busy, Reason: fmt.Sprintf("this router holds %d bytes already", r.cfg.MaxBytes), Retry: true})
-	default:
-		r.metrics.frames.Inc()
-		r.metrics.events.Add(float64(len(r.view.Events)))
-		for _, b := range leave {
-			r.store(g, b)
-		}
-	}
-}
-
-// store publishes a batch, and then the shard's next ones.
-func (r *Router) store(g *gather, b *batch) {
-	if term, valid := r.lease.Valid(); !valid || term != b.term {
-		r.ended(g, b, errNoLease)
-		return
-	}
-	epoch, ok := r.watcher.Current().Epoch(b.epoch)
-	if !ok {
-		r.ended(g, b, errNoLease)
-		return
-	}
-	m := &nats.Msg{Subject: topology.WorkSubject(r.cfg.App, b.epoch, epoch.Lane(b.shard), b.shard), Data: b.data}
-	b.data = nil
-	begun := time.Now()
-	r.log.store(m, func(_ []byte, err error) {
-		r.metrics.store.Observe(time.Since(begun).Seconds())
-		r.ended(g, b, err)
-	})
-}
-
-var errNoLease = errors.New("this router's lease has run out")
-
-// ended answers the frames of which all is stored now, or that cannot be.
-func (r *Router) ended(g *gather, b *batch, err error) {
-	var buf [8]*pending
-	r.mu.Lock()
-	var answer []*pending
-	var next *batch
-	if err == nil {
-		answer, next = g.stored(b, buf[:0])
-	} else {
-		answer, next = g.failed(b, buf[:0])
-	}
-	r.signal()
-	r.mu.Unlock()
-	if next != nil {
-		r.store(g, next)
-	}
-	if err != nil {
-		for _, p := range answer {
-			r.refuse(p.reply, logRefusal(err))
-		}
-		return
-	}
-	r.metrics.batches.Inc()
-	r.metrics.batchEvents.Observe(float64(b.events))
-	// What JetStream confirms after the lease has run out, or in another term of it, is told to nobody: an epoch may have
-	// ended in between, and the message may lie behind its end. The publisher sends again.
-	term, valid := r.lease.Valid()
-	for _, p := range answer {
-		if !valid || term != p.term {
-			r.metrics.unlawful.Inc()
-			continue
-		}
-		r.reply(p.reply, nil)
-	}
-}
-
-// logRefusal tells a publisher why its frame is not known to be stored. It may always try again.
-func logRefusal(err error) frame.Answer {
-	a := frame.Answer{Code: frame.LogError, Reason: err.Error(), Retry: true}
-	var refused *logError
-	switch {
-	case errors.Is(err, errNoLease), errors.Is(err, errStopped):
-		a.Code = frame.Closing
-	case errors.As(err, &refused) && refused.full():
-		a.Code = frame.LogFull
-	}
-	return a
-}
-
-func (r *Router) refuse(reply string, a frame.Answer) {
-	r.metrics.refused.WithLabelValues(a.Code.String()).Inc()
-	r.cfg.Log.Debug("frame refused", "code", a.Code, "reason", a.Reason)
-	r.reply(reply, a.Append(nil))
-}
-
-func (r *Router) reply(to string, data []byte) {
-	if to == "" {
-		return
-	}
-	if err := r.nc.Publish(to, data); err != nil { // the publisher sends again
-		r.cfg.Log.Debug("answer not sent", "error", err)
-	}
-}
-
 // signal wakes Stop when nothing is under way.
 func (r *Router) signal() {
-	if r.idle != nil && (r.gather == nil || r.gather.empty()) && r.plain == 0 {
+	if r.idle != nil && (r.gather == nil || r.gather.empty()) {
 		close(r.idle)
 		r.idle = nil
 	}
@@ -316,9 +216,9 @@ func (r *Router) signal() {
 // Ready returns an error if the router cannot take events now.
 func (r *Router) Ready() error {
 	r.mu.Lock()
-	started, closing := r.started, r.closing
+	ready, closing := r.ready, r.closing
 	r.mu.Unlock()
-	if !started || closing {
+	if !ready || closing {
 		return errors.New("not listening")
 	}
 	if _, valid := r.lease.Valid(); !valid {
@@ -328,20 +228,30 @@ func (r *Router) Ready() error {
 }
 
 // Stop takes no more, stores and answers what it has, and gives its lease up. When ctx ends it drops the rest, which
-// publishers send again.
+// publishers send again. A Start under way ends with an error; a Router that was stopped cannot be started.
 func (r *Router) Stop(ctx context.Context) error {
 	r.mu.Lock()
-	started := r.started
-	r.mu.Unlock()
-	if !started {
-		return nil
+	begun := r.begun
+	r.begun = true
+	if !begun {
+		close(r.started)
 	}
+	if r.abort != nil {
+		r.abort()
+	}
+	r.mu.Unlock()
+	<-r.started
+	return r.stopOnce(ctx)
+}
+
+func (r *Router) stopOnce(ctx context.Context) error {
 	r.stopping.Do(func() { r.stopped = r.stop(ctx) })
 	return r.stopped
 }
 
+// stop ends whatever start has begun. In this order: others take new frames; ours are stored and answered; then the lease
+// goes.
 func (r *Router) stop(ctx context.Context) error {
-	// In this order: others take new frames; ours are stored and answered; then the lease goes.
 	for _, s := range r.subs {
 		if err := s.Drain(); err != nil {
 			_ = s.Unsubscribe()
@@ -357,8 +267,10 @@ func (r *Router) stop(ctx context.Context) error {
 	r.mu.Lock()
 	r.closing = true
 	r.mu.Unlock()
-	if err == nil {
-		err = r.nc.FlushTimeout(time.Second) // the last answers
+	if err == nil && len(r.subs) > 0 {
+		if ferr := r.nc.FlushTimeout(lastAnswers); ferr != nil {
+			err = fmt.Errorf("router stopped before its last answers were sent: %w", ferr)
+		}
 	}
 	for _, s := range r.subs {
 		_ = s.Unsubscribe()
@@ -366,9 +278,15 @@ func (r *Router) stop(ctx context.Context) error {
 	<-drained
 	close(r.quit)
 	r.done.Wait()
-	r.lease.Stop(ctx)
-	r.watcher.Stop()
-	r.log.close()
+	if r.lease != nil {
+		r.lease.Stop(ctx)
+	}
+	if r.watcher != nil {
+		r.watcher.Stop()
+	}
+	if r.log != nil {
+		r.log.close()
+	}
 	return err
 }
 
@@ -379,6 +297,11 @@ func (r *Router) wait(ctx context.Context) error {
 	r.idle = idle
 	r.signal()
 	r.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	default:
+	}
 	select {
 	case <-idle:
 		return nil

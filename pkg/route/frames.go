@@ -1,0 +1,140 @@
+package route
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+)
+
+// takeFrame routes one frame.
+func (r *Router) takeFrame(m *nats.Msg) {
+	if err := r.view.Decode(m.Data); err != nil {
+		r.refuse(m.Reply, frame.Refusal(err))
+		return
+	}
+	if n := len(r.view.Events); n > 1 && len(m.Data) > frame.MaxFrameBytes {
+		r.refuse(m.Reply, frame.Refusal(fmt.Errorf("%w: %d events in %d bytes, at most %d are allowed for more than one",
+			frame.ErrMalformed, n, len(m.Data), frame.MaxFrameBytes)))
+		return
+	}
+	term, valid := r.lease.Valid()
+	if !valid {
+		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: "this router has no valid lease", Retry: true})
+		return
+	}
+	if age := r.lease.BrokerTime().Sub(r.view.Session.BirthTime()); age > maxSessionAge || age < -maxSessionAge {
+		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Reason: fmt.Sprintf(
+			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), maxSessionAge)})
+		return
+	}
+	var buf [16]*batch
+	r.mu.Lock()
+	closing, g := r.closing, r.gather
+	leave, ok := buf[:0], false
+	if !closing {
+		leave, ok = g.add(&r.view, m.Reply, term, leave)
+	}
+	r.mu.Unlock()
+	switch {
+	case closing:
+		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: "this router is stopping", Retry: true})
+	case !ok:
+		r.refuse(m.Reply, frame.Answer{Code: frame.Busy, Reason: fmt.Sprintf("this router holds %d bytes already", r.cfg.MaxBytes), Retry: true})
+	default:
+		r.metrics.frames.Inc()
+		r.metrics.events.Add(float64(len(r.view.Events)))
+		for _, b := range leave {
+			r.store(g, b)
+		}
+	}
+}
+
+// store publishes a batch, and then the shard's next ones.
+func (r *Router) store(g *gather, b *batch) {
+	if term, valid := r.lease.Valid(); !valid || term != b.term {
+		r.ended(g, b, errNoLease)
+		return
+	}
+	epoch, ok := r.watcher.Current().Epoch(b.epoch)
+	if !ok {
+		r.ended(g, b, errNoLease)
+		return
+	}
+	m := &nats.Msg{Subject: topology.WorkSubject(r.cfg.App, b.epoch, epoch.Lane(b.shard), b.shard), Data: b.data}
+	b.data = nil
+	begun := time.Now()
+	r.log.store(m, func(_ []byte, err error) {
+		r.metrics.store.Observe(time.Since(begun).Seconds())
+		r.ended(g, b, err)
+	})
+}
+
+var errNoLease = errors.New("this router's lease has run out")
+
+// ended answers the frames of which all is stored now, or that cannot be.
+func (r *Router) ended(g *gather, b *batch, err error) {
+	var buf [8]*pending
+	r.mu.Lock()
+	var answer []*pending
+	var next *batch
+	if err == nil {
+		answer, next = g.stored(b, buf[:0])
+	} else {
+		answer, next = g.failed(b, buf[:0])
+	}
+	r.signal()
+	r.mu.Unlock()
+	if next != nil {
+		r.store(g, next)
+	}
+	if err != nil {
+		for _, p := range answer {
+			r.refuse(p.reply, logRefusal(err))
+		}
+		return
+	}
+	r.metrics.batches.Inc()
+	r.metrics.batchEvents.Observe(float64(b.events))
+	// What JetStream confirms after the lease has run out, or in another term of it, is told to nobody: an epoch may have
+	// ended in between, and the message may lie behind its end. The publisher sends again.
+	term, valid := r.lease.Valid()
+	for _, p := range answer {
+		if !valid || term != p.term {
+			r.metrics.unlawful.Inc()
+			continue
+		}
+		r.reply(p.reply, nil)
+	}
+}
+
+// logRefusal tells a publisher why its frame is not known to be stored. It may always try again.
+func logRefusal(err error) frame.Answer {
+	a := frame.Answer{Code: frame.LogError, Reason: err.Error(), Retry: true}
+	var refused *logError
+	switch {
+	case errors.Is(err, errNoLease), errors.Is(err, errStopped):
+		a.Code = frame.Closing
+	case errors.As(err, &refused) && refused.full():
+		a.Code = frame.LogFull
+	}
+	return a
+}
+
+func (r *Router) refuse(reply string, a frame.Answer) {
+	r.metrics.refused.WithLabelValues(a.Code.String()).Inc()
+	r.cfg.Log.Debug("frame refused", "code", a.Code, "reason", a.Reason)
+	r.reply(reply, a.Append(nil))
+}
+
+func (r *Router) reply(to string, data []byte) {
+	if to == "" {
+		return
+	}
+	if err := r.nc.Publish(to, data); err != nil { // the publisher sends again
+		r.cfg.Log.Debug("answer not sent", "error", err)
+	}
+}

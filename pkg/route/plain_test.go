@@ -1,0 +1,122 @@
+package route
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// plain is a plain event with headers, given by name and value.
+func plain(key, data string, headers ...string) *nats.Msg {
+	m := nats.NewMsg(topology.EventSubject("app") + "." + key)
+	m.Data = []byte(data)
+	for i := 0; i < len(headers); i += 2 {
+		m.Header.Add(headers[i], headers[i+1])
+	}
+	return m
+}
+
+// sendPlain sends a plain event and returns the answer.
+func (s *system) sendPlain(t testing.TB, m *nats.Msg) (ack struct {
+	jetstream.PubAck
+	Error *logError `json:"error"`
+}) {
+	a, err := s.Conn.RequestMsg(m, patience)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(a.Data, &ack), "%q", a.Data)
+	return ack
+}
+
+// one returns the only message of a key's shard.
+func (s *system) one(t testing.TB, key string) *jetstream.RawStreamMsg {
+	messages := s.stored(t)[s.subject(t, key)]
+	require.Len(t, messages, 1)
+	return messages[0]
+}
+
+func TestPlainEventIsStored(t *testing.T) {
+	for name, c := range map[string]struct {
+		m   *nats.Msg
+		key string
+	}{
+		"key in the subject": {plain("user-1", "x"), "user-1"},
+		"key with dots":      {plain("eu.user.1", "x"), "eu.user.1"},
+		"key in the header":  {plain("any", "x", "Key", "a key > that is * no subject"), "a key > that is * no subject"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSystem(t)
+			ack := s.sendPlain(t, c.m)
+			require.Nil(t, ack.Error)
+			m := s.one(t, c.key)
+			require.Equal(t, "x", string(m.Data))
+			require.Equal(t, nats.Header{"Kind": {"event"}, "Key": {c.key}}, m.Header)
+			lane := strings.Split(m.Subject, ".")[3]
+			require.Equal(t, "APP_1_"+lane, ack.Stream)
+			require.Equal(t, m.Sequence, ack.Sequence)
+			require.False(t, ack.Duplicate)
+			require.EqualValues(t, 1, s.counter(t, "plain_events_total"))
+		})
+	}
+}
+
+func TestPlainEventsHeaders(t *testing.T) {
+	s := newSystem(t)
+	ack := s.sendPlain(t, plain("key", "x",
+		"Type", "paid", "Mine", "1", "Mine", "2", "Kind", "end", "Key", "key",
+		"Nats-Msg-Id", "id-1", "Nats-Rollup", "all", "Nats-Expected-Last-Sequence", "77", "Nats-Expected-Stream", "OTHER",
+		"Nats-TTL", "1s", "nats-expected-last-sequence", "78", "NATS-Schedule", "@every 1s"))
+	require.Nil(t, ack.Error)
+	require.Equal(t, nats.Header{
+		"Type": {"paid"}, "Mine": {"1", "2"}, "Kind": {"event"}, "Key": {"key"}, "Nats-Msg-Id": {"id-1"},
+	}, s.one(t, "key").Header)
+
+	again := s.sendPlain(t, plain("key", "x", "Nats-Msg-Id", "id-1"))
+	require.True(t, again.Duplicate)
+	require.Equal(t, ack.Sequence, again.Sequence)
+	s.one(t, "key")
+	require.False(t, s.sendPlain(t, plain("key", "x", "Nats-Msg-Id", "id-2")).Duplicate)
+}
+
+func TestPlainEventRefused(t *testing.T) {
+	s := newSystem(t)
+	for want, m := range map[string]*nats.Msg{
+		"event has no key": plain("key", "x", "Key", ""),
+		"key is too long: 513 bytes, at most 512 are allowed": plain("key", "x", "Key", strings.Repeat("k", 513)),
+		"key is too long: 600 bytes":                          plain(strings.Repeat("k", 600), "x"),
+		"key is not UTF-8":                                    plain("key", "x", "Key", "\xff"),
+		"event is too large: 524289 bytes":                    plain("key", strings.Repeat("x", 512<<10+1)),
+		"event is too large: ":                                plain("key", strings.Repeat("x", 512<<10), "Mine", "1"),
+	} {
+		ack := s.sendPlain(t, m)
+		require.NotNil(t, ack.Error, want)
+		require.Equal(t, 400, ack.Error.Code)
+		require.Contains(t, ack.Error.Description, want)
+	}
+	require.Empty(t, s.stored(t))
+	require.Nil(t, s.sendPlain(t, plain("key", strings.Repeat("x", 512<<10))).Error)
+}
+
+func TestPlainEventThatNobodyWaitsFor(t *testing.T) {
+	s := newSystem(t)
+	require.NoError(t, s.Conn.PublishMsg(plain("key", "x")))
+	require.NoError(t, s.Conn.PublishMsg(plain("key", "x", "Key", "")))
+	require.Nil(t, s.sendPlain(t, plain("key", "y")).Error)
+	require.Len(t, s.stored(t)[s.subject(t, "key")], 2)
+}
+
+// The router's ring is of an epoch that the topology has already dropped.
+func TestPlainEventBetweenTwoEpochs(t *testing.T) {
+	s := newSystem(t)
+	s.router.mu.Lock()
+	s.router.gather.epoch = 7
+	s.router.mu.Unlock()
+	ack := s.sendPlain(t, plain("key", "x"))
+	require.Equal(t, 503, ack.Error.Code)
+	require.Contains(t, ack.Error.Description, "epoch 7")
+	require.Empty(t, s.stored(t))
+}

@@ -1,0 +1,350 @@
+package route
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second // for what takes milliseconds on an idle machine
+
+// system is a server and a router on it.
+type system struct {
+	*testkit.NATSServer
+	js     jetstream.JetStream
+	router *Router
+	cfg    Config
+	reg    *prometheus.Registry
+}
+
+func newSystem(t testing.TB, change ...func(*Config)) *system {
+	s := &system{NATSServer: testkit.NATS(t), cfg: Config{
+		App:     "app",
+		Initial: topology.Initial{Shards: 5, Lanes: 2, Log: topology.Log{Replicas: 1, MaxBytes: 64 << 20}},
+		Log:     slog.New(slog.DiscardHandler),
+	}}
+	for _, c := range change {
+		c(&s.cfg)
+	}
+	var err error
+	s.js, err = jetstream.New(s.Conn)
+	require.NoError(t, err)
+	s.reg = prometheus.NewRegistry()
+	s.cfg.Metrics = s.reg
+	s.router = s.start(t, s.cfg)
+	return s
+}
+
+// connect makes a connection as services have it.
+func connect(t testing.TB, n *testkit.NATSServer) *nats.Conn {
+	return n.Connect(t, nats.ReconnectBufSize(-1))
+}
+
+// start starts one more router.
+func (s *system) start(t testing.TB, cfg Config) *Router {
+	r, err := New(connect(t, s.NATSServer), cfg)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context()))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = r.Stop(ctx)
+	})
+	return r
+}
+
+// session is the n-th publisher of a test, born now.
+func session(n byte) frame.Session {
+	return frame.Session{Publisher: frame.PublisherID{n}, Generation: 1, Birth: time.Now().UnixMilli()}
+}
+
+func answer(t testing.TB, data []byte) frame.Answer {
+	a, err := frame.DecodeAnswer(data)
+	require.NoError(t, err)
+	return a
+}
+
+// send sends a frame and returns its answer.
+func (s *system) send(t testing.TB, data []byte) frame.Answer {
+	m, err := s.Conn.Request(topology.FrameSubject("app"), data, patience)
+	require.NoError(t, err)
+	return answer(t, m.Data)
+}
+
+// sender sends and reads the answers later.
+type sender struct {
+	nc  *nats.Conn
+	sub *nats.Subscription
+}
+
+func (s *system) sender(t testing.TB) *sender {
+	sub, err := s.Conn.SubscribeSync(s.Conn.NewInbox())
+	require.NoError(t, err)
+	return &sender{s.Conn, sub}
+}
+
+func (s *sender) send(t testing.TB, subject string, data []byte) {
+	require.NoError(t, s.nc.PublishRequest(subject, s.sub.Subject, data))
+}
+
+func (s *sender) answer(t testing.TB) []byte {
+	t.Helper()
+	m, err := s.sub.NextMsg(patience)
+	require.NoError(t, err)
+	return m.Data
+}
+
+// none requires that nothing was answered up to now.
+func (s *sender) none(t testing.TB, r *Router) {
+	t.Helper()
+	require.NoError(t, r.nc.Flush())
+	require.NoError(t, s.nc.Flush())
+	n, _, err := s.sub.Pending()
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+// stored returns what the logs hold, by subject.
+func (s *system) stored(t testing.TB) map[string][]*jetstream.RawStreamMsg {
+	all := make(map[string][]*jetstream.RawStreamMsg)
+	for lane := range s.cfg.Initial.Lanes {
+		log, err := s.js.Stream(t.Context(), topology.StreamName("app", 1, lane))
+		require.NoError(t, err)
+		for seq := uint64(1); seq <= log.CachedInfo().State.LastSeq; seq++ {
+			m, err := log.GetMsg(t.Context(), seq)
+			require.NoError(t, err)
+			for _, h := range []string{"Nats-Sequence", "Nats-Stream", "Nats-Subject", "Nats-Time-Stamp"} {
+				m.Header.Del(h) // from the reading, not from the log
+			}
+			all[m.Subject] = append(all[m.Subject], m)
+		}
+	}
+	return all
+}
+
+// events returns the events of the stored batches, by key, as publisher/seq.
+func (s *system) events(t testing.TB) map[string][]string {
+	keys := make(map[string][]string)
+	var part frame.Frame
+	for subject, messages := range s.stored(t) {
+		for _, m := range messages {
+			require.Empty(t, m.Header, "a batch has no headers")
+			require.NoError(t, frame.Parts(m.Data, &part, func(fr *frame.Frame) error {
+				for _, e := range fr.Events {
+					require.Equal(t, s.subject(t, string(e.Key)), subject)
+					keys[string(e.Key)] = append(keys[string(e.Key)], fmt.Sprint(fr.Session.Publisher[0], "/", e.Seq))
+				}
+				return nil
+			}))
+		}
+	}
+	return keys
+}
+
+// subject is where a key's events belong.
+func (s *system) subject(t testing.TB, key string) string {
+	top, err := topology.Load(t.Context(), s.js, "app")
+	require.NoError(t, err)
+	ring, err := top.Current().Ring()
+	require.NoError(t, err)
+	shard := ring.Shard(key)
+	return topology.WorkSubject("app", 1, top.Current().Lane(shard), shard)
+}
+
+// counter is the value of one of the router's counters, over all labels.
+func (s *system) counter(t testing.TB, name string) (sum float64) {
+	families, err := s.reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == "app_router_"+name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// slowLog stands in for JetStream: it takes what routers publish, and confirms it when the test says so.
+type slowLog struct {
+	sub *nats.Subscription
+	seq int
+}
+
+func (s *system) slowLog(t testing.TB) *slowLog {
+	for lane := range s.cfg.Initial.Lanes {
+		require.NoError(t, s.js.DeleteStream(t.Context(), topology.StreamName("app", 1, lane)))
+	}
+	sub, err := s.Conn.SubscribeSync("app.work.>")
+	require.NoError(t, err)
+	require.NoError(t, s.Conn.Flush())
+	return &slowLog{sub: sub}
+}
+
+func (l *slowLog) take(t testing.TB) *nats.Msg {
+	t.Helper()
+	m, err := l.sub.NextMsg(patience)
+	require.NoError(t, err)
+	return m
+}
+
+func (l *slowLog) confirm(t testing.TB, m *nats.Msg) {
+	l.seq++
+	require.NoError(t, m.Respond([]byte(`{"stream":"X","seq":`+strconv.Itoa(l.seq)+`}`)))
+}
+
+func TestFrameIsStoredWhereItsKeysBelong(t *testing.T) {
+	s := newSystem(t)
+	var events []event
+	want := make(map[string][]string)
+	for i := range 60 {
+		key := fmt.Sprint("key-", i%40)
+		events = append(events, event{key, 1 + i})
+		want[key] = append(want[key], fmt.Sprint("1/", 100+i))
+	}
+	m, err := s.Conn.Request(topology.FrameSubject("app"), encode(t, session(1), 100, events...), patience)
+	require.NoError(t, err)
+	require.Empty(t, m.Data)
+	require.Equal(t, want, s.events(t))
+	require.Len(t, s.stored(t), 5, "every shard got some")
+	require.EqualValues(t, 60, s.counter(t, "events_total"))
+	require.EqualValues(t, 5, s.counter(t, "batches_total"))
+	require.NoError(t, s.router.Ready())
+
+	// The largest event, and the largest frame of several.
+	require.Zero(t, s.send(t, encode(t, session(2), 1, event{"large", frame.MaxEventBytes - 40})))
+	b := encode(t, session(3), 1, event{"a", 1000}, event{"b", frame.MaxFrameBytes - 1200})
+	b = encode(t, session(3), 1, event{"a", 1000}, event{"b", frame.MaxFrameBytes - 1200 + frame.MaxFrameBytes - len(b)})
+	require.Len(t, b, frame.MaxFrameBytes)
+	require.Zero(t, s.send(t, b))
+}
+
+func TestFramesGatherWhileTheLogIsSlow(t *testing.T) {
+	s := newSystem(t)
+	log := s.slowLog(t)
+	from := s.sender(t)
+	for i := range 50 {
+		from.send(t, topology.FrameSubject("app"), encode(t, session(1), uint64(i+1), event{"key", 10}))
+	}
+	first := log.take(t)
+	require.Eventually(t, func() bool { return s.counter(t, "frames_total") == 50 }, patience, time.Millisecond)
+	from.none(t, s.router)
+	log.confirm(t, first)
+	require.Empty(t, from.answer(t))
+	second := log.take(t)
+	n := 0
+	require.NoError(t, frame.Parts(second.Data, new(frame.Frame), func(*frame.Frame) error { n++; return nil }))
+	require.Equal(t, 49, n)
+	from.none(t, s.router)
+	log.confirm(t, second)
+	for range 49 {
+		require.Empty(t, from.answer(t))
+	}
+}
+
+func TestNew(t *testing.T) {
+	n := testkit.NATS(t)
+	good := Config{App: "app", Initial: topology.Initial{Shards: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 20}}, Log: slog.New(slog.DiscardHandler)}
+	_, err := New(n.Conn, good)
+	require.NoError(t, err)
+	for want, change := range map[string]func(*Config){
+		`app "App"`:                              func(c *Config) { c.App = "App" },
+		"0 shards":                               func(c *Config) { c.Initial.Shards = 0 },
+		"MaxBytes 1000: must be at least 540672": func(c *Config) { c.MaxBytes = 1000 },
+	} {
+		cfg := good
+		change(&cfg)
+		_, err := New(n.Conn, cfg)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestServerWithASmallMaxPayload(t *testing.T) {
+	n := testkit.NATS(t, func(o *server.Options) { o.MaxPayload = 512 << 10 })
+	r, err := New(n.Conn, Config{App: "app", Initial: topology.Initial{Shards: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 20}}, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	require.EqualError(t, r.Start(t.Context()), "NATS allows messages of 524288 bytes only; a router needs 540672: raise max_payload")
+	require.NoError(t, r.Stop(t.Context()))
+}
+
+// Several senders, each of which repeats a frame until it is acknowledged; one of two routers stops meanwhile.
+func TestStoppingOneOfTwoRoutersLosesNothing(t *testing.T) {
+	for _, soft := range []bool{true, false} {
+		t.Run(fmt.Sprintf("soft=%t", soft), func(t *testing.T) {
+			s := newSystem(t)
+			cfg := s.cfg
+			cfg.Metrics = prometheus.NewRegistry()
+			s.start(t, cfg)
+			const senders, frames = 8, 150
+			half := make(chan struct{}, senders)
+			failed := make(chan error, senders)
+			for n := range senders {
+				nc := connect(t, s.NATSServer)
+				go func() { failed <- sendAll(t, nc, byte(n+1), frames, half) }()
+			}
+			for range senders {
+				<-half
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if !soft {
+				cancel()
+			}
+			if err := s.router.Stop(ctx); soft {
+				require.NoError(t, err)
+			}
+			for range senders {
+				require.NoError(t, <-failed)
+			}
+			for key, got := range s.events(t) {
+				n, _, _ := strings.Cut(got[0], "/")
+				var want []string
+				for seq := 1; seq <= frames; seq++ {
+					want = append(want, fmt.Sprint(n, "/", seq))
+				}
+				slices.SortStableFunc(got, func(a, b string) int { return len(a) - len(b) })
+				require.Subset(t, got, want, "key %s", key)
+			}
+			require.Len(t, s.events(t), senders)
+		})
+	}
+}
+
+// sendAll sends frames of one event each, one after the other, and says when half of them is acknowledged.
+func sendAll(t testing.TB, nc *nats.Conn, n byte, frames int, half chan<- struct{}) error {
+	who, deadline := session(n), time.Now().Add(patience)
+	for seq := 1; seq <= frames; {
+		m, err := nc.Request(topology.FrameSubject("app"), encode(t, who, uint64(seq), event{fmt.Sprint("key-", n), 100}), 500*time.Millisecond)
+		switch {
+		case time.Now().After(deadline):
+			return fmt.Errorf("sender %d: frame %d is not acknowledged: %w", n, seq, err)
+		case err != nil: // sent again
+		case len(m.Data) > 0:
+			if a := answer(t, m.Data); !a.Retry {
+				return a
+			}
+		default:
+			if seq++; seq == frames/2 {
+				half <- struct{}{}
+			}
+		}
+	}
+	return nil
+}
