@@ -23,7 +23,7 @@ func (r *Router) takeFrame(m *nats.Msg) {
 	}
 	term, valid := r.lease.Valid()
 	if !valid {
-		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: "this router has no valid lease", Retry: true})
+		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoLease.Error(), Retry: true})
 		return
 	}
 	if age := r.lease.BrokerTime().Sub(r.view.Session.BirthTime()); age > maxSessionAge || age < -maxSessionAge {

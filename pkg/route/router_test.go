@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/ring"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats-server/v2/server"
@@ -32,6 +33,9 @@ type system struct {
 	router *Router
 	cfg    Config
 	reg    *prometheus.Registry
+
+	epoch topology.Epoch // of ring, once subject was asked
+	ring  *ring.Ring
 }
 
 func newSystem(t testing.TB, change ...func(*Config)) *system {
@@ -160,12 +164,15 @@ func (s *system) events(t testing.TB) map[string][]string {
 
 // subject is where a key's events belong.
 func (s *system) subject(t testing.TB, key string) string {
-	top, err := topology.Load(t.Context(), s.js, "app")
-	require.NoError(t, err)
-	ring, err := top.Current().Ring()
-	require.NoError(t, err)
-	shard := ring.Shard(key)
-	return topology.WorkSubject("app", 1, top.Current().Lane(shard), shard)
+	if s.ring == nil {
+		top, err := topology.Load(t.Context(), s.js, "app")
+		require.NoError(t, err)
+		s.epoch = top.Current()
+		s.ring, err = s.epoch.Ring()
+		require.NoError(t, err)
+	}
+	shard := s.ring.Shard(key)
+	return topology.WorkSubject("app", s.epoch.Epoch, s.epoch.Lane(shard), shard)
 }
 
 // counter is the value of one of the router's counters, over all labels.

@@ -1,0 +1,140 @@
+package route
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/topology"
+	"github.com/stretchr/testify/require"
+)
+
+// loseLease keeps the router from hearing of its renewals until its lease has run out.
+func (s *system) loseLease(t testing.TB) {
+	s.router.watcher.Stop()
+	require.Eventually(t, func() bool { _, valid := s.router.lease.Valid(); return !valid }, patience, time.Millisecond)
+}
+
+// regainLease lets it hear of them again, in a new term.
+func (s *system) regainLease(t testing.TB) {
+	kv, err := s.router.js.KeyValue(t.Context(), topology.Bucket("app", "topology"))
+	require.NoError(t, err)
+	w, err := topology.Watch(t.Context(), s.router.nc, kv, s.router.lease, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(w.Stop)
+	require.Eventually(t, func() bool {
+		term, valid := s.router.lease.Valid()
+		require.LessOrEqual(t, term, uint64(2))
+		return valid
+	}, patience, time.Millisecond)
+}
+
+// keysOf returns n keys that lie on different shards.
+func (s *system) keysOf(t testing.TB, n int) (keys []string) {
+	seen := make(map[string]bool)
+	for i := 0; len(keys) < n; i++ {
+		key := "key-" + strconv.Itoa(i)
+		if subject := s.subject(t, key); !seen[subject] {
+			seen[subject] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// unlawful waits until so much has been stored that is told to nobody.
+func (s *system) unlawful(t testing.TB, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.counter(t, "unacknowledged_total") == float64(n) }, patience, time.Millisecond)
+}
+
+// In between an epoch may have ended, and what JetStream confirms may lie behind its end.
+func TestRouterAcknowledgesNothingWithoutItsLease(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	log := s.slowLog(t)
+	keys := s.keysOf(t, 3)
+	lost, another := s.sender(t), s.sender(t) // frames confirmed without a lease, and in another term of it
+	queued := s.sender(t)                     // frames that gather behind those
+	send := func(from *sender, key string) {
+		from.send(t, topology.FrameSubject("app"), encode(t, session(1), 1, event{key, 1}))
+	}
+	send(lost, keys[0])
+	lostFrame := log.take(t)
+	lost.send(t, topology.EventSubject("app")+"."+keys[2], nil)
+	lostEvent := log.take(t)
+	send(another, keys[1])
+	anotherFrame := log.take(t)
+	another.send(t, topology.EventSubject("app")+"."+keys[2], nil)
+	anotherEvent := log.take(t)
+	send(queued, keys[0])
+	send(queued, keys[1])
+	require.Eventually(t, func() bool { return s.counter(t, "frames_total") == 4 }, patience, time.Millisecond)
+
+	s.loseLease(t)
+	require.ErrorIs(t, s.router.Ready(), errNoLease)
+	refused := frame.Answer{Code: frame.Closing, Reason: "this router's lease has run out", Retry: true}
+	require.Equal(t, refused, s.send(t, encode(t, session(1), 1, event{keys[0], 1})))
+	require.Equal(t, &logError{Code: 503, Description: refused.Reason}, s.sendPlain(t, plain(keys[2], "")).Error)
+	log.confirm(t, lostFrame)
+	require.Equal(t, refused, answer(t, queued.answer(t)), "what gathered is not published")
+	log.confirm(t, lostEvent)
+	s.unlawful(t, 2)
+	lost.none(t, s.router)
+
+	s.regainLease(t)
+	now := s.sender(t)
+	send(now, keys[1]) // gathers behind the one of the first term
+	require.Eventually(t, func() bool { return s.counter(t, "frames_total") == 5 }, patience, time.Millisecond)
+	log.confirm(t, anotherFrame)
+	require.Equal(t, refused, answer(t, queued.answer(t)), "what gathered in another term is not published")
+	log.confirm(t, anotherEvent)
+	s.unlawful(t, 4)
+	another.none(t, s.router)
+	log.confirm(t, log.take(t))
+	require.Empty(t, now.answer(t))
+	require.NoError(t, s.router.Ready())
+	n, _, err := log.sub.Pending()
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+// A frame of two shards, of which one is stored in one term and the other in the next.
+func TestFrameThatIsStoredInTwoTerms(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	log := s.slowLog(t)
+	keys := s.keysOf(t, 2)
+	from := s.sender(t)
+	from.send(t, topology.FrameSubject("app"), encode(t, session(1), 1, event{keys[0], 1}, event{keys[1], 1}))
+	first, second := log.take(t), log.take(t)
+	log.confirm(t, first)
+	require.Eventually(t, func() bool { return s.counter(t, "batches_total") == 1 }, patience, time.Millisecond)
+	s.loseLease(t)
+	s.regainLease(t)
+	log.confirm(t, second)
+	s.unlawful(t, 1)
+	from.none(t, s.router)
+}
+
+// The server is away for longer than the lease holds. Afterwards all goes on by itself.
+func TestRouterOutlivesARestartOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	require.Zero(t, s.send(t, encode(t, session(1), 1, event{"key", 1})))
+	s.NATSServer.Stop()
+	require.Eventually(t, func() bool { return s.router.Ready() != nil }, patience, time.Millisecond)
+	s.NATSServer.Start(t)
+	require.Eventually(t, func() bool { return s.router.Ready() == nil }, patience, time.Millisecond)
+	nc := connect(t, s.NATSServer)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	m, err := nc.RequestWithContext(ctx, topology.FrameSubject("app"), encode(t, session(1), 2, event{"key", 1}))
+	require.NoError(t, err)
+	require.Empty(t, m.Data)
+	term, _ := s.router.lease.Valid()
+	require.EqualValues(t, 2, term)
+}
