@@ -205,14 +205,6 @@ func (r *Router) follow() error {
 	return nil
 }
 
-// signal wakes Stop when nothing is under way.
-func (r *Router) signal() {
-	if r.idle != nil && (r.gather == nil || r.gather.empty()) {
-		close(r.idle)
-		r.idle = nil
-	}
-}
-
 // Ready returns an error if the router cannot take events now.
 func (r *Router) Ready() error {
 	r.mu.Lock()
@@ -225,87 +217,4 @@ func (r *Router) Ready() error {
 		return errNoLease
 	}
 	return nil
-}
-
-// Stop takes no more, stores and answers what it has, and gives its lease up. When ctx ends it drops the rest, which
-// publishers send again. A Start under way ends with an error; a Router that was stopped cannot be started.
-func (r *Router) Stop(ctx context.Context) error {
-	r.mu.Lock()
-	begun := r.begun
-	r.begun = true
-	if !begun {
-		close(r.started)
-	}
-	if r.abort != nil {
-		r.abort()
-	}
-	r.mu.Unlock()
-	<-r.started
-	return r.stopOnce(ctx)
-}
-
-func (r *Router) stopOnce(ctx context.Context) error {
-	r.stopping.Do(func() { r.stopped = r.stop(ctx) })
-	return r.stopped
-}
-
-// stop ends whatever start has begun. In this order: others take new frames; ours are stored and answered; then the lease
-// goes.
-func (r *Router) stop(ctx context.Context) error {
-	for _, s := range r.subs {
-		if err := s.Drain(); err != nil {
-			_ = s.Unsubscribe()
-		}
-	}
-	drained := make(chan struct{})
-	go func() { r.drained.Wait(); close(drained) }()
-	select {
-	case <-drained:
-	case <-ctx.Done():
-	}
-	err := r.wait(ctx)
-	r.mu.Lock()
-	r.closing = true
-	r.mu.Unlock()
-	if err == nil && len(r.subs) > 0 {
-		if ferr := r.nc.FlushTimeout(lastAnswers); ferr != nil {
-			err = fmt.Errorf("router stopped before its last answers were sent: %w", ferr)
-		}
-	}
-	for _, s := range r.subs {
-		_ = s.Unsubscribe()
-	}
-	<-drained
-	close(r.quit)
-	r.done.Wait()
-	if r.lease != nil {
-		r.lease.Stop(ctx)
-	}
-	if r.watcher != nil {
-		r.watcher.Stop()
-	}
-	if r.log != nil {
-		r.log.close()
-	}
-	return err
-}
-
-// wait waits until nothing is under way.
-func (r *Router) wait(ctx context.Context) error {
-	idle := make(chan struct{})
-	r.mu.Lock()
-	r.idle = idle
-	r.signal()
-	r.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	default:
-	}
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("router stopped before all it had was stored: %w", ctx.Err())
-	}
 }
