@@ -56,7 +56,8 @@ func (e *Event) Headers() map[string]string {
 	return out
 }
 
-// Handler folds events into states. Typed makes one from a plain function.
+// Handler folds events into states. Typed makes one from a plain function. An error or a panic of any method is retried
+// with backoff.
 type Handler interface {
 	// Decode returns the state that an envelope holds, or a fresh one if it is nil.
 	Decode(envelope []byte) (state any, err error)
@@ -67,7 +68,7 @@ type Handler interface {
 }
 
 // Typed is a handler with states of type S, stored as JSON. apply decides from the state and the event alone: a replay
-// of the log must come to the same state. An error, or a panic, is retried with backoff.
+// of the log must come to the same state.
 func Typed[S any](apply func(ctx context.Context, state *S, ev Event) error) Handler {
 	return typed[S]{apply}
 }
@@ -105,11 +106,13 @@ func (t typed[S]) Encode(b []byte, state any) ([]byte, error) {
 	return store.Envelope{Codec: store.CodecJSON, Schema: schemaVersion, Data: data}.Append(b), nil
 }
 
-func (t typed[S]) Apply(ctx context.Context, state any, ev Event) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
-		}
-	}()
+func (t typed[S]) Apply(ctx context.Context, state any, ev Event) error {
 	return t.apply(ctx, state.(*S), ev)
+}
+
+// recovered makes a handler's panic an error. It is to be deferred.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
+	}
 }

@@ -41,6 +41,25 @@ type feed struct {
 
 	mu      sync.Mutex // guards what follows
 	pending uint64     // messages of the shard behind the newest one delivered
+	held    uint64     // messages delivered and not settled
+}
+
+// unbroken makes a context that ends, with errReopen as its cause, when the connection is lost: what was asked over it may
+// never be answered. The function it returns must be called; twice does no harm.
+func unbroken(ctx context.Context, nc *nats.Conn) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	lost, done := nc.StatusChanged(nats.RECONNECTING, nats.CLOSED), make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, is := <-lost; is {
+			cancel(errReopen)
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		nc.RemoveStatusListener(lost)
+		<-done
+		cancel(context.Canceled)
+	})
 }
 
 // open opens the log of a shard at a stream sequence, or at its first message if from is 0.
@@ -59,7 +78,11 @@ func open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app string
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
 	}
 	var err error
-	if f.consumer, err = js.OrderedConsumer(ctx, f.stream, cfg); err != nil {
+	f.consumer, err = js.OrderedConsumer(ctx, f.stream, cfg)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("%w: stream %s of shard %d is gone: restore it", errGap, f.stream, shard)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open the log of shard %d: %w", shard, err)
 	}
 	f.consume, err = f.consumer.Consume(f.deliver, jetstream.PullMaxBytes(feedBytes), jetstream.PullExpiry(feedExpiry),
@@ -78,6 +101,7 @@ func (f *feed) deliver(m jetstream.Msg) {
 	}
 	f.mu.Lock()
 	f.pending = meta.NumPending
+	f.held++
 	f.mu.Unlock()
 	select {
 	case f.messages <- message{seq: meta.Sequence.Stream, time: meta.Timestamp, header: m.Headers(), data: m.Data()}:
@@ -95,11 +119,33 @@ func (f *feed) fail(err error) {
 // interrupted tells whether the connection was lost since the feed was opened.
 func (f *feed) interrupted() bool { return f.nc.Stats().Reconnects != f.reconnects }
 
-// lag is the number of messages behind the newest one delivered, and those delivered and not yet taken.
+// settle says that n messages more are committed.
+func (f *feed) settle(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held -= uint64(n)
+}
+
+// lag is the number of messages that are not committed.
 func (f *feed) lag() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.pending + uint64(len(f.messages))
+	return f.pending + f.held
+}
+
+// has tells whether the stream has a message at a sequence.
+func (f *feed) has(ctx context.Context, seq uint64) (bool, error) {
+	s, err := f.js.Stream(ctx, f.stream)
+	if err == nil {
+		_, err = s.GetMsg(ctx, seq)
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at message %d of stream %s: %w", seq, f.stream, err)
+	}
+	return true, nil
 }
 
 // info is the stream as it is now.

@@ -13,11 +13,17 @@ import (
 )
 
 const (
-	retryMin    = 50 * time.Millisecond
-	retryMax    = 5 * time.Second
-	placeWait   = 5 * time.Second // for the message at the position to arrive
-	stoppedWait = 5 * time.Second // until a stopped shard looks whether log and store fit together again
+	retryMin = 50 * time.Millisecond
+	retryMax = 5 * time.Second
 )
+
+// waits are how long an owner waits for what depends on others.
+type waits struct {
+	place   time.Duration // for the message at the position to arrive
+	stopped time.Duration // until a stopped shard looks whether log and store fit together again
+}
+
+var defaultWaits = waits{place: 5 * time.Second, stopped: 5 * time.Second}
 
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")
@@ -50,13 +56,14 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 			log.Info("opening the log again", "cause", err)
 			wait = retryMin
 		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology):
-			wait = stoppedWait
+			wait = w.waits.stopped
 			w.note(o.Shard, func(s *shardStatus) { s.state = "stopped: " + err.Error() })
 			if err.Error() != said {
 				log.Error("shard stopped until this is mended", "error", err)
 				said = err.Error()
 			}
 		default:
+			w.note(o.Shard, func(s *shardStatus) { s.state = "interrupted: " + err.Error() })
 			log.Warn("shard interrupted; trying again", "in", wait, "error", err)
 		}
 		if sleep(ctx, o.Stop, wait) {
@@ -73,39 +80,25 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 		return errHandOver
 	default:
 	}
-	revision, err := o.Announce(ctx)
+	asking, answered := unbroken(ctx, w.nc)
+	defer answered()
+	s, err := w.claim(asking, o)
 	if err != nil {
-		return err
-	}
-	rec, err := w.store.Claim(ctx, o.Shard, revision, store.NewVersion())
-	if err != nil {
-		return err
-	}
-	if err := context.Cause(ctx); err != nil { // the lease must still stand after the claim
-		return err
-	}
-	s, err := claimed(o.Shard, rec, &w.budget)
-	if err != nil {
-		return err
+		return reason(asking, err)
 	}
 	defer s.cache.clear()
-	w.note(o.Shard, func(st *shardStatus) { st.state, st.fence, st.position = stateCatching, s.fence, s.position })
-
-	epoch := w.topology.Current()
-	if s.position.Epoch != 0 && s.position.Epoch != epoch.Epoch {
-		return fmt.Errorf("%w: shard %d has committed in epoch %d, the log is in epoch %d", errGap, o.Shard, s.position.Epoch, epoch.Epoch)
-	}
-	f, err := open(ctx, w.nc, w.js, w.cfg.App, epoch, o.Shard, min(s.since, s.position.Seq))
+	f, err := open(asking, w.nc, w.js, w.cfg.App, w.topology.Current(), o.Shard, min(s.since, s.position.Seq))
 	if err != nil {
-		return err
+		return reason(asking, err)
 	}
 	defer f.close()
 	w.note(o.Shard, func(st *shardStatus) { st.feed = f })
 	defer w.note(o.Shard, func(st *shardStatus) { st.feed = nil })
-	r := &round{epoch: epoch.Epoch}
-	if err := w.place(ctx, o, s, f, r); err != nil {
-		return err
+	r := &round{epoch: w.topology.Current().Epoch}
+	if err := w.place(asking, o, s, f, r); err != nil {
+		return reason(asking, err)
 	}
+	answered()
 	w.note(o.Shard, func(st *shardStatus) { st.state = stateRunning })
 	w.cfg.Log.Info("shard owned", "shard", o.Shard, "fence", s.fence, "position", s.position.Seq)
 	for {
@@ -115,24 +108,61 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 		if err := w.work(ctx, o, s, f, r); err != nil {
 			return err
 		}
+		f.settle(len(r.msgs))
 		r.reset()
 	}
+}
+
+// reason is why something failed: what ended ctx, if anything did.
+func reason(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// claim makes this worker the shard's owner.
+func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
+	revision, err := o.Announce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := w.store.Claim(ctx, o.Shard, revision, store.NewVersion())
+	if err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil { // the lease must still stand after the claim
+		return nil, err
+	}
+	s, err := claimed(o.Shard, rec, &w.budget)
+	if err != nil {
+		return nil, err
+	}
+	w.note(o.Shard, func(st *shardStatus) { st.state, st.fence, st.position = stateCatching, s.fence, s.position })
+	if epoch := w.topology.Current().Epoch; s.position.Epoch != 0 && s.position.Epoch != epoch {
+		return nil, fmt.Errorf("%w: shard %d has committed in epoch %d, the log is in epoch %d", errGap, o.Shard, s.position.Epoch, epoch)
+	}
+	return s, nil
 }
 
 // place finds the shard's place: the message that the position names must still be there, with its time. Else the log has
 // lost its tail, or is another one. Receipts for the last round are sent again, as the last owner may have died before it did.
 func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round) error {
-	if s.position.Seq == 0 {
-		state, err := f.info(ctx)
-		if err != nil {
-			return err
-		}
-		if state.FirstSeq > 1 {
-			return fmt.Errorf("%w: shard %d has committed nothing, but stream %s begins at %d: restore the store or the log", errGap, s.n, f.stream, state.FirstSeq)
-		}
-		return nil
+	state, err := f.info(ctx)
+	if err != nil {
+		return err
 	}
-	timer := time.NewTimer(placeWait)
+	switch {
+	case s.position.Seq == 0 && state.FirstSeq > 1:
+		return fmt.Errorf("%w: shard %d has committed nothing, but stream %s begins at %d: restore the store or the log", errGap, s.n, f.stream, state.FirstSeq)
+	case s.position.Seq == 0:
+		return nil
+	case state.LastSeq < s.position.Seq:
+		return s.gap(f, fmt.Sprintf("which ends at %d: the log lost its tail or was made anew", state.LastSeq))
+	case state.FirstSeq > s.position.Seq:
+		return s.gap(f, fmt.Sprintf("which begins at %d: it was purged", state.FirstSeq))
+	}
+	timer := time.NewTimer(w.waits.place)
 	defer timer.Stop()
 	for {
 		select {
@@ -140,29 +170,26 @@ func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed
 			switch {
 			case m.seq < s.position.Seq:
 			case m.seq > s.position.Seq || !m.time.Equal(s.position.Time):
-				return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, of %s, but finds %d of %s there: the log lost its tail or was made anew; restore it, or the store that goes with it",
-					errGap, s.n, s.position.Seq, f.stream, s.position.Time.UTC(), m.seq, m.time.UTC())
+				return s.gap(f, fmt.Sprintf("of %s, but finds %d of %s there: the log lost its tail or was made anew", s.position.Time.UTC(), m.seq, m.time.UTC()))
 			}
 			if err := r.add(m); err != nil {
-				return w.unreadable(s.n, f, m, err)
+				return unreadable(s.n, f, m, err)
 			}
 			if m.seq == s.position.Seq {
 				w.sendReceipts(s.n, r.askedReceipts())
+				f.settle(len(r.msgs))
 				r.reset()
 				return nil
 			}
 		case err := <-f.failed:
 			return err
 		case <-timer.C:
-			state, err := f.info(ctx)
-			if err != nil {
+			if there, err := f.has(ctx, s.position.Seq); err != nil {
 				return err
+			} else if !there {
+				return s.gap(f, "but that message is gone")
 			}
-			if state.LastSeq < s.position.Seq {
-				return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, which ends at %d: the log lost its tail or was made anew; restore it, or the store that goes with it",
-					errGap, s.n, s.position.Seq, f.stream, state.LastSeq)
-			}
-			return fmt.Errorf("%w: message %d did not come within %s", errReopen, s.position.Seq, placeWait)
+			return fmt.Errorf("%w: message %d did not come within %s", errReopen, s.position.Seq, w.waits.place)
 		case <-o.Stop:
 			return errHandOver
 		case <-ctx.Done():
@@ -171,27 +198,30 @@ func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed
 	}
 }
 
-func (w *Worker) unreadable(n int, f *feed, m message, err error) error {
+// gap is the error of a position that is not in the log.
+func (s *shard) gap(f *feed, what string) error {
+	return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, %s; restore it, or the store that goes with it", errGap, s.n, s.position.Seq, f.stream, what)
+}
+
+func unreadable(n int, f *feed, m message, err error) error {
 	return fmt.Errorf("%w: shard %d: message %d of stream %s is not a router's: %w: remove it (nats stream rmm %s %d)", errGap, n, m.seq, f.stream, err, f.stream, m.seq)
 }
 
-// fill takes what has arrived, waiting for a first message.
+// fill takes what has arrived, waiting for a first message. One that cannot be read ends it; it is an error once those
+// before it are committed.
 func (w *Worker) fill(ctx context.Context, o group.Ownership, f *feed, r *round) error {
-	take := func(m message) error {
-		if err := r.add(m); err != nil {
-			return w.unreadable(o.Shard, f, m, err)
-		}
-		return nil
-	}
 	select {
 	case <-o.Stop: // looked at first: messages may never cease
 		return errHandOver
 	default:
 	}
+	if r.bad != nil {
+		return r.bad
+	}
 	select {
 	case m := <-f.messages:
-		if err := take(m); err != nil {
-			return err
+		if err := r.add(m); err != nil {
+			return unreadable(o.Shard, f, m, err)
 		}
 	case err := <-f.failed:
 		return err
@@ -203,8 +233,9 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, f *feed, r *round)
 	for len(r.items) < w.cfg.RoundEvents && r.bytes < w.cfg.RoundBytes {
 		select {
 		case m := <-f.messages:
-			if err := take(m); err != nil {
-				return err
+			if err := r.add(m); err != nil {
+				r.bad = unreadable(o.Shard, f, m, err)
+				return nil
 			}
 		default:
 			return nil

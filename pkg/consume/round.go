@@ -25,6 +25,7 @@ type round struct {
 	items []item
 	next  int // items before it are committed
 	bytes int
+	bad   error // of the message behind them, which cannot be read
 
 	scratch frame.Frame
 }
@@ -45,10 +46,21 @@ type item struct {
 	typ  string      // of a plain event
 }
 
-// add takes a message.
+// add takes a message, all of it or nothing.
 func (r *round) add(m message) error {
+	parts, items := len(r.parts), len(r.items)
 	r.msgs = append(r.msgs, m)
+	if err := r.read(m); err != nil {
+		clear(r.items[items:])
+		r.msgs, r.parts, r.items = r.msgs[:len(r.msgs)-1], r.parts[:parts], r.items[:items]
+		return err
+	}
 	r.bytes += len(m.data)
+	return nil
+}
+
+// read finds the events in a message.
+func (r *round) read(m message) error {
 	n := len(r.msgs) - 1
 	switch kind := m.header.Get(frame.HeaderKind); kind {
 	case "":

@@ -121,7 +121,9 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 		}
 	}
 	if f := s.encode(h, c); f != nil {
-		f.item = r.next
+		// The state became so by one of its key's events. If by an earlier one, those before this one will fail again.
+		for f.item = limit - 1; string(r.items[f.item].key) != f.key; f.item-- {
+		}
 		s.rollback()
 		return nil, f
 	}
@@ -136,7 +138,8 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 	return c, nil
 }
 
-func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *part) error {
+func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *part) (err error) {
+	defer recovered(&err)
 	e := s.cache.get(it.key)
 	if e == nil {
 		return fmt.Errorf("state of key %q was not loaded", it.key) // a bug: missing is called before every round
@@ -166,7 +169,7 @@ func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *
 func (s *shard) encode(h Handler, c *store.Commit) *failure {
 	s.encoded = s.encoded[:0]
 	for _, e := range s.cache.dirty {
-		b, err := h.Encode(nil, e.state)
+		b, err := encode(h, e.state)
 		if err != nil {
 			return &failure{key: e.key, err: err}
 		}
@@ -174,6 +177,11 @@ func (s *shard) encode(h Handler, c *store.Commit) *failure {
 		c.States = append(c.States, store.Pair{Key: e.key, Value: b})
 	}
 	return nil
+}
+
+func encode(h Handler, state any) (b []byte, err error) {
+	defer recovered(&err)
+	return h.Encode(nil, state)
 }
 
 // committed says that the commit has happened.

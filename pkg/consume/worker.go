@@ -48,15 +48,22 @@ type Worker struct {
 	js      jetstream.JetStream
 	metrics *metrics
 	budget  budget
+	waits   waits
 
 	topology topology.Topology
 	store    store.Store
 	group    *group.Group
 	server   *query.Server
 
-	mu     sync.Mutex // guards what follows
-	shards map[int]*shardStatus
-	ready  bool
+	mu      sync.Mutex // guards what follows
+	shards  map[int]*shardStatus
+	ready   bool
+	started bool
+	leaving bool
+
+	staying context.Context // ends when Stop is called
+	leave   context.CancelFunc
+	begun   chan struct{} // closed when Start has ended
 }
 
 // shardStatus is what others may ask about a shard that is owned here.
@@ -91,14 +98,30 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, nc: nc, js: js, shards: make(map[int]*shardStatus)}
+	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), begun: make(chan struct{})}
+	w.staying, w.leave = context.WithCancel(context.Background())
 	w.budget.max = cfg.CacheBytes
 	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget)
 	return w, nil
 }
 
-// Start waits for a topology, checks the store, and joins the group.
+// Start waits for a topology, checks the store, and joins the group. A Stop meanwhile makes it fail.
 func (w *Worker) Start(ctx context.Context) error {
+	w.mu.Lock()
+	if w.leaving {
+		w.mu.Unlock()
+		return errors.New("the worker was stopped")
+	}
+	w.started = true
+	w.mu.Unlock()
+	defer close(w.begun)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(w.staying, cancel)()
+	return w.start(ctx)
+}
+
+func (w *Worker) start(ctx context.Context) error {
 	var err error
 	if w.topology, _, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log); err != nil {
 		return err
@@ -122,7 +145,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	w.mu.Lock()
-	w.ready = true
+	w.ready = !w.leaving
 	w.mu.Unlock()
 	return nil
 }
@@ -130,8 +153,13 @@ func (w *Worker) Start(ctx context.Context) error {
 // Stop hands the shards over, each when what is begun is committed. When ctx ends, handlers are cancelled.
 func (w *Worker) Stop(ctx context.Context) error {
 	w.mu.Lock()
-	w.ready = false
+	w.ready, w.leaving = false, true
+	started := w.started
 	w.mu.Unlock()
+	w.leave()
+	if started {
+		<-w.begun
+	}
 	if w.group == nil {
 		return nil
 	}

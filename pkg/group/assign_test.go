@@ -56,7 +56,7 @@ func TestAssignGolden(t *testing.T) {
 // A change of members must move at least the fair share of one member, and at least what lies above the new limit. What
 // moves beyond that is the price of the bound. Measured: 1.25 times that on average, 1.5 times in the worst setting.
 func TestAssignMovesFew(t *testing.T) {
-	const rounds = 200
+	const rounds = 60
 	r := rand.New(rand.NewPCG(1, 2))
 	moved, ideal := 0.0, 0.0
 	for _, shards := range []int{16, 64, 256} {

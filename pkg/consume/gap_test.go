@@ -1,0 +1,214 @@
+package consume
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/store"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// Where log and store do not fit together the shard stops, says so, and goes on once it is mended.
+func TestGaps(t *testing.T) {
+	for name, c := range map[string]struct {
+		breaks func(*rig)
+		says   string
+		mend   func(*rig)
+	}{
+		"the log lost its tail": {
+			breaks: func(r *rig) { r.setPosition(store.Position{Epoch: 1, Seq: 99, Time: time.Unix(5, 0)}) },
+			says:   "up to message 99 of stream APP_1_0, which ends at 4: the log lost its tail",
+			mend:   (*rig).flush,
+		},
+		"the log was made anew": {
+			breaks: func(r *rig) { r.remake(); r.resend(4) },
+			says:   "was made anew",
+			mend:   (*rig).flush,
+		},
+		"the log was made anew, and is longer": {
+			breaks: func(r *rig) { r.remake(); r.resend(9) },
+			says:   "was made anew",
+			mend:   (*rig).flush,
+		},
+		"the log is gone": {
+			breaks: func(r *rig) { require.NoError(r.t, r.js.DeleteStream(background, r.stream())) },
+			says:   "stream APP_1_0 of shard 0 is gone",
+			mend:   func(r *rig) { r.create(); r.resend(2); r.flush() },
+		},
+		"the log was purged": {
+			breaks: func(r *rig) { r.purge(5) },
+			says:   "which begins at 5: it was purged",
+			mend:   (*rig).skip,
+		},
+		"the message at the position was removed": {
+			breaks: func(r *rig) { r.remove(4) },
+			says:   "but that message is gone",
+			mend:   (*rig).skip,
+		},
+		"the store is empty and the log begins late": {
+			breaks: func(r *rig) { r.purge(2); r.flush() },
+			says:   "committed nothing, but stream APP_1_0 begins at 2",
+			mend:   (*rig).skip,
+		},
+		"the store committed in another epoch": {
+			breaks: func(r *rig) { r.setPosition(store.Position{Epoch: 7, Seq: 1, Time: time.Unix(5, 0)}) },
+			says:   "committed in epoch 7",
+			mend:   (*rig).flush,
+		},
+		"the store is another topology's": {
+			breaks: func(r *rig) { require.NoError(r.t, r.rdb.Set(background, "app:topology", "another", 0).Err()) },
+			says:   `app:topology is "another"`,
+			mend:   func(r *rig) { require.NoError(r.t, r.rdb.Set(background, "app:topology", r.topo.ID, 0).Err()) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			first := r.start()
+			r.resend(4)
+			r.applied()
+			require.NoError(t, first.Stop(background))
+			w := r.worker()
+			c.breaks(r)
+			release := w.ownAlone(r)
+			defer release()
+			stopped(t, w, c.says)
+			c.mend(r)
+			eventually(t, func() bool { return w.shard(0).State == stateRunning }, "goes on")
+			r.send(0, "later")
+			eventually(t, func() bool { return len(r.state("later")) == 1 }, "applies what comes")
+		})
+	}
+}
+
+// stopped waits until the only shard has stopped and says why.
+func stopped(t *testing.T, w *tester, says string) {
+	t.Helper()
+	eventually(t, func() bool {
+		state := w.shard(0).State
+		return strings.HasPrefix(state, "stopped: ") && strings.Contains(state, says)
+	}, "not stopped: %s", says)
+	fence := w.shard(0).Fence
+	eventually(t, func() bool { return w.shard(0).Fence != fence || w.claims.Load() > 5 }, "does not look again")
+	require.Equal(t, 1, strings.Count(w.log.String(), "shard stopped until this is mended"), "said once")
+}
+
+// ownAlone owns shard 0 without a group, as some of what breaks is refused when a worker starts.
+func (w *tester) ownAlone(r *rig) (release func()) {
+	w.store, w.topology = r.store(), r.topo
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		w.own(background, group.Ownership{Shard: 0, Stop: stop, Announce: func(context.Context) (uint64, error) {
+			return w.claims.Add(1), nil
+		}})
+	}()
+	return func() {
+		close(stop)
+		<-done
+	}
+}
+
+// resend sends n events of one key, whatever is to come of them.
+func (r *rig) resend(n int) {
+	r.t.Helper()
+	for range n {
+		r.send(0, "x")
+	}
+}
+
+func (r *rig) setPosition(p store.Position) {
+	r.t.Helper()
+	require.NoError(r.t, r.rdb.HSet(background, "app:shard:0", "position", p.String(), "since", p.Seq).Err())
+}
+
+// flush empties the store: it is filled from the log.
+func (r *rig) flush() {
+	r.t.Helper()
+	require.NoError(r.t, r.rdb.FlushAll(background).Err())
+}
+
+// skip restores the store to a position that the log has.
+func (r *rig) skip() {
+	r.t.Helper()
+	seq := r.send(0, "skipped")
+	s, err := r.js.Stream(background, r.stream())
+	require.NoError(r.t, err)
+	m, err := s.GetMsg(background, seq)
+	require.NoError(r.t, err)
+	r.setPosition(store.Position{Epoch: 1, Seq: seq, Time: m.Time})
+}
+
+func (r *rig) remove(seq uint64) {
+	r.t.Helper()
+	s, err := r.js.Stream(background, r.stream())
+	require.NoError(r.t, err)
+	require.NoError(r.t, s.DeleteMsg(background, seq))
+}
+
+// purge leaves only messages from first on.
+func (r *rig) purge(first uint64) {
+	r.t.Helper()
+	s, err := r.js.Stream(background, r.stream())
+	require.NoError(r.t, err)
+	require.NoError(r.t, s.Purge(background, jetstream.WithPurgeSequence(first)))
+}
+
+func (r *rig) remake() {
+	r.t.Helper()
+	require.NoError(r.t, r.js.DeleteStream(background, r.stream()))
+	r.create()
+}
+
+func (r *rig) create() {
+	r.t.Helper()
+	_, err := r.js.CreateStream(background, r.streamConfig)
+	require.NoError(r.t, err)
+}
+
+// A running worker notices by itself that its log is another one.
+func TestLogMadeAnewUnderARunningWorker(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.start()
+	r.resend(3)
+	r.applied()
+	r.remake()
+	r.resend(3)
+	eventually(t, func() bool { return strings.Contains(w.shard(0).State, "made anew") }, "not noticed")
+	require.ErrorContains(t, w.Ready(), "shard 0: stopped: ")
+	require.Equal(t, uint64(3), r.position(0))
+}
+
+func TestForeignMessageStopsItsShard(t *testing.T) {
+	for name, m := range map[string]struct {
+		data   string
+		header nats.Header
+	}{
+		"no batch":     {data: "hello"},
+		"unknown kind": {header: nats.Header{"Kind": {"rocket"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 2)
+			r.send(0, "a", "b")
+			seq := r.put(0, []byte(m.data), m.header)
+			r.send(0, "a")
+			r.send(1, "c")
+			w := r.start()
+			stop := fmt.Sprintf("message %d of stream APP_1_0 is not a router's", seq)
+			eventually(t, func() bool { return strings.Contains(w.shard(0).State, stop) }, "not stopped")
+			require.Contains(t, w.shard(0).State, fmt.Sprintf("nats stream rmm APP_1_0 %d", seq))
+			eventually(t, func() bool { return len(r.state("c")) == 1 }, "the other shard")
+			require.Len(t, r.state("b"), 1, "what lies before it is committed")
+			require.Len(t, r.state("a"), 1)
+			require.Equal(t, seq-1, r.position(0))
+			r.remove(seq)
+			r.applied()
+			eventually(t, func() bool { return w.Ready() == nil }, "ready")
+		})
+	}
+}
