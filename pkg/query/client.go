@@ -17,7 +17,7 @@ import (
 // ErrNoWorker means that no worker answers queries.
 var ErrNoWorker = errors.New("no worker is running")
 
-var errTooLarge = errors.New("the answer is too large for one message")
+var errTooLarge = errors.New("it is too large for one message")
 
 // Client asks workers.
 type Client struct {
@@ -69,6 +69,9 @@ func (c *Client) ask(ctx context.Context, req request) (reply, error) {
 	m, err := c.nc.RequestWithContext(ctx, topology.ControlSubject(c.app, "query"), b)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return reply{}, ErrNoWorker
+	}
+	if errors.Is(err, nats.ErrMaxPayload) { // the keys alone
+		return reply{}, errTooLarge
 	}
 	if err != nil {
 		return reply{}, err

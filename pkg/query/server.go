@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"example.com/lockstep/pkg/store"
@@ -12,22 +13,38 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-const serveTime = 5 * time.Second
+const (
+	serveTime = 5 * time.Second
+	flushTime = time.Second
+)
 
 // Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status, each of them. It is a
 // NATS micro service: `nats micro ls` shows it.
 type Server struct {
-	service micro.Service
+	nc       *nats.Conn
+	service  micro.Service
+	stopping sync.Once
+	stopped  error
+
+	mu     sync.Mutex // guards closed
+	closed bool
+	busy   sync.WaitGroup
 }
 
-// Serve starts to answer from a store of so many shards.
+// Serve answers from a store of so many shards, from when it returns.
 func Serve(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker) (*Server, error) {
 	svc, err := micro.AddService(nc, micro.Config{Name: app + "-worker", Version: "1.0.0", Description: "Lockstep worker of app " + app})
 	if err != nil {
 		return nil, fmt.Errorf("serve queries: %w", err)
 	}
+	srv := &Server{nc: nc, service: svc}
 	limit := int(nc.MaxPayload()) - 4096
 	err = svc.AddEndpoint("query", micro.HandlerFunc(func(r micro.Request) {
+		if !srv.enter() {
+			_ = r.Error("503", "this worker is stopping: ask again", nil)
+			return
+		}
+		defer srv.busy.Done()
 		ctx, cancel := context.WithTimeout(context.Background(), serveTime)
 		defer cancel()
 		answer(ctx, r, s, shards, limit)
@@ -37,22 +54,42 @@ func Serve(nc *nats.Conn, app string, shards int, s store.Store, status func() W
 			_ = r.RespondJSON(status()) // fails only without a connection, and then nobody waits
 		}), micro.WithEndpointSubject(topology.ControlSubject(app, "status")), micro.WithEndpointQueueGroupDisabled())
 	}
+	if err == nil {
+		err = nc.FlushTimeout(flushTime) // from here on requests arrive
+	}
 	if err != nil {
 		_ = svc.Stop()
 		return nil, fmt.Errorf("serve queries: %w", err)
 	}
-	return &Server{service: svc}, nil
+	return srv, nil
 }
 
-// Stop ends the service.
+// enter begins an answer, unless Stop waits for the last one.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.busy.Add(1)
+	}
+	return !s.closed
+}
+
+// Stop ends the service. When it returns no request comes here any more, and the store is not used.
 func (s *Server) Stop() error {
-	if s == nil || s.service.Stopped() {
+	if s == nil {
 		return nil
 	}
-	if err := s.service.Stop(); err != nil {
-		return fmt.Errorf("stop serving queries: %w", err)
-	}
-	return nil
+	s.stopping.Do(func() {
+		if err := s.service.Stop(); err != nil {
+			s.stopped = fmt.Errorf("stop serving queries: %w", err)
+		}
+		_ = s.nc.FlushTimeout(flushTime) // fails only without a connection, and then nothing comes either
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		s.busy.Wait()
+	})
+	return s.stopped
 }
 
 func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit int) {
