@@ -16,11 +16,6 @@ func (r *Router) takeFrame(m *nats.Msg) {
 		r.refuse(m.Reply, frame.Refusal(err))
 		return
 	}
-	if n := len(r.view.Events); n > 1 && len(m.Data) > frame.MaxFrameBytes {
-		r.refuse(m.Reply, frame.Refusal(fmt.Errorf("%w: %d events in %d bytes, at most %d are allowed for more than one",
-			frame.ErrMalformed, n, len(m.Data), frame.MaxFrameBytes)))
-		return
-	}
 	term, valid := r.lease.Valid()
 	if !valid {
 		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoLease.Error(), Retry: true})
