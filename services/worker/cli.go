@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"example.com/lockstep/pkg/consume"
@@ -31,6 +32,9 @@ type RunCommand struct {
 func (c *RunCommand) Validate() error {
 	if err := c.Config.Validate(); err != nil {
 		return err
+	}
+	if c.CacheBytes < 1 {
+		return fmt.Errorf("--cache-bytes=%s: must be above 0", c.CacheBytes)
 	}
 	return c.RedisConfig.Validate()
 }

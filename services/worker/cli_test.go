@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// program is the built worker, built once.
+var program string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "worker")
+	if err == nil {
+		program = filepath.Join(dir, "worker")
+		var out []byte
+		if out, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build worker:", err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+const nobody = "127.0.0.1:1" // where nobody listens, on a port that the system never gives away by itself
+
+// worker is the program's process.
+func worker(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *strings.Builder) {
+	cmd = exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	stderr = new(strings.Builder)
+	cmd.Stderr = stderr
+	return cmd, stderr
+}
+
+// lines are those that are not the log's.
+func lines(stderr string) []string {
+	var out []string
+	for _, line := range strings.Split(strings.TrimSpace(stderr), "\n") {
+		if !strings.HasPrefix(line, "{") {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func requireRefused(t *testing.T, code int, says string, args ...string) {
+	t.Helper()
+	cmd, stderr := worker(t, args...)
+	began := time.Now()
+	_ = cmd.Run()
+	require.Equal(t, code, cmd.ProcessState.ExitCode(), "%v: %s", args, stderr)
+	said := lines(stderr.String())
+	require.Len(t, said, 1, "one line: %s", stderr)
+	require.True(t, strings.HasPrefix(said[0], "worker: "), said[0])
+	require.Contains(t, said[0], says)
+	require.Less(t, time.Since(began), 8*time.Second)
+}
+
+func TestBadUsage(t *testing.T) {
+	for _, c := range []struct{ args, says string }{
+		{"--app=UPPER", "--app"},
+		{"--nats=http://h", "--nats"},
+		{"--redis=nowhere", "--redis=nowhere"},
+		{"--lock-redis=a:1 --lock-redis=a:1", "given twice"},
+		{"--cache-bytes=much", "--cache-bytes"},
+		{"--cache-bytes=-1MiB", "--cache-bytes"},
+		{"--cache-bytes=0", "--cache-bytes"},
+		{"--stop-timeout=0s", "--stop-timeout"},
+		{"--shards=16", "unknown flag --shards"},
+		{"run --log-level=loud", "--log-level"},
+		{"fly", "unexpected argument fly"},
+	} {
+		t.Run(c.args, func(t *testing.T) { requireRefused(t, 2, c.says, strings.Fields(c.args)...) })
+	}
+}
+
+func TestServersThatAreAbsent(t *testing.T) {
+	n := testkit.NATS(t)
+	state := testkit.Redis(t)
+	requireRefused(t, 1, "cannot reach NATS at nats://"+nobody, "--nats=nats://"+nobody, "--redis="+state)
+	requireRefused(t, 1, "cannot reach Redis at "+nobody, "--nats="+n.URL, "--redis="+nobody)
+	requireRefused(t, 1, "cannot reach Redis at "+nobody, "--nats="+n.URL, "--redis="+state, "--lock-redis="+nobody)
+	requireRefused(t, 1, "listen", "--nats="+n.URL, "--redis="+state, "--admin="+strings.TrimPrefix(n.URL, "nats://"))
+}
+
+func open(t *testing.T, n *testkit.NATSServer) topology.Topology {
+	js, err := jetstream.New(n.Conn)
+	require.NoError(t, err)
+	topo, _, err := topology.Open(t.Context(), js, "lockstep", topology.Initial{Shards: 4, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return topo
+}
+
+func TestStoreOfAnotherTopology(t *testing.T) {
+	n, state := testkit.NATS(t), testkit.Redis(t)
+	topo := open(t, n)
+	rdb := redis.NewClient(&redis.Options{Addr: state})
+	defer func() { _ = rdb.Close() }()
+	require.NoError(t, store.NewRedis(rdb, "lockstep", "another").Check(t.Context()))
+	requireRefused(t, 1, `lockstep:topology is "another", the log's is "`+topo.ID+`"`, "--nats="+n.URL, "--redis="+state)
+}
+
+// `worker` is `worker run`. Both own shards, apply what comes, and end well when told to.
+func TestWorkers(t *testing.T) {
+	n, state := testkit.NATS(t), testkit.Redis(t)
+	open(t, n)
+	flags := []string{"--nats=" + n.URL, "--redis=" + state}
+	one, oneLog := worker(t, append(flags, "--name=one")...)
+	two, twoLog := worker(t, append(append([]string{"run"}, flags...), "--name=two")...)
+	require.NoError(t, one.Start())
+	require.NoError(t, two.Start())
+
+	client := query.NewClient(n.Conn, "lockstep")
+	require.Eventually(t, func() bool {
+		workers, err := client.Status(t.Context(), 50*time.Millisecond)
+		if err != nil || len(workers) != 2 || len(workers[0].Shards)+len(workers[1].Shards) != 4 {
+			return false
+		}
+		for _, w := range workers {
+			for _, s := range w.Shards {
+				if s.State != "running" {
+					return false
+				}
+			}
+		}
+		return workers[0].Name != workers[1].Name
+	}, 20*time.Second, 20*time.Millisecond, "not both at work")
+
+	js, err := jetstream.New(n.Conn)
+	require.NoError(t, err)
+	m := &nats.Msg{Subject: topology.WorkSubject("lockstep", 1, 0, 3), Data: []byte(`{"amount":5}`), Header: nats.Header{"Kind": {"event"}, "Key": {"alice"}}}
+	_, err = js.PublishMsg(t.Context(), m)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		states, err := client.States(context.Background(), []string{"alice"})
+		return err == nil && strings.HasPrefix(string(states[0].Data), `{"balance":5,"events":1,"digest":`)
+	}, 20*time.Second, 10*time.Millisecond, "not applied")
+
+	for cmd, log := range map[*exec.Cmd]*strings.Builder{one: oneLog, two: twoLog} {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, cmd.Wait(), "%s", log)
+	}
+	_, err = client.Status(t.Context(), time.Second)
+	require.ErrorIs(t, err, query.ErrNoWorker)
+}
