@@ -3,14 +3,12 @@ package group
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"example.com/lockstep/pkg/lease"
-	"example.com/lockstep/pkg/topology"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -53,106 +51,6 @@ func TestStartTakesItsShare(t *testing.T) {
 	c.settle(members[0], late)
 	require.Less(t, time.Since(began), 2*time.Second)
 	require.Equal(t, 4, c.board.of(late.ID()))
-	c.board.requireNeverDoubled(t)
-}
-
-// A crashed process answers no probe: its connection is gone. Others unlock its leases for it.
-func TestCrashedMemberIsRemovedAndUnlocked(t *testing.T) {
-	c := newCluster(t, 9)
-	members := c.start(3)
-	crashed, rest := members[0], members[1:]
-	began := time.Now()
-	crashed.nc.Close()
-	for _, m := range rest {
-		eventually(t, func() bool { return len(m.Members()) == 2 }, "still a member")
-	}
-	removed := time.Since(began)
-	want := Assign(9, []string{rest[0].ID(), rest[1].ID()})
-	eventually(t, func() bool {
-		for shard, id := range want {
-			if c.value(shard) == "" || !c.board.has(shard, id) {
-				return false
-			}
-		}
-		return true
-	}, "not taken over")
-	took := time.Since(began)
-	t.Logf("removed after %s, taken over after %s", removed, took)
-	require.Less(t, took, 3*time.Second, "well below the lease's 10 s")
-	require.Equal(t, 1.0, rest[0].metric("members_removed_total")+rest[1].metric("members_removed_total"), "one of the two did it")
-	// The one whose connection was cut, and which still runs, finds at its next renewal that its leases are another's.
-	eventually(t, func() bool { return c.board.of(crashed.ID()) == 0 }, "leases not given up")
-	require.NotZero(t, crashed.metric("leases_lost_total"))
-	require.NoError(t, crashed.Stop(background))
-	c.settle(rest...)
-}
-
-// value is the value of a shard's lock, "" if nobody holds it.
-func (c *cluster) value(shard int) string {
-	return c.redis.Get(background, "app:lease:"+strconv.Itoa(shard)).Val()
-}
-
-// has tells whether a member stands at a shard, alone or not.
-func (b *board) has(shard int, id string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.owners[shard][id]
-}
-
-// stranger is in the members bucket, and has claimed shard 0, whose lock it holds. What answers for it is up to the test.
-func (c *cluster) stranger(m *member, id string) *lease.Lease {
-	c.t.Helper()
-	l, err := c.locker.Try(background, 0)
-	require.NoError(c.t, err)
-	c.t.Cleanup(func() { _ = l.Release(background) })
-	kv, err := topology.OpenBucket(background, m.js, "app", "claims", 1)
-	require.NoError(c.t, err)
-	_, err = kv.Put(background, "shard.0", []byte(`{"schema":1,"member":"`+id+`","lock":"`+l.Value()+`"}`))
-	require.NoError(c.t, err)
-	if kv, err = topology.OpenBucket(background, m.js, "app", "members", 1); err == nil {
-		_, err = kv.Put(background, id, []byte(`{"schema":1}`))
-	}
-	require.NoError(c.t, err)
-	return l
-}
-
-// A silent member may wake up, so its lease is left to run out.
-func TestHungMemberKeepsItsLeases(t *testing.T) {
-	c := newCluster(t, 1)
-	sub, err := c.nats.Conn.SubscribeSync(topology.ControlSubject("app", "presence.hung"))
-	require.NoError(t, err)
-	m := c.member()
-	held := c.stranger(m, "hung")
-	began := time.Now()
-	require.NoError(t, m.Start(background))
-	eventually(t, func() bool { return len(m.Members()) == 1 }, "not removed")
-	require.GreaterOrEqual(t, time.Since(began), silenceToGo)
-	require.Equal(t, held.Value(), c.value(0), "its lease still stands")
-	require.Zero(t, c.board.of(m.ID()))
-	require.NoError(t, held.Release(background))
-	m.announceReleased(0)
-	c.settle(m)
-	require.NoError(t, sub.Unsubscribe())
-}
-
-// The same member with nobody listening is gone, and is unlocked.
-func TestGoneMemberLosesItsLeases(t *testing.T) {
-	c := newCluster(t, 1)
-	m := c.member()
-	held := c.stranger(m, "gone")
-	require.NoError(t, m.Start(background))
-	c.settle(m)
-	require.NotEqual(t, held.Value(), c.value(0))
-}
-
-func TestMemberRemovedByMistakeJoinsAgain(t *testing.T) {
-	c := newCluster(t, 4)
-	members := c.start(2)
-	for range 3 {
-		require.NoError(t, members[0].members.Delete(background, members[0].ID()))
-		eventually(t, func() bool { return len(members[1].Members()) == 2 && len(members[0].Members()) == 2 }, "not back")
-	}
-	c.settle(members...)
 	c.board.requireNeverDoubled(t)
 }
 
@@ -269,39 +167,6 @@ func TestRevisionsOnlyGrow(t *testing.T) {
 	require.GreaterOrEqual(t, last.Load(), uint64(15))
 }
 
-func TestNATSRestartEvictsNobody(t *testing.T) {
-	c := newCluster(t, 8)
-	var members []*member
-	for i := range 3 {
-		c.reconnectWait = time.Duration(i) * time.Second / 2 // so the first one is back long before the others
-		m := c.member()
-		m.steadyBefore = steadyBefore
-		require.NoError(t, m.Start(background))
-		members = append(members, m)
-	}
-	c.settle(members...)
-	c.nats.Stop()
-	for _, m := range members {
-		eventually(t, func() bool { return !m.nc.IsConnected() }, "still connected")
-	}
-	c.nats.Start(t)
-	for _, m := range members {
-		eventually(t, m.nc.IsConnected, "not connected")
-	}
-	for _, m := range members { // a change that all hear of shows that their watches work again
-		require.NoError(t, m.members.Delete(background, m.ID()))
-		for _, other := range members {
-			eventually(t, func() bool { return len(other.Members()) == 3 }, "%s does not know all", other.ID())
-		}
-	}
-	c.settle(members...)
-	for _, m := range members {
-		require.Zero(t, m.metric("members_removed_total"))
-		require.Zero(t, m.metric("leases_lost_total"))
-	}
-	c.board.requireNeverDoubled(t)
-}
-
 func TestNew(t *testing.T) {
 	c := newCluster(t, 1)
 	own := func(context.Context, Ownership) {}
@@ -323,6 +188,7 @@ func (d *deadLocker) Try(context.Context, int) (Lease, error) {
 	d.tries.Add(1)
 	return nil, errors.New("no connection")
 }
+
 func (*deadLocker) Unlock(context.Context, int, string) error { return nil }
 
 func TestLocksThatCannotBeHadAreTriedAgain(t *testing.T) {

@@ -127,7 +127,7 @@ func TestStoreOfAnotherTopology(t *testing.T) {
 // `worker` is `worker run`. Both own shards, apply what comes, and end well when told to.
 func TestWorkers(t *testing.T) {
 	n, state := testkit.NATS(t), testkit.Redis(t)
-	open(t, n)
+	epoch := open(t, n).Current()
 	flags := []string{"--nats=" + n.URL, "--redis=" + state}
 	one, oneLog := worker(t, append(flags, "--name=one")...)
 	two, twoLog := worker(t, append(append([]string{"run"}, flags...), "--name=two")...)
@@ -152,7 +152,9 @@ func TestWorkers(t *testing.T) {
 
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
-	m := &nats.Msg{Subject: topology.WorkSubject("lockstep", 1, 0, 3), Data: []byte(`{"amount":5}`), Header: nats.Header{"Kind": {"event"}, "Key": {"alice"}}}
+	ring, err := epoch.Ring()
+	require.NoError(t, err)
+	m := &nats.Msg{Subject: topology.WorkSubject("lockstep", 1, 0, ring.Shard("alice")), Data: []byte(`{"amount":5}`), Header: nats.Header{"Kind": {"event"}, "Key": {"alice"}}}
 	_, err = js.PublishMsg(t.Context(), m)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
