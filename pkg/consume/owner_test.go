@@ -1,0 +1,174 @@
+package consume
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/store"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// owner works on a log as Worker.work does, on a store and under faults that it draws.
+type owner struct {
+	t       *rapid.T
+	rand    *rand.Rand
+	store   *memoryData
+	budget  budget
+	handler Handler
+	faults  bool
+	told    map[string]int // receipts, by event
+	fence   uint64
+}
+
+func (o *owner) one(n int) bool { return o.faults && o.rand.IntN(n) == 0 }
+
+// run owns the shard until the log is worked off, or something ends the ownership.
+func (o *owner) run(log []message) (done bool) {
+	s := claim(o.t, o.store, &o.budget)
+	defer s.cache.clear()
+	require.Greater(o.t, s.fence, o.fence)
+	o.fence = s.fence
+	next := slices.IndexFunc(log, func(m message) bool { return m.seq > s.position.Seq })
+	for next >= 0 && next < len(log) {
+		n := min(len(log), next+1+o.rand.IntN(4))
+		if !o.work(s, roundOf(o.t, log[next:n]...)) {
+			return false
+		}
+		next = n
+	}
+	return true
+}
+
+func (o *owner) work(s *shard, r *round) bool {
+	limit := len(r.items)
+	for {
+		if o.one(40) {
+			return false // killed
+		}
+		if o.one(60) {
+			_, err := o.store.at("one").Claim(context.Background(), s.n, 1, store.NewVersion()) // by another
+			require.NoError(o.t, err)
+		}
+		if o.one(400) {
+			o.store.wipe()
+			o.fence = 0 // as revisions do not come from here, only they keep it growing
+		}
+		if err := load(o.t, o.store, s, r); err != nil {
+			require.ErrorIs(o.t, err, store.ErrStale)
+			return false
+		}
+		c, failed := s.apply(context.Background(), o.handler, r, limit)
+		if failed != nil {
+			o.requireClean(s)
+			if failed.item > r.next {
+				limit = failed.item
+			} else {
+				limit = r.next + 1
+			}
+			continue
+		}
+		if err := o.store.at("one").Commit(context.Background(), c); err != nil {
+			require.ErrorIs(o.t, err, store.ErrStale)
+			return false
+		}
+		if o.one(40) {
+			return false // killed before it knew
+		}
+		o.tell(s)
+		s.committed(c, r, limit)
+		o.requireClean(s)
+		require.True(o.t, o.budget.used.Load() <= o.budget.max || len(s.cache.entries) == 0, "the cache is bounded")
+		if r.done() {
+			return true
+		}
+		limit = len(r.items)
+	}
+}
+
+// tell takes the receipts of a commit: each must be for an event that the store has.
+func (o *owner) tell(s *shard) {
+	for to, seqs := range s.receipts {
+		for _, seq := range seqs {
+			ev := Event{publisher: to.publisher, seq: seq, framed: &frame.Event{}}
+			o.told[ev.ID()]++
+			found := false
+			for key := range o.store.states {
+				found = found || slices.Contains(stored(o.t, o.store, key), ev.ID())
+			}
+			require.True(o.t, found, "a receipt for %s, which is not committed", ev.ID())
+		}
+	}
+}
+
+// requireClean looks that nothing uncommitted is left: the record and the states are those of the store.
+func (o *owner) requireClean(s *shard) {
+	s.record.Changes(func(id frame.PublisherID, _ []byte) { require.Fail(o.t, "changed: "+id.String()) })
+	require.Empty(o.t, s.cache.dirty)
+	require.Empty(o.t, s.receipts)
+	require.Zero(o.t, s.duplicates)
+	for key, e := range s.cache.entries {
+		require.False(o.t, e.changed)
+		if e.state == nil {
+			continue
+		}
+		b, err := o.handler.Encode(nil, e.state)
+		require.NoError(o.t, err)
+		if e.committed != nil || len(*e.state.(*ids)) > 0 {
+			require.Equal(o.t, string(e.committed), string(b), "state of %s", key)
+		}
+	}
+}
+
+func newOwner(t *rapid.T, faults bool) *owner {
+	o := &owner{t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: newMemory(), faults: faults, told: make(map[string]int)}
+	o.budget.max = rapid.SampledFrom([]int64{1, 700, 1 << 20}).Draw(t, "cache bytes")
+	o.handler = collect(func(Event) error {
+		if o.one(60) {
+			panic("the handler panicked")
+		}
+		if o.one(8) {
+			return errRefused
+		}
+		return nil
+	})
+	return o
+}
+
+// Whatever fails, dies, is claimed by another or forgets: each event is applied once, in the log's order.
+func TestEachEventOnceInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		log := drawLog(t)
+		o := newOwner(t, true)
+		for attempts := 0; !o.run(log); attempts++ {
+			require.Less(t, attempts, 10_000)
+		}
+		want := sequential(t, log)
+		require.Len(t, o.store.states, len(want))
+		for key, events := range want {
+			require.Equal(t, events, []string(stored(t, o.store, key)), "key %s", key)
+		}
+		require.Equal(t, log[len(log)-1].seq, o.store.shard(testShard).Position.Seq)
+		require.Zero(t, o.budget.used.Load(), "nothing is charged for a cache that is gone")
+	})
+}
+
+// Without faults, each state is loaded once if the cache has room, and each receipt sent once.
+func TestStatesAreLoadedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		log := drawLog(t)
+		o := newOwner(t, false)
+		require.True(t, o.run(log))
+		for id, n := range o.told {
+			require.Equal(t, 1, n, id)
+		}
+		if o.budget.max == 1<<20 {
+			for key, n := range o.store.loads {
+				require.Equal(t, 1, n, "loads of %s", key)
+			}
+		}
+	})
+}
