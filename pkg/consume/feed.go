@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	feedMessages   = 64      // taken from the client's buffer ahead of the round
 	feedBytes      = 4 << 20 // in the client's buffer: room for several of the largest messages
 	feedHeartbeat  = time.Second
 	feedExpiry     = 5 * time.Second
@@ -34,9 +33,11 @@ type feed struct {
 	consumer   jetstream.Consumer
 	reconnects uint64
 
-	messages chan message
-	failed   chan error // cap 1
+	messages chan message // cap 1: the client's buffer, bounded by bytes, reads ahead
 	quit     chan struct{}
+	broken   chan struct{} // closed at the first failure
+	breaking sync.Once
+	failure  error // set before broken is closed
 	consume  jetstream.ConsumeContext
 
 	mu      sync.Mutex // guards what follows
@@ -66,7 +67,7 @@ func unbroken(ctx context.Context, nc *nats.Conn) (context.Context, func()) {
 func open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app string, e topology.Epoch, shard int, from uint64) (*feed, error) {
 	f := &feed{
 		nc: nc, js: js, stream: topology.StreamName(app, e.Epoch, e.Lane(shard)), reconnects: nc.Stats().Reconnects,
-		messages: make(chan message, feedMessages), failed: make(chan error, 1), quit: make(chan struct{}),
+		messages: make(chan message, 1), broken: make(chan struct{}), quit: make(chan struct{}),
 	}
 	cfg := jetstream.OrderedConsumerConfig{
 		FilterSubjects:    []string{topology.WorkSubject(app, e.Epoch, e.Lane(shard), shard)},
@@ -109,15 +110,33 @@ func (f *feed) deliver(m jetstream.Msg) {
 	}
 }
 
+// fail ends the feed. What is delivered afterwards may lie behind a hole.
 func (f *feed) fail(err error) {
-	select {
-	case f.failed <- fmt.Errorf("%w: %w", errReopen, err):
-	default:
-	}
+	f.breaking.Do(func() {
+		f.failure = fmt.Errorf("%w: %w", errReopen, err)
+		close(f.broken)
+	})
 }
 
-// interrupted tells whether the connection was lost since the feed was opened.
-func (f *feed) interrupted() bool { return f.nc.Stats().Reconnects != f.reconnects }
+// err is why the feed has ended, or nil while what it delivered is whole.
+func (f *feed) err() error {
+	select {
+	case <-f.broken:
+		return f.failure
+	default:
+	}
+	if f.nc.Stats().Reconnects != f.reconnects {
+		return errReopen
+	}
+	return nil
+}
+
+// caughtUp tells whether the newest message has been delivered.
+func (f *feed) caughtUp() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pending == 0
+}
 
 // settle says that n messages more are committed.
 func (f *feed) settle(n int) {
@@ -148,13 +167,13 @@ func (f *feed) has(ctx context.Context, seq uint64) (bool, error) {
 	return true, nil
 }
 
-// info is the stream as it is now.
-func (f *feed) info(ctx context.Context) (jetstream.StreamState, error) {
+// info is the stream as it is now, and whose it is.
+func (f *feed) info(ctx context.Context) (state jetstream.StreamState, topologyID string, err error) {
 	s, err := f.js.Stream(ctx, f.stream)
 	if err != nil {
-		return jetstream.StreamState{}, fmt.Errorf("look at stream %s: %w", f.stream, err)
+		return state, "", fmt.Errorf("look at stream %s: %w", f.stream, err)
 	}
-	return s.CachedInfo().State, nil
+	return s.CachedInfo().State, topology.StreamOwner(s.CachedInfo().Config), nil
 }
 
 // close ends the feed and its consumer.

@@ -42,8 +42,8 @@ func TestGaps(t *testing.T) {
 			mend:   func(r *rig) { r.create(); r.resend(2); r.flush() },
 		},
 		"the log was purged": {
-			breaks: func(r *rig) { r.purge(5) },
-			says:   "which begins at 5: it was purged",
+			breaks: func(r *rig) { r.resend(4); r.purge(7) },
+			says:   "which begins at 7: messages were removed, and not by the janitor",
 			mend:   (*rig).skip,
 		},
 		"the message at the position was removed": {
@@ -53,7 +53,7 @@ func TestGaps(t *testing.T) {
 		},
 		"the store is empty and the log begins late": {
 			breaks: func(r *rig) { r.purge(2); r.flush() },
-			says:   "committed nothing, but stream APP_1_0 begins at 2",
+			says:   "up to message 0 of stream APP_1_0, which begins at 2",
 			mend:   (*rig).skip,
 		},
 		"the store committed in another epoch": {
@@ -100,7 +100,7 @@ func stopped(t *testing.T, w *tester, says string) {
 
 // ownAlone owns shard 0 without a group, as some of what breaks is refused when a worker starts.
 func (w *tester) ownAlone(r *rig) (release func()) {
-	w.store, w.topology = r.store(), r.topo
+	w.store, w.topology, w.kv = r.store(), r.topo, r.kv
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)

@@ -66,7 +66,7 @@ func plainAt(seq uint64, key, data string) message {
 }
 
 func roundOf(t require.TestingT, msgs ...message) *round {
-	r := &round{epoch: 1}
+	r := &round{epoch: 1, owns: anyKey}
 	for _, m := range msgs {
 		require.NoError(t, r.add(m))
 	}

@@ -19,11 +19,12 @@ const (
 
 // waits are how long an owner waits for what depends on others.
 type waits struct {
+	idle    time.Duration // until an idle shard looks whether its version still stands
 	place   time.Duration // for the message at the position to arrive
 	stopped time.Duration // until a stopped shard looks whether log and store fit together again
 }
 
-var defaultWaits = waits{place: 5 * time.Second, stopped: 5 * time.Second}
+var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second}
 
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")
@@ -87,23 +88,30 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 		return reason(asking, err)
 	}
 	defer s.cache.clear()
-	f, err := open(asking, w.nc, w.js, w.cfg.App, w.topology.Current(), o.Shard, min(s.since, s.position.Seq))
+	f, err := open(asking, w.nc, w.js, w.cfg.App, w.topology.Current(), o.Shard, s.start())
 	if err != nil {
 		return reason(asking, err)
 	}
-	defer f.close()
+	defer w.closing.Go(f.close) // it may wait for the server; the next owner need not
 	w.note(o.Shard, func(st *shardStatus) { st.feed = f })
 	defer w.note(o.Shard, func(st *shardStatus) { st.feed = nil })
-	r := &round{epoch: w.topology.Current().Epoch}
+	r := &round{epoch: w.topology.Current().Epoch, owns: func(key []byte) bool { return w.owns(o.Shard, key) }}
 	if err := w.place(asking, o, s, f, r); err != nil {
 		return reason(asking, err)
 	}
-	answered()
 	w.note(o.Shard, func(st *shardStatus) { st.state = stateRunning })
 	w.cfg.Log.Info("shard owned", "shard", o.Shard, "fence", s.fence, "position", s.position.Seq)
-	for {
-		if err := w.fill(ctx, o, f, r); err != nil {
-			return err
+	idle := time.NewTicker(w.waits.idle)
+	defer idle.Stop()
+	for lagging := true; ; {
+		if err := w.fill(asking, o, s, f, r, idle.C); err != nil {
+			return reason(asking, err)
+		}
+		if lagging {
+			if err := w.whole(asking, s, f); err != nil {
+				return reason(asking, err)
+			}
+			lagging = !f.caughtUp()
 		}
 		if err := w.work(ctx, o, s, f, r); err != nil {
 			return err
@@ -146,50 +154,51 @@ func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
 }
 
 // place finds the shard's place: the message that the position names must still be there, with its time. Else the log has
-// lost its tail, or is another one. Receipts for the last round are sent again, as the last owner may have died before it did.
+// lost its tail, or is another one. It may have been purged, if nothing behind it was that the shard has yet to commit.
+// Receipts for the last round are sent again, as the last owner may have died before it did.
 func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round) error {
-	state, err := f.info(ctx)
+	state, owner, err := f.info(ctx)
 	if err != nil {
 		return err
 	}
+	if owner != w.topology.ID {
+		return fmt.Errorf("%w: stream %s belongs to topology %q, this worker and its store to %q: start the workers anew, on the store that goes with the log",
+			errGap, f.stream, owner, w.topology.ID)
+	}
+	if err := w.reaches(ctx, s, f, state.FirstSeq); err != nil {
+		return err
+	}
 	switch {
-	case s.position.Seq == 0 && state.FirstSeq > 1:
-		return fmt.Errorf("%w: shard %d has committed nothing, but stream %s begins at %d: restore the store or the log", errGap, s.n, f.stream, state.FirstSeq)
-	case s.position.Seq == 0:
+	case s.position.Time.IsZero(): // nothing is committed, or a gap was accepted
 		return nil
 	case state.LastSeq < s.position.Seq:
 		return s.gap(f, fmt.Sprintf("which ends at %d: the log lost its tail or was made anew", state.LastSeq))
 	case state.FirstSeq > s.position.Seq:
-		return s.gap(f, fmt.Sprintf("which begins at %d: it was purged", state.FirstSeq))
+		return nil
 	}
 	timer := time.NewTimer(w.waits.place)
 	defer timer.Stop()
 	for {
 		select {
 		case m := <-f.messages:
+			f.settle(1)
 			switch {
 			case m.seq < s.position.Seq:
-			case m.seq > s.position.Seq || !m.time.Equal(s.position.Time):
-				return s.gap(f, fmt.Sprintf("of %s, but finds %d of %s there: the log lost its tail or was made anew", s.position.Time.UTC(), m.seq, m.time.UTC()))
+			case m.seq > s.position.Seq:
+				return w.misplaced(ctx, s, f, fmt.Sprintf("but finds message %d there", m.seq))
+			case !m.time.Equal(s.position.Time):
+				return s.gap(f, fmt.Sprintf("of %s, but finds one of %s there: the log lost its tail or was made anew", s.position.Time.UTC(), m.time.UTC()))
 			}
-			if err := r.add(m); err != nil {
-				return unreadable(s.n, f, m, err)
-			}
+			_ = r.add(m) // one that cannot be read was passed over
 			if m.seq == s.position.Seq {
 				w.sendReceipts(s.n, r.askedReceipts())
-				f.settle(len(r.msgs))
 				r.reset()
 				return nil
 			}
-		case err := <-f.failed:
-			return err
+		case <-f.broken:
+			return f.failure
 		case <-timer.C:
-			if there, err := f.has(ctx, s.position.Seq); err != nil {
-				return err
-			} else if !there {
-				return s.gap(f, "but that message is gone")
-			}
-			return fmt.Errorf("%w: message %d did not come within %s", errReopen, s.position.Seq, w.waits.place)
+			return w.misplaced(ctx, s, f, "but that message is gone")
 		case <-o.Stop:
 			return errHandOver
 		case <-ctx.Done():
@@ -198,18 +207,67 @@ func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed
 	}
 }
 
+// misplaced is the error of a log that does not deliver the message at the position.
+func (w *Worker) misplaced(ctx context.Context, s *shard, f *feed, what string) error {
+	there, err := f.has(ctx, s.position.Seq)
+	if err != nil {
+		return err
+	}
+	state, _, err := f.info(ctx)
+	switch {
+	case err != nil:
+		return err
+	case there:
+		return fmt.Errorf("%w: message %d did not come within %s", errReopen, s.position.Seq, w.waits.place)
+	case state.FirstSeq > s.position.Seq:
+		return fmt.Errorf("%w: message %d was purged meanwhile", errReopen, s.position.Seq)
+	}
+	return s.gap(f, what)
+}
+
+// whole returns an error if something was purged that the shard has yet to commit. A round that has arrived is whole if
+// nothing behind the position before it is gone now. (The store may have gone back in time behind what the janitor saw.)
+func (w *Worker) whole(ctx context.Context, s *shard, f *feed) error {
+	state, _, err := f.info(ctx)
+	if err != nil {
+		return err
+	}
+	return w.reaches(ctx, s, f, state.FirstSeq)
+}
+
+// reaches returns an error unless a log that begins at first has all that the shard has yet to commit.
+func (w *Worker) reaches(ctx context.Context, s *shard, f *feed, first uint64) error {
+	if first <= s.position.Seq+1 {
+		return nil
+	}
+	epoch := w.topology.Current()
+	purged, err := topology.LoadPurged(ctx, w.kv, epoch.Epoch, epoch.Lane(s.n))
+	if err != nil {
+		return err
+	}
+	reaches, known := purged.Reaches(s.n, s.position.Seq, first)
+	switch {
+	case reaches:
+		return nil
+	case !known:
+		return s.gap(f, fmt.Sprintf("which begins at %d: messages were removed, and not by the janitor", first))
+	}
+	return s.gap(f, fmt.Sprintf("which begins at %d: what follows was purged, for the store had it once", first))
+}
+
 // gap is the error of a position that is not in the log.
 func (s *shard) gap(f *feed, what string) error {
-	return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, %s; restore it, or the store that goes with it", errGap, s.n, s.position.Seq, f.stream, what)
+	return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, %s; restore it, or the store that goes with it, or accept the gap (worker accept-gap %d)",
+		errGap, s.n, s.position.Seq, f.stream, what, s.n)
 }
 
 func unreadable(n int, f *feed, m message, err error) error {
-	return fmt.Errorf("%w: shard %d: message %d of stream %s is not a router's: %w: remove it (nats stream rmm %s %d)", errGap, n, m.seq, f.stream, err, f.stream, m.seq)
+	return fmt.Errorf("%w: shard %d: message %d of stream %s is not a router's: %w; pass over it (worker accept-gap %d), or remove it (nats stream rmm %s %d)", errGap, n, m.seq, f.stream, err, n, f.stream, m.seq)
 }
 
 // fill takes what has arrived, waiting for a first message. One that cannot be read ends it; it is an error once those
 // before it are committed.
-func (w *Worker) fill(ctx context.Context, o group.Ownership, f *feed, r *round) error {
+func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round, idle <-chan time.Time) error {
 	select {
 	case <-o.Stop: // looked at first: messages may never cease
 		return errHandOver
@@ -218,17 +276,23 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, f *feed, r *round)
 	if r.bad != nil {
 		return r.bad
 	}
-	select {
-	case m := <-f.messages:
-		if err := r.add(m); err != nil {
-			return unreadable(o.Shard, f, m, err)
+	for len(r.msgs) == 0 {
+		select {
+		case m := <-f.messages:
+			if err := r.add(m); err != nil {
+				return unreadable(o.Shard, f, m, err)
+			}
+		case <-idle: // a store that went back in time must be brought up to date, also if no event comes
+			if _, err := w.store.Load(ctx, s.n, s.version, nil); errors.Is(err, store.ErrStale) {
+				return err
+			}
+		case <-f.broken:
+			return f.failure
+		case <-o.Stop:
+			return errHandOver
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-	case err := <-f.failed:
-		return err
-	case <-o.Stop:
-		return errHandOver
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 	for len(r.items) < w.cfg.RoundEvents && r.bytes < w.cfg.RoundBytes {
 		select {
@@ -273,8 +337,8 @@ func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed,
 			limit, retry = r.next+1, min(2*retry, retryMax)
 			continue
 		}
-		if f.interrupted() {
-			return errReopen
+		if err := f.err(); err != nil {
+			return err
 		}
 		applied := limit - r.next - s.duplicates - int(c.Late-s.late)
 		if err := w.commit(ctx, s, c); err != nil {

@@ -38,6 +38,7 @@ type rig struct {
 	js     jetstream.JetStream
 	rdb    *redis.Client
 	topo   topology.Topology
+	kv     jetstream.KeyValue
 	shards int
 
 	streamConfig jetstream.StreamConfig
@@ -56,7 +57,7 @@ func newRigOn(t *testing.T, shards int, redisAddr string) *rig {
 	r.rdb = redis.NewClient(&redis.Options{Addr: redisAddr})
 	t.Cleanup(func() { require.NoError(t, r.rdb.Close()) })
 	initial := topology.Initial{Shards: shards, Lanes: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}}
-	r.topo, _, err = topology.Open(background, r.js, "app", initial, slog.New(slog.DiscardHandler))
+	r.topo, r.kv, err = topology.Open(background, r.js, "app", initial, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	s, err := r.js.Stream(background, r.stream())
 	require.NoError(t, err)
@@ -143,7 +144,8 @@ func (r *rig) worker(change ...func(*Config)) *tester {
 	}
 	w.Worker, err = New(w.nc, cfg)
 	require.NoError(r.t, err)
-	w.waits = waits{place: 200 * time.Millisecond, stopped: 50 * time.Millisecond}
+	w.owns = func(int, []byte) bool { return true } // tests send what they like to any shard
+	w.waits = waits{idle: 50 * time.Millisecond, place: 200 * time.Millisecond, stopped: 50 * time.Millisecond}
 	r.t.Cleanup(func() {
 		_ = w.Stop(background)
 		if r.t.Failed() {

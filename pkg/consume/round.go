@@ -20,6 +20,7 @@ type message struct {
 // round is what has arrived and is not yet committed: messages, and the events in them.
 type round struct {
 	epoch uint64
+	owns  func(key []byte) bool // tells whether a key belongs to the shard
 	msgs  []message
 	parts []part
 	items []item
@@ -69,6 +70,9 @@ func (r *round) read(m message) error {
 		if err := frame.CheckKey(key); err != nil {
 			return err
 		}
+		if !r.owns(key) {
+			return fmt.Errorf("key %q belongs to another shard", key)
+		}
 		r.parts = append(r.parts, part{plain: true})
 		r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: key, typ: m.header.Get(frame.HeaderType)})
 		return nil
@@ -78,6 +82,9 @@ func (r *round) read(m message) error {
 	return frame.Parts(m.data, &r.scratch, func(f *frame.Frame) error {
 		r.parts = append(r.parts, part{session: f.Session, floor: f.Floor})
 		for i := range f.Events {
+			if !r.owns(f.Events[i].Key) {
+				return fmt.Errorf("key %q belongs to another shard", f.Events[i].Key)
+			}
 			r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: f.Events[i].Key, ev: f.Events[i]})
 		}
 		return nil

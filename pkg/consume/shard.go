@@ -54,6 +54,14 @@ func claimed(n int, rec store.Record, b *budget) (*shard, error) {
 	return s, nil
 }
 
+// start is the stream sequence from which the log is to be read, 0 for its first.
+func (s *shard) start() uint64 {
+	if s.position.Time.IsZero() && s.position.Seq > 0 {
+		return s.position.Seq + 1
+	}
+	return min(s.since, s.position.Seq)
+}
+
 // missing returns the keys of a round whose states are not in the cache, each once.
 func (s *shard) missing(r *round) []string {
 	var keys []string

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/janitor"
+	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
@@ -29,16 +31,19 @@ const (
 
 // Config is how a Worker works.
 type Config struct {
-	App         string
-	Name        string // for people
-	Handler     Handler
-	Store       func(topology string) store.Store // of the topology with that id
-	Locker      group.Locker
-	CacheBytes  int64 // of states of all shards; default 64 MiB
-	RoundEvents int   // taken into one commit; default 4,096. A batch is never split for it
-	RoundBytes  int   // likewise; default 1 MiB
-	Log         *slog.Logger
-	Metrics     prometheus.Registerer
+	App     string
+	Name    string // for people
+	Handler Handler
+	Store   func(topology string) store.Store // of the topology with that id
+	Locker  group.Locker
+	// JanitorLease takes the lease of the one worker that cleans the log; nil: this one never does.
+	JanitorLease func(context.Context) (*lease.Lease, error)
+	JanitorEvery time.Duration // default 5 s
+	CacheBytes   int64         // of states of all shards; default 64 MiB
+	RoundEvents  int           // taken into one commit; default 4,096. A batch is never split for it
+	RoundBytes   int           // likewise; default 1 MiB
+	Log          *slog.Logger
+	Metrics      prometheus.Registerer
 }
 
 // Worker owns shards.
@@ -51,9 +56,12 @@ type Worker struct {
 	waits   waits
 
 	topology topology.Topology
+	kv       jetstream.KeyValue               // the topology's
+	owns     func(shard int, key []byte) bool // by the ring
 	store    store.Store
 	group    *group.Group
 	server   *query.Server
+	janitor  *janitor.Janitor
 
 	mu      sync.Mutex // guards what follows
 	shards  map[int]*shardStatus
@@ -64,6 +72,7 @@ type Worker struct {
 	staying context.Context // ends when Stop is called
 	leave   context.CancelFunc
 	begun   chan struct{} // closed when Start has ended
+	closing sync.WaitGroup
 }
 
 // shardStatus is what others may ask about a shard that is owned here.
@@ -123,8 +132,15 @@ func (w *Worker) Start(ctx context.Context) error {
 
 func (w *Worker) start(ctx context.Context) error {
 	var err error
-	if w.topology, _, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log); err != nil {
+	if w.topology, w.kv, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log); err != nil {
 		return err
+	}
+	if w.owns == nil {
+		ring, err := w.topology.Current().Ring()
+		if err != nil {
+			return fmt.Errorf("ring of epoch %d: %w", w.topology.Current().Epoch, err)
+		}
+		w.owns = func(shard int, key []byte) bool { return ring.ShardBytes(key) == shard }
 	}
 	w.store = w.cfg.Store(w.topology.ID)
 	if err := w.store.Check(ctx); err != nil {
@@ -144,10 +160,26 @@ func (w *Worker) start(ctx context.Context) error {
 		_ = w.server.Stop()
 		return err
 	}
+	if w.cfg.JanitorLease != nil {
+		if err := w.startJanitor(ctx); err != nil {
+			return err
+		}
+	}
 	w.mu.Lock()
 	w.ready = !w.leaving
 	w.mu.Unlock()
 	return nil
+}
+
+func (w *Worker) startJanitor(ctx context.Context) error {
+	var err error
+	w.janitor, err = janitor.New(w.js, janitor.Config{
+		App: w.cfg.App, Topology: w.topology, KV: w.kv, Store: w.store, Lease: w.cfg.JanitorLease, Every: w.cfg.JanitorEvery, Log: w.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return w.janitor.Start(ctx)
 }
 
 // Stop hands the shards over, each when what is begun is committed. When ctx ends, handlers are cancelled.
@@ -163,8 +195,14 @@ func (w *Worker) Stop(ctx context.Context) error {
 	if w.group == nil {
 		return nil
 	}
+	// In this order: the shards are handed over, the server forgets our consumers, queries end.
+	var janitor error
+	if w.janitor != nil {
+		janitor = w.janitor.Stop(ctx)
+	}
 	err := w.group.Stop(ctx)
-	return errors.Join(err, w.server.Stop())
+	w.closing.Wait()
+	return errors.Join(janitor, err, w.server.Stop())
 }
 
 // Ready returns an error unless the worker holds just the shards it should, and none is stopped.

@@ -202,19 +202,6 @@ func (j *Janitor) outOfHistory(ctx context.Context, stream jetstream.Stream, sta
 	if age == 0 || !state.FirstTime.Before(cutoff) {
 		return min(upTo, state.LastSeq), nil
 	}
-	// The last message before cutoff, by halving: times grow with sequences.
-	low, high := state.FirstSeq, state.LastSeq // low is before cutoff, high is not
-	for low+1 < high {
-		mid := low + (high-low)/2
-		m, err := stream.GetMsg(ctx, mid, jetstream.WithGetMsgSubject(">"))
-		if err != nil {
-			return 0, fmt.Errorf("find the end of history: %w", err)
-		}
-		if m.Time.Before(cutoff) {
-			low = max(mid, min(m.Sequence, high-1))
-		} else {
-			high = mid
-		}
-	}
-	return max(upTo, low), nil
+	low, err := topology.LastBefore(ctx, stream, state, cutoff)
+	return max(upTo, low), err
 }

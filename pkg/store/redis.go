@@ -140,9 +140,6 @@ func (rec *Record) set(field, value string) (err error) {
 
 // Load implements Store.
 func (r *Redis) Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
 	args := make([]any, 0, len(keys)+1)
 	args = append(args, string(version))
 	for _, k := range keys {

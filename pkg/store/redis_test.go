@@ -83,6 +83,10 @@ func TestPositionRoundTrip(t *testing.T) {
 	p, err = store.ParsePosition("2 77 1700000000123456789")
 	require.NoError(t, err)
 	require.Equal(t, "2 77 1700000000123456789", p.String())
+	p, err = store.ParsePosition("2 77 0")
+	require.NoError(t, err)
+	require.True(t, p.Time.IsZero())
+	require.Equal(t, "2 77 0", p.String())
 }
 
 func TestEnvelope(t *testing.T) {

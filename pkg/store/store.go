@@ -32,7 +32,8 @@ type Version string
 func NewVersion() Version { return Version(rand.Text()) }
 
 // Position is how far a shard has been committed: the last message, by its epoch, its stream sequence and its time. The
-// zero value lies before the first message.
+// zero value lies before the first message. One without a time was set by an operator who accepted a gap: the log is not
+// held against it.
 type Position struct {
 	Epoch uint64
 	Seq   uint64
@@ -44,7 +45,11 @@ func (p Position) String() string {
 	if p.Seq == 0 && p.Epoch == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d %d %d", p.Epoch, p.Seq, p.Time.UnixNano())
+	nanos := int64(0)
+	if !p.Time.IsZero() {
+		nanos = p.Time.UnixNano()
+	}
+	return fmt.Sprintf("%d %d %d", p.Epoch, p.Seq, nanos)
 }
 
 // ParsePosition reads what String wrote.
@@ -64,7 +69,11 @@ func ParsePosition(s string) (Position, error) {
 		}
 		n[i] = v
 	}
-	return Position{Epoch: n[0], Seq: n[1], Time: time.Unix(0, int64(n[2]))}, nil
+	p := Position{Epoch: n[0], Seq: n[1]}
+	if n[2] != 0 {
+		p.Time = time.Unix(0, int64(n[2]))
+	}
+	return p, nil
 }
 
 // Record is what a shard's owner reads when it claims the shard.
@@ -110,7 +119,7 @@ type Store interface {
 	// Claim makes the caller the shard's owner: with a new version, and a fence that is the larger of revision and the
 	// fence before + 1. It may return an error that wraps ErrTopology.
 	Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error)
-	// Load returns the states of keys, nil where there is none, or ErrStale.
+	// Load returns the states of keys, nil where there is none, or ErrStale. Without keys it tells whether the version stands.
 	Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error)
 	// Commit writes all of c or nothing. If the version is c.New already it returns nil: the call is a repeated one.
 	// It may return ErrStale. After any other error it is not known whether the commit happened: call it again.

@@ -202,6 +202,9 @@ func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamCon
 	}
 }
 
+// StreamOwner is the id of the topology that a stream was created for.
+func StreamOwner(cfg jetstream.StreamConfig) string { return cfg.Metadata[metadataID] }
+
 // CheckStreams returns an error that wraps ErrMismatch and says what differs if a stream of the topology is missing, is of
 // another topology, or could drop or reorder what was acknowledged.
 func CheckStreams(ctx context.Context, js jetstream.JetStream, app string, t Topology) error {

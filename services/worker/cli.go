@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"example.com/lockstep/pkg/consume"
 	"example.com/lockstep/pkg/group"
@@ -11,12 +12,16 @@ import (
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/store"
 	"github.com/alecthomas/units"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
 )
 
+const acceptGapTime = 30 * time.Second
+
 // CLI is the worker's commands.
 type CLI struct {
-	Run RunCommand `cmd:"" default:"withargs" help:"Own shards and apply their events (the default)."`
+	Run       RunCommand       `cmd:"" default:"withargs" help:"Own shards and apply their events (the default)."`
+	AcceptGap AcceptGapCommand `cmd:"" help:"Let a shard go on whose log and store do not fit together."`
 }
 
 // RunCommand is the worker's configuration.
@@ -29,15 +34,7 @@ type RunCommand struct {
 }
 
 // Validate checks what the flags' types do not. Parsing calls it.
-func (c *RunCommand) Validate() error {
-	if err := c.Config.Validate(); err != nil {
-		return err
-	}
-	if c.CacheBytes < 1 {
-		return fmt.Errorf("--cache-bytes=%s: must be above 0", c.CacheBytes)
-	}
-	return c.RedisConfig.Validate()
-}
+func (c *RunCommand) Validate() error { return validate(&c.Config, &c.RedisConfig) }
 
 // Run works until a signal.
 func (c *RunCommand) Run(ctx context.Context) error {
@@ -76,7 +73,8 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	}
 	worker, err := consume.New(nc, consume.Config{
 		App: c.App, Name: name, Handler: consume.Typed(Apply), Locker: group.Real(locker), CacheBytes: int64(c.CacheBytes), Log: log, Metrics: admin.Registry(),
-		Store: func(topology string) store.Store { return store.NewRedis(state, c.App, topology) },
+		JanitorLease: func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") },
+		Store:        func(topology string) store.Store { return store.NewRedis(state, c.App, topology) },
 	})
 	if err != nil {
 		return err
@@ -85,4 +83,49 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	admin.Ready("redis", service.RedisReady(state))
 	admin.Ready("worker", func(context.Context) error { return worker.Ready() })
 	return service.Run(ctx, c.Config, log, admin, worker)
+}
+
+// AcceptGapCommand lets a shard go on whose log and store do not fit together.
+type AcceptGapCommand struct {
+	service.Config      `embed:""`
+	service.RedisConfig `embed:""`
+
+	Shard int `arg:"" help:"The shard, as the worker's log names it."`
+}
+
+// Validate checks what the flags' types do not. Parsing calls it.
+func (c *AcceptGapCommand) Validate() error { return validate(&c.Config, &c.RedisConfig) }
+
+// Run accepts the gap and prints what that means.
+func (c *AcceptGapCommand) Run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, acceptGapTime)
+	defer cancel()
+	log := service.NewLogger("worker", c.Config, os.Stderr)
+	nc, err := service.ConnectNATS(c.Config, "worker-accept-gap", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	state, err := service.ConnectRedis(c.Redis)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = state.Close() }()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	what, err := consume.AcceptGap(ctx, js, c.App, c.Shard, func(topology string) store.Store { return store.NewRedis(state, c.App, topology) }, log)
+	if err != nil {
+		return err
+	}
+	fmt.Println(what)
+	return nil
+}
+
+func validate(nats *service.Config, redis *service.RedisConfig) error {
+	if err := nats.Validate(); err != nil {
+		return err
+	}
+	return redis.Validate()
 }

@@ -1,0 +1,116 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrNoGap means that a shard's position is in its log, and that what follows can be read.
+var ErrNoGap = errors.New("there is no gap")
+
+// AcceptGap lets a shard go on whose log and store do not fit together, and returns what it has accepted, in words. What lies
+// in the gap is lost to the store; what is applied again, if the log was made anew, is not told from new events. Where the
+// shard's next message is not a router's, it is passed over. The shard's owner notices by itself.
+func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard int, open func(topology string) store.Store, log *slog.Logger) (string, error) {
+	t, kv, err := topology.Join(ctx, js, app, log)
+	if err != nil {
+		return "", err
+	}
+	epoch := t.Current()
+	if shard < 0 || shard >= epoch.Shards {
+		return "", fmt.Errorf("shard %d: there are shards 0 to %d", shard, epoch.Shards-1)
+	}
+	st := open(t.ID)
+	if err := st.Check(ctx); err != nil {
+		return "", err
+	}
+	version := store.NewVersion()
+	rec, err := st.Claim(ctx, shard, 0, version)
+	if err != nil {
+		return "", err
+	}
+	name := topology.StreamName(app, epoch.Epoch, epoch.Lane(shard))
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("look at stream %s: %w", name, err)
+	}
+	g := gap{shard: shard, epoch: epoch, stream: stream, subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: rec.Position}
+	to, what, err := g.find(ctx, kv)
+	if err != nil {
+		return "", err
+	}
+	c := &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), Position: to, Since: to.Seq, Late: rec.Late, LateLast: rec.LateLast}
+	if err := st.Commit(ctx, c); err != nil {
+		return "", err
+	}
+	return what, nil
+}
+
+// gap is where a shard stands and what its log has.
+type gap struct {
+	shard   int
+	epoch   topology.Epoch
+	stream  jetstream.Stream
+	subject string
+	at      store.Position
+}
+
+// find returns the position to go on from.
+func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, string, error) {
+	state := g.stream.CachedInfo().State
+	fits, err := g.fits(ctx)
+	if err != nil {
+		return store.Position{}, "", err
+	}
+	if !fits {
+		last, err := topology.LastBefore(ctx, g.stream, state, g.at.Time)
+		if err != nil {
+			return store.Position{}, "", err
+		}
+		return store.Position{Epoch: g.epoch.Epoch, Seq: last},
+			fmt.Sprintf("shard %d had committed up to message %d of %s, which is not in its log; it goes on behind message %d", g.shard, g.at.Seq, g.at.Time.UTC(), last), nil
+	}
+	purged, err := topology.LoadPurged(ctx, kv, g.epoch.Epoch, g.epoch.Lane(g.shard))
+	if err != nil {
+		return store.Position{}, "", err
+	}
+	if reaches, known := purged.Reaches(g.shard, g.at.Seq, state.FirstSeq); !reaches || !known {
+		return store.Position{Epoch: g.epoch.Epoch, Seq: state.FirstSeq - 1},
+			fmt.Sprintf("shard %d had committed up to message %d; what follows up to message %d is gone; it goes on behind that", g.shard, g.at.Seq, state.FirstSeq-1), nil
+	}
+	m, err := g.stream.GetMsg(ctx, g.at.Seq+1, jetstream.WithGetMsgSubject(g.subject))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return store.Position{}, "", fmt.Errorf("shard %d: %w: nothing was changed", g.shard, ErrNoGap)
+	}
+	if err != nil {
+		return store.Position{}, "", fmt.Errorf("look at the message behind %d: %w", g.at.Seq, err)
+	}
+	r := &round{epoch: g.epoch.Epoch, owns: func([]byte) bool { return true }}
+	bad := r.add(message{seq: m.Sequence, time: m.Time, header: m.Header, data: m.Data})
+	if bad == nil {
+		return store.Position{}, "", fmt.Errorf("shard %d: %w: nothing was changed", g.shard, ErrNoGap)
+	}
+	return store.Position{Epoch: g.epoch.Epoch, Seq: m.Sequence, Time: m.Time}, fmt.Sprintf("shard %d passes over message %d, which is not a router's: %v", g.shard, m.Sequence, bad), nil
+}
+
+// fits tells whether the message at the position is the one that was committed, or may have been purged.
+func (g *gap) fits(ctx context.Context) (bool, error) {
+	state := g.stream.CachedInfo().State
+	if g.at.Time.IsZero() || state.FirstSeq > g.at.Seq && state.LastSeq >= g.at.Seq {
+		return true, nil
+	}
+	m, err := g.stream.GetMsg(ctx, g.at.Seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at message %d: %w", g.at.Seq, err)
+	}
+	return m.Time.Equal(g.at.Time) && m.Subject == g.subject, nil
+}
