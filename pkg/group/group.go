@@ -110,8 +110,9 @@ type Group struct {
 	listening       sync.WaitGroup
 	followers       []*topology.Follower
 
-	mu       sync.Mutex // guards what follows
-	revision map[string]uint64
+	mu       sync.Mutex        // guards what follows
+	revision map[string]uint64 // of each member's entry
+	arriving map[string]uint64 // the same, while all of them come anew; nil: they do not
 	claimed  map[int]claim
 	seats    []*seat
 	synced   bool // all members have been taken
@@ -218,17 +219,17 @@ func (g *Group) join(ctx context.Context) error {
 	if err := g.nc.FlushTimeout(joinTime); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	if err := g.follow(ctx, g.claims, g.claimChanged); err != nil {
+	if err := g.follow(ctx, g.claims, func() {}, g.claimChanged); err != nil {
 		return err
 	}
 	if _, err := g.members.Put(ctx, g.id, g.self); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	return g.follow(ctx, g.members, g.memberChanged)
+	return g.follow(ctx, g.members, g.membersBegin, g.memberChanged)
 }
 
-func (g *Group) follow(ctx context.Context, kv jetstream.KeyValue, take func(jetstream.KeyValueEntry)) error {
-	f, err := topology.Follow(ctx, g.nc, kv, take)
+func (g *Group) follow(ctx context.Context, kv jetstream.KeyValue, begin func(), take func(jetstream.KeyValueEntry)) error {
+	f, err := topology.Follow(ctx, g.nc, kv, begin, take)
 	if err == nil {
 		g.followers = append(g.followers, f)
 	}
@@ -253,31 +254,72 @@ func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
 	g.claimed[shard] = c
 }
 
+// membersBegin says that the members come as they are now, after which those not among them are gone.
+func (g *Group) membersBegin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arriving = make(map[string]uint64)
+}
+
 func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.arriving == nil {
+		g.change(e)
+		g.assign()
+		return
+	}
 	switch {
 	case e == nil:
-		g.synced = true
+		g.arrived()
+		g.assign()
 	case e.Operation() == jetstream.KeyValuePut:
-		if _, known := g.revision[e.Key()]; !known && g.synced {
+		g.arriving[e.Key()] = e.Revision()
+	default:
+		delete(g.arriving, e.Key())
+	}
+}
+
+// arrived takes the members as they are now. The caller holds mu.
+func (g *Group) arrived() {
+	for id := range g.revision {
+		if _, still := g.arriving[id]; !still {
+			g.cfg.Log.Info("member left", "member", id)
+		}
+	}
+	g.revision, g.arriving, g.synced = g.arriving, nil, true
+	if _, there := g.revision[g.id]; !there {
+		g.missing()
+	}
+}
+
+// change takes a change of one member. The caller holds mu.
+func (g *Group) change(e jetstream.KeyValueEntry) {
+	_, known := g.revision[e.Key()]
+	if e.Operation() == jetstream.KeyValuePut {
+		if !known {
 			g.cfg.Log.Info("member joined", "member", e.Key())
 		}
 		g.revision[e.Key()] = e.Revision()
-	default:
-		if _, known := g.revision[e.Key()]; known {
-			g.cfg.Log.Info("member left", "member", e.Key())
-		}
-		delete(g.revision, e.Key())
-		if e.Key() == g.id && !g.leaving {
-			g.cfg.Log.Warn("this member was taken for dead; joining again")
-			g.rejoins.Add(1)
-			go g.rejoin()
-		}
+		return
 	}
-	if g.synced {
-		g.assign()
+	if known {
+		g.cfg.Log.Info("member left", "member", e.Key())
 	}
+	delete(g.revision, e.Key())
+	if e.Key() == g.id {
+		g.missing()
+	}
+}
+
+// missing joins again, as others took this member for dead, or the bucket lost it. The caller holds mu.
+func (g *Group) missing() {
+	if g.leaving {
+		return
+	}
+	g.cfg.Log.Warn("this member is not among the members; joining again")
+	g.rejoins.Add(1)
+	go g.rejoin()
 }
 
 func (g *Group) rejoin() {

@@ -25,6 +25,10 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		r.refuseEvent(m.Reply, 400, err)
 		return
 	}
+	if strings.ContainsAny(key, "\r\n") || strings.TrimSpace(key) != key {
+		r.refuseEvent(m.Reply, 400, fmt.Errorf("key %q begins or ends with a blank or holds a line break: a plain event's key must not; send it with the library", key))
+		return
+	}
 	if err := frame.CheckEventSize(m.Size() - len(m.Subject) - len(m.Reply)); err != nil {
 		r.refuseEvent(m.Reply, 400, err)
 		return
@@ -83,11 +87,13 @@ func (r *Router) release(g *gather, bytes int) {
 }
 
 // plainHeader keeps what is the application's, and Nats-Msg-Id. Other headers that JetStream acts on (an expected
-// sequence, a rollup, a schedule) are not the client's to set in our log.
+// sequence, a rollup, a schedule) are not the client's to set in our log, nor are those by which clients of NATS tell the
+// server's own messages from others: a worker's would drop the event.
 func plainHeader(in nats.Header, key string) nats.Header {
 	out := make(nats.Header, len(in)+2)
 	for k, v := range in {
-		if !strings.HasPrefix(strings.ToLower(k), "nats-") {
+		name := strings.ToLower(k)
+		if !strings.HasPrefix(name, "nats-") && name != "status" && name != "description" {
 			out[k] = v
 		}
 	}

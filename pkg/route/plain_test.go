@@ -69,7 +69,8 @@ func TestPlainEventsHeaders(t *testing.T) {
 	ack := s.sendPlain(t, plain("key", "x",
 		"Type", "paid", "Mine", "1", "Mine", "2", "Kind", "end", "Key", "key",
 		"Nats-Msg-Id", "id-1", "Nats-Rollup", "all", "Nats-Expected-Last-Sequence", "77", "Nats-Expected-Stream", "OTHER",
-		"Nats-TTL", "1s", "nats-expected-last-sequence", "78", "NATS-Schedule", "@every 1s"))
+		"Nats-TTL", "1s", "nats-expected-last-sequence", "78", "NATS-Schedule", "@every 1s",
+		"Status", "100", "status", "404", "Description", "Idle Heartbeat"))
 	require.Nil(t, ack.Error)
 	require.Equal(t, nats.Header{
 		"Type": {"paid"}, "Mine": {"1", "2"}, "Kind": {"event"}, "Key": {"key"}, "Nats-Msg-Id": {"id-1"},
@@ -99,6 +100,25 @@ func TestPlainEventRefused(t *testing.T) {
 	}
 	require.Empty(t, s.stored(t))
 	require.Nil(t, s.sendPlain(t, plain("key", strings.Repeat("x", 512<<10))).Error)
+}
+
+// A key that a header would carry as another one is refused: its state would have two owners. Clients of NATS trim what
+// they send, but not all need be such.
+func TestPlainEventWhoseKeyAHeaderChanges(t *testing.T) {
+	s := newSystem(t)
+	for _, key := range []string{"abc ", " abc", "a\rb", "a\nb"} {
+		inbox := s.Conn.NewInbox()
+		sub, err := s.Conn.SubscribeSync(inbox)
+		require.NoError(t, err)
+		require.NoError(t, s.Conn.Flush())
+		m := plain("any", "x", "Key", key)
+		m.Reply = inbox
+		s.router.takeEvent(m)
+		got, err := sub.NextMsg(patience)
+		require.NoError(t, err)
+		require.Contains(t, string(got.Data), "begins or ends with a blank or holds a line break")
+	}
+	require.Empty(t, s.stored(t))
 }
 
 func TestPlainEventThatNobodyWaitsFor(t *testing.T) {

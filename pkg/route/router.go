@@ -63,6 +63,7 @@ type Router struct {
 
 	started  chan struct{} // closed when Start has ended
 	quit     chan struct{}
+	failed   chan error // cap 1
 	done     sync.WaitGroup
 	stopping sync.Once
 	stopped  error
@@ -88,7 +89,7 @@ func New(nc *nats.Conn, cfg Config) (*Router, error) {
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
-	return &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), started: make(chan struct{}), quit: make(chan struct{})}, nil
+	return &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), started: make(chan struct{}), quit: make(chan struct{}), failed: make(chan error, 1)}, nil
 }
 
 // Start opens the topology, creating it if there is none, takes a lease, and listens. A Router starts once.
@@ -176,11 +177,17 @@ func (r *Router) run() {
 		}
 		select {
 		case <-changed:
+		case <-r.watcher.Usurped():
+			r.failed <- errors.New("another topology has taken the place of ours: starting anew is needed")
+			return
 		case <-r.quit:
 			return
 		}
 	}
 }
+
+// Failed tells why the router cannot go on, if so.
+func (r *Router) Failed() <-chan error { return r.failed }
 
 // follow makes the ring of the current epoch, if it is another one than we have.
 func (r *Router) follow() error {

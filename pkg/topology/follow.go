@@ -20,6 +20,7 @@ const (
 type Follower struct {
 	nc     *nats.Conn
 	kv     jetstream.KeyValue
+	begin  func()
 	take   func(jetstream.KeyValueEntry)
 	status chan nats.Status
 	ready  chan struct{}
@@ -30,11 +31,12 @@ type Follower struct {
 	done   chan struct{}
 }
 
-// Follow calls take with every entry of a bucket as it is now, then with nil, and then with every change, in order. After
-// each reconnect it begins anew: left to itself, a watch may take many seconds to notice that the server has forgotten it.
-// It returns after the first nil. Stop ends it; take is not called any more when that returns.
-func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, take func(jetstream.KeyValueEntry)) (*Follower, error) {
-	f := &Follower{nc: nc, kv: kv, take: take, status: nc.StatusChanged(nats.CONNECTED), ready: make(chan struct{}), done: make(chan struct{})}
+// Follow calls begin, take with every entry of a bucket as it is now, take with nil, and then take with every change, in
+// order. After each reconnect it does so anew: left to itself, a watch may take many seconds to notice that the server has
+// forgotten it; and the bucket may have lost entries without a trace. It returns after the first nil. Stop ends it; neither
+// is called any more when that returns.
+func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, begin func(), take func(jetstream.KeyValueEntry)) (*Follower, error) {
+	f := &Follower{nc: nc, kv: kv, begin: begin, take: take, status: nc.StatusChanged(nats.CONNECTED), ready: make(chan struct{}), done: make(chan struct{})}
 	f.run, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, f.cancel)
 	defer stop()
@@ -73,6 +75,7 @@ func (f *Follower) loop(w jetstream.KeyWatcher) {
 	defer close(f.done)
 	defer f.nc.RemoveStatusListener(f.status)
 	for w != nil {
+		f.begin()
 		f.deliver(w)
 		f.end()
 		drain(w)

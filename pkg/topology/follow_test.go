@@ -72,7 +72,7 @@ func TestFollow(t *testing.T) {
 	put(t, kv, "b", "1")
 	require.NoError(t, kv.Purge(t.Context(), "b"))
 	var s seen
-	f, err := Follow(t.Context(), n.Conn, kv, s.take)
+	f, err := Follow(t.Context(), n.Conn, kv, func() {}, s.take)
 	require.NoError(t, err)
 	require.Equal(t, 1, s.allRounds())
 	require.Equal(t, "2", s.value("a"))
@@ -94,16 +94,16 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	put(t, kv, "a", "1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Follow(ctx, n.Conn, kv, func(jetstream.KeyValueEntry) {})
+	_, err := Follow(ctx, n.Conn, kv, func() {}, func(jetstream.KeyValueEntry) {})
 	require.EqualError(t, err, "watch bucket app_topology: context canceled")
 	ctx, cancel = context.WithCancel(t.Context())
-	_, err = Follow(ctx, n.Conn, kv, func(jetstream.KeyValueEntry) { cancel() })
+	_, err = Follow(ctx, n.Conn, kv, func() {}, func(jetstream.KeyValueEntry) { cancel() })
 	require.EqualError(t, err, "watch bucket app_topology: context canceled")
 
 	// Started, it does not end with the context of its start.
 	ctx, cancel = context.WithCancel(t.Context())
 	var s seen
-	f, err := Follow(ctx, n.Conn, kv, s.take)
+	f, err := Follow(ctx, n.Conn, kv, func() {}, s.take)
 	require.NoError(t, err)
 	defer f.Stop()
 	cancel()
@@ -118,7 +118,7 @@ func TestFollowGoesOnAfterARestartOfTheServer(t *testing.T) {
 	put(t, kv, "a", "1")
 	put(t, kv, "b", "1")
 	var s seen
-	f, err := Follow(t.Context(), n.Connect(t, nats.ReconnectWait(300*time.Millisecond)), bucket(t, n.Conn), s.take)
+	f, err := Follow(t.Context(), n.Connect(t, nats.ReconnectWait(300*time.Millisecond)), bucket(t, n.Conn), func() {}, s.take)
 	require.NoError(t, err)
 	defer f.Stop()
 	for i := range 3 {
@@ -154,7 +154,7 @@ func TestFollowLeavesNothingBehindAtAReconnect(t *testing.T) {
 	put(t, kv, "a", "1")
 	before := goroutines("(*js).subscribe")
 	var s seen
-	f, err := Follow(t.Context(), n.Conn, kv, s.take)
+	f, err := Follow(t.Context(), n.Conn, kv, func() {}, s.take)
 	require.NoError(t, err)
 	one := goroutines("(*js).subscribe") - before
 	require.Positive(t, one)
@@ -174,7 +174,7 @@ func TestFollowStopsWhileMuchIsToCome(t *testing.T) {
 	stuck := func() bool { return goroutines("chan send", "WatchFiltered.func1") > 0 }
 	for range 8 { // it ends at one of two places, by chance
 		leave := make(chan struct{})
-		f, err := Follow(t.Context(), n.Conn, kv, func(e jetstream.KeyValueEntry) {
+		f, err := Follow(t.Context(), n.Conn, kv, func() {}, func(e jetstream.KeyValueEntry) {
 			if e != nil && e.Operation() == jetstream.KeyValuePut && e.Key() == "block" {
 				<-leave
 			}
@@ -208,7 +208,7 @@ func TestFollowStopsWithoutTheServer(t *testing.T) {
 			n := testkit.NATS(t)
 			nc := n.Connect(t, nats.ReconnectBufSize(-1)) // as services connect
 			var s seen
-			f, err := Follow(t.Context(), nc, bucket(t, nc), s.take)
+			f, err := Follow(t.Context(), nc, bucket(t, nc), func() {}, s.take)
 			require.NoError(t, err)
 			end(n, nc)
 			begun := time.Now()

@@ -34,13 +34,14 @@ type Lease struct {
 	start time.Time
 	wall  func() time.Time
 
-	mu     sync.Mutex // guards what follows
-	term   Term
-	sent   map[uint64]Instant // by renewal
-	last   uint64
-	broker Instant       // the broker's wall clock, and our monotonic one, when the newest renewal arrived
-	first  chan struct{} // closed when the lease is valid for the first time
-	taken  bool
+	mu      sync.Mutex // guards what follows
+	term    Term
+	sent    map[uint64]Instant // by renewal
+	last    uint64
+	broker  Instant       // the broker's wall clock, and our monotonic one, when the newest renewal arrived
+	first   chan struct{} // closed when the lease is valid for the first time
+	taken   bool
+	revoked bool // the bucket is another topology's
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -122,7 +123,7 @@ func (l *Lease) delivered(id string, e jetstream.KeyValueEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	sent, ok := l.sent[v.Renewal]
-	if !ok {
+	if !ok || l.revoked {
 		return
 	}
 	delete(l.sent, v.Renewal)
@@ -146,6 +147,13 @@ func (l *Lease) Valid() (uint64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.term.Valid(l.now())
+}
+
+// revoke ends the lease for good.
+func (l *Lease) revoke() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.revoked, l.term.until = true, Instant{}
 }
 
 // BrokerTime is the broker's time now, as far as the newest renewal tells.

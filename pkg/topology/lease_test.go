@@ -102,8 +102,10 @@ func TestStoppedLeaseDoesNotComeBack(t *testing.T) {
 	r.mu.Unlock()
 	r.Stop(t.Context())
 	put(t, r.kv, leasePrefix+"a", `{"schema":1,"renewal":99,"epoch":1}`)
-	put(t, r.kv, topologyKey, string(encode(Topology{Schema: schema, ID: "next", Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}})))
-	require.Eventually(t, func() bool { return r.watcher.Current().ID == "next" }, patience, time.Millisecond)
+	next := r.watcher.Current()
+	next.Epochs = []Epoch{{Epoch: 2, Shards: 1, Lanes: 1}}
+	put(t, r.kv, topologyKey, string(encode(next)))
+	require.Eventually(t, func() bool { return r.watcher.Current().Current().Epoch == 2 }, patience, time.Millisecond)
 	_, valid := r.Valid()
 	require.False(t, valid)
 }

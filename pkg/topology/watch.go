@@ -19,13 +19,16 @@ type Watcher struct {
 	mu      sync.Mutex // guards what follows
 	current Topology
 	changed chan struct{}
+
+	usurp   sync.Once
+	usurped chan struct{}
 }
 
 // Watch starts to follow the bucket and returns once the topology as it is now has arrived. lease may be nil. Stop ends it.
 func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, lease *Lease, log *slog.Logger) (*Watcher, error) {
-	w := &Watcher{log: log, lease: lease, changed: make(chan struct{})}
+	w := &Watcher{log: log, lease: lease, changed: make(chan struct{}), usurped: make(chan struct{})}
 	var err error
-	if w.follower, err = Follow(ctx, nc, kv, w.deliver); err != nil {
+	if w.follower, err = Follow(ctx, nc, kv, func() {}, w.deliver); err != nil {
 		return nil, err
 	}
 	if w.Current().ID == "" {
@@ -59,6 +62,21 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	switch {
+	case w.current.ID == "":
+	case t.ID != w.current.ID:
+		if w.lease != nil {
+			w.lease.revoke()
+		}
+		w.usurp.Do(func() {
+			w.log.Error("another topology has taken the place of ours", "ours", w.current.ID, "other", t.ID)
+			close(w.usurped)
+		})
+		return
+	case t.Current().Epoch < w.current.Current().Epoch:
+		w.log.Error("the topology went back; keeping the newer one", "epoch", w.current.Current().Epoch, "other", t.Current().Epoch)
+		return
+	}
 	w.current = t
 	close(w.changed)
 	w.changed = make(chan struct{})
@@ -77,6 +95,10 @@ func (w *Watcher) Changed() <-chan struct{} {
 	defer w.mu.Unlock()
 	return w.changed
 }
+
+// Usurped is closed when another topology has taken the place of ours: NATS was wiped and set up anew. This process's
+// lease is over, and it must be started anew.
+func (w *Watcher) Usurped() <-chan struct{} { return w.usurped }
 
 // Stop ends the watch.
 func (w *Watcher) Stop() { w.follower.Stop() }

@@ -37,6 +37,15 @@ func TestWatch(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "the topology was deleted") }, patience, time.Millisecond)
 	require.Equal(t, next, w.Current())
 
+	// Nor does it go back, or follow another topology, which ends this process's part.
+	put(t, kv, topologyKey, string(encode(top)))
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "the topology went back") }, patience, time.Millisecond)
+	other := next
+	other.ID = "another"
+	put(t, kv, topologyKey, string(encode(other)))
+	await(t, w.Usurped())
+	require.Equal(t, next, w.Current())
+
 	changed = w.Changed()
 	next.Epochs = next.Epochs[1:]
 	put(t, kv, topologyKey, string(encode(next)))
