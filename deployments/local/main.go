@@ -5,8 +5,12 @@ import (
 	"os"
 
 	"example.com/lockstep/deployments/local/internal/cli"
+	"example.com/lockstep/pkg/service"
 )
 
+const memoryLimit = 1 << 30 // bytes; of the embedded NATS, mostly
+
 func main() {
+	service.CollectLess(memoryLimit)
 	os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr))
 }

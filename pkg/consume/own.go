@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
@@ -191,7 +190,7 @@ func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed
 			}
 			_ = r.add(m) // one that cannot be read was passed over
 			if m.seq == s.position.Seq {
-				w.sendReceipts(s.n, r.askedReceipts())
+				w.receipts.add(r.askedReceipts())
 				r.reset()
 				return nil
 			}
@@ -348,7 +347,7 @@ func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed,
 		if c.Late > s.late {
 			w.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", s.n, "last", c.LateLast, "total", c.Late)
 		}
-		w.sendReceipts(s.n, s.receipts)
+		w.receipts.add(s.receipts)
 		if retry != retryMin {
 			w.note(o.Shard, func(st *shardStatus) { st.state = stateRunning })
 		}
@@ -395,17 +394,6 @@ func (w *Worker) commit(ctx context.Context, s *shard, c *store.Commit) error {
 		w.cfg.Log.Warn("not committed; trying again", "shard", s.n, "in", retry, "error", err)
 		if sleep(ctx, nil, retry) {
 			return context.Cause(ctx)
-		}
-	}
-}
-
-// sendReceipts tells publishers what was applied.
-func (w *Worker) sendReceipts(n int, receipts map[receiptTo][]uint64) {
-	var buf []byte
-	for to, seqs := range receipts {
-		buf = frame.Receipt{Generation: to.generation, Shard: n, Seqs: seqs}.Append(buf[:0])
-		if err := w.nc.Publish(topology.ReceiptSubject(w.cfg.App, to.publisher.String()), buf); err != nil {
-			w.cfg.Log.Debug("receipts not sent", "shard", n, "error", err)
 		}
 	}
 }

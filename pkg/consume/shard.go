@@ -30,12 +30,6 @@ type shard struct {
 	duplicates int                    // of the segment
 }
 
-// receiptTo is the session that a receipt is for.
-type receiptTo struct {
-	publisher  frame.PublisherID
-	generation uint64
-}
-
 // claimed makes a shard of what the store knew when it was claimed.
 func claimed(n int, rec store.Record, b *budget) (*shard, error) {
 	s := &shard{

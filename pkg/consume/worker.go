@@ -62,6 +62,7 @@ type Worker struct {
 	group    *group.Group
 	server   *query.Server
 	janitor  *janitor.Janitor
+	receipts *receipts
 
 	mu      sync.Mutex // guards what follows
 	shards  map[int]*shardStatus
@@ -73,6 +74,8 @@ type Worker struct {
 	leave   context.CancelFunc
 	begun   chan struct{} // closed when Start has ended
 	closing sync.WaitGroup
+	ending  sync.Once
+	ended   error
 }
 
 // shardStatus is what others may ask about a shard that is owned here.
@@ -127,7 +130,11 @@ func (w *Worker) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.staying, cancel)()
-	return w.start(ctx)
+	err := w.start(ctx)
+	if err != nil {
+		_ = w.shutDown(ctx)
+	}
+	return err
 }
 
 func (w *Worker) start(ctx context.Context) error {
@@ -142,6 +149,7 @@ func (w *Worker) start(ctx context.Context) error {
 		}
 		w.owns = func(shard int, key []byte) bool { return ring.ShardBytes(key) == shard }
 	}
+	w.receipts = startReceipts(w.nc, w.cfg.App, w.cfg.Log)
 	w.store = w.cfg.Store(w.topology.ID)
 	if err := w.store.Check(ctx); err != nil {
 		return err
@@ -157,7 +165,6 @@ func (w *Worker) start(ctx context.Context) error {
 		return err
 	}
 	if err := w.group.Start(ctx); err != nil {
-		_ = w.server.Stop()
 		return err
 	}
 	if w.cfg.JanitorLease != nil {
@@ -192,17 +199,30 @@ func (w *Worker) Stop(ctx context.Context) error {
 	if started {
 		<-w.begun
 	}
-	if w.group == nil {
-		return nil
-	}
-	// In this order: the shards are handed over, the server forgets our consumers, queries end.
-	var janitor error
-	if w.janitor != nil {
-		janitor = w.janitor.Stop(ctx)
-	}
-	err := w.group.Stop(ctx)
-	w.closing.Wait()
-	return errors.Join(janitor, err, w.server.Stop())
+	return w.shutDown(ctx)
+}
+
+// shutDown ends whatever start has begun. In this order: nothing is purged any more; the shards are handed over; the server
+// forgets our consumers; the last receipts are sent; queries end.
+func (w *Worker) shutDown(ctx context.Context) error {
+	w.ending.Do(func() {
+		var errs []error
+		if w.janitor != nil {
+			errs = append(errs, w.janitor.Stop(ctx))
+		}
+		if w.group != nil {
+			errs = append(errs, w.group.Stop(ctx))
+		}
+		w.closing.Wait()
+		if w.receipts != nil {
+			w.receipts.stop()
+		}
+		if w.server != nil {
+			errs = append(errs, w.server.Stop())
+		}
+		w.ended = errors.Join(errs...)
+	})
+	return w.ended
 }
 
 // Ready returns an error unless the worker holds just the shards it should, and none is stopped.

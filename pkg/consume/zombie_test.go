@@ -34,7 +34,8 @@ func TestZombiesCannotHurt(t *testing.T) {
 			*s = append(*s, ev.ID())
 			return nil
 		})))
-		w.topology, w.store = r.topo, r.store()
+		w.topology, w.kv, w.store = r.topo, r.kv, r.store()
+		w.receipts = startReceipts(w.nc, "app", w.cfg.Log)
 		workers = append(workers, w)
 		// Both own the shard all the time, as if the leases were no leases.
 		owners.Go(func() {
@@ -58,6 +59,11 @@ func TestZombiesCannotHurt(t *testing.T) {
 	require.NotZero(t, workers[0].metric("stale_total")+workers[1].metric("stale_total"))
 	cancel()
 	owners.Wait()
+	for _, w := range workers {
+		w.closing.Wait()
+		w.receipts.stop()
+		w.receipts = nil
+	}
 }
 
 // granting is a Locker that always grants.

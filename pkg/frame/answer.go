@@ -101,7 +101,6 @@ func DecodeAnswer(b []byte) (Answer, error) {
 // Receipt tells a publisher which of the events that asked for it were applied.
 type Receipt struct {
 	Generation uint64
-	Shard      int
 	Seqs       []uint64
 }
 
@@ -109,13 +108,11 @@ type Receipt struct {
 func (r Receipt) Append(b []byte) []byte {
 	b = protowire.AppendTag(b, 1, protowire.VarintType)
 	b = protowire.AppendVarint(b, r.Generation)
-	b = protowire.AppendTag(b, 2, protowire.VarintType)
-	b = protowire.AppendVarint(b, uint64(r.Shard))
 	size := 0
 	for _, s := range r.Seqs {
 		size += protowire.SizeVarint(s)
 	}
-	b = protowire.AppendTag(b, 3, protowire.BytesType)
+	b = protowire.AppendTag(b, 2, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
 	for _, s := range r.Seqs {
 		b = protowire.AppendVarint(b, s)
@@ -137,10 +134,8 @@ func (r *Receipt) Decode(b []byte) error {
 		case f.num == 1 && f.typ == protowire.VarintType:
 			r.Generation = f.int
 		case f.num == 2 && f.typ == protowire.VarintType:
-			r.Shard = int(f.int)
-		case f.num == 3 && f.typ == protowire.VarintType:
 			r.Seqs = append(r.Seqs, f.int)
-		case f.num == 3 && f.typ == protowire.BytesType:
+		case f.num == 2 && f.typ == protowire.BytesType:
 			for p := f.bytes; len(p) > 0; {
 				s, n := protowire.ConsumeVarint(p)
 				if n < 0 {

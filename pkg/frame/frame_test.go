@@ -110,11 +110,11 @@ func TestAnswerAndReceiptAgainstGeneratedCode(t *testing.T) {
 	require.Equal(t, int(framepb.Code_SESSION_TOO_OLD), int(SessionTooOld))
 	require.Len(t, codeNames, len(framepb.Code_name))
 
-	r := Receipt{Generation: 2, Shard: 5, Seqs: []uint64{1, 300, 1 << 40}}
+	r := Receipt{Generation: 2, Seqs: []uint64{1, 300, 1 << 40}}
 	var pr framepb.Receipt
 	require.NoError(t, proto.Unmarshal(r.Append(nil), &pr))
 	require.Equal(t, r.Seqs, pr.Seqs)
-	require.EqualValues(t, 5, pr.Shard)
+	require.EqualValues(t, 2, pr.Generation)
 	var rb Receipt
 	require.NoError(t, rb.Decode(r.Append(nil)))
 	require.Equal(t, r, rb)

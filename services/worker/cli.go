@@ -40,6 +40,7 @@ func (c *RunCommand) Validate() error { return validate(&c.Config, &c.RedisConfi
 func (c *RunCommand) Run(ctx context.Context) error {
 	log := service.NewLogger("worker", c.Config, os.Stderr)
 	service.LogConfig(log, c)
+	service.CollectLess(2*int64(c.CacheBytes) + 64<<20)
 	admin, err := service.NewAdmin(c.Admin, log)
 	if err != nil {
 		return err

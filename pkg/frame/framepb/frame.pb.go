@@ -411,8 +411,7 @@ func (x *Answer) GetRetry() bool {
 type Receipt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"` // of the session the events came in
-	Shard         uint32                 `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
-	Seqs          []uint64               `protobuf:"varint,3,rep,packed,name=seqs,proto3" json:"seqs,omitempty"`
+	Seqs          []uint64               `protobuf:"varint,2,rep,packed,name=seqs,proto3" json:"seqs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -454,13 +453,6 @@ func (x *Receipt) GetGeneration() uint64 {
 	return 0
 }
 
-func (x *Receipt) GetShard() uint32 {
-	if x != nil {
-		return x.Shard
-	}
-	return 0
-}
-
 func (x *Receipt) GetSeqs() []uint64 {
 	if x != nil {
 		return x.Seqs
@@ -498,13 +490,12 @@ const file_frame_proto_rawDesc = "" +
 	"\x06Answer\x12%\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x11.lockstep.v1.CodeR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05retry\x18\x03 \x01(\bR\x05retry\"S\n" +
+	"\x05retry\x18\x03 \x01(\bR\x05retry\"=\n" +
 	"\aReceipt\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
-	"generation\x12\x14\n" +
-	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x12\n" +
-	"\x04seqs\x18\x03 \x03(\x04R\x04seqs*\x9d\x01\n" +
+	"generation\x12\x12\n" +
+	"\x04seqs\x18\x02 \x03(\x04R\x04seqs*\x9d\x01\n" +
 	"\x04Code\x12\n" +
 	"\n" +
 	"\x06STORED\x10\x00\x12\v\n" +

@@ -1,0 +1,96 @@
+package consume
+
+import (
+	"log/slog"
+	"sync"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+)
+
+// maxReceipts bounds the receipts that wait to be sent. Commits wait while there are more.
+const maxReceipts = 64 << 10
+
+// receiptTo is the session that a receipt is for.
+type receiptTo struct {
+	publisher  frame.PublisherID
+	generation uint64
+}
+
+// receipts sends receipts: those of all shards that have come while the last ones were being sent go together.
+type receipts struct {
+	nc  *nats.Conn
+	app string
+	log *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	room    sync.Cond
+	pending map[receiptTo][]uint64
+	n       int
+
+	kick chan struct{}
+	quit chan struct{}
+	done chan struct{}
+}
+
+func startReceipts(nc *nats.Conn, app string, log *slog.Logger) *receipts {
+	r := &receipts{nc: nc, app: app, log: log, pending: make(map[receiptTo][]uint64), kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	r.room.L = &r.mu
+	go r.run()
+	return r
+}
+
+// add takes the receipts of a commit.
+func (r *receipts) add(of map[receiptTo][]uint64) {
+	if len(of) == 0 {
+		return
+	}
+	r.mu.Lock()
+	for r.n > maxReceipts {
+		r.room.Wait()
+	}
+	for to, seqs := range of {
+		r.pending[to] = append(r.pending[to], seqs...)
+		r.n += len(seqs)
+	}
+	r.mu.Unlock()
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (r *receipts) run() {
+	defer close(r.done)
+	for {
+		select {
+		case <-r.kick:
+			r.send()
+		case <-r.quit:
+			r.send()
+			return
+		}
+	}
+}
+
+func (r *receipts) send() {
+	r.mu.Lock()
+	pending := r.pending
+	r.pending, r.n = make(map[receiptTo][]uint64), 0
+	r.room.Broadcast()
+	r.mu.Unlock()
+	var buf []byte
+	for to, seqs := range pending {
+		buf = frame.Receipt{Generation: to.generation, Seqs: seqs}.Append(buf[:0])
+		if err := r.nc.Publish(topology.ReceiptSubject(r.app, to.publisher.String()), buf); err != nil {
+			r.log.Debug("receipts not sent", "error", err)
+		}
+	}
+}
+
+// stop sends what is left.
+func (r *receipts) stop() {
+	close(r.quit)
+	<-r.done
+}
