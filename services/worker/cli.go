@@ -34,7 +34,12 @@ type RunCommand struct {
 }
 
 // Validate checks what the flags' types do not. Parsing calls it.
-func (c *RunCommand) Validate() error { return validate(&c.Config, &c.RedisConfig) }
+func (c *RunCommand) Validate() error {
+	if c.CacheBytes < 1 {
+		return fmt.Errorf("--cache-bytes=%s: must be above 0", c.CacheBytes)
+	}
+	return validate(&c.Config, &c.RedisConfig)
+}
 
 // Run works until a signal.
 func (c *RunCommand) Run(ctx context.Context) error {

@@ -45,7 +45,6 @@ type fake struct {
 	mu       sync.Mutex // guards what follows
 	cond     *sync.Cond
 	queue    []publish.Event
-	busy     bool
 	stopped  bool
 	done     chan struct{}
 	accounts map[string]expect.Account
