@@ -131,13 +131,6 @@ func (f *feed) err() error {
 	return nil
 }
 
-// caughtUp tells whether the newest message has been delivered.
-func (f *feed) caughtUp() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.pending == 0
-}
-
 // settle says that n messages more are committed.
 func (f *feed) settle(n int) {
 	f.mu.Lock()

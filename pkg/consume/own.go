@@ -102,15 +102,14 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 	w.cfg.Log.Info("shard owned", "shard", o.Shard, "fence", s.fence, "position", s.position.Seq)
 	idle := time.NewTicker(w.waits.idle)
 	defer idle.Stop()
-	for lagging := true; ; {
+	for {
 		if err := w.fill(asking, o, s, f, r, idle.C); err != nil {
 			return reason(asking, err)
 		}
-		if lagging {
+		if s.position.Seq < s.logEnd {
 			if err := w.whole(asking, s, f); err != nil {
 				return reason(asking, err)
 			}
-			lagging = !f.caughtUp()
 		}
 		if err := w.work(ctx, o, s, f, r); err != nil {
 			return err
@@ -167,6 +166,7 @@ func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed
 	if err := w.reaches(ctx, s, f, state.FirstSeq); err != nil {
 		return err
 	}
+	s.logEnd = state.LastSeq
 	switch {
 	case s.position.Time.IsZero(): // nothing is committed, or a gap was accepted
 		return nil

@@ -22,6 +22,7 @@ type shard struct {
 	since    uint64
 	late     uint64
 	lateLast string
+	logEnd   uint64 // at the claim: up to it a janitor that had looked before may purge under us
 	record   dedup.Record
 	cache    *cache
 
