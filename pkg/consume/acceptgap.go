@@ -30,20 +30,28 @@ func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard in
 	if err := st.Check(ctx); err != nil {
 		return "", err
 	}
-	version := store.NewVersion()
-	rec, err := st.Claim(ctx, shard, 0, version)
+	shards, err := st.Shards(ctx, epoch.Shards)
 	if err != nil {
 		return "", err
 	}
+	at := shards[shard].Position
 	name := topology.StreamName(app, epoch.Epoch, epoch.Lane(shard))
 	stream, err := js.Stream(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("look at stream %s: %w", name, err)
 	}
-	g := gap{shard: shard, epoch: epoch, stream: stream, subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: rec.Position}
+	g := gap{shard: shard, epoch: epoch, stream: stream, subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: at}
 	to, what, err := g.find(ctx, kv)
 	if err != nil {
 		return "", err
+	}
+	version := store.NewVersion()
+	rec, err := st.Claim(ctx, shard, 0, version)
+	if err != nil {
+		return "", err
+	}
+	if rec.Position != at {
+		return "", fmt.Errorf("shard %d has gone on to message %d meanwhile: nothing was changed", shard, rec.Position.Seq)
 	}
 	c := &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), Position: to, Since: to.Seq, Late: rec.Late, LateLast: rec.LateLast}
 	if err := st.Commit(ctx, c); err != nil {

@@ -25,6 +25,8 @@ const (
 	maxSessionAge = 12 * time.Hour
 	listenTimeout = 10 * time.Second // for the server to know of our subscriptions
 	lastAnswers   = time.Second      // for it to take our last answers
+	// MinMaxBytes is the least Config.MaxBytes: room for the largest event.
+	MinMaxBytes = minPayload
 	// minPayload is what the server must allow in one message: the largest event, as a batch of its own.
 	minPayload = frame.MaxEventBytes + 16<<10
 )

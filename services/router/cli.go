@@ -50,6 +50,9 @@ func (c *CLI) Validate() error {
 	if err != nil {
 		return err
 	}
+	if c.MaxBytes < route.MinMaxBytes {
+		return fmt.Errorf("--max-bytes=%s: must be at least %s, the largest event", c.MaxBytes, units.Base2Bytes(route.MinMaxBytes))
+	}
 	if c.HistoryBytes >= c.LogBytes {
 		return fmt.Errorf("--history-bytes=%s: must be below --log-bytes=%s, or nothing new would fit", c.HistoryBytes, c.LogBytes)
 	}

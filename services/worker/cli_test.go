@@ -169,3 +169,24 @@ func TestWorkers(t *testing.T) {
 	_, err = client.Status(t.Context(), time.Second)
 	require.ErrorIs(t, err, query.ErrNoWorker)
 }
+
+func TestAcceptGapCommand(t *testing.T) {
+	n := testkit.NATS(t)
+	addr := testkit.Redis(t)
+	requireRefused(t, 2, "<shard>", "accept-gap")
+	requireRefused(t, 2, "shard", "accept-gap", "seven")
+	top := open(t, n)
+	at := []string{"--nats=" + n.URL, "--redis=" + addr}
+	requireRefused(t, 1, "there are shards 0 to", append([]string{"accept-gap", "99"}, at...)...)
+	requireRefused(t, 1, "shard 0: there is no gap: nothing was changed", append([]string{"accept-gap", "0"}, at...)...)
+
+	// A foreign message is passed over.
+	js, err := jetstream.New(n.Conn)
+	require.NoError(t, err)
+	_, err = js.Publish(t.Context(), topology.WorkSubject("lockstep", top.Current().Epoch, 0, 0), []byte("not a batch"))
+	require.NoError(t, err)
+	cmd, stderr := worker(t, append([]string{"accept-gap", "0"}, at...)...)
+	out, err := cmd.Output()
+	require.NoError(t, err, stderr)
+	require.Contains(t, string(out), "shard 0 passes over message 1, which is not a router's")
+}
