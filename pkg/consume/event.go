@@ -28,10 +28,21 @@ type Event struct {
 	framed    *frame.Event
 	epoch     uint64      // of a plain event, with seq as its place in the log
 	header    nats.Header // of a plain event
+
+	id      string // of one made by NewEvent
+	headers map[string]string
+}
+
+// NewEvent makes an event to test a handler with, without any server.
+func NewEvent(id, key string, data []byte, headers map[string]string) Event {
+	return Event{Key: key, Data: data, id: id, headers: headers}
 }
 
 // ID is the same on every attempt to apply the event, and no other event's.
 func (e *Event) ID() string {
+	if e.id != "" {
+		return e.id
+	}
 	if e.framed != nil {
 		return e.publisher.String() + "-" + strconv.FormatUint(e.seq, 10)
 	}
@@ -40,6 +51,9 @@ func (e *Event) ID() string {
 
 // Headers are the application's headers, or nil.
 func (e *Event) Headers() map[string]string {
+	if e.headers != nil {
+		return e.headers
+	}
 	if e.framed != nil {
 		return e.framed.Headers()
 	}

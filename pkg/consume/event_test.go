@@ -93,3 +93,11 @@ func TestTypedReadsOnlyItsOwnStates(t *testing.T) {
 	_, err = Typed(func(context.Context, *chan int, Event) error { return nil }).Encode(nil, new(chan int))
 	require.ErrorContains(t, err, "encode state")
 }
+
+func TestNewEvent(t *testing.T) {
+	ev := NewEvent("id-1", "alice", []byte("5"), map[string]string{"a": "b"})
+	require.Equal(t, "id-1", ev.ID())
+	require.Equal(t, "b", ev.Headers()["a"])
+	require.Equal(t, "alice", ev.Key)
+	require.Equal(t, "5", string(ev.Data))
+}

@@ -325,7 +325,7 @@ func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed,
 			}
 			w.metrics.failures.Inc()
 			w.note(o.Shard, func(st *shardStatus) { st.state = stateRetrying })
-			w.cfg.Log.Warn("handler failed; its shard waits for it", "shard", s.n, "again_in", retry, "error", failed.err)
+			w.cfg.Log.Warn("handler failed; its shard waits for it", "shard", s.n, "event", failed.event, "message", r.msgs[r.items[failed.item].msg].seq, "again_in", retry, "error", failed.err)
 			w.cfg.Log.Debug("handler failed", "shard", s.n, "key", failed.key)
 			w.metrics.retrying.Inc()
 			stopped := sleep(ctx, o.Stop, retry)

@@ -80,9 +80,10 @@ func (s *shard) missing(r *round) []string {
 
 // failure is an event that could not be applied.
 type failure struct {
-	item int
-	key  string
-	err  error
+	item  int
+	key   string
+	event string // its id
+	err   error
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -116,7 +117,8 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 		}
 		if err := s.applyOne(ctx, h, r, it, p); err != nil {
 			s.rollback()
-			return nil, &failure{item: i, key: string(it.key), err: err}
+			ev := s.event(r, it, p, string(it.key))
+			return nil, &failure{item: i, key: ev.Key, event: ev.ID(), err: err}
 		}
 		if it.ev.Receipt {
 			to := receiptTo{p.session.Publisher, p.session.Generation}
@@ -127,6 +129,9 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 		// The state became so by one of its key's events. If by an earlier one, those before this one will fail again.
 		for f.item = limit - 1; string(r.items[f.item].key) != f.key; f.item-- {
 		}
+		it := &r.items[f.item]
+		ev := s.event(r, it, &r.parts[it.part], f.key)
+		f.event = ev.ID()
 		s.rollback()
 		return nil, f
 	}
@@ -154,8 +159,14 @@ func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *
 		}
 		e.state = state
 	}
+	s.cache.change(e)
+	return h.Apply(ctx, e.state, s.event(r, it, p, e.key))
+}
+
+// event is an item as handlers see it.
+func (s *shard) event(r *round, it *item, p *part, key string) Event {
 	m := &r.msgs[it.msg]
-	ev := Event{Key: e.key, Time: m.time, Shard: s.n, Fence: s.fence}
+	ev := Event{Key: key, Time: m.time, Shard: s.n, Fence: s.fence}
 	if p.plain {
 		ev.Data, ev.Type, ev.epoch, ev.seq, ev.header = m.data, it.typ, r.epoch, m.seq, m.header
 	} else {
@@ -164,8 +175,7 @@ func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *
 			ev.Type = string(it.ev.Type)
 		}
 	}
-	s.cache.change(e)
-	return h.Apply(ctx, e.state, ev)
+	return ev
 }
 
 // encode puts the changed states into the commit.

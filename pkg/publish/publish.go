@@ -15,10 +15,11 @@ import (
 
 // Errors of an event. All but ErrTimeout mean that the event was certainly not stored.
 var (
-	ErrFull    = errors.New("publisher is full")                                         // wait for room and send again
-	ErrClosed  = errors.New("publisher is stopped")                                      // never accepted
-	ErrNotSent = errors.New("event was given up before it left: it is not stored")       // no router, or its key was held up
-	ErrTimeout = errors.New("event was given up, outcome unknown: it may yet be stored") // no answer in time
+	ErrFull       = errors.New("publisher is full") // wait for room and send again
+	ErrNotStarted = errors.New("publisher is not started")
+	ErrClosed     = errors.New("publisher is stopped")                                      // never accepted
+	ErrNotSent    = errors.New("event was given up before it left: it is not stored")       // no router, or its key was held up
+	ErrTimeout    = errors.New("event was given up, outcome unknown: it may yet be stored") // no answer in time
 )
 
 // Defaults of Config.

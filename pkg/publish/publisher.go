@@ -142,8 +142,12 @@ func (p *Publisher) Publish(ev Event) (*Handle, error) {
 	h := &Handle{Tag: ev.Tag, p: p, draft: draft, receipt: ev.Receipt}
 	p.mu.Lock()
 	if p.closed || !p.started {
+		err := ErrClosed
+		if !p.closed {
+			err = ErrNotStarted
+		}
 		p.mu.Unlock()
-		return nil, ErrClosed
+		return nil, err
 	}
 	if p.w.full(draft.Size()) {
 		p.mu.Unlock()

@@ -282,6 +282,8 @@ func TestStopBeforeStart(t *testing.T) {
 	srv := testkit.NATS(t)
 	p, err := New(srv.Connect(t), Config{})
 	require.NoError(t, err)
+	_, err = p.SendAsync("alice", nil)
+	require.ErrorIs(t, err, ErrNotStarted)
 	require.NoError(t, p.Stop(context.Background()))
 	require.ErrorIs(t, p.Start(context.Background()), ErrClosed)
 }

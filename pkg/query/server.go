@@ -98,6 +98,10 @@ func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit i
 		_ = r.Error("400", fmt.Sprintf("not a query (%v): send {\"keys\":[...]} or {\"positions\":true}", err), nil)
 		return
 	}
+	if len(req.Keys) == 0 && !req.Positions {
+		_ = r.Error("400", "asks for nothing: send {\"keys\":[...]} or {\"positions\":true}", nil)
+		return
+	}
 	if len(req.Keys) > MaxKeys {
 		_ = r.Error("400", fmt.Sprintf("%d keys: at most %d are allowed", len(req.Keys), MaxKeys), nil)
 		return
