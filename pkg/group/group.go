@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -236,121 +234,12 @@ func (g *Group) follow(ctx context.Context, kv jetstream.KeyValue, begin func(),
 	return err
 }
 
-func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
-	if e == nil {
-		return
-	}
-	var shard int
-	if _, err := fmt.Sscanf(e.Key(), "shard.%d", &shard); err != nil {
-		return
-	}
-	var c claim
-	if e.Operation() == jetstream.KeyValuePut && json.Unmarshal(e.Value(), &c) != nil {
-		g.cfg.Log.Warn("claim cannot be read", "shard", shard)
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.claimed[shard] = c
-}
-
 // membersBegin says that the members come as they are now, after which those not among them are gone.
-func (g *Group) membersBegin() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.arriving = make(map[string]uint64)
-}
-
-func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.arriving == nil {
-		g.change(e)
-		g.assign()
-		return
-	}
-	switch {
-	case e == nil:
-		g.arrived()
-		g.assign()
-	case e.Operation() == jetstream.KeyValuePut:
-		g.arriving[e.Key()] = e.Revision()
-	default:
-		delete(g.arriving, e.Key())
-	}
-}
-
 // arrived takes the members as they are now. The caller holds mu.
-func (g *Group) arrived() {
-	for id := range g.revision {
-		if _, still := g.arriving[id]; !still {
-			g.cfg.Log.Info("member left", "member", id)
-		}
-	}
-	g.revision, g.arriving, g.synced = g.arriving, nil, true
-	if _, there := g.revision[g.id]; !there {
-		g.missing()
-	}
-}
-
 // change takes a change of one member. The caller holds mu.
-func (g *Group) change(e jetstream.KeyValueEntry) {
-	_, known := g.revision[e.Key()]
-	if e.Operation() == jetstream.KeyValuePut {
-		if !known {
-			g.cfg.Log.Info("member joined", "member", e.Key())
-		}
-		g.revision[e.Key()] = e.Revision()
-		return
-	}
-	if known {
-		g.cfg.Log.Info("member left", "member", e.Key())
-	}
-	delete(g.revision, e.Key())
-	if e.Key() == g.id {
-		g.missing()
-	}
-}
-
 // missing joins again, as others took this member for dead, or the bucket lost it. The caller holds mu.
-func (g *Group) missing() {
-	if g.leaving {
-		return
-	}
-	g.cfg.Log.Warn("this member is not among the members; joining again")
-	g.rejoins.Add(1)
-	go g.rejoin()
-}
-
-func (g *Group) rejoin() {
-	defer g.rejoins.Done()
-	for g.staying.Err() == nil {
-		ctx, cancel := context.WithTimeout(g.staying, time.Second)
-		_, err := g.members.Put(ctx, g.id, g.self)
-		cancel()
-		if err == nil {
-			return
-		}
-	}
-}
-
 // assign tells every seat whether it is ours. The caller holds mu.
-func (g *Group) assign() {
-	ids := slices.Collect(maps.Keys(g.revision))
-	g.metrics.members.Set(float64(len(ids)))
-	owners := Assign(g.cfg.Shards, ids)
-	for i, s := range g.seats {
-		s.want(!g.leaving && owners != nil && owners[i] == g.id)
-	}
-}
-
 // Members are the members as this one knows them, by id.
-func (g *Group) Members() []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Sorted(maps.Keys(g.revision))
-}
-
 // Settled tells whether this member holds just the shards it should.
 func (g *Group) Settled() bool {
 	g.mu.Lock()

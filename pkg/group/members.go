@@ -1,0 +1,121 @@
+package group
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
+	if e == nil {
+		return
+	}
+	var shard int
+	if _, err := fmt.Sscanf(e.Key(), "shard.%d", &shard); err != nil {
+		return
+	}
+	var c claim
+	if e.Operation() == jetstream.KeyValuePut && json.Unmarshal(e.Value(), &c) != nil {
+		g.cfg.Log.Warn("claim cannot be read", "shard", shard)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.claimed[shard] = c
+}
+
+func (g *Group) membersBegin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arriving = make(map[string]uint64)
+}
+
+func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.arriving == nil {
+		g.change(e)
+		g.assign()
+		return
+	}
+	switch {
+	case e == nil:
+		g.arrived()
+		g.assign()
+	case e.Operation() == jetstream.KeyValuePut:
+		g.arriving[e.Key()] = e.Revision()
+	default:
+		delete(g.arriving, e.Key())
+	}
+}
+
+func (g *Group) arrived() {
+	for id := range g.revision {
+		if _, still := g.arriving[id]; !still {
+			g.cfg.Log.Info("member left", "member", id)
+		}
+	}
+	g.revision, g.arriving, g.synced = g.arriving, nil, true
+	if _, there := g.revision[g.id]; !there {
+		g.missing()
+	}
+}
+
+func (g *Group) change(e jetstream.KeyValueEntry) {
+	_, known := g.revision[e.Key()]
+	if e.Operation() == jetstream.KeyValuePut {
+		if !known {
+			g.cfg.Log.Info("member joined", "member", e.Key())
+		}
+		g.revision[e.Key()] = e.Revision()
+		return
+	}
+	if known {
+		g.cfg.Log.Info("member left", "member", e.Key())
+	}
+	delete(g.revision, e.Key())
+	if e.Key() == g.id {
+		g.missing()
+	}
+}
+
+func (g *Group) missing() {
+	if g.leaving {
+		return
+	}
+	g.cfg.Log.Warn("this member is not among the members; joining again")
+	g.rejoins.Add(1)
+	go g.rejoin()
+}
+
+func (g *Group) rejoin() {
+	defer g.rejoins.Done()
+	for g.staying.Err() == nil {
+		ctx, cancel := context.WithTimeout(g.staying, time.Second)
+		_, err := g.members.Put(ctx, g.id, g.self)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+}
+
+func (g *Group) assign() {
+	ids := slices.Collect(maps.Keys(g.revision))
+	g.metrics.members.Set(float64(len(ids)))
+	owners := Assign(g.cfg.Shards, ids)
+	for i, s := range g.seats {
+		s.want(!g.leaving && owners != nil && owners[i] == g.id)
+	}
+}
+
+func (g *Group) Members() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(maps.Keys(g.revision))
+}
