@@ -234,12 +234,6 @@ func (g *Group) follow(ctx context.Context, kv jetstream.KeyValue, begin func(),
 	return err
 }
 
-// membersBegin says that the members come as they are now, after which those not among them are gone.
-// arrived takes the members as they are now. The caller holds mu.
-// change takes a change of one member. The caller holds mu.
-// missing joins again, as others took this member for dead, or the bucket lost it. The caller holds mu.
-// assign tells every seat whether it is ours. The caller holds mu.
-// Members are the members as this one knows them, by id.
 // Settled tells whether this member holds just the shards it should.
 func (g *Group) Settled() bool {
 	g.mu.Lock()

@@ -29,6 +29,7 @@ func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
 	g.claimed[shard] = c
 }
 
+// membersBegin says that the members come as they are now, after which those not among them are gone.
 func (g *Group) membersBegin() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -54,6 +55,7 @@ func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
 	}
 }
 
+// arrived takes the members as they are now. The caller holds mu.
 func (g *Group) arrived() {
 	for id := range g.revision {
 		if _, still := g.arriving[id]; !still {
@@ -66,6 +68,7 @@ func (g *Group) arrived() {
 	}
 }
 
+// change takes a change of one member. The caller holds mu.
 func (g *Group) change(e jetstream.KeyValueEntry) {
 	_, known := g.revision[e.Key()]
 	if e.Operation() == jetstream.KeyValuePut {
@@ -84,6 +87,7 @@ func (g *Group) change(e jetstream.KeyValueEntry) {
 	}
 }
 
+// missing joins again, as others took this member for dead, or the bucket lost it. The caller holds mu.
 func (g *Group) missing() {
 	if g.leaving {
 		return
@@ -105,6 +109,7 @@ func (g *Group) rejoin() {
 	}
 }
 
+// assign tells every seat whether it is ours. The caller holds mu.
 func (g *Group) assign() {
 	ids := slices.Collect(maps.Keys(g.revision))
 	g.metrics.members.Set(float64(len(ids)))
@@ -114,6 +119,7 @@ func (g *Group) assign() {
 	}
 }
 
+// Members are the members as this one knows them, by id.
 func (g *Group) Members() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

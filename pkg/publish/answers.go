@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// late sends again the frames without an answer, and gives up what has waited too long.
 func (p *Publisher) late(now time.Time) {
 	type again struct {
 		data  []byte
@@ -37,6 +38,7 @@ func (p *Publisher) late(now time.Time) {
 	p.report()
 }
 
+// answered takes a router's answer, or the server's word that no router listens.
 func (p *Publisher) answered(m *nats.Msg) {
 	id, attempt, ok := strings.Cut(m.Subject[len(p.inbox)+1:], "-")
 	if !ok {
@@ -86,6 +88,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	p.report()
 }
 
+// endFrame ends a frame's events.
 func (p *Publisher) endFrame(f *outFrame, err error) {
 	for _, h := range f.events {
 		if err != nil && h.receipt {
@@ -95,6 +98,7 @@ func (p *Publisher) endFrame(f *outFrame, err error) {
 	}
 }
 
+// end resolves an event.
 func (p *Publisher) end(h *Handle, err error) {
 	h.err, h.draft = err, nil
 	h.ended.Store(true)
@@ -106,6 +110,7 @@ func (p *Publisher) end(h *Handle, err error) {
 	}
 }
 
+// report calls OnResolve for what has ended, in the order it ended, whichever goroutine ended it.
 func (p *Publisher) report() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,6 +131,7 @@ func (p *Publisher) report() {
 	p.signal()
 }
 
+// abandon gives up all that is outstanding, at a hard stop.
 func (p *Publisher) abandon() {
 	p.mu.Lock()
 	for id := range p.w.frames {
@@ -140,6 +146,7 @@ func (p *Publisher) abandon() {
 	p.report()
 }
 
+// receipted takes a worker's receipt.
 func (p *Publisher) receipted(m *nats.Msg) {
 	var r frame.Receipt
 	if r.Decode(m.Data) != nil {

@@ -298,10 +298,6 @@ func (p *Publisher) send(data []byte, reply string) {
 	_ = p.nc.PublishRequest(p.frames, reply, data)
 }
 
-// late sends again the frames without an answer, and gives up what has waited too long.
-// answered takes a router's answer, or the server's word that no router listens.
-// endFrame ends a frame's events.
-// end resolves an event.
 // signal wakes those who wait for room or for the end.
 func (p *Publisher) signal() {
 	p.room = slices.DeleteFunc(p.room, func(w waiter) bool {
@@ -316,7 +312,3 @@ func (p *Publisher) signal() {
 		p.idle = nil
 	}
 }
-
-// report calls OnResolve for what has ended, in the order it ended, whichever goroutine ended it.
-// abandon gives up all that is outstanding, at a hard stop.
-// receipted takes a worker's receipt.
