@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
@@ -15,6 +17,20 @@ type demo struct {
 	Duration time.Duration `default:"10s" help:"How long to send."`
 	Keys     int           `default:"10000" help:"How many keys."`
 	Size     int           `default:"128" help:"Bytes of a payload."`
+}
+
+// maxRate is the producer's.
+const maxRate = 100_000_000
+
+// Validate checks what the flags' types do not, before a stack is started for it.
+func (c *demo) Validate() error {
+	if c.Duration < time.Second {
+		return fmt.Errorf("--duration=%s: must be at least 1s", c.Duration)
+	}
+	if rate, err := strconv.ParseUint(c.Rate, 10, 64); c.Rate != "max" && (err != nil || rate < 1 || rate > maxRate) {
+		return fmt.Errorf("--rate=%s: must be max or a number from 1 to %d", c.Rate, maxRate)
+	}
+	return nil
 }
 
 // Run returns nil only if nothing was lost, doubled or reordered.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
 func runDemo(t *testing.T, report string) (s *supervisor, left []string) {
@@ -14,7 +16,7 @@ func runDemo(t *testing.T, report string) (s *supervisor, left []string) {
 	t.Setenv("TMPDIR", tmp)
 	t.Setenv("FAKE_REPORT", report)
 	programs := bin(t)
-	s = start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--duration=200ms")
+	s = start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--duration=1s")
 	require.Regexp(t, `^kill -9 \d+: worker-2, the owner of 6 shards$`, s.await("kill -9"))
 	s.exitCode()
 	entries, err := os.ReadDir(tmp)
@@ -71,4 +73,42 @@ func TestDemoWithoutPrograms(t *testing.T) {
 	require.Equal(t, exitError, code)
 	require.Empty(t, out, "said before anything is started")
 	require.Contains(t, errOut, "there is no program "+programs+"/producer")
+}
+
+func TestDemoRefusesBeforeItStarts(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	programs := bin(t)
+	for flag, want := range map[string]struct {
+		code int
+		says string
+	}{
+		"--duration=0s":  {exitUsage, "--duration=0s: must be at least 1s"},
+		"--rate=fast":    {exitUsage, "--rate=fast: must be max or a number"},
+		"--rate=0":       {exitUsage, "--rate=0: must be max or a number"},
+		"--shards=99999": {exitError, "shards is 99999 and must be at most 4096"},
+		"--lanes=17":     {exitError, `lanes is "17"`},
+	} {
+		code, out, errOut := local("demo", "--bin="+programs, flag)
+		require.Equal(t, want.code, code, flag)
+		require.Empty(t, out, flag)
+		require.Contains(t, errOut, want.says)
+	}
+}
+
+func TestHintsNameTheDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for _, command := range []string{"status", "profile"} {
+		_, _, errOut := local(command, "--dir="+dir)
+		require.Contains(t, errOut, "start one with `go tool task up DIR="+dir+"`")
+	}
+	d, err := stackdir.Open(dir)
+	require.NoError(t, err)
+	defer d.Close()
+	_, _, errOut := local("status", "--dir="+dir)
+	require.Contains(t, errOut, "the stack is starting or stopping")
+	require.NotContains(t, errOut, "start one")
+
+	code, out, _ := local("clean", "--dir="+filepath.Join(dir, "none"))
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "there was nothing to clean")
 }

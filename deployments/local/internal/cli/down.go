@@ -39,7 +39,10 @@ func (c *clean) Run(e *environment) error {
 	gone, err := stackdir.Clean(c.Dir)
 	switch {
 	case errors.Is(err, stackdir.ErrUp):
-		return fmt.Errorf("%w: stop it first with `go tool task down`", err)
+		return fmt.Errorf("%w: stop it first with `go tool task down%s`", err, where(c.Dir))
+	case errors.Is(err, stackdir.ErrNothing):
+		fmt.Fprintln(e.out, err)
+		return nil
 	case err != nil:
 		return err
 	case gone:

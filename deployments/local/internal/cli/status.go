@@ -20,7 +20,7 @@ const statusTimeout = 10 * time.Second
 func (c *status) Run(e *environment) error {
 	f, err := stackdir.Read(c.Dir)
 	if errors.Is(err, stackdir.ErrNoStack) {
-		return fmt.Errorf("%w: start one with `go tool task up`", err)
+		return fmt.Errorf("%w: start one with `go tool task up%s`", err, where(c.Dir))
 	}
 	if err != nil {
 		return err

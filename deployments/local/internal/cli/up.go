@@ -102,12 +102,17 @@ func (c *up) summary(s *stack.Stack, took time.Duration) string {
 	}
 	fmt.Fprintf(table, "  logs\t%s/logs\n", strings.TrimSuffix(c.Dir, "/"))
 	table.Flush()
-	where := ""
-	if c.Dir != defaultDir {
-		where = " DIR=" + c.Dir
-	}
+	dir := where(c.Dir)
 	fmt.Fprintf(&b, "\ntry   go tool task load%s\n      go tool task status%s\n      nats --server %s req %s.in.event.alice '{\"amount\":5}'\n",
-		where, where, f.NATS, f.App)
-	fmt.Fprintf(&b, "stop  Ctrl-C, or go tool task down%s\n\n", where)
+		dir, dir, f.NATS, f.App)
+	fmt.Fprintf(&b, "stop  Ctrl-C, or go tool task down%s\n\n", dir)
 	return b.String()
+}
+
+// where is how a task is told a stack's directory.
+func where(dir string) string {
+	if dir == defaultDir {
+		return ""
+	}
+	return " DIR=" + dir
 }

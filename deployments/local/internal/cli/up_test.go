@@ -182,6 +182,8 @@ func TestUpRefuses(t *testing.T) {
 		"Redis nonsense":      {[]string{"--redis=there"}, exitError, "cannot reach Redis: --redis=there is neither"},
 		"no workers":          {[]string{"--workers=0"}, exitError, "workers is 0"},
 		"app":                 {[]string{"--app=Shop"}, exitError, `app "Shop"`},
+		"shards":              {[]string{"--shards=100000"}, exitError, "shards is 100000 and must be at most 4096"},
+		"more lanes":          {[]string{"--lanes=17"}, exitError, `lanes is "17"`},
 		"lanes":               {[]string{"--lanes=few"}, exitError, `lanes is "few"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,10 @@ type demo struct {
 // Run runs the demonstration. When soft ends it stops everything in order, when hard ends at once. The directory is
 // removed if the verdict is pass or the run was interrupted, and named and kept otherwise.
 func Run(soft, hard context.Context, cfg Config) error {
-	if err := stack.CheckPrograms(cfg.Stack.Bin, "router", "worker", "producer"); err != nil {
+	if err := cfg.Stack.Check(); err != nil {
+		return err
+	}
+	if err := stack.CheckPrograms(cfg.Stack.Bin, "producer"); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "lockstep-demo-")

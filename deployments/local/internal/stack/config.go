@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"example.com/lockstep/pkg/topology"
 )
 
 // Values of Config.NATSPort besides a port number.
@@ -34,14 +36,14 @@ type Config struct {
 	App      string // default lockstep
 	Workers  int    // at least 1
 	Routers  int    // at least 1
-	Shards   int    // at least 1; counts only when the topology is created
-	Lanes    string // a number or auto; the same
+	Shards   int    // 1 to 4096; counts only when the topology is created
+	Lanes    string // a number up to Shards, or auto; the same
 	Redis    string // RedisAuto, RedisEmbedded, host:port or a redis:// URL
 	NATSPort int    // PortUsual, PortAny or a port, which must then be free
 
 	RouterFlags, WorkerFlags []string // appended to the flags of every router and worker
 
-	// ReadyTimeout bounds Start; default 60 s.
+	// ReadyTimeout bounds Start; default 30 s.
 	ReadyTimeout time.Duration
 	// Say is told what the user should see, one line at a time.
 	Say func(line string)
@@ -62,7 +64,7 @@ func (c *Config) setDefaults() {
 		c.Redis = RedisAuto
 	}
 	if c.ReadyTimeout == 0 {
-		c.ReadyTimeout = 60 * time.Second
+		c.ReadyTimeout = 30 * time.Second
 	}
 	if c.Say == nil {
 		c.Say = func(string) {}
@@ -70,6 +72,12 @@ func (c *Config) setDefaults() {
 	if c.Probe == nil {
 		c.Probe = Probe
 	}
+}
+
+// Check returns what New would say against the configuration.
+func (c Config) Check() error {
+	c.setDefaults()
+	return c.validate()
 }
 
 func (c *Config) validate() error {
@@ -84,8 +92,11 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s is %d and must be at least 1", count.name, count.n)
 		}
 	}
-	if lanes, err := strconv.Atoi(c.Lanes); c.Lanes != "auto" && (err != nil || lanes < 1) {
-		return fmt.Errorf("lanes is %q and must be auto or a number from 1", c.Lanes)
+	if c.Shards > topology.MaxShards {
+		return fmt.Errorf("shards is %d and must be at most %d", c.Shards, topology.MaxShards)
+	}
+	if lanes, err := strconv.Atoi(c.Lanes); c.Lanes != "auto" && (err != nil || lanes < 1 || lanes > c.Shards) {
+		return fmt.Errorf("lanes is %q and must be auto or a number from 1 to the %d shards", c.Lanes, c.Shards)
 	}
 	if c.NATSPort < PortAny || c.NATSPort > 65535 {
 		return fmt.Errorf("NATS port %d is out of range", c.NATSPort)

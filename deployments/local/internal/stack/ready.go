@@ -84,8 +84,11 @@ func (s *Stack) Epoch(ctx context.Context) (topology.Epoch, error) {
 	return t.Current(), nil
 }
 
-// probeKey is the key of the event that shows that a stack works. It stays in the ledger like any other.
-const probeKey = "lockstep-ready"
+// The event that shows that a stack works. It stays in the ledger like any other, and any handler of JSON can take it.
+const (
+	probeKey  = "lockstep-ready"
+	probeData = "{}"
+)
 
 // Probe sends one event with a receipt and returns when the receipt is there: the event has been applied and committed.
 func Probe(ctx context.Context, natsURL, app string) error {
@@ -103,7 +106,7 @@ func Probe(ctx context.Context, natsURL, app string) error {
 		return err
 	}
 	defer p.Stop(ctx)
-	handle, err := p.Publish(publish.Event{Key: probeKey, Data: []byte("0 ready"), Receipt: true, Tag: 1})
+	handle, err := p.Publish(publish.Event{Key: probeKey, Data: []byte(probeData), Receipt: true, Tag: 1})
 	if err != nil {
 		return err
 	}

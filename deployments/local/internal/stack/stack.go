@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +21,9 @@ const (
 	redisStop   = 10 * time.Second
 )
 
+// probePatience is how long the first event may take before the user hears of it.
+const probePatience = 3 * time.Second
+
 // maxEarlyEnds is how often a child may end before the stack is ready. More than once, because somebody else may take
 // a port between our finding it free and the child's listening on it.
 const maxEarlyEnds = 3
@@ -29,11 +34,13 @@ type Stack struct {
 	dir     *stackdir.Dir
 	starter *process.Starter
 
-	nats    *natsServer
-	redis   redisPart
-	routers []*child
-	workers []*child
-	failed  chan error // the reason why a start cannot succeed; holds one
+	nats          *natsServer
+	redis         redisPart
+	routers       []*child
+	workers       []*child
+	probePatience time.Duration
+
+	failed chan error // the reason why a start cannot succeed; holds one
 
 	starting sync.Mutex      // held while Start works, so that Stop finds all that was started
 	stopping context.Context // ended by the first Stop
@@ -61,7 +68,7 @@ func New(cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{cfg: cfg, dir: dir, starter: process.NewStarter(), failed: make(chan error, 1), ends: map[string]int{}}
+	s := &Stack{cfg: cfg, dir: dir, starter: process.NewStarter(), probePatience: probePatience, failed: make(chan error, 1), ends: map[string]int{}}
 	s.stopping, s.halt = context.WithCancelCause(context.Background())
 	s.aborted, s.abort = context.WithCancel(context.Background())
 	return s, nil
@@ -176,17 +183,53 @@ func (s *Stack) probe(ctx context.Context) error {
 	defer cancel(nil)
 	sent := make(chan error, 1)
 	go func() { sent <- s.cfg.Probe(ctx, s.nats.url(), s.cfg.App) }()
-	select {
-	case err := <-sent:
-		if err != nil {
-			return fmt.Errorf("no event went through: %w", orCause(ctx, err))
+	logs := s.dir.Path(stackdir.LogsDir)
+	late := time.NewTimer(s.probePatience)
+	defer late.Stop()
+	for {
+		select {
+		case <-late.C:
+			s.say("still waiting for %s; the logs are in %s", awaited(logs), logs)
+		case err := <-sent:
+			switch {
+			case err == nil:
+				return nil
+			case ctx.Err() != nil:
+				return fmt.Errorf("%w; it waited for %s", context.Cause(ctx), awaited(logs))
+			}
+			return fmt.Errorf("no event went through: %w; it waited for %s; see the logs in %s", err, awaited(logs), logs)
+		case err := <-s.failed:
+			cancel(err)
+			<-sent
+			return err
 		}
-		return nil
-	case err := <-s.failed:
-		cancel(err)
-		<-sent
-		return err
 	}
+}
+
+// awaited says what the probe waits for, and what may keep it from coming.
+func awaited(logs string) string {
+	what := fmt.Sprintf("an event of key %s, `%s`, to be applied", probeKey, probeData)
+	if warning := lastWarning(logs); warning != "" {
+		what += "; the workers' last warning: " + warning
+	}
+	return what
+}
+
+// lastWarning returns the last line of the workers' logs that tells of a warning or an error, "" if none does.
+func lastWarning(logs string) (last string) {
+	files, _ := filepath.Glob(filepath.Join(logs, stackdir.RoleWorker+"-*.log"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
+				last = max(last, strings.TrimSpace(line)) // they begin with the time
+			}
+		}
+	}
+	return last
 }
 
 // announce writes stack.json for the first time.

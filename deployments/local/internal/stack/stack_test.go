@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -185,4 +186,29 @@ func TestStackJSONIsTheContract(t *testing.T) {
 	var compact bytes.Buffer
 	require.NoError(t, json.Compact(&compact, text))
 	require.Equal(t, want, strings.TrimSpace(compact.String()), "in this order")
+}
+
+func TestAnEventThatDoesNotComeThroughIsExplained(t *testing.T) {
+	s, said := newStack(t, t.TempDir(), RedisEmbedded)
+	require.NoError(t, s.prepareDir())
+	logs := s.dir.Path(stackdir.LogsDir)
+	for name, text := range map[string]string{
+		"worker-1.log": "time=2026-01-01T00:00:01 level=WARN msg=old\ntime=2026-01-01T00:00:03 level=WARN msg=no\ntime=2026-01-01T00:00:04 level=INFO msg=x\n",
+		"worker-2.log": "time=2026-01-01T00:00:02 level=WARN msg=older\n",
+		"router-1.log": "time=2026-01-01T00:00:09 level=WARN msg=router\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(logs, name), []byte(text), 0o644))
+	}
+	require.NoError(t, s.startNATS(t.Context()))
+	s.probePatience = time.Millisecond
+	s.cfg.Probe = func(ctx context.Context, _, _ string) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("not ready after 30s"))
+	defer cancel()
+	what := "for an event of key lockstep-ready, `{}`, to be applied; the workers' last warning: " +
+		"time=2026-01-01T00:00:03 level=WARN msg=no"
+	require.EqualError(t, s.probe(ctx), "not ready after 30s; it waited "+what)
+	require.Equal(t, "still waiting "+what+"; the logs are in "+logs+"\n", said.String(), "once")
 }

@@ -16,6 +16,12 @@ import (
 // ErrNoStack says that no stack is up in the directory.
 var ErrNoStack = errors.New("no stack is up")
 
+// ErrNotReady says that a stack is there, but not yet or no longer to be used.
+var ErrNotReady = errors.New("the stack is starting or stopping")
+
+// ErrNothing says that there is no directory.
+var ErrNothing = errors.New("there was nothing")
+
 // ErrUp says that a stack is up in the directory.
 var ErrUp = errors.New("a stack is already up")
 
@@ -115,10 +121,11 @@ func (d *Dir) Close() error {
 }
 
 // Clean removes what a stack wrote into the directory, and the directory if nothing else is left in it (gone).
-// It returns ErrUp while a stack is up, and ErrForeign for a directory without the marker. No directory is no error.
+// It returns ErrUp while a stack is up, and ErrForeign for a directory without the marker, and ErrNothing if
+// there is none.
 func Clean(path string) (gone bool, err error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return true, nil
+		return false, fmt.Errorf("%w to clean: no %s", ErrNothing, path)
 	}
 	if !marked(path) {
 		return false, fmt.Errorf("%s: %w, nothing removed", path, ErrForeign)

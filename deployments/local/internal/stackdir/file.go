@@ -49,8 +49,8 @@ func (d *Dir) Write(f File) error {
 	return os.Rename(next, d.Path(fileName))
 }
 
-// Read returns how to reach the stack in the directory. It returns ErrNoStack when none is up or it is not ready,
-// whatever a killed one left behind.
+// Read returns how to reach the stack in the directory. It returns ErrNoStack when none is up, whatever a killed
+// one left behind, and ErrNotReady when it is starting or stopping.
 func Read(path string) (File, error) {
 	pid, err := Holder(path)
 	if err != nil {
@@ -58,7 +58,7 @@ func Read(path string) (File, error) {
 	}
 	text, err := os.ReadFile(filepath.Join(path, fileName))
 	if os.IsNotExist(err) {
-		return File{}, fmt.Errorf("%w in %s: it is starting or stopping (pid %d)", ErrNoStack, path, pid)
+		return File{}, fmt.Errorf("%w: %s (pid %d)", ErrNotReady, path, pid)
 	}
 	if err != nil {
 		return File{}, err

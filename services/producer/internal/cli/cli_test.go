@@ -65,7 +65,7 @@ func TestBadUsage(t *testing.T) {
 		{"load --app=UPPER", "--app"},
 		{"load --nats=http://h", "--nats"},
 		{"load extra", "unexpected argument extra"},
-		{"send", "event has no key"},
+		{"send", "expected KEY and DATA"},
 		{"send k", `expected "<data>"`},
 		{"send " + strings.Repeat("k", 513) + " 1", "key is too long: 513 bytes"},
 		{"send k 1 --timeout=0s", "timeout must be more than 0"},

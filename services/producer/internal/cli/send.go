@@ -23,6 +23,9 @@ func (c *sendCommand) Validate() error {
 	if c.Timeout <= 0 {
 		return errors.New("timeout must be more than 0")
 	}
+	if c.Key == "" && c.Data == "" {
+		return errors.New("expected KEY and DATA, as in: send alice '{\"amount\":5}'")
+	}
 	return send.Check(c.Key, []byte(c.Data))
 }
 

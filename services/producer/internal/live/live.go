@@ -121,8 +121,19 @@ func account(st query.State) (a load.Account) {
 		return a // no event has been applied
 	}
 	if st.Codec != codecJSON {
-		a.Err = fmt.Errorf("its state has codec %d, an account has %d", st.Codec, codecJSON)
+		a.Err = load.ErrNoLedger
 		return a
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(st.Data, &members); err != nil && !json.Valid(st.Data) {
+		a.Err = fmt.Errorf("its state is not JSON: %w", err)
+		return a
+	}
+	for _, name := range []string{"balance", "events", "digest"} {
+		if _, kept := members[name]; !kept {
+			a.Err = load.ErrNoLedger
+			return a
+		}
 	}
 	if err := json.Unmarshal(st.Data, &a.Account); err != nil {
 		a.Err = fmt.Errorf("its state is not an account: %w", err)

@@ -8,6 +8,7 @@ import (
 	"example.com/lockstep/pkg/query"
 
 	"example.com/lockstep/services/producer/internal/expect"
+	"example.com/lockstep/services/producer/internal/load"
 )
 
 func TestAccount(t *testing.T) {
@@ -22,8 +23,19 @@ func TestAccount(t *testing.T) {
 
 	other := full
 	other.Codec = 2
-	require.ErrorContains(t, account(other).Err, "codec 2")
-	broken := full
-	broken.Data = []byte(`{"digest":-1}`)
-	require.ErrorContains(t, account(broken).Err, "not an account")
+	require.ErrorIs(t, account(other).Err, load.ErrNoLedger)
+	for _, data := range []string{`{}`, `null`, `[1]`, `5`, `{"balance":1,"events":1}`, `{"count":1}`} {
+		other := full
+		other.Data = []byte(data)
+		require.ErrorIs(t, account(other).Err, load.ErrNoLedger, data)
+	}
+	for data, says := range map[string]string{
+		`{"balance":1,"events":1,"digest":-1}`: "not an account",
+		`{"balance":1,`:                        "not JSON",
+	} {
+		broken := full
+		broken.Data = []byte(data)
+		require.ErrorContains(t, account(broken).Err, says)
+		require.NotErrorIs(t, account(broken).Err, load.ErrNoLedger, "a broken account is a finding")
+	}
 }

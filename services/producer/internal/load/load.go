@@ -25,6 +25,7 @@ type Load struct {
 	traffic  *traffic
 	tally    expect.Tally
 
+	interrupted  time.Duration // since the first send; 0 if it was not
 	receiptGrace time.Duration // without a receipt: the missing ones are lost
 }
 
@@ -50,7 +51,8 @@ func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
 
 // Run sends, waits until all is applied, verifies and reports. When sending
 // ends, it stops sending and goes on; when ctx ends, it returns ErrAborted.
-// Any other error means that the load could not run at all. Run is called once.
+// Any other error means that the load could not run at all, or that there is no
+// ledger to verify (ErrNoLedger). Run is called once.
 func (l *Load) Run(ctx, sending context.Context) (report.Report, error) {
 	layout, err := l.sys.Layout(ctx)
 	if err != nil {
@@ -76,14 +78,19 @@ func (l *Load) Run(ctx, sending context.Context) (report.Report, error) {
 	l.stop(publisher)
 
 	l.progress.say("verifying every key")
-	verify(ctx, l.sys, l.book, l.cfg.DrainTimeout, &l.tally)
+	err = verify(ctx, l.sys, l.book, l.cfg.DrainTimeout, &l.tally)
 	if ctx.Err() != nil {
 		return report.Report{}, ErrAborted
+	}
+	if err != nil {
+		return report.Report{}, err
 	}
 	if failed, err := l.traffic.failure(); failed > 0 {
 		l.progress.say("%d events failed, the first one: %v", failed, err)
 	}
-	return report.New(l.cfg.report(layout.Shards), l.traffic.snapshot(), &l.tally), nil
+	traffic := l.traffic.snapshot()
+	traffic.Interrupted = l.interrupted
+	return report.New(l.cfg.report(layout.Shards), traffic, &l.tally), nil
 }
 
 func (l *Load) sender(p Publisher) *sender {
@@ -121,6 +128,7 @@ func (l *Load) send(ctx, sending context.Context, s *sender) error {
 	case err != nil:
 		l.tally.Violate("sending ended early: " + err.Error())
 	case sending.Err() != nil:
+		l.interrupted = l.traffic.elapsed()
 		l.progress.say("interrupted: sending no more, verifying what was sent")
 	case l.cfg.Rate != pace.Max && l.cfg.Rate.Intended(sent) < l.cfg.Duration:
 		l.progress.say("stopped behind the rate after %d events: %s is more than is taken here", sent, l.cfg.Rate)

@@ -150,7 +150,23 @@ func TestInterruptStillVerifies(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, report.Pass, r.Verdict, r.Violations)
 		require.Equal(t, r.Sent, r.Applied)
+		require.True(t, r.Interrupted)
 	}
+}
+
+func TestAnotherHandlerIsNoVerdict(t *testing.T) {
+	f := newFake()
+	f.garble = func(key string, a *Account) {
+		if key == "load-t-3" {
+			a.Err = ErrNoLedger
+		}
+	}
+	l, err := New(testConfig(), f, io.Discard)
+	require.NoError(t, err)
+	_, err = l.Run(t.Context(), t.Context())
+	require.ErrorIs(t, err, ErrNoLedger)
+	require.EqualError(t, err, "the state of key load-t-3 is no ledger account: "+
+		"load verifies the ledger handler only (keep balance, events and digest in your state)")
 }
 
 func TestAbort(t *testing.T) {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 
 	"example.com/lockstep/pkg/publish"
 
@@ -43,7 +44,11 @@ type Position struct {
 	Epoch, Seq uint64
 }
 
-// Account is what the ledger holds for one key, or why that cannot be told.
+// ErrNoLedger says of a state that some other handler keeps it.
+var ErrNoLedger = errors.New("no ledger account")
+
+// Account is what the ledger holds for one key, or why that cannot be told:
+// ErrNoLedger, if the workers run another handler.
 type Account struct {
 	expect.Account
 	Err error

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,12 +11,13 @@ import (
 
 // verify compares the account of every key used with what was sent, and adds
 // what it finds to the tally. A page of accounts that cannot be read within the
-// timeout makes its keys unknown, and all later ones.
-func verify(ctx context.Context, sys System, book *expect.Book, timeout time.Duration, tally *expect.Tally) {
+// timeout makes its keys unknown, and all later ones. An error means that there
+// is no ledger to verify.
+func verify(ctx context.Context, sys System, book *expect.Book, timeout time.Duration, tally *expect.Tally) error {
 	var unreadable error
 	page := make([]int, 0, maxAccounts)
 	names := make([]string, 0, maxAccounts)
-	check := func() {
+	check := func() error {
 		var accounts []Account
 		if unreadable == nil && len(page) > 0 {
 			accounts, unreadable = read(ctx, sys, names, timeout)
@@ -24,6 +26,9 @@ func verify(ctx context.Context, sys System, book *expect.Book, timeout time.Dur
 			switch {
 			case unreadable != nil:
 				tally.AddUnread(names[i], unreadable.Error())
+			case errors.Is(accounts[i].Err, ErrNoLedger):
+				return fmt.Errorf("the state of key %s is %w: load verifies the ledger handler only (keep balance, events and digest in your state)",
+					names[i], ErrNoLedger)
 			case accounts[i].Err != nil:
 				tally.AddUnread(names[i], accounts[i].Err.Error())
 			default:
@@ -31,6 +36,7 @@ func verify(ctx context.Context, sys System, book *expect.Book, timeout time.Dur
 			}
 		}
 		page, names = page[:0], names[:0]
+		return nil
 	}
 	for key := range book.Len() {
 		if !book.Used(key) {
@@ -38,10 +44,12 @@ func verify(ctx context.Context, sys System, book *expect.Book, timeout time.Dur
 		}
 		page, names = append(page, key), append(names, book.Name(key))
 		if len(page) == maxAccounts {
-			check()
+			if err := check(); err != nil {
+				return err
+			}
 		}
 	}
-	check()
+	return check()
 }
 
 func read(ctx context.Context, sys System, names []string, timeout time.Duration) ([]Account, error) {

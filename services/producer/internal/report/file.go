@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func CreateFile(path string) (*File, error) {
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".report-*.tmp")
 	if err != nil {
-		return nil, fmt.Errorf("cannot write the report to %s: %w", path, err)
+		return nil, fmt.Errorf("cannot write the report to %s: %w", path, bare(err))
 	}
 	return &File{path: path, tmp: tmp}, nil
 }
@@ -31,7 +32,7 @@ func CreateFile(path string) (*File, error) {
 func (f *File) Write(r Report) error {
 	defer f.Discard()
 	if err := f.write(r); err != nil {
-		return fmt.Errorf("cannot write the report to %s: %w", f.path, err)
+		return fmt.Errorf("cannot write the report to %s: %w", f.path, bare(err))
 	}
 	return nil
 }
@@ -57,4 +58,17 @@ func (f *File) write(r Report) error {
 func (f *File) Discard() {
 	_ = f.tmp.Close()
 	_ = os.Remove(f.tmp.Name())
+}
+
+// bare takes the temporary file's name off an error.
+func bare(err error) error {
+	var pathErr *os.PathError
+	var linkErr *os.LinkError
+	switch {
+	case errors.As(err, &pathErr):
+		return pathErr.Err
+	case errors.As(err, &linkErr):
+		return linkErr.Err
+	}
+	return err
 }

@@ -42,6 +42,7 @@ type Latency struct {
 type Report struct {
 	Schema           int      `json:"schema"`
 	Config           Config   `json:"config"`
+	Interrupted      bool     `json:"interrupted,omitempty"` // sending ended early, on a signal
 	Sent             uint64   `json:"sent"`
 	Acked            uint64   `json:"acked"`
 	Failed           uint64   `json:"failed"` // given up or refused
@@ -57,6 +58,8 @@ type Report struct {
 	LatencyMS        Latency  `json:"latency_ms"`
 	Verdict          string   `json:"verdict"`
 	Violations       []string `json:"violations"`
+
+	interrupted time.Duration // since the first send
 }
 
 // Traffic is what the sending side of a run saw.
@@ -65,6 +68,7 @@ type Traffic struct {
 	Receipts, ReceiptsAsked uint64
 	LastAck, LastReceipt    time.Duration // since the first send
 	Latency                 Latency
+	Interrupted             time.Duration // since the first send; 0 if it was not
 }
 
 // New puts a report together. The verdict is pass if something was
@@ -80,6 +84,8 @@ func New(c Config, t Traffic, tally *expect.Tally) Report {
 	return Report{
 		Schema:           schema,
 		Config:           c,
+		Interrupted:      t.Interrupted > 0,
+		interrupted:      t.Interrupted,
 		Sent:             t.Sent,
 		Acked:            t.Acked,
 		Failed:           t.Failed,

@@ -70,6 +70,7 @@ func TestFileIsRefusedEarly(t *testing.T) {
 	for _, path := range []string{dir, filepath.Join(dir, "absent", "report.json"), "/proc/report.json"} {
 		_, err := CreateFile(path)
 		require.ErrorContains(t, err, "cannot write the report to "+path)
+		require.NotContains(t, err.Error(), ".tmp", "the user knows nothing of our temporary file")
 	}
 	f, err := CreateFile(filepath.Join(dir, "report.json"))
 	require.NoError(t, err)
@@ -101,4 +102,14 @@ lost 1, duplicated 0, reordered 0, unknown keys 0
   lost: key load-ab12-3: 0 of 1 events applied
 verdict: fail
 `, out.String())
+}
+
+func TestInterruptedIsSaid(t *testing.T) {
+	r := New(Config{Duration: "10s"}, Traffic{Acked: 1, Interrupted: 3140 * time.Millisecond}, &expect.Tally{})
+	body, err := json.Marshal(r)
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"interrupted":true`)
+	var out strings.Builder
+	require.NoError(t, r.WriteTable(&out))
+	require.Contains(t, out.String(), "\ninterrupted after 3.1s of 10s\n\n")
 }

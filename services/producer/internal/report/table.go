@@ -14,8 +14,12 @@ func (r Report) WriteTable(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\t\n", args...) }
 
-	fmt.Fprintf(out, "run %s: rate %s for %s, %d keys, %d bytes, %d shards, seed %d\n\n",
+	fmt.Fprintf(out, "run %s: rate %s for %s, %d keys, %d bytes, %d shards, seed %d\n",
 		c.Run, c.Rate, c.Duration, c.Keys, c.Size, c.Shards, c.Seed)
+	if r.Interrupted {
+		fmt.Fprintf(out, "interrupted after %.1fs of %s\n", r.interrupted.Seconds(), c.Duration)
+	}
+	fmt.Fprintln(out)
 	line("\tevents\tper second")
 	line("sent\t%d\t", r.Sent)
 	line("acked\t%d\t%.0f", r.Acked, r.AckedPerSecond)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,4 +36,25 @@ func TestRead(t *testing.T) {
 			require.Equal(t, Stack{Schema: 1, PID: os.Getpid(), NATS: "nats://h:1", App: "bank"}, s)
 		})
 	}
+}
+
+func TestReadSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Read(dir)
+	require.EqualError(t, err, "no stack is up in "+dir+": start one with `go tool task up DIR="+dir+"`")
+	t.Chdir(dir)
+	_, err = Read(".stack")
+	require.EqualError(t, err, "no stack is up in .stack: start one with `go tool task up`")
+
+	lock, err := os.Create("lock")
+	require.NoError(t, err)
+	defer lock.Close()
+	_, err = Read(dir)
+	require.ErrorContains(t, err, "no stack is up", "nobody holds the lock")
+	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
+	_, err = Read(dir)
+	require.EqualError(t, err, "the stack in "+dir+" is starting or stopping")
+
+	_, err = Read("lock")
+	require.EqualError(t, err, "the stack lock is not a directory")
 }
