@@ -272,3 +272,19 @@ func BenchmarkWindow(b *testing.B) {
 		}
 	}
 }
+
+// An event whose key has a frame in flight does not expire before that frame: a key's events are resolved in order.
+func TestEventDoesNotExpireBeforeThoseAheadOfIt(t *testing.T) {
+	w := testWindow(10, 1<<20)
+	w.add(testEvent(t, "a", 1, 1), "a", start)
+	late := start.Add(w.timeout - time.Millisecond) // it leaves late, and is given the time of one attempt
+	f := w.next(late)
+	w.add(testEvent(t, "a", 2, 1), "a", start)
+	expired := start.Add(w.timeout)
+	require.True(t, f.deadline.After(expired))
+	require.Empty(t, w.expire(expired))
+	f.resendAt = f.deadline.Add(time.Hour)
+	require.Equal(t, f.deadline, w.nextDue(), "nothing is due before the frame is")
+	w.resolve(f.id, false)
+	require.Len(t, w.expire(expired), 1)
+}
