@@ -20,6 +20,7 @@ import (
 
 	"example.com/lockstep/services/producer/internal/load"
 	"example.com/lockstep/services/producer/internal/pace"
+	"example.com/lockstep/services/producer/internal/pick"
 	"example.com/lockstep/services/producer/internal/report"
 )
 
@@ -58,6 +59,12 @@ func TestBadUsage(t *testing.T) {
 		{"load --duration=0s", "duration must be more than 0"},
 		{"load --duration=soon", "duration"},
 		{"load --keys=0", "keys must be from 1 to 10000000, not 0"},
+		{"load --distribution=normal", `--distribution: distribution "normal" is none of uniform, sequential, zipf:S`},
+		{"load --distribution=", `distribution "" is none of`},
+		{"load --distribution=zipf:0.4", `distribution "zipf:0.4": the exponent must be a number from 0.5 to 10, as in zipf:1.0`},
+		{"load --distribution=hot:1:10", `distribution "hot:1:10": the hot keys' share must be a number above 0 and below 1, as in hot:0.9:10`},
+		{"load --distribution=hot:0.9", `distribution "hot:0.9": the number of hot keys must be a whole number from 1, as in hot:0.9:10`},
+		{"load --distribution=hot:0.9:10 --keys=10", "distribution hot:0.9:10 leaves no key for the other events: it needs at least 11 keys, not 10"},
 		{"load --size=11", "size must be from 12 to 523264 bytes, not 11"},
 		{"load --receipts=some", "receipts must be auto, all or a share"},
 		{"load --delivery-timeout=1ms", "delivery timeout must be at least 1s"},
@@ -73,6 +80,7 @@ func TestBadUsage(t *testing.T) {
 		_, code, err := call(strings.Fields(c.args)...)
 		require.Equal(t, service.ExitUsage, code, c.args)
 		require.ErrorContains(t, err, c.says, c.args)
+		require.NotContains(t, err.Error(), "\n")
 	}
 	_, code, err := call("send", "", "1")
 	require.Equal(t, service.ExitUsage, code)
@@ -142,14 +150,16 @@ func TestSendToAStack(t *testing.T) {
 
 func TestFlagsBecomeALoad(t *testing.T) {
 	var p program
-	_, err := service.Parse(name, "", &p, strings.Fields("load --rate=60000 --duration=3s --keys=5 --size=64 --seed=9"))
+	_, err := service.Parse(name, "", &p, strings.Fields("load --rate=60000 --duration=3s --keys=5 --distribution=hot:0.5:1 --size=64 --seed=9"))
 	require.NoError(t, err)
 	cfg, err := p.Load.config()
 	require.NoError(t, err)
 	require.NotEmpty(t, cfg.Run)
 	cfg.Run = ""
+	hot, err := pick.Parse("hot:0.5:1")
+	require.NoError(t, err)
 	require.Equal(t, load.Config{
-		App: "lockstep", Rate: 60000, Duration: 3 * time.Second, Keys: 5, Size: 64, Seed: 9, Receipts: 1.0 / 16,
+		App: "lockstep", Rate: 60000, Duration: 3 * time.Second, Keys: 5, Distribution: hot, Size: 64, Seed: 9, Receipts: 1.0 / 16,
 		DeliveryTimeout: 30 * time.Second, DrainTimeout: time.Minute,
 	}, cfg)
 
@@ -161,6 +171,19 @@ func TestFlagsBecomeALoad(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, share, flag)
 	}
+}
+
+func TestDistributionFromTheEnvironment(t *testing.T) {
+	t.Setenv("LOCKSTEP_DISTRIBUTION", "zipf:1.20")
+	var p program
+	_, err := service.Parse(name, "", &p, []string{"load"})
+	require.NoError(t, err)
+	require.Equal(t, "zipf:1.2", p.Load.Distribution.String())
+
+	t.Setenv("LOCKSTEP_DISTRIBUTION", "zipf:12")
+	_, code, err := call("load")
+	require.Equal(t, service.ExitUsage, code)
+	require.ErrorContains(t, err, `distribution "zipf:12": the exponent`)
 }
 
 func TestVerdictDecidesTheExitCode(t *testing.T) {

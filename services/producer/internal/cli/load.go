@@ -18,21 +18,23 @@ import (
 	"example.com/lockstep/services/producer/internal/live"
 	"example.com/lockstep/services/producer/internal/load"
 	"example.com/lockstep/services/producer/internal/pace"
+	"example.com/lockstep/services/producer/internal/pick"
 	"example.com/lockstep/services/producer/internal/report"
 )
 
 type loadCommand struct {
-	Target          target        `embed:""`
-	Rate            pace.Rate     `default:"max" help:"Events per second, or max (the default): as fast as acknowledged." placeholder:"max|N"`
-	Duration        time.Duration `default:"10s" help:"How long to send."`
-	Keys            int           `default:"10000" help:"Number of keys, chosen with equal chance."`
-	Size            int           `default:"128" help:"Bytes of a payload."`
-	Out             string        `default:"report.json" help:"Where to write the report."`
-	Receipts        string        `default:"auto" help:"Which events ask for a receipt of their commit: all, a share like 1/16, or auto: all up to 50,000 events/s, else 1/16." placeholder:"auto|all|SHARE"`
-	Seed            uint64        `default:"1" help:"Decides the order of keys and the payloads."`
-	DeliveryTimeout time.Duration `default:"30s" help:"When the publisher gives an event up."`
-	DrainTimeout    time.Duration `default:"60s" help:"How long the verification waits for every shard to reach the log's end."`
-	Profile         string        `help:"Directory to write CPU, allocation and mutex profiles of the producer into." placeholder:"DIR"`
+	Target          target            `embed:""`
+	Rate            pace.Rate         `default:"max" help:"Events per second, or max (the default): as fast as acknowledged." placeholder:"max|N"`
+	Duration        time.Duration     `default:"10s" help:"How long to send."`
+	Keys            int               `default:"10000" help:"Number of keys."`
+	Distribution    pick.Distribution `default:"uniform" help:"How events spread over the keys: uniform (the default); sequential, each key in turn; zipf:S, the key of rank r in proportion to 1/r^S, S from 0.5 to 10 (of 10,000 keys under zipf:1.0, the hottest gets 10% of all events); hot:P:N, the share P of all events for N keys, above 0 and below 1." placeholder:"uniform|sequential|zipf:S|hot:P:N"`
+	Size            int               `default:"128" help:"Bytes of a payload."`
+	Out             string            `default:"report.json" help:"Where to write the report."`
+	Receipts        string            `default:"auto" help:"Which events ask for a receipt of their commit: all, a share like 1/16, or auto: all up to 50,000 events/s, else 1/16." placeholder:"auto|all|SHARE"`
+	Seed            uint64            `default:"1" help:"Decides the order of keys and the payloads."`
+	DeliveryTimeout time.Duration     `default:"30s" help:"When the publisher gives an event up."`
+	DrainTimeout    time.Duration     `default:"60s" help:"How long the verification waits for every shard to reach the log's end."`
+	Profile         string            `help:"Directory to write CPU, allocation and mutex profiles of the producer into." placeholder:"DIR"`
 }
 
 // Validate is called by kong.
@@ -52,6 +54,7 @@ func (c *loadCommand) config() (load.Config, error) {
 		Rate:            c.Rate,
 		Duration:        c.Duration,
 		Keys:            c.Keys,
+		Distribution:    c.Distribution,
 		Size:            c.Size,
 		Seed:            c.Seed,
 		Receipts:        share,

@@ -16,6 +16,7 @@ import (
 
 	"example.com/lockstep/services/producer/internal/expect"
 	"example.com/lockstep/services/producer/internal/pace"
+	"example.com/lockstep/services/producer/internal/pick"
 	"example.com/lockstep/services/producer/internal/report"
 )
 
@@ -32,7 +33,8 @@ type Config struct {
 	Rate            pace.Rate     // pace.Max: as fast as acknowledged
 	Duration        time.Duration // of sending
 	Keys            int
-	Size            int // of a payload, in bytes
+	Distribution    pick.Distribution // of events over keys
+	Size            int               // of a payload, in bytes
 	Seed            uint64
 	Receipts        pace.Share
 	DeliveryTimeout time.Duration // after which the publisher gives an event up
@@ -55,7 +57,7 @@ func (c Config) Validate() error {
 	case c.DrainTimeout <= 0:
 		return errors.New("drain timeout must be more than 0")
 	}
-	return nil
+	return c.Distribution.Check(c.Keys)
 }
 
 // AutoShare is the share of events that ask for a receipt by default.
@@ -75,14 +77,15 @@ func NewRunID() string {
 
 func (c Config) report(shards int) report.Config {
 	return report.Config{
-		App:      c.App,
-		Run:      c.Run,
-		Rate:     c.Rate.String(),
-		Duration: c.Duration.String(),
-		Keys:     c.Keys,
-		Size:     c.Size,
-		Seed:     c.Seed,
-		Receipts: float64(c.Receipts),
-		Shards:   shards,
+		App:          c.App,
+		Run:          c.Run,
+		Rate:         c.Rate.String(),
+		Duration:     c.Duration.String(),
+		Keys:         c.Keys,
+		Distribution: c.Distribution.String(),
+		Size:         c.Size,
+		Seed:         c.Seed,
+		Receipts:     float64(c.Receipts),
+		Shards:       shards,
 	}
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"example.com/lockstep/services/producer/internal/expect"
 	"example.com/lockstep/services/producer/internal/pace"
+	"example.com/lockstep/services/producer/internal/pick"
 	"example.com/lockstep/services/producer/internal/report"
 )
 
@@ -22,6 +22,7 @@ type Load struct {
 	sys      System
 	progress *progress
 	book     *expect.Book
+	keys     pick.Picker
 	traffic  *traffic
 	tally    expect.Tally
 
@@ -38,11 +39,16 @@ func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := pick.New(cfg.Distribution, cfg.Keys, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
 	return &Load{
 		cfg:      cfg,
 		sys:      sys,
 		progress: &progress{out: progressTo},
 		book:     book,
+		keys:     keys,
 		traffic:  newTraffic(book),
 
 		receiptGrace: 2 * time.Second,
@@ -110,13 +116,14 @@ func (l *Load) sender(p Publisher) *sender {
 		book:      l.book,
 		clock:     c,
 		receipts:  pace.NewSampler(l.cfg.Receipts),
-		random:    rand.NewPCG(l.cfg.Seed, 0),
+		keys:      l.keys,
 	}
 }
 
 // send is the load itself. An error means that nothing was sent.
 func (l *Load) send(ctx, sending context.Context, s *sender) error {
-	l.progress.say("run %s: rate %s for %s, %d keys, %d bytes", l.cfg.Run, l.cfg.Rate, l.cfg.Duration, l.cfg.Keys, l.cfg.Size)
+	l.progress.say("run %s: rate %s for %s, %d keys (%s, %.3g%% of events for the hottest), %d bytes", l.cfg.Run, l.cfg.Rate, l.cfg.Duration,
+		l.cfg.Keys, l.cfg.Distribution, 100*l.cfg.Distribution.Hottest(l.cfg.Keys), l.cfg.Size)
 	l.traffic.start = time.Now()
 	defer l.progress.follow(l.traffic)()
 	sent, err := s.run(sending)

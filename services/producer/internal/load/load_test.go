@@ -62,6 +62,24 @@ func TestMaxRateWithAShareOfReceipts(t *testing.T) {
 	require.GreaterOrEqual(t, f.asked, 2, "more keys than one page")
 }
 
+func TestEventsSpreadAsTold(t *testing.T) {
+	for distribution, hottest := range map[string][2]uint64{ // bounds of 1,000 events and one to close each shard
+		"uniform":    {60, 150},
+		"sequential": {100, 104},
+		"zipf:10":    {980, 1004},
+		"hot:0.9:1":  {850, 950},
+	} {
+		f := newFake()
+		cfg := testConfig()
+		require.NoError(t, cfg.Distribution.UnmarshalText([]byte(distribution)))
+		r := runLoad(t, cfg, f)
+		require.Equal(t, report.Pass, r.Verdict, r.Violations)
+		require.Equal(t, distribution, r.Config.Distribution)
+		got := f.accounts["load-t-0"].Events
+		require.True(t, got >= hottest[0] && got <= hottest[1], "%s: %d events of the first key", distribution, got)
+	}
+}
+
 func TestFaultsAreReported(t *testing.T) {
 	at := func(n int, bad fate) func(int, publish.Event) fate {
 		return func(nth int, _ publish.Event) fate {
@@ -201,6 +219,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"delivery timeout must be at least 1s": func(c *Config) { c.DeliveryTimeout = time.Millisecond },
 		"drain timeout must be more than 0":    func(c *Config) { c.DrainTimeout = -1 },
 		"keys must be from 1":                  func(c *Config) { c.Keys = 0 },
+		"leaves no key for the other events":   func(c *Config) { _ = c.Distribution.UnmarshalText([]byte("hot:0.5:10")) },
 		"size must be from 12":                 func(c *Config) { c.Size = 1 },
 	} {
 		cfg := testConfig()

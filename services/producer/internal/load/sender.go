@@ -4,24 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
-	"math/rand/v2"
 	"time"
 
 	"example.com/lockstep/pkg/publish"
 
 	"example.com/lockstep/services/producer/internal/expect"
 	"example.com/lockstep/services/producer/internal/pace"
+	"example.com/lockstep/services/producer/internal/pick"
 )
 
-// sender sends events of keys drawn at random. It is used by one goroutine.
+// sender sends events of the keys that its picker picks. It is used by one goroutine.
 type sender struct {
 	publisher Publisher
 	traffic   *traffic
 	book      *expect.Book
 	clock     clock
 	receipts  pace.Sampler
-	random    *rand.PCG
+	keys      pick.Picker
 }
 
 // run sends until the clock says that the load is over, and returns how many
@@ -32,7 +31,7 @@ func (s *sender) run(ctx context.Context) (uint64, error) {
 		if !ok {
 			return k, nil
 		}
-		err := s.send(ctx, s.draw(), s.receipts.Pick(), intended)
+		err := s.send(ctx, s.keys.Next(), s.receipts.Pick(), intended)
 		if err != nil && ctx.Err() != nil {
 			return k, nil
 		}
@@ -40,12 +39,6 @@ func (s *sender) run(ctx context.Context) (uint64, error) {
 			return k, err
 		}
 	}
-}
-
-// draw picks a key, all with the same chance (Lemire's multiplication).
-func (s *sender) draw() int {
-	key, _ := bits.Mul64(s.random.Uint64(), uint64(s.book.Len()))
-	return int(key)
 }
 
 // send sends one event as soon as the publisher has room for it.

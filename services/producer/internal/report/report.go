@@ -20,15 +20,16 @@ const (
 
 // Config is how the run was made.
 type Config struct {
-	App      string  `json:"app"`
-	Run      string  `json:"run"`      // the run's id, part of every key
-	Rate     string  `json:"rate"`     // events per second, or max
-	Duration string  `json:"duration"` // of sending
-	Keys     int     `json:"keys"`
-	Size     int     `json:"size"` // of a payload, in bytes
-	Seed     uint64  `json:"seed"`
-	Receipts float64 `json:"receipts"` // the share of events that asked for one
-	Shards   int     `json:"shards"`
+	App          string  `json:"app"`
+	Run          string  `json:"run"`      // the run's id, part of every key
+	Rate         string  `json:"rate"`     // events per second, or max
+	Duration     string  `json:"duration"` // of sending
+	Keys         int     `json:"keys"`
+	Distribution string  `json:"distribution"` // of events over keys
+	Size         int     `json:"size"`         // of a payload, in bytes
+	Seed         uint64  `json:"seed"`
+	Receipts     float64 `json:"receipts"` // the share of events that asked for one
+	Shards       int     `json:"shards"`
 }
 
 // Latency of events in milliseconds, from the intended send time: until the

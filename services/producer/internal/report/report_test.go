@@ -15,7 +15,7 @@ import (
 )
 
 func sample(tally *expect.Tally) Report {
-	return New(Config{App: "lockstep", Run: "ab12", Rate: "20000", Duration: "10s", Keys: 10, Size: 128, Seed: 1, Receipts: 1, Shards: 16},
+	return New(Config{App: "lockstep", Run: "ab12", Rate: "20000", Duration: "10s", Keys: 10, Distribution: "uniform", Size: 128, Seed: 1, Receipts: 1, Shards: 16},
 		Traffic{
 			Sent: 1000, Acked: 990, Failed: 10, Receipts: 990, ReceiptsAsked: 1000,
 			LastAck: time.Second, LastReceipt: 2 * time.Second,
@@ -44,6 +44,7 @@ func TestReportHasTheFieldsPromised(t *testing.T) {
 	require.ElementsMatch(t, strings.Fields(`schema config sent acked failed applied lost duplicated reordered
 		unknown_keys receipts receipts_asked acked_per_second applied_per_second latency_ms verdict violations`), fields)
 	require.Equal(t, Pass, got["verdict"])
+	require.Equal(t, "uniform", got["config"].(map[string]any)["distribution"])
 	require.Equal(t, []any{}, got["violations"])
 	require.Equal(t, 990.0, got["acked_per_second"])
 	require.Equal(t, 495.0, got["applied_per_second"])
@@ -85,7 +86,7 @@ func TestTableEndsWithTheVerdict(t *testing.T) {
 	tally.Add("load-ab12-3", expect.Account{}, expect.Finding{Kind: expect.Lost, Events: 1, Detail: "0 of 1 events applied"})
 	var out strings.Builder
 	require.NoError(t, sample(tally).WriteTable(&out))
-	require.Equal(t, `run ab12: rate 20000 for 10s, 10 keys, 128 bytes, 16 shards, seed 1
+	require.Equal(t, `run ab12: rate 20000 for 10s, 10 keys (uniform), 128 bytes, 16 shards, seed 1
 
             events  per second
       sent    1000            

@@ -14,8 +14,8 @@ func (r Report) WriteTable(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\t\n", args...) }
 
-	fmt.Fprintf(out, "run %s: rate %s for %s, %d keys, %d bytes, %d shards, seed %d\n",
-		c.Run, c.Rate, c.Duration, c.Keys, c.Size, c.Shards, c.Seed)
+	fmt.Fprintf(out, "run %s: rate %s for %s, %d keys (%s), %d bytes, %d shards, seed %d\n",
+		c.Run, c.Rate, c.Duration, c.Keys, c.Distribution, c.Size, c.Shards, c.Seed)
 	if r.Interrupted {
 		fmt.Fprintf(out, "interrupted after %.1fs of %s\n", r.interrupted.Seconds(), c.Duration)
 	}
