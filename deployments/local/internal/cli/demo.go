@@ -10,13 +10,14 @@ import (
 
 type demo struct {
 	stackFlags
-	Workers  int           `default:"3" help:"How many workers."`
-	Routers  int           `default:"1" help:"How many routers."`
-	Kill     string        `default:"worker" enum:"worker,router,none" help:"What to kill -9 half-way: worker, router or none."`
-	Rate     string        `default:"20000" help:"Events per second, or max."`
-	Duration time.Duration `default:"10s" help:"How long to send."`
-	Keys     int           `default:"10000" help:"How many keys."`
-	Size     int           `default:"128" help:"Bytes of a payload."`
+	Workers      int           `default:"3" help:"How many workers."`
+	Routers      int           `default:"1" help:"How many routers."`
+	Kill         string        `default:"worker" enum:"worker,router,none" help:"What to kill -9 half-way: worker, router or none."`
+	Rate         string        `default:"20000" help:"Events per second, or max."`
+	Duration     time.Duration `default:"10s" help:"How long to send."`
+	Keys         int           `default:"10000" help:"How many keys."`
+	Distribution string        `default:"uniform" help:"How events spread over the keys: uniform, sequential, zipf:S or hot:P:N, as the producer's load says." placeholder:"uniform|sequential|zipf:S|hot:P:N"`
+	Size         int           `default:"128" help:"Bytes of a payload."`
 }
 
 // maxRate is the producer's.
@@ -39,7 +40,7 @@ func (c *demo) Run(e *environment) error {
 	defer l.stop()
 	cfg := demonstration.Config{
 		Stack: c.config(e), Kill: c.Kill,
-		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Size: c.Size, Out: e.out, Owned: e.owned,
+		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Distribution: c.Distribution, Size: c.Size, Out: e.out, Owned: e.owned,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	err := demonstration.Run(l.soft, l.hard, cfg)

@@ -35,7 +35,7 @@ func TestRealStack(t *testing.T) {
 	t.Run("demo", func(t *testing.T) {
 		tmp := t.TempDir()
 		t.Setenv("TMPDIR", tmp)
-		s := start(t, local, "demo", "--redis=embedded", "--rate=2000", "--duration=2s", "--keys=100")
+		s := start(t, local, "demo", "--redis=embedded", "--rate=2000", "--duration=2s", "--keys=100", "--distribution=zipf:1")
 		require.Contains(t, s.await("kill -9"), "the owner of ")
 		s.await("verdict: pass")
 		require.Equal(t, exitOK, s.exitCode(), s.errOut)

@@ -25,13 +25,14 @@ var ErrVerdict = errors.New("the verdict is fail")
 
 // Config says what to show.
 type Config struct {
-	Stack    stack.Config // Dir and NATSPort are chosen here
-	Kill     string       // role of the process to kill, or none
-	Rate     string       // events per second, or max
-	Duration time.Duration
-	Keys     int
-	Size     int // bytes
-	Out      io.Writer
+	Stack        stack.Config // Dir and NATSPort are chosen here
+	Kill         string       // role of the process to kill, or none
+	Rate         string       // events per second, or max
+	Duration     time.Duration
+	Keys         int
+	Distribution string // of events over keys, which the producer checks
+	Size         int    // bytes
+	Out          io.Writer
 	// Owned says how many shards each worker owns, by the worker's name; default: Owned.
 	Owned func(context.Context, stackdir.File) (map[string]int, error)
 }
@@ -113,14 +114,15 @@ func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 		Path: filepath.Join(d.cfg.Stack.Bin, "producer"),
 		Args: []string{
 			"load", "--stack=" + d.stackDir(), "--rate=" + d.cfg.Rate, "--duration=" + d.cfg.Duration.String(),
-			"--keys=" + strconv.Itoa(d.cfg.Keys), "--size=" + strconv.Itoa(d.cfg.Size), "--out=" + d.reportFile(),
+			"--keys=" + strconv.Itoa(d.cfg.Keys), "--distribution=" + d.cfg.Distribution, "--size=" + strconv.Itoa(d.cfg.Size),
+			"--out=" + d.reportFile(),
 		},
 		Log: filepath.Join(d.dir, "producer.log"),
 	})
 	if err != nil {
 		return err
 	}
-	d.say("sending for %s: rate %s, %s, %d bytes each", d.cfg.Duration, d.cfg.Rate, count(d.cfg.Keys, "key"), d.cfg.Size)
+	d.say("sending for %s: rate %s, %s (%s), %d bytes each", d.cfg.Duration, d.cfg.Rate, count(d.cfg.Keys, "key"), d.cfg.Distribution, d.cfg.Size)
 	halfWay := time.NewTimer(d.cfg.Duration / 2)
 	defer halfWay.Stop()
 	for {
