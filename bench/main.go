@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,13 +21,14 @@ func main() {
 
 // CLI is the bench's configuration.
 type CLI struct {
-	Bin      string        `default:"bin" type:"existingdir" help:"Folder of the built programs."`
-	Rounds   int           `default:"5" help:"Rounds of each."`
-	Duration time.Duration `default:"5s" help:"Of each half of a round."`
-	Shards   int           `default:"16" help:"Shards, and subjects of raw JetStream."`
-	Workers  int           `default:"2" help:"Workers."`
-	Keys     int           `default:"10000" help:"Keys."`
-	Size     int           `default:"128" help:"Bytes of a payload."`
+	Bin          string        `default:"bin" type:"existingdir" help:"Folder of the built programs."`
+	Rounds       int           `default:"5" help:"Rounds of each."`
+	Duration     time.Duration `default:"5s" help:"Of each half of a round."`
+	Shards       int           `default:"16" help:"Shards, and subjects of raw JetStream."`
+	Workers      int           `default:"2" help:"Workers."`
+	Keys         int           `default:"10000" help:"Keys."`
+	Distribution string        `default:"uniform" help:"How Lockstep's events spread over the keys: uniform, sequential, zipf:S or hot:P:N, as the producer's load says."`
+	Size         int           `default:"128" help:"Bytes of a payload."`
 }
 
 // Validate checks what the flags' types do not.
@@ -38,6 +40,9 @@ func (c *CLI) Validate() error {
 		if f.value < 1 {
 			return fmt.Errorf("--%s=%d: must be at least 1", f.name, f.value)
 		}
+	}
+	if c.Distribution == "" { // the producer refuses all else that is wrong
+		return errors.New("--distribution is empty: want uniform, sequential, zipf:S or hot:P:N")
 	}
 	if c.Duration < 100*time.Millisecond {
 		return fmt.Errorf("--duration=%s: must be at least 100ms", c.Duration)
@@ -54,7 +59,7 @@ func (c *CLI) Run(ctx context.Context) error {
 		return err
 	}
 	defer st.stop()
-	fmt.Printf("%d rounds of %s each, %d subjects, %d workers, %d keys, payloads of %d bytes\n\n", c.Rounds, c.Duration, c.Shards, c.Workers, c.Keys, c.Size)
+	fmt.Printf("%d rounds of %s each, %d subjects, %d workers, %d keys (%s), payloads of %d bytes\n\n", c.Rounds, c.Duration, c.Shards, c.Workers, c.Keys, c.Distribution, c.Size)
 	fmt.Printf("%8s %16s %16s %8s\n", "round", "raw JetStream/s", "Lockstep/s", "ratio")
 	var raw, ours, ratios []float64
 	for round := range c.Rounds {

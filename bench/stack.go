@@ -86,7 +86,7 @@ func (s *stack) ready(ctx context.Context) error {
 func (s *stack) load(ctx context.Context, c *CLI) (float64, error) {
 	out := filepath.Join(s.dir, "report.json")
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "producer"), "load", "--stack="+filepath.Join(s.dir, "stack"), "--out="+out,
-		"--duration="+c.Duration.String(), "--keys="+strconv.Itoa(c.Keys), "--size="+strconv.Itoa(c.Size))
+		"--duration="+c.Duration.String(), "--keys="+strconv.Itoa(c.Keys), "--distribution="+c.Distribution, "--size="+strconv.Itoa(c.Size))
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("load: %w\n%s", err, msg)
 	}
