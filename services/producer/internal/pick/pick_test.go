@@ -143,8 +143,8 @@ func BenchmarkPick(b *testing.B) {
 		{"uniform", "uniform"},
 		{"sequential", "sequential"},
 		{"zipf", "zipf:1"},
-		{"zipf-0.5", "zipf:0.5"},
-		{"zipf-2", "zipf:2"},
+		{"zipf/exponent=0.5", "zipf:0.5"},
+		{"zipf/exponent=2", "zipf:2"},
 		{"hot", "hot:0.9:10"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
