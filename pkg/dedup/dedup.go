@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -175,22 +176,51 @@ func (r *Record) Rollback() {
 	clear(r.changed)
 }
 
-const encodingVersion = 1
+// The two encodings. Both begin with a version, then generation, birth, floor and last event (Unix nanoseconds) as varints.
+const (
+	encodedWords = 1 // then the words from floor/64 on, 8 bytes each, little-endian
+	encodedGaps  = 2 // then for each applied seq, as a varint, how far it is from the one before (the first: from the floor)
+)
 
-// append encodes p: a version, generation, birth, floor and last event (Unix nanoseconds) as varints, then the words from
-// floor/64 on, 8 bytes each, little-endian.
+// append encodes p in the shorter way: with many shards, each has few of a publisher's seqs.
 func (p *Publisher) append(b []byte) []byte {
-	b = append(b, encodingVersion)
+	words := p.words
+	for len(words) > 0 && words[len(words)-1] == 0 {
+		words = words[:len(words)-1]
+	}
+	applied := 0
+	for _, w := range words {
+		applied += bits.OnesCount64(w)
+	}
+	// A gap takes one byte, and one more if it is 128 or longer: at most half as often as there are words.
+	gaps := applied+len(words)/2 < 8*len(words)
+	if gaps {
+		b = append(b, encodedGaps)
+	} else {
+		b = append(b, encodedWords)
+	}
 	b = binary.AppendUvarint(b, p.generation)
 	b = binary.AppendVarint(b, p.birth)
 	b = binary.AppendUvarint(b, p.floor)
 	b = binary.AppendVarint(b, p.last.UnixNano())
-	n := len(p.words)
-	for n > 0 && p.words[n-1] == 0 {
-		n--
+	if gaps {
+		return p.appendGaps(b, words)
 	}
-	for _, w := range p.words[:n] {
+	for _, w := range words {
 		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
+func (p *Publisher) appendGaps(b []byte, words []uint64) []byte {
+	before := p.floor
+	for i, w := range words {
+		for first := (p.base + uint64(i)) * 64; w != 0; w &= w - 1 {
+			if seq := first + uint64(bits.TrailingZeros64(w)); seq >= p.floor {
+				b = binary.AppendUvarint(b, seq-before)
+				before = seq
+			}
+		}
 	}
 	return b
 }
@@ -215,8 +245,9 @@ func decode(b []byte) (*Publisher, error) {
 	if len(b) == 0 {
 		return nil, errEncoding
 	}
-	if b[0] != encodingVersion {
-		return nil, fmt.Errorf("its version is %d, this program knows %d", b[0], encodingVersion)
+	version := b[0]
+	if version != encodedWords && version != encodedGaps {
+		return nil, fmt.Errorf("its version is %d, this program knows %d and %d", version, encodedWords, encodedGaps)
 	}
 	b = b[1:]
 	bad := false
@@ -240,12 +271,25 @@ func decode(b []byte) (*Publisher, error) {
 	}
 	p := &Publisher{generation: unsigned(), birth: signed(), floor: unsigned()}
 	p.last = time.Unix(0, signed())
-	if bad || len(b)%8 != 0 || len(b)/8 > frame.MaxSpan/64+2 {
-		return nil, errEncoding
-	}
 	p.base = p.floor / 64
-	for ; len(b) > 0; b = b[8:] {
-		p.words = append(p.words, binary.LittleEndian.Uint64(b))
+	if version == encodedGaps {
+		for seq := p.floor; len(b) > 0 && !bad; {
+			gap := unsigned()
+			if gap > frame.MaxSpan || seq+gap > p.floor+frame.MaxSpan+64 {
+				return nil, errEncoding
+			}
+			seq += gap
+			p.Admit(seq)
+		}
+	} else if !bad && len(b)%8 == 0 && len(b)/8 <= frame.MaxSpan/64+2 {
+		for ; len(b) > 0; b = b[8:] {
+			p.words = append(p.words, binary.LittleEndian.Uint64(b))
+		}
+	} else {
+		bad = true
+	}
+	if bad {
+		return nil, errEncoding
 	}
 	return p, nil
 }

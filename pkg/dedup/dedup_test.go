@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -116,19 +117,45 @@ func TestRecordStaysSmall(t *testing.T) {
 	r.Changes(func(_ frame.PublisherID, b []byte) { require.Less(t, len(b), frame.MaxSpan/8+64) })
 }
 
+// The record is part of every commit. Of what a publisher has in flight, a shard out of many has few.
+func TestRecordIsAsSmallAsWhatItHolds(t *testing.T) {
+	const inFlight = 32_768
+	for shards, most := range map[uint64]int{1: inFlight / 8, 16: inFlight / 16, 256: 2 * inFlight / 256} {
+		var r Record
+		p, _ := r.Part(session(1, start), 1, start)
+		for seq := uint64(1); seq <= inFlight; seq += shards {
+			require.True(t, p.Admit(seq))
+		}
+		encoded := p.append(nil)
+		require.LessOrEqual(t, len(encoded), most+32, "%d shards", shards)
+		back, err := decode(encoded)
+		require.NoError(t, err)
+		for seq := uint64(1); seq <= inFlight; seq++ {
+			require.Equal(t, seq%shards != 1%shards, back.Admit(seq), "seq %d of %d shards", seq, shards)
+		}
+	}
+}
+
 func TestRestoreRefusesWhatItCannotRead(t *testing.T) {
 	var r Record
 	require.ErrorContains(t, r.Restore(pub, nil), "cannot be read")
 	require.ErrorContains(t, r.Restore(pub, []byte{9}), "version is 9")
 	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1}), "cannot be read")
 	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1, 1, 1, 7}), "cannot be read")
+	require.ErrorContains(t, r.Restore(pub, []byte{2, 1, 1, 1, 1, 0x80}), "cannot be read", "half a gap")
+	far := binary.AppendUvarint([]byte{2, 1, 1, 1, 1}, 2*frame.MaxSpan)
+	require.ErrorContains(t, r.Restore(pub, far), "cannot be read", "further than any publisher goes")
 }
 
 func FuzzRestore(f *testing.F) {
 	var r Record
 	p, _ := r.Part(session(1, start), 1, start)
 	p.Admit(100)
-	r.Changes(func(_ frame.PublisherID, b []byte) { f.Add(b) })
+	f.Add(p.append(nil))
+	for seq := uint64(1); seq < 100; seq++ {
+		p.Admit(seq)
+	}
+	f.Add(p.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r Record
 		if r.Restore(pub, b) != nil {
