@@ -3,7 +3,13 @@ if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then
   return nil
 end
 local out = {}
-for i = 2, #ARGV do
-  out[i - 1] = redis.call('GET', ARGV[i])
+local n = 0
+-- In pieces, for unpack is limited by Lua's stack.
+for i = 2, #ARGV, 200 do
+  local got = redis.call('MGET', unpack(ARGV, i, math.min(i + 199, #ARGV)))
+  for j = 1, #got do
+    n = n + 1
+    out[n] = got[j]
+  end
 end
 return out

@@ -49,11 +49,12 @@ type Redis struct {
 	rdb      redis.UniversalClient
 	app      string
 	topology string
+	calls    together
 }
 
 // NewRedis makes a Store of the topology with that id. Check it before use.
 func NewRedis(rdb redis.UniversalClient, app, topology string) *Redis {
-	return &Redis{rdb: rdb, app: app, topology: topology}
+	return &Redis{rdb: rdb, app: app, topology: topology, calls: together{rdb: rdb}}
 }
 
 func (r *Redis) stampKey() string          { return r.app + ":topology" }
@@ -145,7 +146,7 @@ func (r *Redis) Load(ctx context.Context, shard int, version Version, keys []str
 	for _, k := range keys {
 		args = append(args, r.stateKey(k))
 	}
-	res, err := loadScript.Run(ctx, r.rdb, []string{r.shardKey(shard)}, args...).Slice()
+	res, err := r.calls.run(loadScript, []string{r.shardKey(shard)}, args).Slice()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, ErrStale
@@ -198,7 +199,7 @@ func (r *Redis) Commit(ctx context.Context, c *Commit) error {
 	}
 	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
 		string(c.Old), string(c.New), c.Position.String(), c.Since, c.Late, c.LateLast, sets, removed
-	res, err := commitScript.Run(ctx, r.rdb, []string{r.shardKey(c.Shard)}, args...).Text()
+	res, err := r.calls.run(commitScript, []string{r.shardKey(c.Shard)}, args).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("commit shard %d: %w", c.Shard, err)
