@@ -24,7 +24,7 @@ var (
 
 // Defaults of Config.
 const (
-	DefaultMaxEvents       = 8192
+	DefaultMaxEvents       = 32768
 	DefaultMaxBytes        = 32 << 20
 	DefaultDeliveryTimeout = 30 * time.Second
 )
@@ -33,7 +33,7 @@ const (
 	attemptTimeout = 500 * time.Millisecond // without an answer for that long, a frame is sent again
 	minBackoff     = 10 * time.Millisecond  // after a refusal that may pass
 	maxBackoff     = 2 * time.Second
-	freeFrames     = 2
+	freeFrames     = 1
 	sessionAge     = 6 * time.Hour // then the session is drained and renewed
 )
 
@@ -50,7 +50,7 @@ type Event struct {
 // Config is how a Publisher works. Its zero value has the defaults.
 type Config struct {
 	App             string        // default "lockstep"
-	MaxEvents       int           // outstanding; default 8,192
+	MaxEvents       int           // outstanding; default 32,768
 	MaxBytes        int           // outstanding, encoded; default 32 MiB
 	DeliveryTimeout time.Duration // from Publish until an event is given up; default 30 s, at least 1 s
 
