@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/window"
 	"github.com/nats-io/nats.go"
 )
 
@@ -18,17 +19,10 @@ func (p *Publisher) late(now time.Time) {
 	}
 	var resend []again
 	p.mu.Lock()
-	for _, h := range p.w.expire(now) {
-		p.end(h, ErrNotSent)
-	}
-	for id, f := range p.w.frames {
-		switch {
-		case !now.Before(f.deadline):
-			f, _ := p.w.resolve(id, false)
-			p.endFrame(f, ErrTimeout)
-		case !now.Before(f.resendAt):
-			resend = append(resend, again{f.data, p.attempt(f, now)})
-		}
+	o := p.w.Late(now)
+	p.giveUp(o, ErrNotSent, ErrTimeout)
+	for _, f := range o.Again {
+		resend = append(resend, again{f.Data, p.replyTo(f)})
 	}
 	p.signal()
 	p.mu.Unlock()
@@ -40,11 +34,7 @@ func (p *Publisher) late(now time.Time) {
 
 // answered takes a router's answer, or the server's word that no router listens.
 func (p *Publisher) answered(m *nats.Msg) {
-	id, attempt, ok := strings.Cut(m.Subject[len(p.inbox)+1:], "-")
-	if !ok {
-		return
-	}
-	frameID, err := strconv.ParseUint(id, 10, 64)
+	id, attempt, err := parseReply(m.Subject[len(p.inbox)+1:])
 	if err != nil {
 		return
 	}
@@ -56,31 +46,23 @@ func (p *Publisher) answered(m *nats.Msg) {
 	}
 	now := time.Now()
 	p.mu.Lock()
-	f, ok := p.w.frames[frameID]
-	if !ok {
+	f, outcome := p.w.Answered(id, attempt, a, now)
+	switch outcome {
+	case window.InFlight:
 		p.mu.Unlock()
-		return
-	}
-	if a.Retry {
-		if strconv.Itoa(f.attempts) == attempt { // not the word on an attempt that another has followed
-			f.resendAt = now.Add(min(minBackoff<<min(f.attempts-1, 8), maxBackoff))
+		if a.Retry {
+			p.wake()
 		}
-		p.mu.Unlock()
-		p.wake()
 		return
+	case window.Stored:
+		p.endFrame(f, nil)
+	case window.Refused:
+		p.endFrame(f, a)
+	case window.Unknown:
+		p.endFrame(f, fmt.Errorf("%w: %w", ErrTimeout, a))
 	}
-	var outcome error
-	switch {
-	case a.Code == frame.Stored:
-	case f.attempts == 1:
-		outcome = a
-	default: // what came of the attempts before is not known
-		outcome = fmt.Errorf("%w: %w", ErrTimeout, a)
-	}
-	f, _ = p.w.resolve(frameID, outcome == nil)
-	p.endFrame(f, outcome)
 	p.signal()
-	leave := p.w.mayLeave() || p.w.renew
+	leave := p.w.MayLeave()
 	p.mu.Unlock()
 	if leave {
 		p.wake()
@@ -88,11 +70,32 @@ func (p *Publisher) answered(m *nats.Msg) {
 	p.report()
 }
 
+// parseReply reads what replyTo wrote behind the inbox.
+func parseReply(s string) (frameID uint64, attempt int, err error) {
+	id, n, _ := strings.Cut(s, "-")
+	if frameID, err = strconv.ParseUint(id, 10, 64); err != nil {
+		return 0, 0, err
+	}
+	attempt, err = strconv.Atoi(n)
+	return frameID, attempt, err
+}
+
+// giveUp ends what was given up: frames, and events that did not leave, which are younger than those of their key that did.
+func (p *Publisher) giveUp(o window.Overdue, notSent, timeout error) {
+	for _, f := range o.GivenUp {
+		p.endFrame(f, timeout)
+	}
+	for _, e := range o.Expired {
+		p.end(handle(e), notSent)
+	}
+}
+
 // endFrame ends a frame's events.
-func (p *Publisher) endFrame(f *outFrame, err error) {
-	for _, h := range f.events {
+func (p *Publisher) endFrame(f *window.Frame, err error) {
+	for _, e := range f.Events {
+		h := handle(e)
 		if err != nil && h.receipt {
-			p.asked.drop(h.seq)
+			p.asked.drop(e.Seq)
 		}
 		p.end(h, err)
 	}
@@ -100,7 +103,7 @@ func (p *Publisher) endFrame(f *outFrame, err error) {
 
 // end resolves an event.
 func (p *Publisher) end(h *Handle, err error) {
-	h.err, h.draft = err, nil
+	h.err, h.event.Draft = err, nil
 	h.ended.Store(true)
 	if p.cfg.OnResolve != nil {
 		p.ended = append(p.ended, h)
@@ -134,13 +137,7 @@ func (p *Publisher) report() {
 // abandon gives up all that is outstanding, at a hard stop.
 func (p *Publisher) abandon() {
 	p.mu.Lock()
-	for id := range p.w.frames {
-		f, _ := p.w.resolve(id, false)
-		p.endFrame(f, fmt.Errorf("%w: %w", ErrTimeout, ErrClosed))
-	}
-	for _, h := range p.w.dropAll() {
-		p.end(h, fmt.Errorf("%w: %w", ErrNotSent, ErrClosed))
-	}
+	p.giveUp(p.w.Abandon(), fmt.Errorf("%w: %w", ErrNotSent, ErrClosed), fmt.Errorf("%w: %w", ErrTimeout, ErrClosed))
 	p.signal()
 	p.mu.Unlock()
 	p.report()

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/window"
 	"example.com/lockstep/pkg/topology"
 )
 
@@ -27,14 +27,6 @@ const (
 	DefaultMaxEvents       = 32768
 	DefaultMaxBytes        = 32 << 20
 	DefaultDeliveryTimeout = 30 * time.Second
-)
-
-const (
-	attemptTimeout = 500 * time.Millisecond // without an answer for that long, a frame is sent again
-	minBackoff     = 10 * time.Millisecond  // after a refusal that may pass
-	maxBackoff     = 2 * time.Second
-	freeFrames     = 1
-	sessionAge     = 6 * time.Hour // then the session is drained and renewed
 )
 
 // Event is one event to send. What it points to is copied.
@@ -90,19 +82,16 @@ type Handle struct {
 	Tag uint64
 
 	p       *Publisher
-	draft   frame.Draft
-	receipt bool
-	err     error // set before ended
-	ended   atomic.Bool
+	err     error         // set before ended
 	done    chan struct{} // made when somebody waits
+	ended   atomic.Bool
+	receipt bool
 
-	// The window's.
-	key        *keyQueue
-	seq        uint64
-	deadline   time.Time
-	prev, next *Handle // among the events that have not left
-	nextOfKey  *Handle
+	event window.Event // the window's
 }
+
+// handle is the Handle that an event of the window is part of.
+func handle(e *window.Event) *Handle { return e.Of.(*Handle) }
 
 // Done is closed when the event is resolved.
 func (h *Handle) Done() <-chan struct{} {
@@ -130,7 +119,7 @@ func (h *Handle) Err() error {
 func (h *Handle) Seq() uint64 {
 	h.p.mu.Lock()
 	defer h.p.mu.Unlock()
-	return h.seq
+	return h.event.Seq
 }
 
 // Wait waits until the event is resolved and returns its error, or ctx's.

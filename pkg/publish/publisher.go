@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/window"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 )
@@ -25,7 +26,7 @@ type Publisher struct {
 	asked  *asked // events that wait for a receipt
 
 	mu      sync.Mutex // guards what follows, and the handles
-	w       *window
+	w       *window.Window
 	started bool
 	closed  bool
 	room    []waiter      // for room
@@ -59,7 +60,8 @@ func New(nc *nats.Conn, cfg Config) (*Publisher, error) {
 		kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	_, _ = rand.Read(p.id[:])
-	p.w = newWindow(cfg, frame.Session{Publisher: p.id, Generation: 1, Birth: time.Now().UnixMilli()})
+	p.w = window.New(window.Limits{Events: cfg.MaxEvents, Bytes: cfg.MaxBytes, Timeout: cfg.DeliveryTimeout},
+		frame.Session{Publisher: p.id, Generation: 1, Birth: time.Now().UnixMilli()})
 	return p, nil
 }
 
@@ -138,7 +140,8 @@ func (p *Publisher) Publish(ev Event) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handle{Tag: ev.Tag, p: p, draft: draft, receipt: ev.Receipt}
+	h := &Handle{Tag: ev.Tag, p: p, receipt: ev.Receipt, event: window.Event{Draft: draft}}
+	h.event.Of = h
 	p.mu.Lock()
 	if p.closed || !p.started {
 		err := ErrClosed
@@ -148,12 +151,12 @@ func (p *Publisher) Publish(ev Event) (*Handle, error) {
 		p.mu.Unlock()
 		return nil, err
 	}
-	if p.w.full(draft.Size()) {
+	if p.w.Full(draft.Size()) {
 		p.mu.Unlock()
 		return nil, ErrFull
 	}
-	p.w.add(h, ev.Key, time.Now())
-	leave := p.w.mayLeave()
+	p.w.Add(&h.event, ev.Key, time.Now())
+	leave := p.w.MayLeave()
 	p.mu.Unlock()
 	if leave {
 		p.wake()
@@ -170,7 +173,7 @@ func (p *Publisher) waitRoom(ctx context.Context, size int) error {
 		p.mu.Unlock()
 		return ErrClosed
 	}
-	if p.w.roomy(size) {
+	if p.w.Roomy(size) {
 		p.mu.Unlock()
 		return ctx.Err()
 	}
@@ -191,7 +194,7 @@ func (p *Publisher) waitRoom(ctx context.Context, size int) error {
 // Flush waits until every event sent so far is resolved, whatever its outcome.
 func (p *Publisher) Flush(ctx context.Context) error {
 	p.mu.Lock()
-	if p.w.events == 0 && len(p.ended) == 0 && !p.reporting {
+	if p.w.Outstanding() == 0 && len(p.ended) == 0 && !p.reporting {
 		p.mu.Unlock()
 		return nil
 	}
@@ -253,7 +256,7 @@ func (p *Publisher) run() {
 		for p.sendNext(now) {
 		}
 		p.mu.Lock()
-		due := p.w.nextDue()
+		due := p.w.NextDue()
 		p.mu.Unlock()
 		if due.IsZero() {
 			due = now.Add(time.Hour)
@@ -265,32 +268,25 @@ func (p *Publisher) run() {
 // sendNext sends the next frame, if one may leave.
 func (p *Publisher) sendNext(now time.Time) bool {
 	p.mu.Lock()
-	age := now.UnixMilli() - p.w.session.Birth
-	if age > sessionAge.Milliseconds() || age < -time.Minute.Milliseconds() {
-		p.w.renew = !p.w.begin(now)
-	}
-	f := p.w.next(now)
+	f := p.w.Next(now)
 	if f == nil {
 		p.mu.Unlock()
 		return false
 	}
-	for _, h := range f.events {
-		if h.receipt && p.cfg.OnReceipt != nil {
-			p.asked.add(h.seq, h.Tag)
+	for _, e := range f.Events {
+		if h := handle(e); h.receipt && p.cfg.OnReceipt != nil {
+			p.asked.add(e.Seq, h.Tag)
 		}
 	}
-	subject := p.attempt(f, now)
+	reply := p.replyTo(f)
 	p.mu.Unlock()
-	p.send(f.data, subject)
+	p.send(f.Data, reply)
 	return true
 }
 
-// attempt counts an attempt and returns where its answer shall go.
-func (p *Publisher) attempt(f *outFrame, now time.Time) string {
-	f.attempts++
-	wait := attemptTimeout << min(f.attempts-1, 2)
-	f.resendAt = now.Add(min(wait, maxBackoff))
-	return p.inbox + "." + strconv.FormatUint(f.id, 10) + "-" + strconv.Itoa(f.attempts)
+// replyTo is where the answer to a frame's newest attempt shall go.
+func (p *Publisher) replyTo(f *window.Frame) string {
+	return p.inbox + "." + strconv.FormatUint(f.ID, 10) + "-" + strconv.Itoa(f.Attempt)
 }
 
 func (p *Publisher) send(data []byte, reply string) {
@@ -301,13 +297,13 @@ func (p *Publisher) send(data []byte, reply string) {
 // signal wakes those who wait for room or for the end.
 func (p *Publisher) signal() {
 	p.room = slices.DeleteFunc(p.room, func(w waiter) bool {
-		if !p.closed && !p.w.roomy(w.size) {
+		if !p.closed && !p.w.Roomy(w.size) {
 			return false
 		}
 		close(w.room)
 		return true
 	})
-	if p.idle != nil && p.w.events == 0 && len(p.ended) == 0 && !p.reporting {
+	if p.idle != nil && p.w.Outstanding() == 0 && len(p.ended) == 0 && !p.reporting {
 		close(p.idle)
 		p.idle = nil
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 )
@@ -21,17 +22,17 @@ func (r *Router) takeFrame(m *nats.Msg) {
 		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoLease.Error(), Retry: true})
 		return
 	}
-	if age := r.lease.BrokerTime().Sub(r.view.Session.BirthTime()); age > maxSessionAge || age < -maxSessionAge {
+	if age, ok := gather.Age(r.view.Session, r.lease.BrokerTime()); !ok {
 		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Reason: fmt.Sprintf(
-			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), maxSessionAge)})
+			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), gather.MaxSessionAge)})
 		return
 	}
-	var buf [16]*batch
+	var buf [16]*gather.Batch
 	r.mu.Lock()
 	closing, g := r.closing, r.gather
 	leave, ok := buf[:0], false
 	if !closing {
-		leave, ok = g.add(&r.view, m.Reply, term, leave)
+		leave, ok = g.Add(&r.view, m.Reply, term, leave)
 	}
 	r.mu.Unlock()
 	switch {
@@ -49,18 +50,18 @@ func (r *Router) takeFrame(m *nats.Msg) {
 }
 
 // store publishes a batch, and then the shard's next ones.
-func (r *Router) store(g *gather, b *batch) {
-	if term, valid := r.lease.Valid(); !valid || term != b.term {
+func (r *Router) store(g *gather.Gather, b *gather.Batch) {
+	if term, valid := r.lease.Valid(); !b.May(term, valid) {
 		r.ended(g, b, errNoLease)
 		return
 	}
-	epoch, ok := r.watcher.Current().Epoch(b.epoch)
+	epoch, ok := r.watcher.Current().Epoch(b.Epoch)
 	if !ok {
 		r.ended(g, b, errNoLease)
 		return
 	}
-	m := &nats.Msg{Subject: topology.WorkSubject(r.cfg.App, b.epoch, epoch.Lane(b.shard), b.shard), Data: b.data}
-	b.data = nil
+	m := &nats.Msg{Subject: topology.WorkSubject(r.cfg.App, b.Epoch, epoch.Lane(b.Shard), b.Shard), Data: b.Data}
+	b.Data = nil
 	begun := time.Now()
 	r.log.store(m, func(_ []byte, err error) {
 		r.metrics.store.Observe(time.Since(begun).Seconds())
@@ -71,15 +72,17 @@ func (r *Router) store(g *gather, b *batch) {
 var errNoLease = errors.New("this router's lease has run out")
 
 // ended answers the frames of which all is stored now, or that cannot be.
-func (r *Router) ended(g *gather, b *batch, err error) {
-	var buf [8]*pending
+func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
+	var buf [8]*gather.Pending
+	var answer []*gather.Pending
+	var next *gather.Batch
+	untold := 0
+	term, valid := r.lease.Valid()
 	r.mu.Lock()
-	var answer []*pending
-	var next *batch
 	if err == nil {
-		answer, next = g.stored(b, buf[:0])
+		answer, untold, next = g.Stored(b, term, valid, buf[:0])
 	} else {
-		answer, next = g.failed(b, buf[:0])
+		answer, next = g.Failed(b, buf[:0])
 	}
 	r.signal()
 	r.mu.Unlock()
@@ -88,21 +91,15 @@ func (r *Router) ended(g *gather, b *batch, err error) {
 	}
 	if err != nil {
 		for _, p := range answer {
-			r.refuse(p.reply, logRefusal(err))
+			r.refuse(p.Reply, logRefusal(err))
 		}
 		return
 	}
 	r.metrics.batches.Inc()
-	r.metrics.batchEvents.Observe(float64(b.events))
-	// What JetStream confirms after the lease has run out, or in another term of it, is told to nobody: an epoch may have
-	// ended in between, and the message may lie behind its end. The publisher sends again.
-	term, valid := r.lease.Valid()
+	r.metrics.batchEvents.Observe(float64(b.Events))
+	r.metrics.unlawful.Add(float64(untold))
 	for _, p := range answer {
-		if !valid || term != p.term {
-			r.metrics.unlawful.Inc()
-			continue
-		}
-		r.reply(p.reply, nil)
+		r.reply(p.Reply, nil)
 	}
 }
 

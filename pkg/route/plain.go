@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 )
@@ -41,7 +42,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 	size := m.Size()
 	r.mu.Lock()
 	g, closing := r.gather, r.closing
-	room := !closing && g.reserve(size)
+	room := !closing && g.Reserve(size)
 	r.mu.Unlock()
 	if closing {
 		r.refuseEvent(m.Reply, 503, errStopped)
@@ -51,14 +52,14 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		r.refuseEvent(m.Reply, 503, fmt.Errorf("this router holds %d bytes already: send again later", r.cfg.MaxBytes))
 		return
 	}
-	shard := g.shardOf([]byte(key))
-	epoch, ok := r.watcher.Current().Epoch(g.epoch)
+	shard := g.Shard([]byte(key))
+	epoch, ok := r.watcher.Current().Epoch(g.Epoch())
 	if !ok {
 		r.release(g, size)
-		r.refuseEvent(m.Reply, 503, fmt.Errorf("epoch %d has just gone: send again", g.epoch))
+		r.refuseEvent(m.Reply, 503, fmt.Errorf("epoch %d has just gone: send again", g.Epoch()))
 		return
 	}
-	out := nats.NewMsg(topology.WorkSubject(r.cfg.App, g.epoch, epoch.Lane(shard), shard))
+	out := nats.NewMsg(topology.WorkSubject(r.cfg.App, g.Epoch(), epoch.Lane(shard), shard))
 	out.Header, out.Data = plainHeader(m.Header, key), m.Data
 	r.metrics.plain.Inc()
 	r.log.store(out, func(confirmation []byte, err error) {
@@ -79,10 +80,10 @@ func (r *Router) takeEvent(m *nats.Msg) {
 }
 
 // release gives back the room of a plain event.
-func (r *Router) release(g *gather, bytes int) {
+func (r *Router) release(g *gather.Gather, bytes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g.release(bytes)
+	g.Release(bytes)
 	r.signal()
 }
 

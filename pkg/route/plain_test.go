@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -134,7 +135,7 @@ func TestPlainEventBetweenTwoEpochs(t *testing.T) {
 	s := newSystem(t)
 	refused := func() *logError {
 		s.router.mu.Lock()
-		s.router.gather.epoch = 7
+		s.router.gather = gather.New(7, 1, func([]byte) int { return 0 }, 1<<20, 1<<20)
 		s.router.mu.Unlock()
 		return s.sendPlain(t, plain("key", "x")).Error
 	}

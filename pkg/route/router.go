@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,7 +23,6 @@ import (
 
 const (
 	queueGroup    = "router"
-	maxSessionAge = 12 * time.Hour
 	listenTimeout = 10 * time.Second // for the server to know of our subscriptions
 	lastAnswers   = time.Second      // for it to take our last answers
 	// MinMaxBytes is the least Config.MaxBytes: room for the largest event.
@@ -56,7 +56,7 @@ type Router struct {
 	view    frame.Frame    // of the frame at hand; only the frame subscription's goroutine uses it
 
 	mu      sync.Mutex // guards what follows
-	gather  *gather
+	gather  *gather.Gather
 	closing bool
 	ready   bool
 	idle    chan struct{} // closed when nothing is under way; nil if nobody waits
@@ -195,7 +195,7 @@ func (r *Router) Failed() <-chan error { return r.failed }
 func (r *Router) follow() error {
 	epoch := r.watcher.Current().Current()
 	r.mu.Lock()
-	same := r.gather != nil && r.gather.epoch == epoch.Epoch
+	same := r.gather != nil && r.gather.Epoch() == epoch.Epoch
 	r.mu.Unlock()
 	if same {
 		return nil
@@ -205,7 +205,7 @@ func (r *Router) follow() error {
 		return fmt.Errorf("ring of epoch %d: %w", epoch.Epoch, err)
 	}
 	maxBatch := int(min(r.nc.MaxPayload(), 1<<20)) - 4<<10
-	g := newGather(epoch.Epoch, epoch.Shards, ring.ShardBytes, maxBatch, r.cfg.MaxBytes)
+	g := gather.New(epoch.Epoch, epoch.Shards, ring.ShardBytes, maxBatch, r.cfg.MaxBytes)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gather = g // what gathered for the epoch before is sent again by its publishers

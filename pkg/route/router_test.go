@@ -74,6 +74,23 @@ func (s *system) start(t testing.TB, cfg Config) *Router {
 	return r
 }
 
+// event is an event of a test: its key and how large its data is.
+type event struct {
+	key  string
+	size int
+}
+
+// encode makes a frame of a session, with seqs from floor on.
+func encode(t require.TestingT, s frame.Session, floor uint64, events ...event) []byte {
+	b := frame.AppendHeader(nil, s, floor)
+	for i, e := range events {
+		d, err := frame.NewDraft(e.key, make([]byte, e.size), "", nil, false)
+		require.NoError(t, err)
+		b = frame.AppendEvent(b, d, floor+uint64(i))
+	}
+	return b
+}
+
 // session is the n-th publisher of a test, born now.
 func session(n byte) frame.Session {
 	return frame.Session{Publisher: frame.PublisherID{n}, Generation: 1, Birth: time.Now().UnixMilli()}

@@ -90,7 +90,7 @@ func (r *Router) wait(ctx context.Context) error {
 
 // signal wakes Stop when nothing is under way.
 func (r *Router) signal() {
-	if r.idle != nil && (r.gather == nil || r.gather.empty()) {
+	if r.idle != nil && (r.gather == nil || r.gather.Empty()) {
 		close(r.idle)
 		r.idle = nil
 	}

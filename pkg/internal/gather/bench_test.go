@@ -1,4 +1,4 @@
-package route
+package gather
 
 import (
 	"fmt"
@@ -26,20 +26,20 @@ func BenchmarkGather(b *testing.B) {
 				some[i] = event{fmt.Sprint("key-", i*7919), 128}
 			}
 			require.NoError(b, fr.Decode(encode(b, frame.Session{Publisher: frame.PublisherID{1}, Generation: 1, Birth: 1}, 1, some...)))
-			g := newGather(1, 16, r.ShardBytes, 1<<20-4096, 64<<20)
-			var under, leave []*batch
-			var done []*pending
+			g := New(1, 16, r.ShardBytes, 1<<20-4096, 64<<20)
+			var under, leave []*Batch
+			var done []*Pending
 			frames := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				leave, _ = g.add(&fr, "reply", 1, leave[:0])
+				leave, _ = g.Add(&fr, "reply", 1, leave[:0])
 				under = append(under, leave...)
 				if frames++; frames%16 == 0 {
 					stored := under
 					under = nil
 					for _, s := range stored {
-						var next *batch
-						if done, next = g.stored(s, done[:0]); next != nil {
+						var next *Batch
+						if done, _, next = g.Stored(s, 1, true, done[:0]); next != nil {
 							under = append(under, next)
 						}
 					}

@@ -1,4 +1,4 @@
-package publish
+package window
 
 import (
 	"fmt"
@@ -13,24 +13,26 @@ import (
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func testWindow(maxEvents, maxBytes int) *window {
-	return newWindow(Config{MaxEvents: maxEvents, MaxBytes: maxBytes, DeliveryTimeout: 30 * time.Second},
+func testWindow(maxEvents, maxBytes int) *Window {
+	return New(Limits{Events: maxEvents, Bytes: maxBytes, Timeout: 30 * time.Second},
 		frame.Session{Publisher: frame.PublisherID{1}, Generation: 1, Birth: start.UnixMilli()})
 }
 
-func testEvent(t require.TestingT, key string, tag uint64, size int) *Handle {
+func testEvent(t require.TestingT, key string, tag uint64, size int) *Event {
 	d, err := frame.NewDraft(key, make([]byte, size), "", nil, false)
 	require.NoError(t, err)
-	return &Handle{Tag: tag, draft: d}
+	return &Event{Of: tag, Draft: d}
 }
+
+func tagOf(e *Event) uint64 { return e.Of.(uint64) }
 
 // world drives a window and keeps its own account of what it may do.
 type world struct {
-	w      *window
+	w      *Window
 	now    time.Time
 	tag    uint64
 	queued map[string][]uint64 // tags, by key, in the order added
-	flying map[uint64]*outFrame
+	flying map[uint64]*Frame
 	gaveUp map[string]uint64 // the highest seq given up
 	open   map[uint64]bool   // seqs not resolved
 	floor  uint64
@@ -41,7 +43,7 @@ type world struct {
 func TestWindowKeepsItsRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := &world{w: testWindow(rapid.SampledFrom([]int{1, 5, 50, 200}).Draw(t, "maxEvents"), rapid.SampledFrom([]int{1, 50_000, 1 << 20, 1 << 20, 1 << 20}).Draw(t, "maxBytes")), now: start,
-			queued: map[string][]uint64{}, flying: map[uint64]*outFrame{}, gaveUp: map[string]uint64{}, open: map[uint64]bool{}, floor: 1}
+			queued: map[string][]uint64{}, flying: map[uint64]*Frame{}, gaveUp: map[string]uint64{}, open: map[uint64]bool{}, floor: 1}
 		t.Repeat(map[string]func(*rapid.T){
 			"add":     x.add,
 			"leave":   func(t *rapid.T) { x.leave(t) },
@@ -50,10 +52,10 @@ func TestWindowKeepsItsRules(t *testing.T) {
 			"give up": func(t *rapid.T) { x.resolve(t, false) },
 			"wait": func(t *rapid.T) {
 				x.now = x.now.Add(time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond)
-				for _, h := range x.w.expire(x.now) {
-					key := x.keyOf(h.Tag)
-					require.Equal(t, h.Tag, x.queued[key][0], "an event expired before an older one of its key")
-					require.False(t, x.now.Before(h.deadline))
+				for _, e := range x.w.expire(x.now) {
+					key := x.keyOf(tagOf(e))
+					require.Equal(t, tagOf(e), x.queued[key][0], "an event expired before an older one of its key")
+					require.False(t, x.now.Before(e.deadline))
 					x.queued[key] = x.queued[key][1:]
 				}
 			},
@@ -98,47 +100,47 @@ func (x *world) keyOf(tag uint64) string {
 func (x *world) add(t *rapid.T) {
 	key := fmt.Sprint("k", rapid.IntRange(0, 2).Draw(t, "key"))
 	x.tag++
-	h := testEvent(t, key, x.tag, rapid.SampledFrom([]int{0, 10, 10, 10, 10, 1000, 100_000, 400_000}).Draw(t, "size"))
-	if x.w.full(h.draft.Size()) {
+	e := testEvent(t, key, x.tag, rapid.SampledFrom([]int{0, 10, 10, 10, 10, 1000, 100_000, 400_000}).Draw(t, "size"))
+	if x.w.Full(e.Draft.Size()) {
 		return
 	}
-	x.w.add(h, key, x.now)
-	x.queued[key] = append(x.queued[key], h.Tag)
+	x.w.Add(e, key, x.now)
+	x.queued[key] = append(x.queued[key], tagOf(e))
 }
 
 func (x *world) leave(t *rapid.T) bool {
-	may := x.w.mayLeave()
+	may := x.w.MayLeave()
 	busy := map[string]bool{}
 	for _, f := range x.flying {
-		for _, h := range f.events {
-			busy[h.key.key] = true
+		for _, e := range f.Events {
+			busy[e.key.key] = true
 		}
 	}
-	f := x.w.next(x.now)
+	f := x.w.Next(x.now)
 	require.Equal(t, may, f != nil)
 	if f == nil {
 		return false
 	}
 	var fr frame.Frame
-	require.NoError(t, fr.Decode(f.data))
-	require.Len(t, fr.Events, len(f.events))
+	require.NoError(t, fr.Decode(f.Data))
+	require.Len(t, fr.Events, len(f.Events))
 	require.Equal(t, x.floor, fr.Floor)
-	if len(f.events) > 1 {
-		require.LessOrEqual(t, len(f.data), frame.MaxFrameBytes)
+	if len(f.Events) > 1 {
+		require.LessOrEqual(t, len(f.Data), frame.MaxFrameBytes)
 	}
-	for i, h := range f.events {
+	for i, e := range f.Events {
 		key := string(fr.Events[i].Key)
 		require.False(t, busy[key], "key %s has two frames in flight", key)
-		require.Equal(t, x.queued[key][0], h.Tag, "key %s: events leave out of order", key)
+		require.Equal(t, x.queued[key][0], tagOf(e), "key %s: events leave out of order", key)
 		x.queued[key] = x.queued[key][1:]
 		if q, ok := x.gaveUp[key]; ok {
 			require.Greater(t, fr.Floor, q, "key %s left before the floor had passed its given-up event", key)
 			delete(x.gaveUp, key)
 		}
-		require.Equal(t, fr.Events[i].Seq, h.seq)
-		x.open[h.seq] = true
+		require.Equal(t, fr.Events[i].Seq, e.Seq)
+		x.open[e.Seq] = true
 	}
-	x.flying[f.id] = f
+	x.flying[f.ID] = f
 	return true
 }
 
@@ -153,14 +155,14 @@ func (x *world) resolve(t *rapid.T, stored bool) {
 	slices.Sort(ids)
 	id := rapid.SampledFrom(ids).Draw(t, "frame")
 	keys := map[string]uint64{}
-	for _, h := range x.flying[id].events {
-		delete(x.open, h.seq)
-		keys[h.key.key] = h.seq
+	for _, e := range x.flying[id].Events {
+		delete(x.open, e.Seq)
+		keys[e.key.key] = e.Seq
 	}
 	require.Equal(t, x.w.frames[id], x.flying[id])
 	f, ok := x.w.resolve(id, stored)
 	require.True(t, ok)
-	require.Equal(t, id, f.id)
+	require.Equal(t, id, f.ID)
 	_, ok = x.w.resolve(id, stored)
 	require.False(t, ok, "resolved twice")
 	delete(x.flying, id)
@@ -178,8 +180,8 @@ func (x *world) check(t *rapid.T) {
 	}
 	require.Equal(t, x.floor, x.w.floor)
 	for _, f := range x.flying {
-		for _, h := range f.events {
-			require.LessOrEqual(t, h.seq-x.w.floor, uint64(frame.MaxSpan))
+		for _, e := range f.Events {
+			require.LessOrEqual(t, e.Seq-x.w.floor, uint64(frame.MaxSpan))
 		}
 	}
 	n := len(x.open)
@@ -193,22 +195,22 @@ func (x *world) check(t *rapid.T) {
 func TestSpanIsBounded(t *testing.T) {
 	w := testWindow(1<<20, 1<<30)
 	w.freeFrames = 1 << 20
-	w.add(testEvent(t, "stuck", 1, 1), "stuck", start)
-	stuck := w.next(start)
+	w.Add(testEvent(t, "stuck", 1, 1), "stuck", start)
+	stuck := w.Next(start)
 	require.NotNil(t, stuck)
 	for i := range frame.MaxSpan + 1000 {
 		key := fmt.Sprint(i)
-		w.add(testEvent(t, key, 2, 1), key, start)
+		w.Add(testEvent(t, key, 2, 1), key, start)
 	}
-	for f := w.next(start); f != nil; f = w.next(start) {
-		require.LessOrEqual(t, f.events[len(f.events)-1].seq, uint64(1+frame.MaxSpan))
-		w.resolve(f.id, true)
+	for f := w.Next(start); f != nil; f = w.Next(start) {
+		require.LessOrEqual(t, f.Events[len(f.Events)-1].Seq, uint64(1+frame.MaxSpan))
+		w.resolve(f.ID, true)
 	}
 	require.Equal(t, uint64(1+frame.MaxSpan), w.seq)
 	require.Equal(t, uint64(1), w.floor)
-	w.resolve(stuck.id, false)
+	w.resolve(stuck.ID, false)
 	require.Equal(t, w.seq+1, w.floor)
-	require.True(t, w.mayLeave())
+	require.True(t, w.MayLeave())
 }
 
 // A frame leaves at once when the pipe is free, and gathers while it is not.
@@ -216,19 +218,19 @@ func TestFramesGatherWhileThePipeIsBusy(t *testing.T) {
 	w := testWindow(10_000, 1<<30)
 	for i := range freeFrames {
 		key := fmt.Sprint("free", i)
-		w.add(testEvent(t, key, 0, 100), key, start)
-		require.NotNil(t, w.next(start))
+		w.Add(testEvent(t, key, 0, 100), key, start)
+		require.NotNil(t, w.Next(start))
 	}
 	for i := range 500 {
 		key := fmt.Sprint(i)
-		w.add(testEvent(t, key, 0, 1000), key, start)
-		f := w.next(start)
+		w.Add(testEvent(t, key, 0, 1000), key, start)
+		f := w.Next(start)
 		if i+1 < frame.MaxFrameBytes/1100 {
 			require.Nil(t, f, "event %d", i)
 		}
 		if f != nil {
-			require.Greater(t, len(f.data), frame.MaxFrameBytes*9/10)
-			require.LessOrEqual(t, len(f.data), frame.MaxFrameBytes)
+			require.Greater(t, len(f.Data), frame.MaxFrameBytes*9/10)
+			require.LessOrEqual(t, len(f.Data), frame.MaxFrameBytes)
 			return
 		}
 	}
@@ -237,20 +239,83 @@ func TestFramesGatherWhileThePipeIsBusy(t *testing.T) {
 
 func TestRenewedSessionWaitsForAllInFlight(t *testing.T) {
 	w := testWindow(10, 1<<20)
-	w.add(testEvent(t, "a", 1, 1), "a", start)
-	f := w.next(start)
-	w.renew = true
-	w.add(testEvent(t, "b", 2, 1), "b", start)
-	require.Nil(t, w.next(start), "drained before it is renewed")
-	require.False(t, w.begin(start))
-	w.resolve(f.id, false)
-	require.True(t, w.begin(start.Add(time.Hour)))
-	f = w.next(start)
+	w.Add(testEvent(t, "a", 1, 1), "a", start)
+	f := w.Next(start)
+	later := start.Add(sessionAge + time.Millisecond)
+	w.Add(testEvent(t, "b", 2, 1), "b", later)
+	require.Nil(t, w.Next(later), "drained before it is renewed")
+	require.False(t, w.MayLeave())
+	require.Equal(t, []*Frame{f}, w.Late(later).GivenUp)
+	require.True(t, w.MayLeave())
+	f = w.Next(later)
 	var fr frame.Frame
-	require.NoError(t, fr.Decode(f.data))
+	require.NoError(t, fr.Decode(f.Data))
 	require.Equal(t, uint64(2), fr.Session.Generation)
-	require.Equal(t, start.Add(time.Hour).UnixMilli(), fr.Session.Birth)
+	require.Equal(t, later.UnixMilli(), fr.Session.Birth)
 	require.Equal(t, uint64(2), fr.Floor, "above all of the generation before")
+}
+
+// A session born in the future is one whose clock was set back since: routers would refuse it.
+func TestSessionFromTheFutureIsRenewed(t *testing.T) {
+	w := testWindow(10, 1<<20)
+	past := start.Add(-sessionSkew - time.Millisecond)
+	w.Add(testEvent(t, "a", 1, 1), "a", past)
+	var fr frame.Frame
+	require.NoError(t, fr.Decode(w.Next(past).Data))
+	require.Equal(t, uint64(2), fr.Session.Generation)
+	require.Equal(t, past.UnixMilli(), fr.Session.Birth)
+}
+
+// What an answer means depends on whether an attempt before it may have been stored.
+func TestAnswers(t *testing.T) {
+	final := frame.Answer{Code: frame.SessionTooOld}
+	busy := frame.Answer{Code: frame.Busy, Retry: true}
+	leave := func() (*Window, *Frame) {
+		w := testWindow(10, 1<<20)
+		w.Add(testEvent(t, "a", 1, 1), "a", start)
+		return w, w.Next(start)
+	}
+	w, f := leave()
+	got, outcome := w.Answered(f.ID, 1, final, start)
+	require.Equal(t, f, got)
+	require.Equal(t, Refused, outcome, "the only attempt")
+	_, outcome = w.Answered(f.ID, 1, frame.Answer{}, start)
+	require.Equal(t, InFlight, outcome, "resolved before")
+
+	w, f = leave()
+	_, outcome = w.Answered(f.ID, 1, busy, start)
+	require.Equal(t, InFlight, outcome)
+	require.Equal(t, start.Add(minBackoff), w.NextDue())
+	require.Equal(t, []*Frame{f}, w.Late(start.Add(minBackoff)).Again)
+	require.Equal(t, 2, f.Attempt)
+	due := w.NextDue()
+	w.Answered(f.ID, 1, busy, start.Add(minBackoff))
+	require.Equal(t, due, w.NextDue(), "the word on an attempt that another has followed")
+	_, outcome = w.Answered(f.ID, 2, final, start)
+	require.Equal(t, Unknown, outcome, "the first attempt may be stored")
+
+	w, f = leave()
+	_, outcome = w.Answered(f.ID, 7, frame.Answer{}, start)
+	require.Equal(t, Stored, outcome)
+	require.Zero(t, w.Outstanding())
+}
+
+// Without an answer a frame is sent again after a wait that doubles, and given up when its time is up.
+func TestFramesAreSentAgainAndGivenUp(t *testing.T) {
+	w := testWindow(10, 1<<20)
+	w.Add(testEvent(t, "a", 1, 1), "a", start)
+	f := w.Next(start)
+	now := start
+	for attempt, wait := range []time.Duration{attemptTimeout, 2 * attemptTimeout, maxBackoff, maxBackoff} {
+		require.Empty(t, w.Late(now.Add(wait-1)).Again, "attempt %d", attempt+1)
+		now = now.Add(wait)
+		require.Equal(t, []*Frame{f}, w.Late(now).Again)
+	}
+	o := w.Late(start.Add(w.limits.Timeout))
+	require.Equal(t, []*Frame{f}, o.GivenUp)
+	require.Empty(t, o.Again)
+	require.Zero(t, w.Outstanding())
+	require.Zero(t, w.NextDue())
 }
 
 func BenchmarkWindow(b *testing.B) {
@@ -264,11 +329,11 @@ func BenchmarkWindow(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		d, _ := frame.NewDraft(keys[i%len(keys)], data, "", nil, false)
-		w.add(&Handle{draft: d}, keys[i%len(keys)], start)
+		w.Add(&Event{Draft: d}, keys[i%len(keys)], start)
 		i++
 		if w.readyBytes >= frame.MaxFrameBytes {
-			f := w.next(start)
-			w.resolve(f.id, true)
+			f := w.Next(start)
+			w.resolve(f.ID, true)
 		}
 	}
 }
@@ -276,15 +341,15 @@ func BenchmarkWindow(b *testing.B) {
 // An event whose key has a frame in flight does not expire before that frame: a key's events are resolved in order.
 func TestEventDoesNotExpireBeforeThoseAheadOfIt(t *testing.T) {
 	w := testWindow(10, 1<<20)
-	w.add(testEvent(t, "a", 1, 1), "a", start)
-	late := start.Add(w.timeout - time.Millisecond) // it leaves late, and is given the time of one attempt
-	f := w.next(late)
-	w.add(testEvent(t, "a", 2, 1), "a", start)
-	expired := start.Add(w.timeout)
+	w.Add(testEvent(t, "a", 1, 1), "a", start)
+	late := start.Add(w.limits.Timeout - time.Millisecond) // it leaves late, and is given the time of one attempt
+	f := w.Next(late)
+	w.Add(testEvent(t, "a", 2, 1), "a", start)
+	expired := start.Add(w.limits.Timeout)
 	require.True(t, f.deadline.After(expired))
 	require.Empty(t, w.expire(expired))
 	f.resendAt = f.deadline.Add(time.Hour)
-	require.Equal(t, f.deadline, w.nextDue(), "nothing is due before the frame is")
-	w.resolve(f.id, false)
+	require.Equal(t, f.deadline, w.NextDue(), "nothing is due before the frame is")
+	w.resolve(f.ID, false)
 	require.Len(t, w.expire(expired), 1)
 }

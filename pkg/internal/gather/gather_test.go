@@ -1,4 +1,4 @@
-package route
+package gather
 
 import (
 	"fmt"
@@ -32,11 +32,12 @@ type place struct{ frame, seq uint64 }
 
 // gathering is a gather with what a test knows of it.
 type gathering struct {
-	*gather
+	*Gather
 	term     uint64
+	valid    bool      // the lease
 	arrived  [][]place // by shard: the events of the accepted frames
 	left     [][]place // by shard: the events of the batches that left
-	underWay map[int]*batch
+	underWay map[int]*Batch
 	frames   map[string]*known // by reply
 	bytes    int
 }
@@ -52,8 +53,8 @@ type known struct {
 func newGathering(shards, maxBatch, maxBytes int) *gathering {
 	shardOf := func(key []byte) int { return int(key[0]) % shards }
 	return &gathering{
-		gather: newGather(3, shards, shardOf, maxBatch, maxBytes), term: 1,
-		arrived: make([][]place, shards), left: make([][]place, shards), underWay: make(map[int]*batch), frames: make(map[string]*known),
+		Gather: New(3, shards, shardOf, maxBatch, maxBytes), term: 1, valid: true,
+		arrived: make([][]place, shards), left: make([][]place, shards), underWay: make(map[int]*Batch), frames: make(map[string]*known),
 	}
 }
 
@@ -77,7 +78,7 @@ func (g *gathering) take(t require.TestingT, number uint64, events []event) {
 		total += n
 	}
 	reply := fmt.Sprint(number)
-	leave, ok := g.add(&fr, reply, g.term, nil)
+	leave, ok := g.Add(&fr, reply, g.term, nil)
 	require.Equal(t, g.bytes == 0 || g.bytes+total <= g.maxBytes, ok)
 	if !ok {
 		require.Empty(t, leave)
@@ -95,52 +96,60 @@ func (g *gathering) take(t require.TestingT, number uint64, events []event) {
 }
 
 // leaves checks a batch that is to be published.
-func (g *gathering) leaves(t require.TestingT, b *batch) {
-	require.NotContains(t, g.underWay, b.shard, "two batches of shard %d under way", b.shard)
-	g.underWay[b.shard] = b
-	require.EqualValues(t, 3, b.epoch)
-	require.Len(t, b.data, b.size)
+func (g *gathering) leaves(t require.TestingT, b *Batch) {
+	require.NotContains(t, g.underWay, b.Shard, "two batches of shard %d under way", b.Shard)
+	g.underWay[b.Shard] = b
+	require.EqualValues(t, 3, b.Epoch)
+	require.Len(t, b.Data, b.size)
 	require.True(t, b.size <= g.maxBatch || len(b.frames) == 1, "%d parts of %d bytes in all", len(b.frames), b.size)
 	for _, p := range b.frames {
 		require.Equal(t, b.term, p.term)
 	}
 	events, parts := 0, 0
 	var part frame.Frame
-	require.NoError(t, frame.Parts(b.data, &part, func(fr *frame.Frame) error {
+	require.NoError(t, frame.Parts(b.Data, &part, func(fr *frame.Frame) error {
 		require.EqualValues(t, 1, fr.Floor)
-		require.Equal(t, fmt.Sprint(fr.Session.Generation), b.frames[parts].reply)
+		require.Equal(t, fmt.Sprint(fr.Session.Generation), b.frames[parts].Reply)
 		parts++
 		for _, e := range fr.Events {
-			require.Equal(t, b.shard, g.shardOf(e.Key))
-			g.left[b.shard] = append(g.left[b.shard], place{fr.Session.Generation, e.Seq})
+			require.Equal(t, b.Shard, g.shardOf(e.Key))
+			g.left[b.Shard] = append(g.left[b.Shard], place{fr.Session.Generation, e.Seq})
 			events++
 		}
 		return nil
 	}))
 	require.Equal(t, len(b.frames), parts)
-	require.Equal(t, b.events, events)
+	require.Equal(t, b.Events, events)
 }
 
 // ends a batch that is under way and checks who is answered.
-func (g *gathering) ends(t require.TestingT, b *batch, stored bool) {
-	delete(g.underWay, b.shard)
+func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
+	delete(g.underWay, b.Shard)
 	g.bytes -= b.size
-	b.data = nil // as the router does
-	end := g.failed
+	b.Data = nil // as the router does
+	var answered []*Pending
+	var next *Batch
+	untold := 0
 	if stored {
-		end = g.stored
+		answered, untold, next = g.Stored(b, g.term, g.valid, nil)
+	} else {
+		answered, next = g.Failed(b, nil)
 	}
-	answered, next := end(b, nil)
 	for _, p := range b.frames {
-		k := g.frames[p.reply]
+		k := g.frames[p.Reply]
 		k.waiting--
 		k.failed = k.failed || !stored
+		if k.waiting == 0 && !k.failed && (!g.valid || k.term != g.term) {
+			k.answered++ // told to nobody
+			untold--
+		}
 	}
+	require.Zero(t, untold)
 	for _, p := range answered {
-		k := g.frames[p.reply]
+		k := g.frames[p.Reply]
 		k.answered++
-		require.Equal(t, k.term, p.term)
-		require.Equal(t, stored, k.waiting == 0 && !k.failed, "frame %s: answered that stored is %t, with %d parts to come", p.reply, stored, k.waiting)
+		require.True(t, !stored || g.valid && k.term == g.term, "told without a lease, or in another term of it")
+		require.Equal(t, stored, k.waiting == 0 && !k.failed, "frame %s: answered that stored is %t, with %d parts to come", p.Reply, stored, k.waiting)
 	}
 	if next != nil {
 		g.leaves(t, next)
@@ -148,8 +157,8 @@ func (g *gathering) ends(t require.TestingT, b *batch, stored bool) {
 }
 
 func (g *gathering) check(t require.TestingT) {
-	require.Equal(t, g.bytes, g.gather.bytes)
-	require.Equal(t, g.bytes == 0, g.empty())
+	require.Equal(t, g.bytes, g.Gather.bytes)
+	require.Equal(t, g.bytes == 0, g.Empty())
 	for shard, left := range g.left {
 		require.Equal(t, g.arrived[shard][:len(left)], left, "shard %d: not as it arrived", shard)
 		require.True(t, len(left) == len(g.arrived[shard]) || g.underWay[shard] != nil, "shard %d waits for nothing", shard)
@@ -170,7 +179,7 @@ func TestGatherRules(t *testing.T) {
 		events := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
 			return event{rapid.StringMatching("[a-h]{1,3}").Draw(t, "key"), rapid.SampledFrom([]int{0, 1, 50, 127, 128, 400, 600}).Draw(t, "size")}
 		}), 1, 8)
-		any := func(t *rapid.T) *batch {
+		any := func(t *rapid.T) *Batch {
 			var shards []int
 			for shard := range len(g.shards) {
 				if g.underWay[shard] != nil {
@@ -186,14 +195,15 @@ func TestGatherRules(t *testing.T) {
 			"frame":    func(t *rapid.T) { number++; g.take(t, number, events.Draw(t, "events")) },
 			"stored":   func(t *rapid.T) { g.ends(t, any(t), true) },
 			"failed":   func(t *rapid.T) { g.ends(t, any(t), false) },
-			"new term": func(*rapid.T) { g.term++ },
+			"new term": func(*rapid.T) { g.term++; g.valid = true },
+			"no lease": func(*rapid.T) { g.valid = false },
 			"":         func(t *rapid.T) { g.check(t) },
 		})
 		for len(g.underWay) > 0 {
 			g.ends(t, any(t), true)
 		}
 		g.check(t)
-		require.Zero(t, g.gather.bytes)
+		require.Zero(t, g.Gather.bytes)
 		require.Equal(t, g.arrived, g.left)
 	})
 }
@@ -204,26 +214,26 @@ func TestGatherGrowsBatchesWithTheLoad(t *testing.T) {
 		g.take(t, uint64(i+1), []event{{"a", 10}})
 	}
 	first := g.underWay[1]
-	require.Equal(t, 1, first.events)
+	require.Equal(t, 1, first.Events)
 	g.ends(t, first, true)
-	require.Equal(t, 99, g.underWay[1].events)
+	require.Equal(t, 99, g.underWay[1].Events)
 	g.ends(t, g.underWay[1], true)
 	g.check(t)
-	require.PanicsWithValue(t, "batch of shard 1 ended twice", func() { g.stored(first, nil) })
+	require.PanicsWithValue(t, "batch of shard 1 ended twice", func() { g.Stored(first, 1, true, nil) })
 }
 
 // Plain events share the bound with frames.
 func TestGatherReserves(t *testing.T) {
 	g := newGathering(1, 500, 1000)
-	require.True(t, g.reserve(5000), "one that is larger is let in alone")
-	require.False(t, g.reserve(1))
-	g.release(5000)
-	require.True(t, g.reserve(900))
+	require.True(t, g.Reserve(5000), "one that is larger is let in alone")
+	require.False(t, g.Reserve(1))
+	g.Release(5000)
+	require.True(t, g.Reserve(900))
 	var fr frame.Frame
 	require.NoError(t, fr.Decode(encode(t, frame.Session{Publisher: frame.PublisherID{1}, Generation: 1, Birth: 1}, 1, event{strings.Repeat("k", 90), 10})))
-	_, ok := g.add(&fr, "", 1, nil)
+	_, ok := g.Add(&fr, "", 1, nil)
 	require.False(t, ok)
-	require.False(t, g.empty())
-	g.release(900)
-	require.True(t, g.empty())
+	require.False(t, g.Empty())
+	g.Release(900)
+	require.True(t, g.Empty())
 }

@@ -1,4 +1,4 @@
-package publish
+package window
 
 import "slices"
 
@@ -34,28 +34,28 @@ func (q *fifo[T]) remove(v T) {
 }
 
 // list chains the events that have not left, oldest first.
-type list struct{ first, last *Handle }
+type list struct{ first, last *Event }
 
-func (l *list) push(h *Handle) {
-	h.prev = l.last
+func (l *list) push(e *Event) {
+	e.prev = l.last
 	if l.last == nil {
-		l.first = h
+		l.first = e
 	} else {
-		l.last.next = h
+		l.last.next = e
 	}
-	l.last = h
+	l.last = e
 }
 
-func (l *list) remove(h *Handle) {
-	if h.prev == nil {
-		l.first = h.next
+func (l *list) remove(e *Event) {
+	if e.prev == nil {
+		l.first = e.next
 	} else {
-		h.prev.next = h.next
+		e.prev.next = e.next
 	}
-	if h.next == nil {
-		l.last = h.prev
+	if e.next == nil {
+		l.last = e.prev
 	} else {
-		h.next.prev = h.prev
+		e.next.prev = e.prev
 	}
-	h.prev, h.next = nil, nil
+	e.prev, e.next = nil, nil
 }

@@ -1,0 +1,195 @@
+// Package gather decides, in a router, which events travel together, and which frames may be acknowledged. It has no
+// goroutine, no clock and no connection.
+package gather
+
+import (
+	"fmt"
+
+	"example.com/lockstep/pkg/frame"
+)
+
+// Gather holds what a router has taken for one epoch and not yet stored. Its rules:
+//
+//   - A shard has one batch under way; while that is being stored, the next one gathers. So batches grow with the load, and
+//     without load nothing waits.
+//   - A frame is told to be stored when all its parts are, and only if the lease under which it came holds still, in the
+//     same term: else an epoch may have ended in between, and what was stored may lie behind its end.
+type Gather struct {
+	epoch    uint64
+	shardOf  func(key []byte) int
+	maxBatch int // bytes of one batch
+	maxBytes int // of all that gathers or is being stored
+	bytes    int
+	shards   []shardQueue
+
+	// Scratch of Add, by shard.
+	size    []int
+	touched []int
+	of      []int32
+}
+
+// shardQueue is a shard's batches.
+type shardQueue struct {
+	storing *Batch
+	next    []*Batch // gathering; all but the last are full
+}
+
+// Batch is one message for a shard.
+type Batch struct {
+	Epoch  uint64
+	Shard  int
+	Data   []byte // the router may let go of it once it is published
+	Events int
+
+	term   uint64     // of the lease under which it was begun
+	size   int        // of Data
+	frames []*Pending // with a part of it
+}
+
+// Pending is a frame that is not yet answered.
+type Pending struct {
+	Reply string
+
+	term  uint64 // of the lease under which it came
+	parts int    // not yet stored
+	ended bool   // answered
+}
+
+// New makes a Gather of an epoch.
+func New(epoch uint64, shards int, shardOf func([]byte) int, maxBatch, maxBytes int) *Gather {
+	return &Gather{
+		epoch: epoch, shardOf: shardOf, maxBatch: maxBatch, maxBytes: maxBytes,
+		shards: make([]shardQueue, shards), size: make([]int, shards),
+	}
+}
+
+// Epoch is the epoch that it gathers for.
+func (g *Gather) Epoch() uint64 { return g.epoch }
+
+// Shard is the shard of a key.
+func (g *Gather) Shard(key []byte) int { return g.shardOf(key) }
+
+// Add takes a frame and returns the batches that leave now. If it has no room it takes nothing and returns false.
+func (g *Gather) Add(fr *frame.Frame, reply string, term uint64, leave []*Batch) ([]*Batch, bool) {
+	g.touched, g.of = g.touched[:0], g.of[:0]
+	for i := range fr.Events {
+		shard := g.shardOf(fr.Events[i].Key)
+		if g.size[shard] == 0 {
+			g.touched = append(g.touched, shard)
+		}
+		g.size[shard] += len(fr.Events[i].Raw)
+		g.of = append(g.of, int32(shard))
+	}
+	total := 0
+	for _, shard := range g.touched {
+		total += frame.PartSize(fr.Header, g.size[shard])
+	}
+	if !g.Reserve(total) {
+		for _, shard := range g.touched {
+			g.size[shard] = 0
+		}
+		return leave, false
+	}
+	p := &Pending{Reply: reply, term: term, parts: len(g.touched)}
+	for _, shard := range g.touched {
+		b := g.open(shard, frame.PartSize(fr.Header, g.size[shard]), term)
+		before := len(b.Data)
+		b.Data = frame.AppendPart(b.Data, fr.Header, g.size[shard])
+		b.frames = append(b.frames, p)
+		b.size += g.size[shard] + len(b.Data) - before
+		g.size[shard] = 0
+	}
+	for i := range fr.Events {
+		q := &g.shards[g.of[i]]
+		b := q.next[len(q.next)-1]
+		b.Data = append(b.Data, fr.Events[i].Raw...)
+		b.Events++
+	}
+	for _, shard := range g.touched {
+		if b := g.leave(shard); b != nil {
+			leave = append(leave, b)
+		}
+	}
+	return leave, true
+}
+
+// Reserve takes so many bytes of what the router may hold, if they are left. One that is larger than all is let in alone.
+func (g *Gather) Reserve(bytes int) bool {
+	if g.bytes > 0 && g.bytes+bytes > g.maxBytes {
+		return false
+	}
+	g.bytes += bytes
+	return true
+}
+
+// Release gives back what was reserved.
+func (g *Gather) Release(bytes int) { g.bytes -= bytes }
+
+// open returns the shard's gathering batch if it has room for size bytes under this term, or a new one.
+func (g *Gather) open(shard, size int, term uint64) *Batch {
+	q := &g.shards[shard]
+	if n := len(q.next); n > 0 && q.next[n-1].size+size <= g.maxBatch && q.next[n-1].term == term {
+		return q.next[n-1]
+	}
+	b := &Batch{Epoch: g.epoch, Shard: shard, term: term}
+	q.next = append(q.next, b)
+	return b
+}
+
+// leave returns the shard's next batch if none is under way.
+func (g *Gather) leave(shard int) *Batch {
+	q := &g.shards[shard]
+	if q.storing != nil || len(q.next) == 0 {
+		return nil
+	}
+	q.storing = q.next[0]
+	q.next[0] = nil
+	if q.next = q.next[1:]; len(q.next) == 0 {
+		q.next = nil
+	}
+	return q.storing
+}
+
+// May tells whether a batch may be published under the lease as it is now.
+func (b *Batch) May(term uint64, valid bool) bool { return valid && term == b.term }
+
+// Stored ends a batch that is stored, the lease being as it was found after that. It appends to told the frames of which
+// all is stored now and that may be told so, and returns how many may not, and the shard's next batch, or nil.
+func (g *Gather) Stored(b *Batch, term uint64, valid bool, told []*Pending) (_ []*Pending, untold int, next *Batch) {
+	for _, p := range b.frames {
+		if p.parts--; p.parts > 0 || p.ended {
+			continue
+		}
+		p.ended = true
+		if !valid || term != p.term {
+			untold++ // nobody is told: the publisher sends again
+			continue
+		}
+		told = append(told, p)
+	}
+	return told, untold, g.end(b)
+}
+
+// Failed ends a batch of which it is not known that it is stored, appends to refused its frames that have no answer yet,
+// and returns the shard's next batch, or nil.
+func (g *Gather) Failed(b *Batch, refused []*Pending) ([]*Pending, *Batch) {
+	for _, p := range b.frames {
+		if !p.ended {
+			p.ended = true
+			refused = append(refused, p)
+		}
+	}
+	return refused, g.end(b)
+}
+
+func (g *Gather) end(b *Batch) *Batch {
+	if g.shards[b.Shard].storing != b {
+		panic(fmt.Sprintf("batch of shard %d ended twice", b.Shard))
+	}
+	g.Release(b.size)
+	g.shards[b.Shard].storing = nil
+	return g.leave(b.Shard)
+}
+
+// Empty tells whether nothing gathers or is being stored.
+func (g *Gather) Empty() bool { return g.bytes == 0 }

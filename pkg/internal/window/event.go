@@ -1,0 +1,60 @@
+package window
+
+import (
+	"cmp"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+)
+
+// Times of a frame in flight.
+const (
+	attemptTimeout = 500 * time.Millisecond // without an answer for that long, a frame is sent again
+	minBackoff     = 10 * time.Millisecond  // after a refusal that may pass
+	maxBackoff     = 2 * time.Second
+)
+
+const freeFrames = 2
+
+// Limits bound what is outstanding.
+type Limits struct {
+	Events  int
+	Bytes   int           // encoded
+	Timeout time.Duration // of an event, from when it was added until it is given up
+}
+
+// Event is one event on its way. It is part of what a caller keeps of the event, so that both are one allocation.
+type Event struct {
+	Draft frame.Draft
+	Seq   uint64 // 0 until it leaves
+	Of    any    // the caller's: what this is part of
+
+	key        *keyQueue
+	deadline   time.Time
+	prev, next *Event // among the events that have not left
+	nextOfKey  *Event
+}
+
+// Frame is a frame in flight. A caller reads it only.
+type Frame struct {
+	ID      uint64
+	Attempt int // 1, 2, 3 ...
+	Data    []byte
+	Events  []*Event
+
+	resendAt time.Time
+	deadline time.Time // given up then
+}
+
+// attempt counts an attempt. The wait for an answer doubles with each.
+func (f *Frame) attempt(now time.Time) {
+	f.Attempt++
+	f.resendAt = now.Add(min(attemptTimeout<<min(f.Attempt-1, 2), maxBackoff))
+}
+
+// refused says when to send again what was refused for now.
+func (f *Frame) refused(now time.Time) {
+	f.resendAt = now.Add(min(minBackoff<<min(f.Attempt-1, 8), maxBackoff))
+}
+
+func older(a, b *Frame) int { return cmp.Compare(a.ID, b.ID) }

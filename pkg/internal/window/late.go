@@ -1,0 +1,102 @@
+package window
+
+import (
+	"slices"
+	"time"
+)
+
+// Overdue is what time has brought about.
+type Overdue struct {
+	Expired []*Event // waited too long without leaving: certainly not stored
+	GivenUp []*Frame // without an answer until their time was up: it is not known whether they are stored
+	Again   []*Frame // to be sent again, as the attempt that they now count
+}
+
+// Late returns what must be given up or sent again by now.
+func (w *Window) Late(now time.Time) Overdue {
+	o := Overdue{Expired: w.expire(now)}
+	for _, f := range w.frames {
+		switch {
+		case !now.Before(f.deadline):
+			o.GivenUp = append(o.GivenUp, f)
+		case !now.Before(f.resendAt):
+			o.Again = append(o.Again, f)
+		}
+	}
+	slices.SortFunc(o.GivenUp, older)
+	slices.SortFunc(o.Again, older)
+	for _, f := range o.GivenUp {
+		w.resolve(f.ID, false)
+	}
+	for _, f := range o.Again {
+		f.attempt(now)
+	}
+	return o
+}
+
+// Abandon gives up all that is outstanding: the frames in flight, of which it is not known whether they are stored, and the
+// events that have not left.
+func (w *Window) Abandon() Overdue {
+	var o Overdue
+	for _, f := range w.frames {
+		o.GivenUp = append(o.GivenUp, f)
+	}
+	slices.SortFunc(o.GivenUp, older)
+	for _, f := range o.GivenUp {
+		w.resolve(f.ID, false)
+	}
+	for w.queued.first != nil {
+		o.Expired = append(o.Expired, w.drop(w.queued.first))
+	}
+	return o
+}
+
+// expire takes back the events that have waited too long without leaving. They are certainly not stored.
+func (w *Window) expire(now time.Time) []*Event {
+	var out []*Event
+	for e := w.queued.first; e != nil && !now.Before(e.deadline); {
+		next := e.next
+		if e.key.frame == nil { // else those before it are still to be resolved
+			out = append(out, w.drop(e))
+		}
+		e = next
+	}
+	return out
+}
+
+// drop takes back an event that has not left. It is the first of its key: events of a key are queued in the order of age.
+func (w *Window) drop(e *Event) *Event {
+	k := e.key
+	w.unlink(e)
+	if k.ready {
+		w.readyBytes -= e.Draft.Size()
+		if k.first == nil {
+			k.ready = false
+			w.ready.remove(k)
+		}
+	}
+	w.release(e)
+	w.forget(k)
+	return e
+}
+
+// NextDue is when the next frame must be sent again or given up, or the next queued event expires; zero if nothing waits.
+func (w *Window) NextDue() time.Time {
+	var due time.Time
+	earlier := func(t time.Time) {
+		if due.IsZero() || t.Before(due) {
+			due = t
+		}
+	}
+	for _, f := range w.frames {
+		earlier(f.deadline)
+		earlier(f.resendAt)
+	}
+	for e := w.queued.first; e != nil; e = e.next {
+		if e.key.frame == nil {
+			earlier(e.deadline)
+			break
+		}
+	}
+	return due
+}

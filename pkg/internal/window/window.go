@@ -1,0 +1,182 @@
+// Package window decides which of a publisher's events may leave, in which frames, what is sent again or given up, and what
+// an answer means. It has no goroutine, no clock and no connection: it is told what happened and returns what to do.
+package window
+
+import (
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+)
+
+// Window holds a publisher's outstanding events. Its rules:
+//
+//   - A key has at most one frame in flight. Its later events wait, other keys' do not. So a frame that is sent again
+//     cannot come behind a later event of one of its keys.
+//   - An event that was given up may still be stored, any time later. Its key is held until the floor has passed it: the
+//     next event of the key then carries a floor above it, and the late copy is dropped wherever it turns up behind that.
+//   - No seq leaves that is more than frame.MaxSpan above the floor, so that one stuck event cannot make the
+//     deduplication record grow.
+//   - A session is renewed only when nothing is in flight.
+type Window struct {
+	limits     Limits
+	freeFrames int // so many frames in flight leave the pipe free for one more, however small
+
+	session frame.Session
+	seq     uint64 // the last one given out
+	floor   uint64 // the lowest one not resolved
+	done    [frame.MaxSpan/64 + 1]uint64
+	renew   bool // nothing leaves until the session has been renewed
+
+	keys   map[string]*keyQueue
+	spare  []*keyQueue
+	ready  fifo[*keyQueue] // keys with an event that may leave
+	held   []*keyQueue     // keys that wait for the floor
+	queued list            // every event that has not left, oldest first
+
+	frames     map[uint64]*Frame // in flight
+	lastFrame  uint64
+	events     int // outstanding: queued and in flight
+	bytes      int
+	readyBytes int
+}
+
+// keyQueue is a key with events outstanding.
+type keyQueue struct {
+	key         string
+	first, last *Event // not yet left, oldest first, chained by nextOfKey
+	bytes       int    // of these
+	frame       *Frame // in flight with events of this key
+	heldBy      uint64 // a given-up seq that the floor must pass first; 0: none
+	ready       bool
+}
+
+// New makes a window of a session that begins.
+func New(l Limits, s frame.Session) *Window {
+	return &Window{limits: l, freeFrames: freeFrames, session: s, floor: 1, keys: make(map[string]*keyQueue), frames: make(map[uint64]*Frame)}
+}
+
+// Outstanding is the number of events that are not resolved.
+func (w *Window) Outstanding() int { return w.events }
+
+// Full tells whether an event of that size has no room. One event always has room in an empty window.
+func (w *Window) Full(size int) bool {
+	return w.events > 0 && (w.events >= w.limits.Events || w.bytes+size > w.limits.Bytes)
+}
+
+// Roomy tells whether there is room for an event of that size and for a good part of a window, so that a sender that waited
+// goes on with more than one event.
+func (w *Window) Roomy(size int) bool {
+	return !w.Full(size) && w.events <= w.limits.Events-max(1, w.limits.Events/8) && w.bytes <= w.limits.Bytes-w.limits.Bytes/8
+}
+
+// Add takes an event. The caller has asked Full.
+func (w *Window) Add(e *Event, key string, now time.Time) {
+	k := w.keys[key]
+	if k == nil {
+		if n := len(w.spare); n > 0 {
+			k, w.spare = w.spare[n-1], w.spare[:n-1]
+		} else {
+			k = new(keyQueue)
+		}
+		k.key = key
+		w.keys[key] = k
+	}
+	size := e.Draft.Size()
+	e.key, e.deadline = k, now.Add(w.limits.Timeout)
+	w.events++
+	w.bytes += size
+	w.queued.push(e)
+	if k.first == nil {
+		k.first = e
+	} else {
+		k.last.nextOfKey = e
+	}
+	k.last = e
+	k.bytes += size
+	if k.ready {
+		w.readyBytes += size
+	} else {
+		w.makeReady(k)
+	}
+}
+
+// makeReady queues a key whose first event may leave.
+func (w *Window) makeReady(k *keyQueue) {
+	if k.ready || k.frame != nil || k.heldBy != 0 || k.first == nil {
+		return
+	}
+	k.ready = true
+	w.readyBytes += k.bytes
+	w.ready.push(k)
+}
+
+// MayLeave tells whether Next would return a frame, unless a session's time is up.
+func (w *Window) MayLeave() bool {
+	if w.renew && len(w.frames) > 0 || w.ready.len() == 0 || w.seq+1-w.floor > frame.MaxSpan {
+		return false
+	}
+	return len(w.frames) < w.freeFrames || w.readyBytes >= frame.MaxFrameBytes
+}
+
+// Next returns the frame that leaves now, or nil. A frame leaves when the pipe is free or the frame is full.
+func (w *Window) Next(now time.Time) *Frame {
+	w.renewSession(now)
+	if !w.MayLeave() {
+		return nil
+	}
+	w.lastFrame++
+	f := &Frame{ID: w.lastFrame, deadline: now.Add(w.limits.Timeout)}
+	f.Data = make([]byte, 0, min(w.readyBytes, frame.MaxFrameBytes)+128)
+	f.Data = frame.AppendHeader(f.Data, w.session, w.floor)
+	for w.ready.len() > 0 && w.fill(f, w.ready.front()) {
+		w.ready.pop()
+	}
+	if earliest := now.Add(attemptTimeout); f.deadline.Before(earliest) {
+		f.deadline = earliest
+	}
+	w.frames[f.ID] = f
+	f.attempt(now)
+	return f
+}
+
+// fill moves events of k into f and tells whether f may take those of another key.
+func (w *Window) fill(f *Frame, k *keyQueue) bool {
+	for e := k.first; e != nil; e = k.first {
+		size := e.Draft.Size()
+		if len(f.Events) > 0 && len(f.Data)+size > frame.MaxFrameBytes || w.seq+1-w.floor > frame.MaxSpan {
+			if k.frame == f { // the rest of this key waits for the frame it now has in flight
+				w.unready(k)
+				return true
+			}
+			return false
+		}
+		w.unlink(e)
+		w.readyBytes -= size
+		w.seq++
+		e.Seq = w.seq
+		f.Data = frame.AppendEvent(f.Data, e.Draft, e.Seq)
+		f.Events = append(f.Events, e)
+		if e.deadline.Before(f.deadline) {
+			f.deadline = e.deadline
+		}
+		k.frame = f
+	}
+	w.unready(k)
+	return true
+}
+
+func (w *Window) unready(k *keyQueue) {
+	k.ready = false
+	w.readyBytes -= k.bytes
+}
+
+// unlink takes e, the first event of its key, out of the queues.
+func (w *Window) unlink(e *Event) {
+	k := e.key
+	k.first, e.nextOfKey = e.nextOfKey, nil
+	if k.first == nil {
+		k.last = nil
+	}
+	k.bytes -= e.Draft.Size()
+	w.queued.remove(e)
+}
