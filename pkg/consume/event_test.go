@@ -7,6 +7,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +15,7 @@ import (
 // seen are the events of a round as a handler gets them, each twice: an attempt that fails, and one that does not.
 func seen(t *testing.T, msgs ...message) []Event {
 	t.Helper()
-	m := newMemory()
+	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
 	r := roundOf(t, msgs...)
 	require.NoError(t, load(t, m, s, r))

@@ -8,6 +8,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -16,11 +17,12 @@ import (
 type owner struct {
 	t       *rapid.T
 	rand    *rand.Rand
-	store   *memoryData
+	store   *storetest.Memory
 	budget  budget
 	handler Handler
 	faults  bool
 	told    map[string]int // receipts, by event
+	loads   map[string]int // by key
 	fence   uint64
 }
 
@@ -50,12 +52,15 @@ func (o *owner) work(s *shard, r *round) bool {
 			return false // killed
 		}
 		if o.one(60) {
-			_, err := o.store.at("one").Claim(context.Background(), s.n, 1, store.NewVersion()) // by another
+			_, err := o.store.At("one").Claim(context.Background(), s.n, 1, store.NewVersion()) // by another
 			require.NoError(o.t, err)
 		}
 		if o.one(400) {
-			o.store.wipe()
+			o.store.Wipe()
 			o.fence = 0 // as revisions do not come from here, only they keep it growing
+		}
+		for _, key := range s.missing(r) {
+			o.loads[key]++
 		}
 		if err := load(o.t, o.store, s, r); err != nil {
 			require.ErrorIs(o.t, err, store.ErrStale)
@@ -71,7 +76,7 @@ func (o *owner) work(s *shard, r *round) bool {
 			}
 			continue
 		}
-		if err := o.store.at("one").Commit(context.Background(), c); err != nil {
+		if err := o.store.At("one").Commit(context.Background(), c); err != nil {
 			require.ErrorIs(o.t, err, store.ErrStale)
 			return false
 		}
@@ -96,7 +101,7 @@ func (o *owner) tell(s *shard) {
 			ev := Event{publisher: to.publisher, seq: seq, framed: &frame.Event{}}
 			o.told[ev.ID()]++
 			found := false
-			for key := range o.store.states {
+			for _, key := range o.store.Keys() {
 				found = found || slices.Contains(stored(o.t, o.store, key), ev.ID())
 			}
 			require.True(o.t, found, "a receipt for %s, which is not committed", ev.ID())
@@ -124,7 +129,7 @@ func (o *owner) requireClean(s *shard) {
 }
 
 func newOwner(t *rapid.T, faults bool) *owner {
-	o := &owner{t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: newMemory(), faults: faults, told: make(map[string]int)}
+	o := &owner{t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: storetest.NewMemory(), faults: faults, told: make(map[string]int), loads: make(map[string]int)}
 	o.budget.max = rapid.SampledFrom([]int64{1, 700, 1 << 20}).Draw(t, "cache bytes")
 	o.handler = collect(func(Event) error {
 		if o.one(60) {
@@ -147,11 +152,11 @@ func TestEachEventOnceInOrder(t *testing.T) {
 			require.Less(t, attempts, 10_000)
 		}
 		want := sequential(t, log)
-		require.Len(t, o.store.states, len(want))
+		require.Len(t, o.store.Keys(), len(want))
 		for key, events := range want {
 			require.Equal(t, events, []string(stored(t, o.store, key)), "key %s", key)
 		}
-		require.Equal(t, log[len(log)-1].seq, o.store.shard(testShard).Position.Seq)
+		require.Equal(t, log[len(log)-1].seq, claim(t, o.store, &o.budget).position.Seq)
 		require.Zero(t, o.budget.used.Load(), "nothing is charged for a cache that is gone")
 	})
 }
@@ -166,7 +171,7 @@ func TestStatesAreLoadedOnce(t *testing.T) {
 			require.Equal(t, 1, n, id)
 		}
 		if o.budget.max == 1<<20 {
-			for key, n := range o.store.loads {
+			for key, n := range o.loads {
 				require.Equal(t, 1, n, "loads of %s", key)
 			}
 		}

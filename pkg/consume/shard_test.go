@@ -9,6 +9,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -42,23 +43,25 @@ func collect(fail func(Event) error) Handler {
 	})
 }
 
-func stored(t require.TestingT, m *memoryData, key string) ids {
-	state, err := collect(nil).Decode(m.states[key])
+func stored(t require.TestingT, m *storetest.Memory, key string) ids {
+	states, err := m.At("one").States(context.Background(), []string{key})
+	require.NoError(t, err)
+	state, err := collect(nil).Decode(states[0])
 	require.NoError(t, err)
 	return *state.(*ids)
 }
 
-func claim(t require.TestingT, m *memoryData, b *budget) *shard {
-	rec, err := m.at("one").Claim(context.Background(), testShard, 1, store.NewVersion())
+func claim(t require.TestingT, m *storetest.Memory, b *budget) *shard {
+	rec, err := m.At("one").Claim(context.Background(), testShard, 1, store.NewVersion())
 	require.NoError(t, err)
 	s, err := claimed(testShard, rec, b)
 	require.NoError(t, err)
 	return s
 }
 
-func load(t require.TestingT, m *memoryData, s *shard, r *round) error {
+func load(t require.TestingT, m *storetest.Memory, s *shard, r *round) error {
 	keys := s.missing(r)
-	states, err := m.at("one").Load(context.Background(), s.n, s.version, keys)
+	states, err := m.At("one").Load(context.Background(), s.n, s.version, keys)
 	if err != nil {
 		return err
 	}
@@ -71,7 +74,7 @@ func load(t require.TestingT, m *memoryData, s *shard, r *round) error {
 
 // A failure gives back the state of before: the events ahead of it are a segment of their own, and it begins the next.
 func TestSegments(t *testing.T) {
-	m := newMemory()
+	m := storetest.NewMemory()
 	b := budget{max: 1 << 20}
 	s := claim(t, m, &b)
 	broken := true
@@ -94,7 +97,7 @@ func TestSegments(t *testing.T) {
 	require.Equal(t, uint64(5), c.Since)
 	require.Len(t, c.States, 2)
 	require.Equal(t, map[receiptTo][]uint64{{frame.PublisherID{1}, 1}: {1}}, s.receipts)
-	require.NoError(t, m.at("one").Commit(context.Background(), c))
+	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	s.committed(c, r, 2)
 
 	_, failed = s.apply(context.Background(), h, r, len(r.items))
@@ -103,7 +106,7 @@ func TestSegments(t *testing.T) {
 	c, failed = s.apply(context.Background(), h, r, 3)
 	require.Nil(t, failed)
 	require.Equal(t, uint64(5), c.Position.Seq)
-	require.NoError(t, m.at("one").Commit(context.Background(), c))
+	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	s.committed(c, r, 3)
 
 	// Killed here, the next owner reads message 6 again, and applies of it what is left.
@@ -115,13 +118,13 @@ func TestSegments(t *testing.T) {
 	require.Equal(t, 2, s.duplicates)
 	require.Equal(t, uint64(9), c.Position.Seq)
 	require.Equal(t, uint64(6), c.Since)
-	require.NoError(t, m.at("one").Commit(context.Background(), c))
+	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	require.Len(t, stored(t, m, "a"), 3)
 	require.Len(t, stored(t, m, "b"), 2)
 }
 
 func TestLateEventsAreCountedAndNotApplied(t *testing.T) {
-	m := newMemory()
+	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
 	old := sent{publisher: 7, generation: 1, floor: 1, birth: epochStart.Add(-8 * 24 * time.Hour), events: []sentEvent{{seq: 1, key: "a", receipt: true}, {seq: 2, key: "b"}}}
 	r := roundOf(t, batchAt(1, old, one(1, "a")))
@@ -133,14 +136,14 @@ func TestLateEventsAreCountedAndNotApplied(t *testing.T) {
 	require.Contains(t, c.LateLast, frame.PublisherID{7}.String())
 	require.Len(t, c.States, 1)
 	require.Len(t, s.receipts, 1)
-	require.NoError(t, m.at("one").Commit(context.Background(), c))
+	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	s.committed(c, r, len(r.items))
 	require.Equal(t, uint64(2), claim(t, m, &budget{}).late, "the total is kept")
 }
 
 func TestStateThatCannotBeReadIsAFailure(t *testing.T) {
-	m := newMemory()
-	m.states["a"] = []byte{9, 9, 'x'}
+	m := storetest.NewMemory()
+	m.Put("a", []byte{9, 9, 'x'})
 	s := claim(t, m, &budget{max: 1 << 20})
 	r := roundOf(t, batchAt(1, one(1, "b")), batchAt(2, one(2, "a")))
 	require.NoError(t, load(t, m, s, r))
@@ -166,7 +169,7 @@ func (e explosive) Apply(context.Context, any, Event) error { e.at("apply"); ret
 
 func TestPanicsAreFailures(t *testing.T) {
 	for _, where := range []string{"decode", "encode", "apply"} {
-		m := newMemory()
+		m := storetest.NewMemory()
 		s := claim(t, m, &budget{max: 1 << 20})
 		r := roundOf(t, batchAt(1, one(1, "a")))
 		require.NoError(t, load(t, m, s, r))
@@ -192,7 +195,7 @@ func (u unwritable) Encode(b []byte, state any) ([]byte, error) {
 
 // A state that cannot be encoded is laid to the event that made it so: those before it are committed without a wait.
 func TestStateThatCannotBeWritten(t *testing.T) {
-	m := newMemory()
+	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
 	r := roundOf(t, batchAt(1, one(1, "a")), batchAt(2, one(2, "b")), batchAt(3, one(3, "a")), batchAt(4, one(4, "a")), batchAt(5, one(5, "b")))
 	require.NoError(t, load(t, m, s, r))
@@ -206,7 +209,7 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 	}
 	c, failed := s.apply(context.Background(), h, r, limit)
 	require.Nil(t, failed)
-	require.NoError(t, m.at("one").Commit(context.Background(), c))
+	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	s.committed(c, r, limit)
 	_, failed = s.apply(context.Background(), h, r, len(r.items))
 	require.Equal(t, 3, failed.item)

@@ -1,0 +1,174 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"example.com/lockstep/pkg/store"
+)
+
+// Memory keeps what a server would, in memory: for tests of decisions, of which a real server allows too few a second. It
+// can go back in time, as a server does that loses its latest writes.
+type Memory struct {
+	mu   sync.Mutex // guards what follows
+	kept Snapshot
+}
+
+// Snapshot is all that a Memory holds. Values in it are never changed, only replaced.
+type Snapshot struct {
+	stamp  string
+	shards map[int]store.Record
+	states map[string][]byte
+}
+
+func (s Snapshot) clone() Snapshot {
+	return Snapshot{stamp: s.stamp, shards: maps.Clone(s.shards), states: maps.Clone(s.states)}
+}
+
+// NewMemory makes an empty one.
+func NewMemory() *Memory {
+	m := new(Memory)
+	m.Wipe()
+	return m
+}
+
+// Wipe is what FLUSHALL does.
+func (m *Memory) Wipe() {
+	m.Restore(Snapshot{shards: make(map[int]store.Record), states: make(map[string][]byte)})
+}
+
+// Snapshot is what m holds now.
+func (m *Memory) Snapshot() Snapshot {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept.clone()
+}
+
+// Restore makes m hold what it held at a snapshot.
+func (m *Memory) Restore(s Snapshot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept = s.clone()
+}
+
+// Keys are the keys that have a state, sorted.
+func (m *Memory) Keys() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.kept.states))
+}
+
+// Put sets the state of a key, past all checks.
+func (m *Memory) Put(key string, state []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept.states[key] = bytes.Clone(state)
+}
+
+// At is the store as seen by a worker of a topology.
+func (m *Memory) At(topology string) store.Store { return view{m, topology} }
+
+// view is a Memory seen by a worker of a topology.
+type view struct {
+	m        *Memory
+	topology string
+}
+
+func (v view) stamped() error {
+	if v.m.kept.stamp == "" {
+		v.m.kept.stamp = v.topology
+	}
+	if v.m.kept.stamp != v.topology {
+		return fmt.Errorf("%w: it is %q, the log's is %q", store.ErrTopology, v.m.kept.stamp, v.topology)
+	}
+	return nil
+}
+
+func (v view) Check(context.Context) error {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	return v.stamped()
+}
+
+func (v view) Claim(_ context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	if err := v.stamped(); err != nil {
+		return store.Record{}, err
+	}
+	r := v.m.kept.shards[shard]
+	r.Fence, r.Version = max(r.Fence+1, revision), version
+	v.m.kept.shards[shard] = r
+	r.Dedup = maps.Clone(r.Dedup)
+	if r.Dedup == nil {
+		r.Dedup = make(map[string][]byte)
+	}
+	return r, nil
+}
+
+func (v view) Load(_ context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	if v.m.kept.shards[shard].Version != version {
+		return nil, store.ErrStale
+	}
+	return v.states(keys), nil
+}
+
+func (v view) states(keys []string) [][]byte {
+	out := make([][]byte, len(keys))
+	for i, k := range keys {
+		out[i] = bytes.Clone(v.m.kept.states[k])
+	}
+	return out
+}
+
+func (v view) Commit(_ context.Context, c *store.Commit) error {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	r := v.m.kept.shards[c.Shard]
+	if r.Version == c.New {
+		return nil
+	}
+	if r.Version != c.Old {
+		return store.ErrStale
+	}
+	r.Version, r.Position, r.Since, r.Late, r.LateLast = c.New, c.Position, c.Since, c.Late, c.LateLast
+	r.Dedup = maps.Clone(r.Dedup) // that of a snapshot stays
+	if r.Dedup == nil {
+		r.Dedup = make(map[string][]byte)
+	}
+	for _, d := range c.Dedup {
+		if d.Value == nil {
+			delete(r.Dedup, d.Key)
+		} else {
+			r.Dedup[d.Key] = bytes.Clone(d.Value)
+		}
+	}
+	v.m.kept.shards[c.Shard] = r
+	for _, s := range c.States {
+		v.m.kept.states[s.Key] = bytes.Clone(s.Value)
+	}
+	return nil
+}
+
+func (v view) States(_ context.Context, keys []string) ([][]byte, error) {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	return v.states(keys), nil
+}
+
+func (v view) Shards(_ context.Context, n int) ([]store.Shard, error) {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	out := make([]store.Shard, n)
+	for i := range out {
+		r := v.m.kept.shards[i]
+		out[i] = store.Shard{Fence: r.Fence, Position: r.Position}
+	}
+	return out, nil
+}

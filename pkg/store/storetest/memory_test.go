@@ -1,0 +1,46 @@
+package storetest_test
+
+import (
+	"context"
+	"testing"
+
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMemory(t *testing.T) {
+	storetest.Run(t, func(*testing.T) (func(string) store.Store, func()) {
+		m := storetest.NewMemory()
+		return m.At, m.Wipe
+	})
+}
+
+// What was committed since a snapshot is gone when it is restored, and a snapshot can be restored again.
+func TestMemoryGoesBackInTime(t *testing.T) {
+	ctx := context.Background()
+	m := storetest.NewMemory()
+	s := m.At("one")
+	commit := func(from, to store.Version, value string) {
+		require.NoError(t, s.Commit(ctx, &store.Commit{Old: from, New: to, Position: store.Position{Epoch: 1, Seq: uint64(len(to))},
+			Dedup: []store.Pair{{Key: "p", Value: []byte(value)}}, States: []store.Pair{{Key: "k", Value: []byte(value)}}}))
+	}
+	_, err := s.Claim(ctx, 0, 1, "v")
+	require.NoError(t, err)
+	commit("v", "vv", "first")
+	snapshot := m.Snapshot()
+	for range 2 {
+		commit("vv", "vvv", "second")
+		_, err = s.Load(ctx, 0, "vv", nil)
+		require.ErrorIs(t, err, store.ErrStale)
+		m.Restore(snapshot)
+		states, err := s.Load(ctx, 0, "vv", []string{"k"})
+		require.NoError(t, err)
+		require.Equal(t, "first", string(states[0]))
+	}
+	r, err := s.Claim(ctx, 0, 1, "again")
+	require.NoError(t, err)
+	require.Equal(t, uint64(2), r.Position.Seq)
+	require.Equal(t, map[string][]byte{"p": []byte("first")}, r.Dedup)
+	require.Equal(t, []string{"k"}, m.Keys())
+}
