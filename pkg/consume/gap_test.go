@@ -107,6 +107,8 @@ func (w *tester) ownAlone(r *rig) (release func()) {
 		defer close(done)
 		w.own(background, group.Ownership{Shard: 0, Stop: stop, Announce: func(context.Context) (uint64, error) {
 			return w.claims.Add(1), nil
+		}, Confirm: func(context.Context, uint64) (uint64, error) {
+			return w.claims.Add(1), nil
 		}})
 	}()
 	return func() {

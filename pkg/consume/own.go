@@ -52,6 +52,9 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 			w.metrics.stale.Inc()
 			log.Warn("another has claimed the shard, or the store went back in time; claiming it again")
 			wait = retryMin
+		case errors.Is(err, group.ErrOutrun):
+			log.Warn("another has announced that it owns the shard; claiming it again")
+			wait = retryMin
 		case errors.Is(err, errReopen):
 			log.Info("opening the log again", "cause", err)
 			wait = retryMin
@@ -137,6 +140,9 @@ func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := confirm(ctx, o, revision, rec.Fence); err != nil {
+		return nil, err
+	}
 	if err := context.Cause(ctx); err != nil { // the lease must still stand after the claim
 		return nil, err
 	}
@@ -149,6 +155,26 @@ func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
 		return nil, fmt.Errorf("%w: shard %d has committed in epoch %d, the log is in epoch %d", errGap, o.Shard, s.position.Epoch, epoch)
 	}
 	return s, nil
+}
+
+// maxFenceLag is how far the revisions of the claims bucket may lie behind the stores' fences before the bucket counts as
+// one that was made anew.
+const maxFenceLag = 1000
+
+// confirm makes sure, before a handler sees it, that the fence is larger than all that handlers have seen and that the
+// next owner's will be larger still, even if the store goes back in time and forgets it. For that, nobody must have
+// announced an ownership since this one was, and the claims bucket's revision must have reached the fence. It has not, if
+// others claimed the shard late, under announcements of old: each of them raised the fence by one.
+func confirm(ctx context.Context, o group.Ownership, revision, fence uint64) error {
+	for {
+		var err error
+		if revision, err = o.Confirm(ctx, revision); err != nil {
+			return err
+		}
+		if revision >= fence || fence-revision > maxFenceLag {
+			return nil
+		}
+	}
 }
 
 // place finds the shard's place: the message that the position names must still be there, with its time. Else the log has

@@ -41,6 +41,8 @@ func TestZombiesCannotHurt(t *testing.T) {
 		owners.Go(func() {
 			w.own(ctx, group.Ownership{Shard: 0, Stop: make(chan struct{}), Announce: func(ctx context.Context) (uint64, error) {
 				return claims.Put(ctx, "shard.0", []byte("{}"))
+			}, Confirm: func(ctx context.Context, revision uint64) (uint64, error) {
+				return claims.Update(ctx, "shard.0", []byte("{}"), revision)
 			}})
 		})
 	}

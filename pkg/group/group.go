@@ -62,7 +62,13 @@ type Ownership struct {
 	Stop  <-chan struct{} // closed when the shard is to be handed over: finish what is begun, and return
 	// Announce puts the member into the claims bucket and returns the entry's revision, which only grows.
 	Announce func(ctx context.Context) (revision uint64, err error)
+	// Confirm renews the entry and returns its new revision, or ErrOutrun if the one given is not the entry's any more:
+	// another has announced an ownership since.
+	Confirm func(ctx context.Context, revision uint64) (uint64, error)
 }
+
+// ErrOutrun means that another has announced its ownership of a shard behind this one.
+var ErrOutrun = errors.New("another has announced that it owns the shard")
 
 // Config is how a Group works.
 type Config struct {

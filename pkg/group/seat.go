@@ -142,9 +142,13 @@ func (g *Group) occupy(s *seat) error {
 	g.metrics.owned.Inc()
 	ctx, cancel := context.WithCancelCause(g.hard)
 	unhook := context.AfterFunc(held.Context(), func() { cancel(context.Cause(held.Context())) })
-	g.cfg.Own(ctx, Ownership{Shard: s.shard, Stop: stop, Announce: func(ctx context.Context) (uint64, error) {
-		return g.announce(ctx, s.shard, held.Value())
-	}})
+	g.cfg.Own(ctx, Ownership{
+		Shard: s.shard, Stop: stop,
+		Announce: func(ctx context.Context) (uint64, error) { return g.announce(ctx, s.shard, held.Value()) },
+		Confirm: func(ctx context.Context, revision uint64) (uint64, error) {
+			return g.confirm(ctx, s.shard, held.Value(), revision)
+		},
+	})
 	unhook()
 	if cause := context.Cause(held.Context()); cause != nil {
 		g.cfg.Log.Warn("lease lost", "shard", s.shard, "cause", cause)
@@ -164,15 +168,32 @@ func (g *Group) occupy(s *seat) error {
 }
 
 func (g *Group) announce(ctx context.Context, shard int, lock string) (uint64, error) {
-	b, err := json.Marshal(claim{Schema: 1, Member: g.id, Lock: lock})
-	if err != nil {
-		return 0, fmt.Errorf("announce the owner of shard %d: %w", shard, err)
-	}
-	rev, err := g.claims.Put(ctx, "shard."+strconv.Itoa(shard), b)
+	rev, err := g.claims.Put(ctx, claimKey(shard), g.claim(lock))
 	if err != nil {
 		return 0, fmt.Errorf("announce the owner of shard %d: %w", shard, err)
 	}
 	return rev, nil
+}
+
+func (g *Group) confirm(ctx context.Context, shard int, lock string, revision uint64) (uint64, error) {
+	rev, err := g.claims.Update(ctx, claimKey(shard), g.claim(lock), revision)
+	if err != nil && isWrongRevision(err) {
+		err = ErrOutrun
+	}
+	if err != nil {
+		return 0, fmt.Errorf("confirm the owner of shard %d: %w", shard, err)
+	}
+	return rev, nil
+}
+
+func claimKey(shard int) string { return "shard." + strconv.Itoa(shard) }
+
+func (g *Group) claim(lock string) []byte {
+	b, err := json.Marshal(claim{Schema: 1, Member: g.id, Lock: lock})
+	if err != nil {
+		panic(err) // a number and two strings
+	}
+	return b
 }
 
 // announceReleased tells those who wait for these shards to try at once.

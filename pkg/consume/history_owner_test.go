@@ -1,0 +1,234 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"example.com/lockstep/pkg/store"
+)
+
+// process is an owner of a shard, who does what Worker.own does, step by step. Between any two steps it may be paused,
+// for as long as it likes, while others own the shard too.
+type process struct {
+	h    *history
+	n    int
+	next func(*process) // the step that follows
+
+	revision uint64
+	budget   budget
+	s        *shard
+	r        *round
+	read     int // so many messages of the log have arrived
+	limit    int
+	c        *store.Commit
+}
+
+// own begins another ownership of a shard.
+func (h *history) own(n int) *process {
+	p := &process{h: h, n: n, next: (*process).announce, budget: budget{max: h.cacheMax}}
+	h.owners = append(h.owners, p)
+	return p
+}
+
+func (p *process) step() { p.next(p) }
+
+// view is the store as the process sees it.
+func (p *process) view() store.Store { return p.h.store.At("one") }
+
+// anew drops all that the process knows, as Worker.own does after an error.
+func (p *process) anew(why string) {
+	p.h.note(why)
+	p.h.say("owner %p of shard %d begins anew: %s", p, p.n, why)
+	if p.s != nil {
+		p.s.cache.clear()
+		if used := p.budget.used.Load(); used != 0 {
+			p.h.broken("%d bytes are charged for a cache that is gone", used)
+		}
+	}
+	p.s, p.r, p.c, p.next = nil, nil, nil, (*process).announce
+	p.h.note("claimed anew")
+	if !p.h.healing && p.h.rand.IntN(4) > 0 { // the rest give up, so that who owns the shard gets somewhere
+		p.h.owners = slices.DeleteFunc(p.h.owners, func(o *process) bool { return o == p })
+	}
+}
+
+func (p *process) announce() {
+	p.h.revision++
+	p.revision = p.h.revision
+	p.h.announced[p.n] = p.revision
+	p.next = (*process).claim
+}
+
+func (p *process) claim() {
+	version := store.NewVersion()
+	rec, err := p.view().Claim(context.Background(), p.n, p.revision, version)
+	if err != nil {
+		p.h.broken("claim: %v", err)
+	}
+	p.h.stands[p.n] = version
+	if p.s, err = claimed(p.n, rec, &p.budget); err != nil {
+		p.h.broken("claim: %v", err)
+	}
+	p.next = (*process).confirm
+}
+
+// confirm is what confirm does.
+func (p *process) confirm() {
+	if p.h.announced[p.n] != p.revision {
+		p.anew("announcement outrun")
+		return
+	}
+	p.h.revision++
+	p.revision, p.h.announced[p.n] = p.h.revision, p.h.revision
+	if p.revision < p.s.fence {
+		return
+	}
+	if p.s.fence <= p.h.fences[p.n] {
+		p.h.broken("fence of shard %d: handlers will see %d after %d", p.n, p.s.fence, p.h.fences[p.n])
+	}
+	p.h.fences[p.n] = p.s.fence
+	p.next = (*process).place
+}
+
+// place finds the shard's place in the log, as Worker.place does.
+func (p *process) place() {
+	s := p.s
+	p.h.say("owner %p owns shard %d with fence %d from position %d", p, p.n, s.fence, s.position.Seq)
+	p.r = &round{epoch: 1, owns: func(key []byte) bool { return p.h.shardOf(key) == p.n }}
+	p.read = max(0, int(s.start())-1)
+	for !s.position.Time.IsZero() {
+		m := p.arrive()
+		switch {
+		case m == nil:
+			p.h.broken("shard %d is stopped: its place, message %d, is not in the log", p.n, s.position.Seq)
+		case m.seq > s.position.Seq:
+			p.h.broken("shard %d is stopped: at its place %d is message %d", p.n, s.position.Seq, m.seq)
+		case m.seq == s.position.Seq && !m.time.Equal(s.position.Time):
+			p.h.broken("shard %d is stopped: at its place is a message of another time", p.n)
+		}
+		if m.seq == s.position.Seq {
+			break
+		}
+	}
+	p.next = (*process).fill
+}
+
+// arrive returns the shard's next message, or nil.
+func (p *process) arrive() *message {
+	for ; p.read < len(p.h.log); p.read++ {
+		if m := &p.h.log[p.read]; m.shard == p.n {
+			p.read++
+			return &m.message
+		}
+	}
+	return nil
+}
+
+// fill takes what has arrived.
+func (p *process) fill() {
+	for range 1 + p.h.rand.IntN(4) {
+		m := p.arrive()
+		if m == nil {
+			break
+		}
+		if err := p.r.add(*m); err != nil {
+			p.h.broken("message %d cannot be read: %v", m.seq, err)
+		}
+	}
+	if len(p.r.msgs) == 0 {
+		if !p.h.healing && p.h.rand.IntN(4) > 0 {
+			return
+		}
+		if _, err := p.view().Load(context.Background(), p.n, p.s.version, nil); errors.Is(err, store.ErrStale) {
+			p.anew("idle stale")
+		}
+		return
+	}
+	p.limit = len(p.r.items)
+	p.next = (*process).load
+}
+
+func (p *process) load() {
+	p.next = (*process).apply
+	keys := p.s.missing(p.r)
+	if len(keys) == 0 {
+		return
+	}
+	states, err := p.view().Load(context.Background(), p.n, p.s.version, keys)
+	if err != nil {
+		p.anew("load stale")
+		return
+	}
+	for i, key := range keys {
+		p.s.cache.put(key, states[i])
+	}
+}
+
+func (p *process) apply() {
+	c, failed := p.s.apply(context.Background(), ledger{p.h}, p.r, p.limit)
+	switch {
+	case failed != nil && !errors.Is(failed.err, errRefused):
+		p.h.broken("apply: %v", failed.err)
+	case failed != nil && failed.item > p.r.next:
+		p.limit, p.next = failed.item, (*process).load
+	case failed != nil:
+		p.limit, p.next = p.r.next+1, (*process).load
+	default:
+		p.c, p.next = c, (*process).commit
+	}
+}
+
+func (p *process) commit() {
+	c := p.c
+	if p.view().Commit(context.Background(), c) != nil {
+		p.anew("commit stale")
+		return
+	}
+	switch p.h.stands[p.n] {
+	case c.Old:
+		p.h.note("committed")
+	case c.New:
+		p.h.note("commit repeated")
+	default:
+		p.h.broken("shard %d has two owners: a commit stands that names another version than the last one's", p.n)
+	}
+	p.h.stands[p.n] = c.New
+	p.h.say("owner %p of shard %d commits up to %d: %d states", p, p.n, c.Position.Seq, len(c.States))
+	if !p.h.one(10) { // else the store's answer is lost, and the call repeated
+		p.next = (*process).committed
+	}
+}
+
+func (p *process) committed() {
+	p.h.count["late"] += int(p.c.Late - p.s.late)
+	p.h.count["duplicate"] += p.s.duplicates
+	p.s.committed(p.c, p.r, p.limit)
+	p.next = (*process).load
+	if p.limit = len(p.r.items); p.r.done() {
+		p.r.reset()
+		p.next = (*process).fill
+	}
+}
+
+// ledger is the handler of a history: a key's state is what was applied to it, in order. It fails now and then, when it
+// has changed the state already.
+type ledger struct{ h *history }
+
+func (ledger) Decode(envelope []byte) (any, error) {
+	state := append([]byte(nil), envelope...)
+	return &state, nil
+}
+
+func (ledger) Encode(b []byte, state any) ([]byte, error) { return append(b, *state.(*[]byte)...), nil }
+
+func (l ledger) Apply(_ context.Context, state any, ev Event) error {
+	s := state.(*[]byte)
+	*s = append(*s, ev.Data...)
+	if l.h.one(20) {
+		l.h.note("handler failed")
+		return fmt.Errorf("%w: %s", errRefused, ev.ID())
+	}
+	return nil
+}

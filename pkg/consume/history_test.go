@@ -1,0 +1,293 @@
+package consume
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/gather"
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+var (
+	histories   = flag.Int("histories", 3000, "so many histories, of the seeds from 1 on")
+	historySeed = flag.Uint64("history", 0, "only the history of this seed, told step by step")
+)
+
+// violated marks the output of a history that breaks a promise. The mutations are recognised by it.
+const violated = "promise broken"
+
+// The pipeline as a whole keeps its promises, whatever is lost, late, repeated, paused, killed or forgotten: publishers'
+// windows, routers' gathers and leases, a log, deduplication, shards and a store, all real, joined by a network and by
+// processes that draw each step from a seed. Shards have no leases here: whoever likes owns them.
+func TestHistories(t *testing.T) {
+	if *historySeed != 0 {
+		h := newHistory(*historySeed)
+		h.tell = t.Logf
+		require.Empty(t, h.run())
+		return
+	}
+	total := make(map[string]int)
+	for seed := uint64(1); seed <= uint64(*histories); seed++ {
+		h := newHistory(seed)
+		if broken := h.run(); broken != "" {
+			t.Fatalf("%s by history %d: %s\nrun it alone: go test -run TestHistories ./consume -history=%d -v", violated, seed, broken, seed)
+		}
+		for what, n := range h.count {
+			total[what] += n
+		}
+	}
+	t.Logf("%d histories: %v", *histories, total)
+	for _, what := range []string{
+		"acknowledged", "refused", "given up", "not sent", "sent again", "untold", "stray", "router died", "batch failed",
+		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "owner died", "went back", "wiped",
+		"announcement outrun", "session renewed", "late", "duplicate",
+	} {
+		require.NotZero(t, total[what], "no history saw: %s", what)
+	}
+}
+
+// Every run tries some histories that none has tried before.
+func TestNewHistories(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Uint64Min(1).Draw(t, "seed")
+		if broken := newHistory(seed).run(); broken != "" {
+			t.Fatalf("%s by history %d: %s", violated, seed, broken)
+		}
+	})
+}
+
+// history is one interleaving of all that happens, drawn from a seed.
+type history struct {
+	rand    *rand.Rand
+	now     time.Time // the broker's, and everybody's who has no skew
+	slow    bool      // hours and days pass too
+	healing bool
+	tell    func(string, ...any)
+	count   map[string]int
+
+	keys       int
+	publishers []*source
+	routers    []*relay
+	copies     []copied // frames that routers took, by reply
+	answers    []answer // on their way
+	flights    []*flight
+	log        []logged
+
+	shards    int
+	store     *storetest.Memory
+	snapshots []moment
+	stands    []store.Version // by shard: what the next commit must name
+	revision  uint64
+	announced []uint64 // by shard: the revision of the newest announcement
+	fences    []uint64 // by shard: the largest that handlers were given
+	owners    []*process
+	cacheMax  int64
+}
+
+// logged is a message of the log, whose stream sequence is its index + 1.
+type logged struct {
+	shard int
+	message
+}
+
+// moment is what a restored store goes back to.
+type moment struct {
+	kept   storetest.Snapshot
+	stands []store.Version
+}
+
+type promise string
+
+// broken ends a history.
+func (h *history) broken(format string, args ...any) { panic(promise(fmt.Sprintf(format, args...))) }
+
+func (h *history) note(what string) { h.count[what]++ }
+
+func (h *history) say(format string, args ...any) {
+	if h.tell != nil {
+		h.tell("%s "+format, append([]any{h.now.Sub(epochStart)}, args...)...)
+	}
+}
+
+// one is true once in n times, and never while healing.
+func (h *history) one(n int) bool { return h.rand.IntN(n) == 0 && !h.healing }
+
+func (h *history) shardOf(key []byte) int { return int(key[1]) % h.shards }
+
+func newHistory(seed uint64) *history {
+	r := rand.New(rand.NewPCG(seed, 1))
+	h := &history{
+		rand: r, now: epochStart, slow: r.IntN(4) == 0, count: make(map[string]int), keys: 1 + r.IntN(5), shards: 1 + r.IntN(3), store: storetest.NewMemory(),
+		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)],
+	}
+	h.stands, h.announced, h.fences = make([]store.Version, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
+	for i := range 1 + r.IntN(3) {
+		h.publishers = append(h.publishers, h.newSource(byte(i+1)))
+	}
+	for range 2 {
+		h.routers = append(h.routers, h.newRelay())
+	}
+	h.snapshots = []moment{h.remember()}
+	return h
+}
+
+// run returns what was broken, if anything.
+func (h *history) run() (broken string) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case promise:
+			broken = string(p)
+		default:
+			panic(p)
+		}
+	}()
+	for range 500 {
+		h.pass()
+		h.step()
+	}
+	h.heal()
+	h.check()
+	return ""
+}
+
+// pass lets time go by, mostly a little.
+func (h *history) pass() {
+	d := 10 * time.Millisecond
+	switch x := h.rand.IntN(1000); {
+	case x < 3 && h.slow:
+		d = 9 * 24 * time.Hour
+	case x < 6 && h.slow:
+		d = 8 * time.Hour
+	case x < 9:
+		d = 40 * time.Second
+	case x < 20:
+		d = 4 * time.Second
+	case x < 80:
+		d = 500 * time.Millisecond
+	}
+	h.now = h.now.Add(time.Duration(h.rand.Int64N(int64(d))))
+}
+
+func (h *history) step() {
+	switch x := h.rand.IntN(1000); {
+	case x < 240:
+		pick(h, h.publishers).work()
+	case x < 300:
+		h.deliver()
+	case x < 520:
+		pick(h, h.routers).work()
+	case x < 640:
+		h.fly()
+	case x < 660:
+		h.snapshots = append(h.snapshots, h.remember())
+	case x < 670:
+		h.goBack()
+	case x < 690:
+		if len(h.owners) < 3*h.shards {
+			h.own(h.rand.IntN(h.shards))
+		}
+	case x < 695:
+		if i := h.rand.IntN(len(h.owners) + 1); i < len(h.owners) {
+			h.note("owner died")
+			h.say("owner %p of shard %d dies", h.owners[i], h.owners[i].n)
+			h.owners = append(h.owners[:i], h.owners[i+1:]...)
+		}
+	default:
+		if len(h.owners) > 0 {
+			p := pick(h, h.owners)
+			for range 1 + h.rand.IntN(4) {
+				p.step()
+			}
+		}
+	}
+}
+
+func pick[T any](h *history, from []T) T { return from[h.rand.IntN(len(from))] }
+
+// take removes a random one.
+func take[T any](h *history, from *[]T) T {
+	i := h.rand.IntN(len(*from))
+	v := (*from)[i]
+	last := len(*from) - 1
+	(*from)[i] = (*from)[last]
+	*from = (*from)[:last]
+	return v
+}
+
+func (h *history) remember() moment {
+	return moment{h.store.Snapshot(), append([]store.Version(nil), h.stands...)}
+}
+
+// goBack makes the store lose its latest writes: mostly a few, now and then all.
+func (h *history) goBack() {
+	from := h.snapshots[max(0, len(h.snapshots)-2):]
+	if h.one(10) {
+		from = h.snapshots
+	}
+	i := h.rand.IntN(len(from))
+	if h.one(12) {
+		from, i = h.snapshots, 0
+		h.note("wiped")
+	}
+	h.note("went back")
+	h.say("the store goes back, %d of %d moments", len(from)-i, len(h.snapshots))
+	h.store.Restore(from[i].kept)
+	copy(h.stands, from[i].stands)
+}
+
+// copied is a frame as a router took it.
+type copied struct {
+	from    *source
+	frame   uint64
+	attempt int
+	data    []byte
+}
+
+// answer is a router's answer on its way.
+type answer struct {
+	to   copied
+	data []byte
+}
+
+// flight is a batch on its way to the log and back.
+type flight struct {
+	from   *relay
+	b      *gather.Batch
+	data   []byte
+	stored bool
+	ended  bool // the router has given up waiting, or is dead
+}
+
+// deliver hands a publisher an answer, or loses it.
+func (h *history) deliver() {
+	if len(h.answers) == 0 {
+		return
+	}
+	a := take(h, &h.answers)
+	if h.one(6) {
+		return
+	}
+	decoded, err := frame.DecodeAnswer(a.data)
+	if err != nil {
+		h.broken("an answer cannot be read: %v", err)
+	}
+	a.to.from.answered(a.to, decoded)
+}
+
+// summary is a key's history for people.
+func summary(state []byte) string {
+	var b strings.Builder
+	for ; len(state) >= 3; state = state[3:] {
+		fmt.Fprintf(&b, " %d:%d", state[0], tagOf(state))
+	}
+	return b.String()
+}
