@@ -43,9 +43,6 @@ func (p *process) anew(why string) {
 	p.h.say("owner %p of shard %d begins anew: %s", p, p.n, why)
 	if p.s != nil {
 		p.s.cache.clear()
-		if used := p.budget.used.Load(); used != 0 {
-			p.h.broken("%d bytes are charged for a cache that is gone", used)
-		}
 	}
 	p.s, p.r, p.c, p.next = nil, nil, nil, (*process).announce
 	p.h.note("claimed anew")

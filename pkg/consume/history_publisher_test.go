@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/internal/window"
 )
 
@@ -43,7 +44,10 @@ func tagOf(data []byte) uint16 { return uint16(data[1])<<8 | uint16(data[2]) }
 func (h *history) newSource(n byte) *source {
 	s := &source{h: h, n: n, left: 5 + h.rand.IntN(20)}
 	if h.one(4) { // publishers' clocks may be off by hours
-		s.skew = []time.Duration{-13, -5, -1, 1, 5, 13}[h.rand.IntN(6)] * time.Hour
+		s.skew = []time.Duration{-5, -1, 1, 5, 13}[h.rand.IntN(5)] * time.Hour
+		if h.one(3) { // so that routers soon refuse its session
+			s.skew = -gather.MaxSessionAge + time.Duration(h.rand.IntN(20))*time.Second
+		}
 	}
 	s.w = window.New(window.Limits{Events: 1 + h.rand.IntN(12), Bytes: math.MaxInt32, Timeout: 30 * time.Second},
 		frame.Session{Publisher: frame.PublisherID{n}, Generation: 1, Birth: s.clock().UnixMilli()})

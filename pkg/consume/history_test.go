@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -20,6 +21,11 @@ var (
 	histories   = flag.Int("histories", 3000, "so many histories, of the seeds from 1 on")
 	historySeed = flag.Uint64("history", 0, "only the history of this seed, told step by step")
 )
+
+// epochStart is when the tests' logs begin.
+var epochStart = time.Unix(1_700_000_000, 0)
+
+var errRefused = errors.New("the handler refused")
 
 // violated marks the output of a history that breaks a promise. The mutations are recognised by it.
 const violated = "promise broken"

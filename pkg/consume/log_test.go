@@ -32,8 +32,6 @@ func (s sent) session() frame.Session {
 	return frame.Session{Publisher: frame.PublisherID{s.publisher}, Generation: s.generation, Birth: s.birth.UnixMilli()}
 }
 
-var epochStart = time.Unix(1_700_000_000, 0)
-
 // batch encodes parts as a router does.
 func batch(parts ...sent) []byte {
 	var out []byte

@@ -2,7 +2,6 @@ package consume
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -26,8 +25,6 @@ type quiet struct{}
 func (quiet) Printf(context.Context, string, ...any) {}
 
 const testShard = 3
-
-var errRefused = errors.New("the handler refused")
 
 // ids is the state of a key: the ids of the events applied to it, in order.
 type ids []string

@@ -36,13 +36,13 @@ const (
 type Record struct {
 	publishers map[frame.PublisherID]*Publisher
 	changed    map[frame.PublisherID]*Publisher // as they were at the last Clean; nil: unknown
-	oldest     time.Time                        // no publisher's last event is older
+	oldest     time.Time                        // no publisher was seen last before
 }
 
 // Publisher is what is known of one publisher.
 type Publisher struct {
 	generation uint64
-	birth      int64     // of the generation, Unix milliseconds
+	birth      int64     // the latest of its generations', Unix milliseconds
 	floor      uint64    // below it all is resolved
 	last       time.Time // of the newest message that named it
 	words      []uint64  // applied seqs, a bit each; bit 0 of words[0] is seq base*64
@@ -70,7 +70,7 @@ func (r *Record) Part(s frame.Session, floor uint64, at time.Time) (*Publisher, 
 	}
 	r.touch(s.Publisher)
 	// Seqs go on from one generation to the next, so what was applied stays applied.
-	p.generation, p.birth = s.Generation, s.Birth
+	p.generation, p.birth = s.Generation, max(p.birth, s.Birth)
 	p.last = at
 	p.raise(floor)
 	return p, Open
@@ -103,13 +103,22 @@ func (r *Record) expire(at time.Time) {
 	}
 	r.oldest = at
 	for id, p := range r.publishers {
-		if p.last.Add(Retention).Before(at) {
+		if seen := p.seen(); seen.Add(Retention).Before(at) {
 			r.touch(id)
 			delete(r.publishers, id)
-		} else if p.last.Before(r.oldest) {
-			r.oldest = p.last
+		} else if seen.Before(r.oldest) {
+			r.oldest = seen
 		}
 	}
+}
+
+// seen is from when on the publisher is silent: its last event, or its birth if its clock is ahead of the log's. For it
+// must not be forgotten before copies of its events are Late.
+func (p *Publisher) seen() time.Time {
+	if birth := time.UnixMilli(p.birth); birth.After(p.last) {
+		return birth
+	}
+	return p.last
 }
 
 // raise moves the floor up and forgets what lies below it.

@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"encoding/binary"
+	"maps"
 	"testing"
 	"time"
 
@@ -102,6 +103,22 @@ func TestForgettingUsesTheLogsTime(t *testing.T) {
 
 	_, v = r.Part(session(9, at.Add(-12*time.Hour)), 1, at)
 	require.Equal(t, Open, v, "a session that a router would still take is never late")
+}
+
+// A publisher whose clock is ahead is remembered until copies of its events are late; else they would be applied again.
+func TestForgettingPublishersWhoseClockIsAhead(t *testing.T) {
+	ahead := session(1, start.Add(11*time.Hour))
+	var r Record
+	p, _ := r.Part(ahead, 1, start)
+	require.True(t, p.Admit(1))
+	p, _ = r.Part(session(2, start), 2, start) // the clock was put right
+	require.True(t, p.Admit(2))
+	for at := start; at.Before(start.Add(Retention + 24*time.Hour)); at = at.Add(time.Hour) {
+		later := r
+		later.publishers, later.changed = maps.Clone(r.publishers), maps.Clone(r.changed)
+		p, v := later.Part(ahead, 1, at)
+		require.True(t, v != Open || !p.Admit(1), "applied again after %s", at.Sub(start))
+	}
 }
 
 func TestRecordStaysSmall(t *testing.T) {
