@@ -153,6 +153,14 @@ func TestRevisionsOnlyGrow(t *testing.T) {
 					t.Errorf("revision %d after %d, error %v", rev, last.Load(), err)
 				}
 				last.Store(rev)
+				confirmed, err := o.Confirm(ctx, rev)
+				if err != nil || confirmed <= rev {
+					t.Errorf("revision %d after %d, error %v", confirmed, rev, err)
+				}
+				last.Store(confirmed)
+				if _, err := o.Confirm(ctx, rev); !errors.Is(err, ErrOutrun) {
+					t.Errorf("revision %d is not the entry's any more, and is confirmed: %v", rev, err)
+				}
 			}
 			turns <- ""
 			<-o.Stop
@@ -164,7 +172,7 @@ func TestRevisionsOnlyGrow(t *testing.T) {
 		<-turns
 		require.NoError(t, m.Stop(background))
 	}
-	require.GreaterOrEqual(t, last.Load(), uint64(15))
+	require.GreaterOrEqual(t, last.Load(), uint64(30))
 }
 
 func TestNew(t *testing.T) {
