@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 // readyTimeout bounds how long a server may take to start.
@@ -89,4 +90,20 @@ func (n *NATSServer) Connect(t testing.TB, opts ...nats.Option) *nats.Conn {
 		<-closed
 	})
 	return nc
+}
+
+// natsGoroutines are those of the server, which come and go with its clients, streams and consumers at times of its own.
+func natsGoroutines() (out []goleak.Option) {
+	for _, f := range []string{
+		"(*Server).startGoRoutine.func1",
+		"(*stream).internalLoop",
+		"(*stream).signalConsumersLoop",
+		"(*consumer).loopAndGatherMsgs",
+		"(*consumer).processInboundAcks",
+		"(*fileStore).flushStreamStateLoop",
+		"(*msgBlock).flushLoop",
+	} {
+		out = append(out, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server."+f))
+	}
+	return out
 }
