@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,9 +26,6 @@ const (
 	joinTime    = 5 * time.Second // for the server to take our subscriptions
 	signOffTime = time.Second
 )
-
-// ErrStopped is returned by the Start of a Group that was stopped.
-var ErrStopped = errors.New("the group was left")
 
 // Lease is a lease on a shard.
 type Lease interface {
@@ -121,18 +119,15 @@ type Group struct {
 	seats    []*seat
 	synced   bool // all members have been taken
 	leaving  bool
-	started  bool
 
-	staying  context.Context // ends when Stop is called
-	leave    context.CancelFunc
-	hard     context.Context // ends at a hard stop
-	cancel   context.CancelFunc
-	begun    chan struct{} // closed when Start has ended
-	loops    sync.WaitGroup
-	rejoins  sync.WaitGroup
-	seated   sync.WaitGroup
-	stopping sync.Once
-	stopped  error
+	once    *lifecycle.Once
+	staying context.Context // ends when we leave
+	leave   context.CancelFunc
+	hard    context.Context // ends at a hard stop
+	cancel  context.CancelFunc
+	loops   sync.WaitGroup
+	rejoins sync.WaitGroup
+	seated  sync.WaitGroup
 }
 
 // New makes a Group.
@@ -151,8 +146,9 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 	_, _ = rand.Read(id)
 	g := &Group{
 		cfg: cfg, id: hex.EncodeToString(id), nc: nc, js: js, metrics: newMetrics(cfg.App, cfg.Metrics), steadyBefore: steadyBefore,
-		revision: make(map[string]uint64), claimed: make(map[int]claim), begun: make(chan struct{}),
+		revision: make(map[string]uint64), claimed: make(map[int]claim),
 	}
+	g.once = lifecycle.NewOnce("group member", g.start, g.stop)
 	g.hard, g.cancel = context.WithCancel(context.Background())
 	g.staying, g.leave = context.WithCancel(g.hard)
 	for shard := range cfg.Shards {
@@ -164,28 +160,10 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 // ID is this member's random id.
 func (g *Group) ID() string { return g.id }
 
-// Start joins the group. A Stop meanwhile makes it fail.
-func (g *Group) Start(ctx context.Context) error {
-	g.mu.Lock()
-	if g.leaving {
-		g.mu.Unlock()
-		return ErrStopped
-	}
-	g.started = true
-	g.mu.Unlock()
-	err := g.start(ctx)
-	close(g.begun)
-	if err != nil {
-		g.cancel()
-		_ = g.Stop(context.WithoutCancel(ctx)) // nothing is owned yet that it could wait for
-	}
-	return err
-}
+// Start joins the group.
+func (g *Group) Start(ctx context.Context) error { return g.once.Start(ctx) }
 
 func (g *Group) start(ctx context.Context) (err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(g.staying, cancel)()
 	if g.members, err = topology.OpenBucket(ctx, g.js, g.cfg.App, "members", g.cfg.Replicas); err != nil {
 		return err
 	}
@@ -256,22 +234,13 @@ func (g *Group) Settled() bool {
 }
 
 // Stop leaves the group: it hands its shards over, each when what is begun is finished. When ctx ends it stops hard.
-func (g *Group) Stop(ctx context.Context) error {
-	g.stopping.Do(func() { g.stopped = g.stop(ctx) })
-	return g.stopped
-}
+func (g *Group) Stop(ctx context.Context) error { return g.once.Stop(ctx) }
 
 func (g *Group) stop(ctx context.Context) error {
 	g.mu.Lock()
 	g.leaving = true
-	started := g.started
 	g.mu.Unlock()
-	defer g.cancel()
 	g.leave()
-	if !started {
-		return nil
-	}
-	<-g.begun
 	// In this order: others learn that they take over, then each shard is finished, released and announced, and only then
 	// do we no longer answer probes.
 	g.signOff(ctx)

@@ -71,7 +71,12 @@ func (m *member) metric(name string) float64 {
 
 func (c *cluster) member(change ...func(*Config)) *member {
 	c.t.Helper()
-	m := &member{t: c.t, nc: c.nats.Connect(c.t, nats.ReconnectBufSize(-1), nats.ReconnectWait(c.reconnectWait+time.Millisecond)), reg: prometheus.NewRegistry()}
+	return c.memberOn(c.nats.Connect(c.t, nats.ReconnectBufSize(-1), nats.ReconnectWait(c.reconnectWait+time.Millisecond)), change...)
+}
+
+func (c *cluster) memberOn(nc *nats.Conn, change ...func(*Config)) *member {
+	c.t.Helper()
+	m := &member{t: c.t, nc: nc, reg: prometheus.NewRegistry()}
 	cfg := Config{App: "app", Name: "m", Shards: c.shards, Replicas: 1, Locker: Real(c.locker), Log: slog.New(slog.DiscardHandler), Metrics: m.reg}
 	cfg.Own = func(ctx context.Context, o Ownership) {
 		defer c.board.enter(o.Shard, m.ID())()

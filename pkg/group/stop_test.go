@@ -7,8 +7,19 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
+	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 )
+
+func TestStartStopStress(t *testing.T) {
+	c := newCluster(t, 3)
+	nc := c.nats.Connect(t)
+	testkit.StressStartStop(t, func() lifecycle.Part {
+		return c.memberOn(nc)
+	})
+	c.board.requireNeverDoubled(t)
+}
 
 func TestStopBeforeStart(t *testing.T) {
 	c := newCluster(t, 1)
