@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go/jetstream"
@@ -39,10 +40,10 @@ type Janitor struct {
 
 	beforePurge func() // a test's pause between looking and purging
 
-	mu      sync.Mutex // guards what follows
-	cancel  context.CancelFunc
-	stopped bool
-	done    chan struct{}
+	once   *lifecycle.Once
+	run    context.Context // ends when Stop is called
+	cancel context.CancelFunc
+	done   sync.WaitGroup
 }
 
 // New makes a Janitor.
@@ -53,37 +54,30 @@ func New(js jetstream.JetStream, cfg Config) (*Janitor, error) {
 	if cfg.KV == nil || cfg.Store == nil || cfg.Lease == nil || cfg.Log == nil || cfg.Every < 0 {
 		return nil, errors.New("a janitor needs a KV, a Store, a Lease, a Log and a positive Every")
 	}
-	return &Janitor{cfg: cfg, js: js, beforePurge: func() {}}, nil
+	j := &Janitor{cfg: cfg, js: js, beforePurge: func() {}}
+	j.run, j.cancel = context.WithCancel(context.Background())
+	j.once = lifecycle.NewOnce("janitor", j.start, j.stop)
+	return j, nil
 }
 
 // Start begins to work whenever no other janitor does.
-func (j *Janitor) Start(context.Context) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.stopped || j.cancel != nil {
-		return errors.New("janitor is started once")
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	j.cancel, j.done = cancel, make(chan struct{})
-	go j.run(ctx)
+func (j *Janitor) Start(ctx context.Context) error { return j.once.Start(ctx) }
+
+// Stop ends the work, wherever it is. A purge under way is finished or abandoned by the server; either is safe.
+func (j *Janitor) Stop(ctx context.Context) error { return j.once.Stop(ctx) }
+
+func (j *Janitor) start(context.Context) error {
+	j.done.Go(func() { j.work(j.run) })
 	return nil
 }
 
-// Stop ends the work. A purge under way is finished or abandoned by the server; either is safe.
-func (j *Janitor) Stop(context.Context) error {
-	j.mu.Lock()
-	j.stopped = true
-	cancel, done := j.cancel, j.done
-	j.mu.Unlock()
-	if cancel != nil {
-		cancel()
-		<-done
-	}
+func (j *Janitor) stop(context.Context) error {
+	j.cancel()
+	j.done.Wait()
 	return nil
 }
 
-func (j *Janitor) run(ctx context.Context) {
-	defer close(j.done)
+func (j *Janitor) work(ctx context.Context) {
 	tick := time.NewTicker(j.cfg.Every)
 	defer tick.Stop()
 	var held *lease.Lease
@@ -109,10 +103,18 @@ func (j *Janitor) run(ctx context.Context) {
 				continue
 			}
 		}
-		if err := j.clean(held.Context()); err != nil && ctx.Err() == nil {
+		if err := j.cleanUnder(ctx, held); err != nil && ctx.Err() == nil {
 			j.cfg.Log.Warn("log not cleaned; trying again", "error", err)
 		}
 	}
+}
+
+// cleanUnder cleans for as long as the lease is held and ctx lasts.
+func (j *Janitor) cleanUnder(ctx context.Context, held *lease.Lease) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(held.Context(), cancel)()
+	return j.clean(ctx)
 }
 
 // take takes the lease anew, after one that was lost.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
@@ -203,7 +204,8 @@ func TestOneJanitorAtATime(t *testing.T) {
 	require.Equal(t, uint64(1), b.first(), "another works")
 	require.NoError(t, other.Release(ctx))
 
-	b.j.done, b.j.cancel, b.j.stopped = nil, nil, false
+	b.j, err = New(b.js, b.j.cfg)
+	require.NoError(t, err)
 	require.NoError(t, b.j.Start(ctx))
 	require.Eventually(t, func() bool { return b.first() > 1 }, 5*time.Second, time.Millisecond)
 	require.NoError(t, b.j.Stop(ctx))
@@ -211,6 +213,38 @@ func TestOneJanitorAtATime(t *testing.T) {
 	again, err := b.locker.TryNamed(ctx, "janitor")
 	require.NoError(t, err, "released at the stop")
 	require.NoError(t, again.Release(ctx))
+}
+
+func TestStartStopStress(t *testing.T) {
+	b := newBench(t, topology.Log{HistoryBytes: 1})
+	b.commit(0, b.publish(0, 10))
+	testkit.StressStartStop(t, func() lifecycle.Part {
+		j, err := New(b.js, b.j.cfg)
+		require.NoError(t, err)
+		return j
+	})
+}
+
+// hangingStore does not answer until it is told to give up.
+type hangingStore struct {
+	store.Store
+	asked chan struct{}
+}
+
+func (h hangingStore) Shards(ctx context.Context, _ int) ([]store.Shard, error) {
+	h.asked <- struct{}{}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestStopWhileTheStoreHangs(t *testing.T) {
+	b := newBench(t, topology.Log{HistoryBytes: 1})
+	b.publish(0, 10)
+	asked := make(chan struct{}, 1)
+	b.j.cfg.Store = hangingStore{b.store, asked}
+	require.NoError(t, b.j.Start(context.Background()))
+	<-asked
+	require.NoError(t, b.j.Stop(context.Background()))
 }
 
 func TestStopBeforeStart(t *testing.T) {
