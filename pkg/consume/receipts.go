@@ -29,11 +29,13 @@ type receipts struct {
 	pending map[receiptTo][]uint64
 	n       int
 
-	kick chan struct{}
-	quit chan struct{}
-	done chan struct{}
+	kick     chan struct{}
+	quit     chan struct{}
+	done     chan struct{}
+	stopping sync.Once
 }
 
+// startReceipts makes them and begins to send: there is nothing to check or to open before.
 func startReceipts(nc *nats.Conn, app string, log *slog.Logger) *receipts {
 	r := &receipts{nc: nc, app: app, log: log, pending: make(map[receiptTo][]uint64), kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	r.room.L = &r.mu
@@ -89,8 +91,8 @@ func (r *receipts) send() {
 	}
 }
 
-// stop sends what is left.
+// stop sends what is left. Nothing may be added any more. It has ended when any call returns.
 func (r *receipts) stop() {
-	close(r.quit)
+	r.stopping.Do(func() { close(r.quit) })
 	<-r.done
 }

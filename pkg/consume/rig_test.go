@@ -131,9 +131,14 @@ type tester struct {
 // worker makes one whose handler remembers ids, and that looks often whether what stopped it is mended.
 func (r *rig) worker(change ...func(*Config)) *tester {
 	r.t.Helper()
+	return r.workerOn(r.nats.Connect(r.t, nats.ReconnectBufSize(-1)), change...)
+}
+
+func (r *rig) workerOn(nc *nats.Conn, change ...func(*Config)) *tester {
+	r.t.Helper()
 	locker, err := lease.New(lease.Config{App: "app"}, r.rdb)
 	require.NoError(r.t, err)
-	w := &tester{t: r.t, nc: r.nats.Connect(r.t, nats.ReconnectBufSize(-1)), log: new(logBook), reg: prometheus.NewRegistry()}
+	w := &tester{t: r.t, nc: nc, log: new(logBook), reg: prometheus.NewRegistry()}
 	cfg := Config{
 		App: "app", Name: "w", Handler: collect(nil), Locker: group.Real(locker), Metrics: w.reg,
 		Store: func(id string) store.Store { return store.NewRedis(r.rdb, "app", id) },

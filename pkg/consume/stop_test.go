@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -95,6 +98,22 @@ func TestNewChecksItsConfig(t *testing.T) {
 		_, err := New(r.nats.Conn, cfg)
 		require.Error(t, err, name)
 	}
+}
+
+func TestStartStopStress(t *testing.T) {
+	r := newRig(t, 2)
+	r.send(0, "a")
+	r.send(1, "b")
+	nc := r.nats.Connect(t, nats.ReconnectBufSize(-1))
+	locker, err := lease.New(lease.Config{App: "app"}, r.rdb)
+	require.NoError(t, err)
+	testkit.StressStartStop(t, func() lifecycle.Part {
+		return r.workerOn(nc, func(c *Config) {
+			c.JanitorLease = func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") }
+		})
+	})
+	r.start()
+	r.applied()
 }
 
 func TestStopAnyTime(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/janitor"
 	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
@@ -64,18 +65,12 @@ type Worker struct {
 	janitor  *janitor.Janitor
 	receipts *receipts
 
-	mu      sync.Mutex // guards what follows
-	shards  map[int]*shardStatus
-	ready   bool
-	started bool
-	leaving bool
+	once    *lifecycle.Once
+	closing sync.WaitGroup // until the feeds are closed
 
-	staying context.Context // ends when Stop is called
-	leave   context.CancelFunc
-	begun   chan struct{} // closed when Start has ended
-	closing sync.WaitGroup
-	ending  sync.Once
-	ended   error
+	mu     sync.Mutex // guards what follows
+	shards map[int]*shardStatus
+	ready  bool
 }
 
 // shardStatus is what others may ask about a shard that is owned here.
@@ -110,32 +105,15 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), begun: make(chan struct{})}
-	w.staying, w.leave = context.WithCancel(context.Background())
+	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus)}
+	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
 	w.budget.max = cfg.CacheBytes
 	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget)
 	return w, nil
 }
 
-// Start waits for a topology, checks the store, and joins the group. A Stop meanwhile makes it fail.
-func (w *Worker) Start(ctx context.Context) error {
-	w.mu.Lock()
-	if w.leaving {
-		w.mu.Unlock()
-		return errors.New("the worker was stopped")
-	}
-	w.started = true
-	w.mu.Unlock()
-	defer close(w.begun)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(w.staying, cancel)()
-	err := w.start(ctx)
-	if err != nil {
-		_ = w.shutDown(ctx)
-	}
-	return err
-}
+// Start waits for a topology, checks the store, and joins the group.
+func (w *Worker) Start(ctx context.Context) error { return w.once.Start(ctx) }
 
 func (w *Worker) start(ctx context.Context) error {
 	var err error
@@ -161,7 +139,8 @@ func (w *Worker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.server, err = query.Serve(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status); err != nil {
+	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status)
+	if err := w.server.Start(ctx); err != nil {
 		return err
 	}
 	if err := w.group.Start(ctx); err != nil {
@@ -173,7 +152,7 @@ func (w *Worker) start(ctx context.Context) error {
 		}
 	}
 	w.mu.Lock()
-	w.ready = !w.leaving
+	w.ready = true
 	w.mu.Unlock()
 	return nil
 }
@@ -190,39 +169,29 @@ func (w *Worker) startJanitor(ctx context.Context) error {
 }
 
 // Stop hands the shards over, each when what is begun is committed. When ctx ends, handlers are cancelled.
-func (w *Worker) Stop(ctx context.Context) error {
-	w.mu.Lock()
-	w.ready, w.leaving = false, true
-	started := w.started
-	w.mu.Unlock()
-	w.leave()
-	if started {
-		<-w.begun
-	}
-	return w.shutDown(ctx)
-}
+func (w *Worker) Stop(ctx context.Context) error { return w.once.Stop(ctx) }
 
-// shutDown ends whatever start has begun. In this order: nothing is purged any more; the shards are handed over; the server
+// stop ends whatever start has begun. In this order: nothing is purged any more; the shards are handed over; the server
 // forgets our consumers; the last receipts are sent; queries end.
-func (w *Worker) shutDown(ctx context.Context) error {
-	w.ending.Do(func() {
-		var errs []error
-		if w.janitor != nil {
-			errs = append(errs, w.janitor.Stop(ctx))
-		}
-		if w.group != nil {
-			errs = append(errs, w.group.Stop(ctx))
-		}
-		w.closing.Wait()
-		if w.receipts != nil {
-			w.receipts.stop()
-		}
-		if w.server != nil {
-			errs = append(errs, w.server.Stop())
-		}
-		w.ended = errors.Join(errs...)
-	})
-	return w.ended
+func (w *Worker) stop(ctx context.Context) error {
+	w.mu.Lock()
+	w.ready = false
+	w.mu.Unlock()
+	var errs []error
+	if w.janitor != nil {
+		errs = append(errs, w.janitor.Stop(ctx))
+	}
+	if w.group != nil {
+		errs = append(errs, w.group.Stop(ctx))
+	}
+	w.closing.Wait()
+	if w.receipts != nil {
+		w.receipts.stop()
+	}
+	if w.server != nil {
+		errs = append(errs, w.server.Stop(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // Ready returns an error unless the worker holds just the shards it should, and none is stopped.

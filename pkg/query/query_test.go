@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/testkit"
@@ -44,9 +45,9 @@ func newRig(t *testing.T, change ...func(*server.Options)) *rig {
 
 // serve answers as a worker does.
 func (r *rig) serve(t *testing.T, shards int, status query.Worker) *query.Server {
-	s, err := query.Serve(r.nats.Connect(t), "app", shards, r.store, func() query.Worker { return status })
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	s := query.NewServer(r.nats.Connect(t), "app", shards, r.store, func() query.Worker { return status })
+	require.NoError(t, s.Start(limit(t)))
+	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	return s
 }
 
@@ -203,9 +204,7 @@ func TestNoWorker(t *testing.T) {
 	s := r.serve(t, 1, query.Worker{})
 	_, err = r.client.Positions(limit(t))
 	require.NoError(t, err)
-	require.NoError(t, s.Stop())
-	require.NoError(t, s.Stop(), "twice")
-	require.NoError(t, (*query.Server)(nil).Stop())
+	require.NoError(t, s.Stop(limit(t)))
 	_, err = r.client.Positions(limit(t))
 	require.ErrorIs(t, err, query.ErrNoWorker)
 }
@@ -226,11 +225,11 @@ func TestCancelledQueries(t *testing.T) {
 // The store is down: that is an answer, too.
 func TestStoreThatCannotBeReached(t *testing.T) {
 	n := testkit.NATS(t)
-	s, err := query.Serve(n.Connect(t), "app", 1, brokenStore{}, func() query.Worker { return query.Worker{} })
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Stop()) }()
+	s := query.NewServer(n.Connect(t), "app", 1, brokenStore{}, func() query.Worker { return query.Worker{} })
+	require.NoError(t, s.Start(limit(t)))
+	defer func() { require.NoError(t, s.Stop(context.Background())) }()
 	c := query.NewClient(n.Conn, "app")
-	_, err = c.States(limit(t), []string{"a"})
+	_, err := c.States(limit(t), []string{"a"})
 	require.ErrorContains(t, err, "no connection")
 	_, err = c.Positions(limit(t))
 	require.ErrorContains(t, err, "no connection")
@@ -242,3 +241,42 @@ var errBroken = errors.New("no connection")
 
 func (brokenStore) States(context.Context, []string) ([][]byte, error) { return nil, errBroken }
 func (brokenStore) Shards(context.Context, int) ([]store.Shard, error) { return nil, errBroken }
+
+// A hard stop does not wait for a store that hangs.
+func TestHardStop(t *testing.T) {
+	n := testkit.NATS(t)
+	asked := make(chan struct{})
+	s := query.NewServer(n.Connect(t), "app", 1, hangingStore{asked: asked}, func() query.Worker { return query.Worker{} })
+	require.NoError(t, s.Start(limit(t)))
+	answered := make(chan error, 1)
+	go func() {
+		_, err := query.NewClient(n.Conn, "app").States(limit(t), []string{"a"})
+		answered <- err
+	}()
+	<-asked
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	began := time.Now()
+	require.NoError(t, s.Stop(ended))
+	require.Less(t, time.Since(began), 4*time.Second)
+	require.ErrorContains(t, <-answered, "context canceled")
+}
+
+type hangingStore struct {
+	store.Store
+	asked chan struct{}
+}
+
+func (h hangingStore) States(ctx context.Context, _ []string) ([][]byte, error) {
+	close(h.asked)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestStartStopStress(t *testing.T) {
+	r := newRig(t)
+	nc := r.nats.Connect(t)
+	testkit.StressStartStop(t, func() lifecycle.Part {
+		return query.NewServer(nc, "app", 1, r.store, func() query.Worker { return query.Worker{} })
+	})
+}

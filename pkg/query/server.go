@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -21,47 +22,68 @@ const (
 // Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status, each of them. It is a
 // NATS micro service: `nats micro ls` shows it.
 type Server struct {
-	nc       *nats.Conn
-	service  micro.Service
-	stopping sync.Once
-	stopped  error
+	nc      *nats.Conn
+	app     string
+	shards  int
+	store   store.Store
+	status  func() Worker
+	once    *lifecycle.Once
+	service micro.Service
+
+	serving context.Context // ends at a hard stop, and with it the answers at hand
+	abort   context.CancelFunc
 
 	mu     sync.Mutex // guards closed
 	closed bool
 	busy   sync.WaitGroup
 }
 
-// Serve answers from a store of so many shards, from when it returns.
-func Serve(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker) (*Server, error) {
-	svc, err := micro.AddService(nc, micro.Config{Name: app + "-worker", Version: "1.0.0", Description: "Lockstep worker of app " + app})
-	if err != nil {
-		return nil, fmt.Errorf("serve queries: %w", err)
-	}
-	srv := &Server{nc: nc, service: svc}
-	limit := int(nc.MaxPayload()) - 4096
-	err = svc.AddEndpoint("query", micro.HandlerFunc(func(r micro.Request) {
-		if !srv.enter() {
-			_ = r.Error("503", "this worker is stopping: ask again", nil)
-			return
+// NewServer makes a Server that answers from a store of so many shards.
+func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker) *Server {
+	srv := &Server{nc: nc, app: app, shards: shards, store: s, status: status}
+	srv.serving, srv.abort = context.WithCancel(context.Background())
+	srv.once = lifecycle.NewOnce("query server", srv.start, srv.stop)
+	return srv
+}
+
+// Start answers from when it returns.
+func (s *Server) Start(ctx context.Context) error { return s.once.Start(ctx) }
+
+func (s *Server) start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("serve queries: %w", err)
 		}
-		defer srv.busy.Done()
-		ctx, cancel := context.WithTimeout(context.Background(), serveTime)
-		defer cancel()
-		answer(ctx, r, s, shards, limit)
-	}), micro.WithEndpointSubject(topology.ControlSubject(app, "query")), micro.WithEndpointQueueGroup("query"))
-	if err == nil {
-		err = svc.AddEndpoint("status", micro.HandlerFunc(func(r micro.Request) {
-			_ = r.RespondJSON(status()) // fails only without a connection, and then nobody waits
-		}), micro.WithEndpointSubject(topology.ControlSubject(app, "status")), micro.WithEndpointQueueGroupDisabled())
-	}
-	if err == nil {
-		err = nc.FlushTimeout(flushTime) // from here on requests arrive
-	}
+	}()
+	s.service, err = micro.AddService(s.nc, micro.Config{Name: s.app + "-worker", Version: "1.0.0", Description: "Lockstep worker of app " + s.app})
 	if err != nil {
-		_ = svc.Stop()
-		return nil, fmt.Errorf("serve queries: %w", err)
+		return err
 	}
-	return srv, nil
+	err = s.service.AddEndpoint("query", micro.HandlerFunc(s.query),
+		micro.WithEndpointSubject(topology.ControlSubject(s.app, "query")), micro.WithEndpointQueueGroup("query"))
+	if err != nil {
+		return err
+	}
+	err = s.service.AddEndpoint("status", micro.HandlerFunc(func(r micro.Request) {
+		_ = r.RespondJSON(s.status()) // fails only without a connection, and then nobody waits
+	}), micro.WithEndpointSubject(topology.ControlSubject(s.app, "status")), micro.WithEndpointQueueGroupDisabled())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	return s.nc.FlushWithContext(ctx) // from here on requests arrive
+}
+
+func (s *Server) query(r micro.Request) {
+	if !s.enter() {
+		_ = r.Error("503", "this worker is stopping: ask again", nil)
+		return
+	}
+	defer s.busy.Done()
+	ctx, cancel := context.WithTimeout(s.serving, serveTime)
+	defer cancel()
+	answer(ctx, r, s.store, s.shards, int(s.nc.MaxPayload())-4096)
 }
 
 // enter begins an answer, unless Stop waits for the last one.
@@ -74,22 +96,26 @@ func (s *Server) enter() bool {
 	return !s.closed
 }
 
-// Stop ends the service. When it returns no request comes here any more, and the store is not used.
-func (s *Server) Stop() error {
-	if s == nil {
+// Stop ends the service. When it returns no request comes here any more, and the store is not used. When ctx ends, what is
+// still being answered is answered with an error.
+func (s *Server) Stop(ctx context.Context) error { return s.once.Stop(ctx) }
+
+func (s *Server) stop(ctx context.Context) error {
+	defer s.abort()
+	defer context.AfterFunc(ctx, s.abort)()
+	if s.service == nil {
 		return nil
 	}
-	s.stopping.Do(func() {
-		if err := s.service.Stop(); err != nil {
-			s.stopped = fmt.Errorf("stop serving queries: %w", err)
-		}
-		_ = s.nc.FlushTimeout(flushTime) // fails only without a connection, and then nothing comes either
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-		s.busy.Wait()
-	})
-	return s.stopped
+	err := s.service.Stop()
+	_ = s.nc.FlushTimeout(flushTime) // fails only without a connection, and then nothing comes either
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.busy.Wait()
+	if err != nil {
+		return fmt.Errorf("stop serving queries: %w", err)
+	}
+	return nil
 }
 
 func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit int) {
