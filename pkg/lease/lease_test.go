@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -124,4 +125,34 @@ func TestConfig(t *testing.T) {
 	require.ErrorContains(t, err, "at least three renewals")
 	_, err = lease.New(lease.Config{App: "app"})
 	require.ErrorContains(t, err, "need a Redis")
+}
+
+// A Lease is begun by Try: there is none that is not held. It may be released often and at once.
+func TestReleaseAtOnce(t *testing.T) {
+	ctx := context.Background()
+	l := locker(t, 10*time.Second, client(t, testkit.Redis(t)))
+	for range 20 {
+		a, err := l.Try(ctx, 1)
+		require.NoError(t, err, "the one before is released")
+		var releases sync.WaitGroup
+		for range 4 {
+			releases.Go(func() {
+				if err := a.Release(ctx); err != nil || a.Context().Err() == nil {
+					t.Errorf("released: %v, %v", err, a.Context().Err())
+				}
+			})
+		}
+		releases.Wait()
+	}
+}
+
+// A Release whose context has ended leaves the lock to run out, but no goroutine.
+func TestReleaseWithAnEndedContext(t *testing.T) {
+	l := locker(t, 10*time.Second, client(t, testkit.Redis(t)))
+	a, err := l.Try(context.Background(), 1)
+	require.NoError(t, err)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.Error(t, a.Release(ended))
+	require.Error(t, a.Context().Err())
 }

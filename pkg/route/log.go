@@ -49,8 +49,9 @@ type logWriter struct {
 	waiting map[uint64]stored
 	closed  bool
 
-	quit chan struct{}
-	done sync.WaitGroup
+	quit    chan struct{}
+	done    sync.WaitGroup
+	closing sync.Once
 }
 
 // stored is called with the log's confirmation as it came, or an error. It must not block.
@@ -59,6 +60,7 @@ type stored struct {
 	at time.Time
 }
 
+// newLogWriter makes one that works already: it belongs to a Router, whose Start makes it and whose Stop closes it.
 func newLogWriter(nc *nats.Conn) (*logWriter, error) {
 	l := &logWriter{nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), quit: make(chan struct{})}
 	sub, err := nc.Subscribe(l.inbox+".*", l.confirmed)
@@ -156,17 +158,15 @@ func (l *logWriter) expire(before time.Time, err error) {
 	}
 }
 
-// close ends what still waits with an error.
+// close ends what still waits with an error. It has ended when any call returns.
 func (l *logWriter) close() {
-	l.mu.Lock()
-	closed := l.closed
-	l.closed = true
-	l.mu.Unlock()
-	if closed {
-		return
-	}
-	close(l.quit)
-	_ = l.sub.Unsubscribe() // fails only if the connection is closed, which ends it too
-	l.done.Wait()
-	l.expire(time.Now().Add(time.Hour), errStopped)
+	l.closing.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+		close(l.quit)
+		_ = l.sub.Unsubscribe() // fails only if the connection is closed, which ends it too
+		l.done.Wait()
+		l.expire(time.Now().Add(time.Hour), errStopped)
+	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/internal/gather"
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,15 +61,11 @@ type Router struct {
 	closing bool
 	ready   bool
 	idle    chan struct{} // closed when nothing is under way; nil if nobody waits
-	begun   bool          // by Start; or it may not begin any more
-	abort   context.CancelFunc
 
-	started  chan struct{} // closed when Start has ended
-	quit     chan struct{}
-	failed   chan error // cap 1
-	done     sync.WaitGroup
-	stopping sync.Once
-	stopped  error
+	once   *lifecycle.Once
+	quit   chan struct{}
+	failed chan error // cap 1
+	done   sync.WaitGroup
 }
 
 // New makes a Router.
@@ -91,26 +88,13 @@ func New(nc *nats.Conn, cfg Config) (*Router, error) {
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
-	return &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), started: make(chan struct{}), quit: make(chan struct{}), failed: make(chan error, 1)}, nil
+	r := &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), quit: make(chan struct{}), failed: make(chan error, 1)}
+	r.once = lifecycle.NewOnce("router", r.start, r.stop)
+	return r, nil
 }
 
-// Start opens the topology, creating it if there is none, takes a lease, and listens. A Router starts once.
-func (r *Router) Start(ctx context.Context) error {
-	r.mu.Lock()
-	if r.begun {
-		r.mu.Unlock()
-		return errors.New("router: was started or stopped before")
-	}
-	r.begun = true
-	ctx, r.abort = context.WithCancel(ctx)
-	r.mu.Unlock()
-	err := r.start(ctx)
-	if err != nil {
-		_ = r.stopOnce(ctx)
-	}
-	close(r.started)
-	return err
-}
+// Start opens the topology, creating it if there is none, takes a lease, and listens.
+func (r *Router) Start(ctx context.Context) error { return r.once.Start(ctx) }
 
 func (r *Router) start(ctx context.Context) error {
 	if payload := r.nc.MaxPayload(); payload < minPayload {
@@ -120,7 +104,7 @@ func (r *Router) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.lease = topology.NewLease(kv, r.id, r.cfg.Log)
+	r.lease = topology.NewLease(kv, r.id, func() uint64 { return r.watcher.Current().Current().Epoch }, r.cfg.Log)
 	if r.watcher, err = topology.Watch(ctx, r.nc, kv, r.lease, r.cfg.Log); err != nil {
 		return err
 	}
@@ -130,7 +114,7 @@ func (r *Router) start(ctx context.Context) error {
 	if err = r.follow(); err != nil {
 		return err
 	}
-	if err = r.lease.Start(ctx, func() uint64 { return r.watcher.Current().Current().Epoch }); err != nil {
+	if err = r.lease.Start(ctx); err != nil {
 		return err
 	}
 	if err = r.listen(ctx); err != nil {

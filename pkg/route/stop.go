@@ -6,26 +6,8 @@ import (
 )
 
 // Stop takes no more, stores and answers what it has, and gives its lease up. When ctx ends it drops the rest, which
-// publishers send again. A Start under way ends with an error; a Router that was stopped cannot be started.
-func (r *Router) Stop(ctx context.Context) error {
-	r.mu.Lock()
-	begun := r.begun
-	r.begun = true
-	if !begun {
-		close(r.started)
-	}
-	if r.abort != nil {
-		r.abort()
-	}
-	r.mu.Unlock()
-	<-r.started
-	return r.stopOnce(ctx)
-}
-
-func (r *Router) stopOnce(ctx context.Context) error {
-	r.stopping.Do(func() { r.stopped = r.stop(ctx) })
-	return r.stopped
-}
+// publishers send again.
+func (r *Router) Stop(ctx context.Context) error { return r.once.Stop(ctx) }
 
 // stop ends whatever start has begun. In this order: others take new frames; ours are stored and answered; then the lease
 // goes.
@@ -57,7 +39,7 @@ func (r *Router) stop(ctx context.Context) error {
 	close(r.quit)
 	r.done.Wait()
 	if r.lease != nil {
-		r.lease.Stop(ctx)
+		_ = r.lease.Stop(ctx) // it runs out by itself
 	}
 	if r.watcher != nil {
 		r.watcher.Stop()

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -134,15 +134,10 @@ func TestStartThatFails(t *testing.T) {
 	require.LessOrEqual(t, r.nc.NumSubscriptions(), 1, "more than the connection's own inbox for requests")
 }
 
-// Start and Stop meet at every point of each other, with frames coming in.
+// With frames and plain events coming in.
 func TestStartStopStress(t *testing.T) {
 	n := testkit.NATS(t)
-	js, err := jetstream.New(n.Conn)
-	require.NoError(t, err)
 	cfg := Config{App: "app", Initial: topology.Initial{Shards: 4, Lanes: 1, Log: topology.Log{Replicas: 1, MaxBytes: 64 << 20}}, Log: slog.New(slog.DiscardHandler)}
-	_, _, err = topology.Open(t.Context(), js, "app", cfg.Initial, cfg.Log)
-	require.NoError(t, err)
-
 	quit := make(chan struct{})
 	var load sync.WaitGroup
 	load.Go(func() {
@@ -158,42 +153,13 @@ func TestStartStopStress(t *testing.T) {
 		}
 	})
 	nc := connect(t, n)
-	const rounds = 60
-	started, alone := 0, time.Duration(0) // how long Start takes without Stop
-	for i := range rounds {
+	testkit.StressStartStop(t, func() lifecycle.Part {
 		r, err := New(nc, cfg)
 		require.NoError(t, err)
-		var all sync.WaitGroup
-		begun, up := time.Now(), make(chan struct{})
-		all.Go(func() {
-			defer close(up)
-			if r.Start(t.Context()) == nil {
-				started++
-			}
-		})
-		if i == 0 {
-			<-up
-			alone = time.Since(begun)
-		}
-		after := time.NewTimer(alone * time.Duration(i) / rounds * 2) // Start comes further from one round to the next
-		for _, limit := range []time.Duration{0, 5 * time.Second} {
-			all.Go(func() {
-				<-after.C
-				after.Reset(0) // for the other one
-				ctx, cancel := context.WithTimeout(t.Context(), limit)
-				defer cancel()
-				_ = r.Stop(ctx)
-				_ = r.Ready()
-			})
-		}
-		all.Wait()
-		require.NoError(t, nc.Flush())
-		require.Error(t, r.Ready())
-	}
+		return r
+	})
 	close(quit)
 	load.Wait()
-	t.Logf("%d of %d had started", started, rounds)
-	require.Positive(t, started)
 	// What is left is the connection's own inbox for requests.
 	require.Eventually(t, func() bool { return nc.NumSubscriptions() <= 1 }, patience, 10*time.Millisecond)
 }

@@ -34,7 +34,7 @@ type Follower struct {
 // Follow calls begin, take with every entry of a bucket as it is now, take with nil, and then take with every change, in
 // order. After each reconnect it does so anew: left to itself, a watch may take many seconds to notice that the server has
 // forgotten it; and the bucket may have lost entries without a trace. It returns after the first nil. Stop ends it; neither
-// is called any more when that returns.
+// is called any more when that returns. There is no Follower that has yet to start: who has one has seen all entries.
 func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, begin func(), take func(jetstream.KeyValueEntry)) (*Follower, error) {
 	f := &Follower{nc: nc, kv: kv, begin: begin, take: take, status: nc.StatusChanged(nats.CONNECTED), ready: make(chan struct{}), done: make(chan struct{})}
 	f.run, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -65,7 +65,8 @@ func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, begin fun
 	return f, nil
 }
 
-// Stop ends the calls.
+// Stop ends the calls. It returns when they have ended, whoever else calls it. There is nothing to finish, so it takes no
+// context.
 func (f *Follower) Stop() {
 	f.cancel()
 	<-f.done

@@ -8,14 +8,16 @@ import (
 	"sync"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Times of a router's lease.
 const (
-	LeaseTTL   = 2 * time.Second
-	LeaseRenew = 500 * time.Millisecond
-	leaseStale = time.Minute // entries of dead routers are removed after this
+	LeaseTTL    = 2 * time.Second
+	LeaseRenew  = 500 * time.Millisecond
+	leaseStale  = time.Minute // entries of dead routers are removed after this
+	leaseGiveUp = time.Second // for the server to take our entry away
 )
 
 // leaseEntry is the value of a router's lease.
@@ -30,8 +32,9 @@ type leaseEntry struct {
 type Lease struct {
 	kv    jetstream.KeyValue
 	id    string
+	epoch func() uint64 // into which the router publishes
 	log   *slog.Logger
-	start time.Time
+	born  time.Time
 	wall  func() time.Time
 
 	mu      sync.Mutex // guards what follows
@@ -43,43 +46,47 @@ type Lease struct {
 	taken   bool
 	revoked bool // the bucket is another topology's
 
-	cancel context.CancelFunc
-	done   chan struct{}
+	once   *lifecycle.Once
+	cancel context.CancelFunc // ends the renewing
+	done   sync.WaitGroup
 }
 
-// NewLease makes a lease for the router id. Give it to Watch, then Start it.
-func NewLease(kv jetstream.KeyValue, id string, log *slog.Logger) *Lease {
-	return &Lease{
-		kv: kv, id: id, log: log, start: time.Now(), wall: time.Now,
-		term: NewTerm(LeaseTTL), sent: make(map[uint64]Instant), first: make(chan struct{}),
+// NewLease makes a lease for the router id, which publishes into the epoch that epoch returns. Give the lease to Watch, then
+// Start it.
+func NewLease(kv jetstream.KeyValue, id string, epoch func() uint64, log *slog.Logger) *Lease {
+	l := &Lease{
+		kv: kv, id: id, epoch: epoch, log: log, born: time.Now(), wall: time.Now,
+		term: NewTerm(LeaseTTL), sent: make(map[uint64]Instant), first: make(chan struct{}), cancel: func() {},
 	}
+	l.once = lifecycle.NewOnce("router lease", l.start, l.stop)
+	return l
 }
 
 func (l *Lease) now() Instant {
-	return Instant{Mono: time.Since(l.start), Wall: l.wall().Round(0)}
+	return Instant{Mono: time.Since(l.born), Wall: l.wall().Round(0)}
 }
 
 // Start renews the lease until Stop and returns once it is valid.
-func (l *Lease) Start(ctx context.Context, epoch func() uint64) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l.cancel, l.done = cancel, make(chan struct{})
-	go l.renew(run, epoch)
+func (l *Lease) Start(ctx context.Context) error { return l.once.Start(ctx) }
+
+func (l *Lease) start(ctx context.Context) error {
+	var run context.Context
+	run, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	l.done.Go(func() { l.renew(run) })
 	select {
 	case <-l.first:
 		l.sweep(ctx, l.BrokerTime())
 		return nil
 	case <-ctx.Done():
-		l.Stop(ctx)
 		return fmt.Errorf("take a router's lease: %w", ctx.Err())
 	}
 }
 
-func (l *Lease) renew(ctx context.Context, epoch func() uint64) {
-	defer close(l.done)
+func (l *Lease) renew(ctx context.Context) {
 	tick := time.NewTicker(LeaseRenew)
 	defer tick.Stop()
 	for {
-		l.put(ctx, epoch())
+		l.put(ctx, l.epoch())
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -163,18 +170,27 @@ func (l *Lease) BrokerTime() time.Time {
 	return l.broker.Wall.Add(l.now().Mono - l.broker.Mono)
 }
 
-// Stop gives the lease up.
-func (l *Lease) Stop(ctx context.Context) {
-	if l.cancel == nil {
-		return
-	}
+// Stop gives the lease up. After an error its entry still stands, and runs out.
+func (l *Lease) Stop(ctx context.Context) error { return l.once.Stop(ctx) }
+
+func (l *Lease) stop(ctx context.Context) error {
 	l.cancel()
-	<-l.done
+	l.done.Wait()
 	l.mu.Lock()
+	renewed := l.last > 0
 	l.term.until = Instant{}
 	clear(l.sent) // what was under way does not count any more
 	l.mu.Unlock()
-	_ = l.kv.Purge(ctx, leasePrefix+l.id) // it runs out by itself too
+	if !renewed {
+		return nil
+	}
+	// Even at a hard stop, for an entry that stands makes a reshard wait.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseGiveUp)
+	defer cancel()
+	if err := l.kv.Purge(ctx, leasePrefix+l.id); err != nil {
+		return fmt.Errorf("give a router's lease up: %w", err)
+	}
+	return nil
 }
 
 // sweep removes the entries of routers that are long dead. now is the broker's time.

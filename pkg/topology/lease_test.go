@@ -3,10 +3,14 @@ package topology
 import (
 	"context"
 	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,7 +31,8 @@ func newRouter(t testing.TB, n *testkit.NATSServer, id string) *router {
 	require.NoError(t, err)
 	_, kv, err := Open(t.Context(), js, "app", initial, quiet)
 	require.NoError(t, err)
-	r := &router{Lease: NewLease(kv, id, quiet), kv: kv}
+	r := &router{kv: kv}
+	r.Lease = NewLease(kv, id, func() uint64 { return r.watcher.Current().Current().Epoch }, quiet)
 	r.wall = func() time.Time { return time.Now().Add(time.Duration(r.off.Load())) }
 	r.watcher, err = Watch(t.Context(), nc, kv, r.Lease, quiet)
 	require.NoError(t, err)
@@ -35,13 +40,13 @@ func newRouter(t testing.TB, n *testkit.NATSServer, id string) *router {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		r.Stop(ctx)
+		_ = r.Stop(ctx)
 	})
 	return r
 }
 
 func (r *router) start(t testing.TB) *router {
-	require.NoError(t, r.Start(t.Context(), func() uint64 { return r.watcher.Current().Current().Epoch }))
+	require.NoError(t, r.Start(t.Context()))
 	return r
 }
 
@@ -64,7 +69,6 @@ func (r *router) entry(t testing.TB) (leaseEntry, error) {
 func TestLease(t *testing.T) {
 	t.Parallel()
 	r := newRouter(t, testkit.NATS(t), "a")
-	r.Stop(t.Context()) // before it is started
 	_, valid := r.Valid()
 	require.False(t, valid)
 	r.start(t)
@@ -86,8 +90,8 @@ func TestLease(t *testing.T) {
 	}, patience, 10*time.Millisecond)
 	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond)
 
-	r.Stop(t.Context())
-	r.Stop(t.Context())
+	require.NoError(t, r.Stop(t.Context()))
+	require.NoError(t, r.Stop(t.Context()))
 	_, valid = r.Valid()
 	require.False(t, valid)
 	_, err = r.entry(t)
@@ -100,7 +104,7 @@ func TestStoppedLeaseDoesNotComeBack(t *testing.T) {
 	r.mu.Lock()
 	r.sent[99] = r.now()
 	r.mu.Unlock()
-	r.Stop(t.Context())
+	require.NoError(t, r.Stop(t.Context()))
 	put(t, r.kv, leasePrefix+"a", `{"schema":1,"renewal":99,"epoch":1}`)
 	next := r.watcher.Current()
 	next.Epochs = []Epoch{{Epoch: 2, Shards: 1, Lanes: 1}}
@@ -178,7 +182,7 @@ func TestLeaseStartEndsWithItsContext(t *testing.T) {
 	n.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	err := r.Start(ctx, func() uint64 { return 1 })
+	err := r.Start(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "take a router's lease")
 }
@@ -206,4 +210,45 @@ func TestSweepRemovesTheEntriesOfDeadRoutersOnly(t *testing.T) {
 	require.ElementsMatch(t, []string{topologyKey, "router.other", "router.live"}, keys())
 	_, valid := r.Valid()
 	require.True(t, valid)
+}
+
+func TestLeaseStartStopStress(t *testing.T) {
+	n := testkit.NATS(t)
+	nc := n.Connect(t, nats.ReconnectBufSize(-1))
+	_, kv, err := Open(t.Context(), stream(t, n), "app", initial, quiet)
+	require.NoError(t, err)
+	hub := &leases{of: make(map[string]*Lease)}
+	f, err := Follow(t.Context(), nc, kv, func() {}, hub.deliver)
+	require.NoError(t, err)
+	defer f.Stop()
+	testkit.StressStartStop(t, func() lifecycle.Part { return hub.lease(kv) })
+	keys, err := kv.Keys(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{topologyKey}, keys, "leases that were not given up")
+}
+
+// leases delivers what comes to many leases.
+type leases struct {
+	mu sync.Mutex
+	of map[string]*Lease
+}
+
+func (ls *leases) lease(kv jetstream.KeyValue) *Lease {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	id := strconv.Itoa(len(ls.of))
+	ls.of[id] = NewLease(kv, id, func() uint64 { return 1 }, quiet)
+	return ls.of[id]
+}
+
+func (ls *leases) deliver(e jetstream.KeyValueEntry) {
+	if e == nil {
+		return
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	id := strings.TrimPrefix(e.Key(), leasePrefix)
+	if l := ls.of[id]; l != nil {
+		l.delivered(id, e)
+	}
 }

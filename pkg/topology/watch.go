@@ -25,6 +25,7 @@ type Watcher struct {
 }
 
 // Watch starts to follow the bucket and returns once the topology as it is now has arrived. lease may be nil. Stop ends it.
+// There is no Watcher that has yet to start: so each has a Current topology.
 func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, lease *Lease, log *slog.Logger) (*Watcher, error) {
 	w := &Watcher{log: log, lease: lease, changed: make(chan struct{}), usurped: make(chan struct{})}
 	var err error
@@ -100,5 +101,5 @@ func (w *Watcher) Changed() <-chan struct{} {
 // lease is over, and it must be started anew.
 func (w *Watcher) Usurped() <-chan struct{} { return w.usurped }
 
-// Stop ends the watch.
+// Stop ends the watch. It returns when it has ended, whoever else calls it.
 func (w *Watcher) Stop() { w.follower.Stop() }

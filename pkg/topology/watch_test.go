@@ -1,11 +1,15 @@
 package topology
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/testkit"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -60,4 +64,31 @@ func await(t testing.TB, c <-chan struct{}) {
 	case <-time.After(patience):
 		t.Fatal("waited too long")
 	}
+}
+
+// A Watcher is begun by its constructor. Made a Part, the start of which is that, it leaves nothing behind wherever the
+// start ends, and its Stop may be called often and at once.
+func TestWatchStartStopStress(t *testing.T) {
+	n := testkit.NATS(t)
+	nc := n.Connect(t, nats.ReconnectBufSize(-1))
+	_, kv, err := Open(t.Context(), stream(t, n), "app", initial, quiet)
+	require.NoError(t, err)
+	testkit.StressStartStop(t, func() lifecycle.Part {
+		var w *Watcher
+		return lifecycle.NewOnce("watcher", func(ctx context.Context) (err error) {
+			w, err = Watch(ctx, nc, kv, nil, quiet)
+			return err
+		}, func(context.Context) error {
+			if w == nil {
+				return nil
+			}
+			var stops sync.WaitGroup
+			for range 3 {
+				stops.Go(w.Stop)
+			}
+			stops.Wait()
+			w.Stop()
+			return nil
+		})
+	})
 }
