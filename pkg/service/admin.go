@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -28,7 +29,7 @@ const checkTimeout = 2 * time.Second
 //	/metrics      the registry, in Prometheus' format
 //	/debug/pprof  Go's profiles
 //
-// It is a Part, and usually the first: so it answers from the start to the end.
+// It is a lifecycle.Part, and usually the first: so it answers from the start to the end.
 type Admin struct {
 	log      *slog.Logger
 	listener net.Listener
@@ -37,12 +38,14 @@ type Admin struct {
 	cancel   context.CancelFunc // ends what requests still do
 	failed   chan error
 
-	mu      sync.Mutex // guards the following
-	checks  map[string]func(context.Context) error
-	phase   phase
-	started bool
-	stopped bool
-	serving sync.WaitGroup
+	once     *lifecycle.Once
+	serving  sync.WaitGroup
+	requests sync.WaitGroup
+
+	mu     sync.Mutex // guards the following
+	checks map[string]func(context.Context) error
+	phase  phase
+	closed bool // no request is answered any more
 }
 
 // mutexProfileFraction is the share of contended locks in /debug/pprof/mutex: one of so many.
@@ -64,6 +67,7 @@ func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
 		checks:   map[string]func(context.Context) error{},
 		phase:    running,
 	}
+	a.once = lifecycle.NewOnce("admin endpoint", a.start, a.stop)
 	a.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -92,16 +96,9 @@ func (a *Admin) Ready(name string, check func(context.Context) error) {
 }
 
 // Start begins to answer.
-func (a *Admin) Start(context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.stopped {
-		return errors.New("admin endpoint was stopped")
-	}
-	if a.started {
-		return errors.New("admin endpoint was started before")
-	}
-	a.started = true
+func (a *Admin) Start(ctx context.Context) error { return a.once.Start(ctx) }
+
+func (a *Admin) start(context.Context) error {
 	runtime.SetMutexProfileFraction(mutexProfileFraction)
 	a.serving.Go(func() {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -116,10 +113,9 @@ func (a *Admin) Start(context.Context) error {
 func (a *Admin) Failed() <-chan error { return a.failed }
 
 // Stop cancels what requests still do, waits for them until ctx ends, and frees the port.
-func (a *Admin) Stop(ctx context.Context) error {
-	a.mu.Lock()
-	a.stopped = true
-	a.mu.Unlock()
+func (a *Admin) Stop(ctx context.Context) error { return a.once.Stop(ctx) }
+
+func (a *Admin) stop(ctx context.Context) error {
 	a.cancel()
 	err := a.server.Shutdown(ctx)
 	if err != nil {
@@ -127,10 +123,32 @@ func (a *Admin) Stop(ctx context.Context) error {
 	}
 	_ = a.listener.Close() // the server knows it only once started
 	a.serving.Wait()
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.requests.Wait() // for the server does not, when it is closed
 	if err != nil {
 		return fmt.Errorf("stop admin endpoint: %w", err)
 	}
 	return nil
+}
+
+// counted lets no request outlive Stop.
+func (a *Admin) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		closed := a.closed
+		if !closed {
+			a.requests.Add(1)
+		}
+		a.mu.Unlock()
+		if closed {
+			http.Error(w, "stopped", http.StatusServiceUnavailable)
+			return
+		}
+		defer a.requests.Done()
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (a *Admin) enter(p phase) {
@@ -151,7 +169,7 @@ func (a *Admin) routes() http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+	return a.counted(mux)
 }
 
 // Readiness is the body of /readyz.

@@ -8,8 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"example.com/lockstep/pkg/lifecycle"
+	"example.com/lockstep/pkg/testkit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -20,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newAdmin(t *testing.T) *Admin {
 	a, err := NewAdmin("127.0.0.1:0", slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, a.Stop(context.Background())) })
+	t.Cleanup(func() { _ = a.Stop(context.Background()) })
 	return a
 }
 
@@ -132,21 +137,42 @@ func TestAdminFailsWhenItsListenerDoes(t *testing.T) {
 	require.ErrorContains(t, <-a.Failed(), "admin endpoint")
 }
 
-// TestAdminStartStopRaces stops at every moment, more than once.
-func TestAdminStartStopRaces(t *testing.T) {
-	for range 50 {
-		a := newAdmin(t)
-		done := make(chan error)
-		for range 3 {
-			go func() { done <- a.Stop(context.Background()) }()
-		}
-		_ = a.Start(t.Context()) // may come too late
-		for range 3 {
-			require.NoError(t, <-done)
-		}
-		require.Error(t, a.Start(t.Context()))
+func TestAdminStartStopStress(t *testing.T) {
+	testkit.StressStartStop(t, func() lifecycle.Part { return newAdmin(t) })
+}
+
+func TestStopFreesThePort(t *testing.T) {
+	for name, a := range map[string]*Admin{"started": startAdmin(t), "not started": newAdmin(t)} {
+		require.NoError(t, a.Stop(t.Context()), name)
 		l, err := net.Listen("tcp", a.Addr())
-		require.NoError(t, err, "the port is free again")
+		require.NoError(t, err, name)
 		require.NoError(t, l.Close())
 	}
+}
+
+func TestHardStopWaitsForItsRequests(t *testing.T) {
+	a := startAdmin(t)
+	arrived := make(chan struct{})
+	var left atomic.Bool
+	a.Ready("hangs", func(ctx context.Context) error {
+		close(arrived)
+		<-ctx.Done()
+		for range 10_000 { // it takes its time
+			runtime.Gosched()
+		}
+		left.Store(true)
+		return nil
+	})
+	var client sync.WaitGroup
+	client.Go(func() {
+		if resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + a.Addr() + "/readyz"); err == nil {
+			_ = resp.Body.Close()
+		}
+	})
+	<-arrived
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, a.Stop(ended), context.Canceled)
+	require.True(t, left.Load(), "a request is still being answered")
+	client.Wait()
 }

@@ -11,22 +11,14 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"example.com/lockstep/pkg/lifecycle"
 )
 
-// Part is something that runs: a loop, a server, a pool of connections.
-type Part interface {
-	// Start returns once the part works. ctx bounds the start alone: a part that
-	// works must not hang on it.
-	Start(ctx context.Context) error
-	// Stop finishes what is under way, and aborts it when ctx ends. It returns when
-	// nothing of the part runs any more. It is safe twice, at once, and before Start.
-	Stop(ctx context.Context) error
-}
-
-// Failing is a Part that can fail after its start. The first error stops the service;
+// Failing is a part that can fail after its start. The first error stops the service;
 // a nil or a closed channel says that none will come.
 type Failing interface {
-	Part
+	lifecycle.Part
 	Failed() <-chan error
 }
 
@@ -49,7 +41,7 @@ const (
 // SIGHUP, the end of ctx, or a part's failure stops them in reverse order; what is not
 // done within cfg.StopTimeout, for all together, is aborted. A second signal ends Run at
 // once with ErrSecondSignal. Else the error is what went wrong: a start, a failure, a stop.
-func Run(ctx context.Context, cfg Config, log *slog.Logger, parts ...Part) error {
+func Run(ctx context.Context, cfg Config, log *slog.Logger, parts ...lifecycle.Part) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -61,7 +53,7 @@ type supervisor struct {
 	signals     <-chan os.Signal
 	stopTimeout time.Duration
 	log         *slog.Logger
-	parts       []Part
+	parts       []lifecycle.Part
 }
 
 func (s *supervisor) run(ctx context.Context) error {
@@ -84,8 +76,8 @@ func (s *supervisor) run(ctx context.Context) error {
 
 // start starts the parts one after the other and returns those that need a stop. A
 // signal aborts it.
-func (s *supervisor) start(ctx context.Context, abort context.CancelFunc) ([]Part, error) {
-	var started []Part
+func (s *supervisor) start(ctx context.Context, abort context.CancelFunc) ([]lifecycle.Part, error) {
+	var started []lifecycle.Part
 	done := make(chan error, 1)
 	go func() {
 		for _, part := range s.parts {
@@ -159,7 +151,7 @@ func (s *supervisor) wait(ctx context.Context) error {
 }
 
 // stop stops the parts in reverse order.
-func (s *supervisor) stop(parts []Part) error {
+func (s *supervisor) stop(parts []lifecycle.Part) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.stopTimeout)
 	defer cancel()

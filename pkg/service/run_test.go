@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/lifecycle"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,7 +59,7 @@ func (f *fake) Failed() <-chan error { return f.failed }
 func untilAborted(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
 // supervised runs parts with signals that the test sends, and returns Run's result.
-func supervised(ctx context.Context, book *logBook, timeout time.Duration, parts ...Part) (chan<- os.Signal, <-chan error) {
+func supervised(ctx context.Context, book *logBook, timeout time.Duration, parts ...lifecycle.Part) (chan<- os.Signal, <-chan error) {
 	signals := make(chan os.Signal, 2)
 	s := &supervisor{signals: signals, stopTimeout: timeout, log: book.logger(), parts: parts}
 	result := make(chan error, 1)
