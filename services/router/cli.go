@@ -83,5 +83,7 @@ func (c *CLI) Run(ctx context.Context) error {
 	}
 	admin.Ready("nats", service.NATSReady(nc))
 	admin.Ready("router", func(context.Context) error { return router.Ready() })
+	// They end in the opposite order: the router answers what it has, in the order that its stop lists; admin answers
+	// until then; the connection, which both use, closes last.
 	return service.Run(ctx, c.Config, log, admin, router)
 }

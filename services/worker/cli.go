@@ -13,7 +13,6 @@ import (
 	"example.com/lockstep/pkg/store"
 	"github.com/alecthomas/units"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/redis/go-redis/v9"
 )
 
 const acceptGapTime = 30 * time.Second
@@ -50,26 +49,12 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nc, err := service.ConnectNATS(c.Config, "worker", log)
+	conns, err := connect(c.Config, "worker", c.Redis, c.LockAddresses(), log)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	state, err := service.ConnectRedis(c.Redis)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = state.Close() }()
-	var locks []redis.UniversalClient
-	for _, address := range c.LockAddresses() {
-		lock, err := service.ConnectRedis(address)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = lock.Close() }()
-		locks = append(locks, lock)
-	}
-	locker, err := lease.New(lease.Config{App: c.App}, locks...)
+	defer conns.close()
+	locker, err := lease.New(lease.Config{App: c.App}, conns.locks...)
 	if err != nil {
 		return err
 	}
@@ -77,17 +62,19 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	if name == "" {
 		name, _ = os.Hostname()
 	}
-	worker, err := consume.New(nc, consume.Config{
+	worker, err := consume.New(conns.nats, consume.Config{
 		App: c.App, Name: name, Handler: consume.Typed(Apply), Locker: group.Real(locker), CacheBytes: int64(c.CacheBytes), Log: log, Metrics: admin.Registry(),
 		JanitorLease: func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") },
-		Store:        func(topology string) store.Store { return store.NewRedis(state, c.App, topology) },
+		Store:        func(topology string) store.Store { return store.NewRedis(conns.state, c.App, topology) },
 	})
 	if err != nil {
 		return err
 	}
-	admin.Ready("nats", service.NATSReady(nc))
-	admin.Ready("redis", service.RedisReady(state))
+	admin.Ready("nats", service.NATSReady(conns.nats))
+	admin.Ready("redis", service.RedisReady(conns.state))
 	admin.Ready("worker", func(context.Context) error { return worker.Ready() })
+	// They end in the opposite order: the worker hands its shards over, in the order that its stop lists; admin answers
+	// until then; the connections, which both use, close last.
 	return service.Run(ctx, c.Config, log, admin, worker)
 }
 
@@ -107,21 +94,16 @@ func (c *AcceptGapCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, acceptGapTime)
 	defer cancel()
 	log := service.NewLogger("worker", c.Config, os.Stderr)
-	nc, err := service.ConnectNATS(c.Config, "worker-accept-gap", log)
+	conns, err := connect(c.Config, "worker-accept-gap", c.Redis, nil, log)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	state, err := service.ConnectRedis(c.Redis)
+	defer conns.close()
+	js, err := jetstream.New(conns.nats)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = state.Close() }()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
-	what, err := consume.AcceptGap(ctx, js, c.App, c.Shard, func(topology string) store.Store { return store.NewRedis(state, c.App, topology) }, log)
+	what, err := consume.AcceptGap(ctx, js, c.App, c.Shard, func(topology string) store.Store { return store.NewRedis(conns.state, c.App, topology) }, log)
 	if err != nil {
 		return err
 	}
