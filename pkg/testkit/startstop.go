@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	raceRounds  = 40          // of Start against Stop
-	raceTime    = time.Second // after which no new round begins
+	raceRounds  = 40 // of Start against Stop
 	raceAtLeast = 5
+	raceTime    = 500 * time.Millisecond // after which no new round begins
 	// endTime is how long what has been told to end may take to be gone: a library's goroutine that looks now and then
 	// whether it is needed, a server's side of a connection.
 	endTime = 5 * time.Second
