@@ -62,7 +62,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 		p.endFrame(f, fmt.Errorf("%w: %w", ErrTimeout, a))
 	}
 	p.signal()
-	leave := p.w.MayLeave()
+	leave := p.w.MayLeave(now)
 	p.mu.Unlock()
 	if leave {
 		p.wake()

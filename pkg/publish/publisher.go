@@ -155,8 +155,9 @@ func (p *Publisher) Publish(ev Event) (*Handle, error) {
 		p.mu.Unlock()
 		return nil, ErrFull
 	}
-	p.w.Add(&h.event, ev.Key, time.Now())
-	leave := p.w.MayLeave()
+	now := time.Now()
+	p.w.Add(&h.event, ev.Key, now)
+	leave := p.w.MayLeave(now)
 	p.mu.Unlock()
 	if leave {
 		p.wake()
@@ -256,7 +257,7 @@ func (p *Publisher) run() {
 		for p.sendNext(now) {
 		}
 		p.mu.Lock()
-		due := p.w.NextDue()
+		due := p.w.NextDue(now)
 		p.mu.Unlock()
 		if due.IsZero() {
 			due = now.Add(time.Hour)

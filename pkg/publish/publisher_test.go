@@ -425,7 +425,7 @@ func TestConfig(t *testing.T) {
 	}
 	cfg, err := Config{}.withDefaults()
 	require.NoError(t, err)
-	require.Equal(t, 8192, cfg.MaxEvents)
+	require.Equal(t, 32768, cfg.MaxEvents)
 	require.Equal(t, 32<<20, cfg.MaxBytes)
 	require.Equal(t, 30*time.Second, cfg.DeliveryTimeout)
 }

@@ -14,7 +14,10 @@ const (
 	maxBackoff     = 2 * time.Second
 )
 
-const freeFrames = 2
+// freeAfter is how long a frame keeps the pipe busy at most: one that is lost, or on a long way, must not hold up all
+// keys. Far below that, on a short way, one frame in flight at a time makes larger frames and batches than two would, and
+// so less work for everybody.
+const freeAfter = 5 * time.Millisecond
 
 // Limits bound what is outstanding.
 type Limits struct {

@@ -80,8 +80,9 @@ func (w *Window) drop(e *Event) *Event {
 	return e
 }
 
-// NextDue is when the next frame must be sent again or given up, or the next queued event expires; zero if nothing waits.
-func (w *Window) NextDue() time.Time {
+// NextDue is when the next frame must be sent again or given up, another one may leave, or the next queued event expires;
+// zero if nothing waits.
+func (w *Window) NextDue(now time.Time) time.Time {
 	var due time.Time
 	earlier := func(t time.Time) {
 		if due.IsZero() || t.Before(due) {
@@ -91,6 +92,9 @@ func (w *Window) NextDue() time.Time {
 	for _, f := range w.frames {
 		earlier(f.deadline)
 		earlier(f.resendAt)
+	}
+	if len(w.frames) > 0 && now.Before(w.freeAt) {
+		earlier(w.freeAt)
 	}
 	for e := w.queued.first; e != nil; e = e.next {
 		if e.key.frame == nil {

@@ -18,8 +18,7 @@ import (
 //     deduplication record grow.
 //   - A session is renewed only when nothing is in flight.
 type Window struct {
-	limits     Limits
-	freeFrames int // so many frames in flight leave the pipe free for one more, however small
+	limits Limits
 
 	session frame.Session
 	seq     uint64 // the last one given out
@@ -35,7 +34,8 @@ type Window struct {
 
 	frames     map[uint64]*Frame // in flight
 	lastFrame  uint64
-	events     int // outstanding: queued and in flight
+	freeAt     time.Time // then the pipe is free for another frame, though there is one in flight
+	events     int       // outstanding: queued and in flight
 	bytes      int
 	readyBytes int
 }
@@ -52,7 +52,7 @@ type keyQueue struct {
 
 // New makes a window of a session that begins.
 func New(l Limits, s frame.Session) *Window {
-	return &Window{limits: l, freeFrames: freeFrames, session: s, floor: 1, keys: make(map[string]*keyQueue), frames: make(map[uint64]*Frame)}
+	return &Window{limits: l, session: s, floor: 1, keys: make(map[string]*keyQueue), frames: make(map[uint64]*Frame)}
 }
 
 // Outstanding is the number of events that are not resolved.
@@ -111,17 +111,17 @@ func (w *Window) makeReady(k *keyQueue) {
 }
 
 // MayLeave tells whether Next would return a frame, unless a session's time is up.
-func (w *Window) MayLeave() bool {
+func (w *Window) MayLeave(now time.Time) bool {
 	if w.renew && len(w.frames) > 0 || w.ready.len() == 0 || w.seq+1-w.floor > frame.MaxSpan {
 		return false
 	}
-	return len(w.frames) < w.freeFrames || w.readyBytes >= frame.MaxFrameBytes
+	return len(w.frames) == 0 || w.readyBytes >= frame.MaxFrameBytes || !now.Before(w.freeAt)
 }
 
 // Next returns the frame that leaves now, or nil. A frame leaves when the pipe is free or the frame is full.
 func (w *Window) Next(now time.Time) *Frame {
 	w.renewSession(now)
-	if !w.MayLeave() {
+	if !w.MayLeave(now) {
 		return nil
 	}
 	w.lastFrame++
@@ -136,6 +136,7 @@ func (w *Window) Next(now time.Time) *Frame {
 	}
 	w.frames[f.ID] = f
 	f.attempt(now)
+	w.freeAt = now.Add(freeAfter)
 	return f
 }
 

@@ -109,7 +109,7 @@ func (x *world) add(t *rapid.T) {
 }
 
 func (x *world) leave(t *rapid.T) bool {
-	may := x.w.MayLeave()
+	may := x.w.MayLeave(x.now)
 	busy := map[string]bool{}
 	for _, f := range x.flying {
 		for _, e := range f.Events {
@@ -194,7 +194,6 @@ func (x *world) check(t *rapid.T) {
 // One stuck event must not let the others run away: nothing leaves more than MaxSpan above the floor.
 func TestSpanIsBounded(t *testing.T) {
 	w := testWindow(1<<20, 1<<30)
-	w.freeFrames = 1 << 20
 	w.Add(testEvent(t, "stuck", 1, 1), "stuck", start)
 	stuck := w.Next(start)
 	require.NotNil(t, stuck)
@@ -202,7 +201,7 @@ func TestSpanIsBounded(t *testing.T) {
 		key := fmt.Sprint(i)
 		w.Add(testEvent(t, key, 2, 1), key, start)
 	}
-	for f := w.Next(start); f != nil; f = w.Next(start) {
+	for f := w.Next(start.Add(freeAfter)); f != nil; f = w.Next(start.Add(freeAfter)) {
 		require.LessOrEqual(t, f.Events[len(f.Events)-1].Seq, uint64(1+frame.MaxSpan))
 		w.resolve(f.ID, true)
 	}
@@ -210,17 +209,14 @@ func TestSpanIsBounded(t *testing.T) {
 	require.Equal(t, uint64(1), w.floor)
 	w.resolve(stuck.ID, false)
 	require.Equal(t, w.seq+1, w.floor)
-	require.True(t, w.MayLeave())
+	require.True(t, w.MayLeave(start))
 }
 
 // A frame leaves at once when the pipe is free, and gathers while it is not.
 func TestFramesGatherWhileThePipeIsBusy(t *testing.T) {
 	w := testWindow(10_000, 1<<30)
-	for i := range freeFrames {
-		key := fmt.Sprint("free", i)
-		w.Add(testEvent(t, key, 0, 100), key, start)
-		require.NotNil(t, w.Next(start))
-	}
+	w.Add(testEvent(t, "free", 0, 100), "free", start)
+	require.NotNil(t, w.Next(start))
 	for i := range 500 {
 		key := fmt.Sprint(i)
 		w.Add(testEvent(t, key, 0, 1000), key, start)
@@ -237,6 +233,21 @@ func TestFramesGatherWhileThePipeIsBusy(t *testing.T) {
 	t.Fatal("no full frame left")
 }
 
+// A frame that is lost, or on a long way, does not hold up other keys for as long as it takes.
+func TestFrameWithoutAnswerLeavesThePipeToOthers(t *testing.T) {
+	w := testWindow(10, 1<<20)
+	w.Add(testEvent(t, "a", 1, 1), "a", start)
+	require.NotNil(t, w.Next(start))
+	require.Equal(t, start.Add(freeAfter), w.NextDue(start))
+	w.Add(testEvent(t, "b", 2, 1), "b", start)
+	w.Add(testEvent(t, "a", 3, 1), "a", start)
+	require.Nil(t, w.Next(start.Add(freeAfter-1)))
+	f := w.Next(start.Add(freeAfter))
+	require.NotNil(t, f)
+	require.Len(t, f.Events, 1)
+	require.Equal(t, "b", f.Events[0].key.key, "a key has at most one frame in flight")
+}
+
 func TestRenewedSessionWaitsForAllInFlight(t *testing.T) {
 	w := testWindow(10, 1<<20)
 	w.Add(testEvent(t, "a", 1, 1), "a", start)
@@ -244,9 +255,9 @@ func TestRenewedSessionWaitsForAllInFlight(t *testing.T) {
 	later := start.Add(sessionAge + time.Millisecond)
 	w.Add(testEvent(t, "b", 2, 1), "b", later)
 	require.Nil(t, w.Next(later), "drained before it is renewed")
-	require.False(t, w.MayLeave())
+	require.False(t, w.MayLeave(later))
 	require.Equal(t, []*Frame{f}, w.Late(later).GivenUp)
-	require.True(t, w.MayLeave())
+	require.True(t, w.MayLeave(later))
 	f = w.Next(later)
 	var fr frame.Frame
 	require.NoError(t, fr.Decode(f.Data))
@@ -285,12 +296,12 @@ func TestAnswers(t *testing.T) {
 	w, f = leave()
 	_, outcome = w.Answered(f.ID, 1, busy, start)
 	require.Equal(t, InFlight, outcome)
-	require.Equal(t, start.Add(minBackoff), w.NextDue())
+	require.Equal(t, start.Add(minBackoff), w.NextDue(start.Add(freeAfter)))
 	require.Equal(t, []*Frame{f}, w.Late(start.Add(minBackoff)).Again)
 	require.Equal(t, 2, f.Attempt)
-	due := w.NextDue()
+	due := w.NextDue(start.Add(minBackoff))
 	w.Answered(f.ID, 1, busy, start.Add(minBackoff))
-	require.Equal(t, due, w.NextDue(), "the word on an attempt that another has followed")
+	require.Equal(t, due, w.NextDue(start.Add(minBackoff)), "the word on an attempt that another has followed")
 	_, outcome = w.Answered(f.ID, 2, final, start)
 	require.Equal(t, Unknown, outcome, "the first attempt may be stored")
 
@@ -315,7 +326,7 @@ func TestFramesAreSentAgainAndGivenUp(t *testing.T) {
 	require.Equal(t, []*Frame{f}, o.GivenUp)
 	require.Empty(t, o.Again)
 	require.Zero(t, w.Outstanding())
-	require.Zero(t, w.NextDue())
+	require.Zero(t, w.NextDue(start))
 }
 
 func BenchmarkWindow(b *testing.B) {
@@ -349,7 +360,7 @@ func TestEventDoesNotExpireBeforeThoseAheadOfIt(t *testing.T) {
 	require.True(t, f.deadline.After(expired))
 	require.Empty(t, w.expire(expired))
 	f.resendAt = f.deadline.Add(time.Hour)
-	require.Equal(t, f.deadline, w.NextDue(), "nothing is due before the frame is")
+	require.Equal(t, f.deadline, w.NextDue(late.Add(freeAfter)), "nothing is due before the frame is")
 	w.resolve(f.ID, false)
 	require.Len(t, w.expire(expired), 1)
 }
