@@ -11,7 +11,7 @@ import (
 )
 
 // rawInFlight is what the publisher has unacknowledged: as much as Lockstep's.
-const rawInFlight = 8192
+const rawInFlight = 32_768
 
 // rawJetStream publishes to as many subjects as there are shards, asynchronously, while one ordered consumer for each reads
 // them; one process, two connections, no effects, file storage. It returns the events consumed a second.
