@@ -46,16 +46,16 @@ func (c *cache) get(key []byte) *entry {
 	return e
 }
 
-func (c *cache) has(key []byte) bool { return c.entries[string(key)] != nil }
-
-// put takes what was loaded.
-func (c *cache) put(key string, committed []byte) {
-	e := &entry{key: key, committed: committed}
+// add makes an entry that is to be filled in.
+func (c *cache) add(key string) *entry {
+	e := &entry{key: key}
 	c.entries[key] = e
 	c.front(e)
 	c.charge(e)
+	return e
 }
 
+// charge reckons what an entry costs, once its committed state is another one.
 func (c *cache) charge(e *entry) {
 	cost := int64(entryOverhead + len(e.key) + 2*len(e.committed))
 	c.budget.used.Add(cost - e.cost)

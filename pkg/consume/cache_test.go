@@ -12,13 +12,13 @@ func TestLeastRecentlyUsedGoFirst(t *testing.T) {
 	b := budget{max: 3 * (entryOverhead + 1)}
 	c := newCache(&b)
 	for _, key := range []string{"a", "b", "c"} {
-		c.put(key, nil)
+		c.add(key)
 	}
 	c.get([]byte("a"))
-	c.put("d", nil)
+	c.add("d")
 	c.settle(nil)
-	require.False(t, c.has([]byte("b")))
-	require.True(t, c.has([]byte("a")))
+	require.Nil(t, c.get([]byte("b")))
+	require.NotNil(t, c.get([]byte("a")))
 	require.LessOrEqual(t, b.used.Load(), b.max)
 	c.clear()
 	require.Zero(t, b.used.Load())
@@ -35,8 +35,10 @@ func TestBudgetIsShared(t *testing.T) {
 			key := fmt.Sprint(rapid.IntRange(0, 20).Draw(t, "key"))
 			switch rapid.IntRange(0, 3).Draw(t, "step") {
 			case 0:
-				if !c.has([]byte(key)) {
-					c.put(key, make([]byte, rapid.IntRange(0, 500).Draw(t, "size")))
+				if c.get([]byte(key)) == nil {
+					e := c.add(key)
+					e.committed = make([]byte, rapid.IntRange(0, 500).Draw(t, "size"))
+					c.charge(e)
 				}
 			case 1:
 				if e := c.get([]byte(key)); e != nil {

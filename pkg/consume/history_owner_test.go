@@ -158,9 +158,7 @@ func (p *process) load() {
 		p.anew("load stale")
 		return
 	}
-	for i, key := range keys {
-		p.s.cache.put(key, states[i])
-	}
+	p.s.fill(states)
 }
 
 func (p *process) apply() {

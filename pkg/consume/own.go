@@ -396,9 +396,7 @@ func (w *Worker) load(ctx context.Context, s *shard, r *round) error {
 	if err != nil {
 		return err
 	}
-	for i, key := range keys {
-		s.cache.put(key, states[i])
-	}
+	s.fill(states)
 	return nil
 }
 

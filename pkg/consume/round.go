@@ -45,6 +45,8 @@ type item struct {
 	key  []byte
 	ev   frame.Event // of a frame
 	typ  string      // of a plain event
+
+	entry *entry // the key's state
 }
 
 // add takes a message, all of it or nothing.

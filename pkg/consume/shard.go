@@ -26,6 +26,7 @@ type shard struct {
 	record   dedup.Record
 	cache    *cache
 
+	wanted     []*entry               // to be filled in
 	receipts   map[receiptTo][]uint64 // of the segment
 	encoded    [][]byte               // of the segment's changed states, in the order of cache.dirty
 	duplicates int                    // of the segment
@@ -57,25 +58,32 @@ func (s *shard) start() uint64 {
 	return min(s.since, s.position.Seq)
 }
 
-// missing returns the keys of a round whose states are not in the cache, each once.
+// missing finds the states of the events that are still to be applied, and returns the keys of those that are not in the
+// cache, each once. They are to be loaded, and filled in.
 func (s *shard) missing(r *round) []string {
+	for _, e := range s.wanted { // that were never filled in
+		s.cache.drop(e)
+	}
+	s.wanted = s.wanted[:0]
 	var keys []string
-	var seen map[string]struct{}
 	for i := r.next; i < len(r.items); i++ {
-		key := r.items[i].key
-		if s.cache.has(key) {
-			continue
-		}
-		if seen == nil {
-			seen = make(map[string]struct{})
-		}
-		if _, ok := seen[string(key)]; !ok {
-			k := string(key)
-			seen[k] = struct{}{}
-			keys = append(keys, k)
+		it := &r.items[i]
+		if it.entry = s.cache.get(it.key); it.entry == nil {
+			it.entry = s.cache.add(string(it.key))
+			s.wanted = append(s.wanted, it.entry)
+			keys = append(keys, it.entry.key)
 		}
 	}
 	return keys
+}
+
+// fill takes the states of the keys that missing returned, nil where there is none.
+func (s *shard) fill(states [][]byte) {
+	for i, e := range s.wanted {
+		e.committed = states[i]
+		s.cache.charge(e)
+	}
+	s.wanted = s.wanted[:0]
 }
 
 // failure is an event that could not be applied.
@@ -148,7 +156,7 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 
 func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *part) (err error) {
 	defer recovered(&err)
-	e := s.cache.get(it.key)
+	e := it.entry
 	if e == nil {
 		return fmt.Errorf("state of key %q was not loaded", it.key) // a bug: missing is called before every round
 	}

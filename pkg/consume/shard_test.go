@@ -62,10 +62,7 @@ func load(t require.TestingT, m *storetest.Memory, s *shard, r *round) error {
 	if err != nil {
 		return err
 	}
-	for i, k := range keys {
-		require.Nil(t, s.cache.entries[k], "loaded though it is cached")
-		s.cache.put(k, states[i])
-	}
+	s.fill(states)
 	return nil
 }
 

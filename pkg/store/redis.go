@@ -143,8 +143,9 @@ func (rec *Record) set(field, value string) (err error) {
 func (r *Redis) Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error) {
 	args := make([]any, 0, len(keys)+1)
 	args = append(args, string(version))
+	names := r.names(len(keys))
 	for _, k := range keys {
-		args = append(args, r.stateKey(k))
+		args = append(args, names.state(k))
 	}
 	res, err := r.calls.run(loadScript, []string{r.shardKey(shard)}, args).Slice()
 	switch {
@@ -186,16 +187,9 @@ func (r *Redis) Commit(ctx context.Context, c *Commit) error {
 			removed++
 		}
 	}
-	// All names in one piece of memory: there are many.
-	n := 0
-	for i := range c.States {
-		n += len(r.app) + len(":state:") + len(c.States[i].Key)
-	}
-	names := make([]byte, 0, n)
-	for i := range c.States {
-		from := len(names)
-		names = append(append(append(names, r.app...), ":state:"...), c.States[i].Key...)
-		args = append(args, names[from:len(names):len(names)], c.States[i].Value)
+	names := r.names(len(c.States))
+	for _, p := range c.States {
+		args = append(args, names.state(p.Key), p.Value)
 	}
 	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
 		string(c.Old), string(c.New), c.Position.String(), c.Since, c.Late, c.LateLast, sets, removed
@@ -207,6 +201,23 @@ func (r *Redis) Commit(ctx context.Context, c *Commit) error {
 		return ErrStale
 	}
 	return nil
+}
+
+// names makes the names of many states in few pieces of memory.
+type names struct {
+	prefix string
+	b      []byte
+}
+
+func (r *Redis) names(n int) *names {
+	const usual = 32 // bytes of a key
+	return &names{prefix: r.stateKey(""), b: make([]byte, 0, n*(len(r.app)+len(":state:")+usual))}
+}
+
+func (n *names) state(key string) []byte {
+	from := len(n.b)
+	n.b = append(append(n.b, n.prefix...), key...)
+	return n.b[from:len(n.b):len(n.b)]
 }
 
 // States implements Store.
