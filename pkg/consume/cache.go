@@ -6,7 +6,7 @@ import "sync/atomic"
 // large as the encoded one.
 const entryOverhead = 200
 
-// budget bounds the caches of all shards of a worker, in bytes.
+// budget bounds what all shards of a worker hold of something, in bytes.
 type budget struct {
 	max  int64
 	used atomic.Int64

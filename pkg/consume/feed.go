@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	feedBytes      = 4 << 20 // in the client's buffer: room for several of the largest messages
 	feedHeartbeat  = time.Second
 	feedExpiry     = 5 * time.Second
 	feedInactive   = 10 * time.Second // then the server forgets a consumer nobody pulls from
@@ -33,7 +32,7 @@ type feed struct {
 	consumer   jetstream.Consumer
 	reconnects uint64
 
-	messages chan message // cap 1: the client's buffer, bounded by bytes, reads ahead
+	messages chan message // cap 1: the client's buffer, bounded by pullLimits, reads ahead
 	quit     chan struct{}
 	broken   chan struct{} // closed at the first failure
 	breaking sync.Once
@@ -86,7 +85,7 @@ func open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app string
 	if err != nil {
 		return nil, fmt.Errorf("open the log of shard %d: %w", shard, err)
 	}
-	f.consume, err = f.consumer.Consume(f.deliver, jetstream.PullMaxBytes(feedBytes), jetstream.PullExpiry(feedExpiry),
+	f.consume, err = f.consumer.Consume(f.deliver, jetstream.PullMaxMessagesWithBytesLimit(pullLimits(e.Shards)), jetstream.PullExpiry(feedExpiry),
 		jetstream.PullHeartbeat(feedHeartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.fail(err) }))
 	if err != nil {
 		return nil, fmt.Errorf("open the log of shard %d: %w", shard, err)

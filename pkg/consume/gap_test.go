@@ -101,7 +101,7 @@ func stopped(t *testing.T, w *tester, says string) {
 // ownAlone owns shard 0 without a group, as some of what breaks is refused when a worker starts.
 func (w *tester) ownAlone(r *rig) (release func()) {
 	w.store, w.topology, w.kv = r.store(), r.topo, r.kv
-	w.receipts = startReceipts(w.nc, "app", w.cfg.Log)
+	w.receipts = startReceipts(w.nc.Publish, "app", w.cfg.Log)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)

@@ -97,7 +97,8 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 	defer w.closing.Go(f.close) // it may wait for the server; the next owner need not
 	w.note(o.Shard, func(st *shardStatus) { st.feed = f })
 	defer w.note(o.Shard, func(st *shardStatus) { st.feed = nil })
-	r := &round{epoch: w.topology.Current().Epoch, owns: func(key []byte) bool { return w.owns(o.Shard, key) }}
+	r := &round{epoch: w.topology.Current().Epoch, owns: func(key []byte) bool { return w.owns(o.Shard, key) }, share: &share{of: &w.rounds}}
+	defer r.share.hold(0)
 	if err := w.place(asking, o, s, f, r); err != nil {
 		return reason(asking, err)
 	}
@@ -119,6 +120,7 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 		}
 		f.settle(len(r.msgs))
 		r.reset()
+		r.share.hold(0)
 	}
 }
 
@@ -319,7 +321,11 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed,
 			return context.Cause(ctx)
 		}
 	}
-	for len(r.items) < w.cfg.RoundEvents && r.bytes < w.cfg.RoundBytes {
+	for {
+		r.share.hold(r.cost())
+		if len(r.items) >= w.cfg.RoundEvents || len(r.msgs) >= w.cfg.RoundEvents || r.bytes >= w.cfg.RoundBytes || !r.share.left() {
+			return nil
+		}
 		select {
 		case m := <-f.messages:
 			if err := r.add(m); err != nil {
@@ -330,7 +336,6 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed,
 			return nil
 		}
 	}
-	return nil
 }
 
 // work applies and commits a round.

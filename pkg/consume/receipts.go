@@ -2,15 +2,20 @@ package consume
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/topology"
-	"github.com/nats-io/nats.go"
 )
 
-// maxReceipts bounds the receipts that wait to be sent. Commits wait while there are more.
-const maxReceipts = 64 << 10
+const (
+	// maxReceipts bounds the receipts that wait to be sent, of 8 bytes each and some 100 for each session. Commits wait while
+	// there are more, each with its own.
+	maxReceipts = 64 << 10
+	// receiptsAtOnce go into one message: some 10 bytes each, so that it stays small for any server.
+	receiptsAtOnce = 16 << 10
+)
 
 // receiptTo is the session that a receipt is for.
 type receiptTo struct {
@@ -20,9 +25,9 @@ type receiptTo struct {
 
 // receipts sends receipts: those of all shards that have come while the last ones were being sent go together.
 type receipts struct {
-	nc  *nats.Conn
-	app string
-	log *slog.Logger
+	publish func(subject string, data []byte) error
+	app     string
+	log     *slog.Logger
 
 	mu      sync.Mutex // guards what follows
 	room    sync.Cond
@@ -36,8 +41,11 @@ type receipts struct {
 }
 
 // startReceipts makes them and begins to send: there is nothing to check or to open before.
-func startReceipts(nc *nats.Conn, app string, log *slog.Logger) *receipts {
-	r := &receipts{nc: nc, app: app, log: log, pending: make(map[receiptTo][]uint64), kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+func startReceipts(publish func(string, []byte) error, app string, log *slog.Logger) *receipts {
+	r := &receipts{
+		publish: publish, app: app, log: log, pending: make(map[receiptTo][]uint64),
+		kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
 	r.room.L = &r.mu
 	go r.run()
 	return r
@@ -84,9 +92,11 @@ func (r *receipts) send() {
 	r.mu.Unlock()
 	var buf []byte
 	for to, seqs := range pending {
-		buf = frame.Receipt{Generation: to.generation, Seqs: seqs}.Append(buf[:0])
-		if err := r.nc.Publish(topology.ReceiptSubject(r.app, to.publisher.String()), buf); err != nil {
-			r.log.Debug("receipts not sent", "error", err)
+		for some := range slices.Chunk(seqs, receiptsAtOnce) {
+			buf = frame.Receipt{Generation: to.generation, Seqs: some}.Append(buf[:0])
+			if err := r.publish(topology.ReceiptSubject(r.app, to.publisher.String()), buf); err != nil {
+				r.log.Debug("receipts not sent", "error", err)
+			}
 		}
 	}
 }

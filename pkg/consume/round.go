@@ -26,7 +26,8 @@ type round struct {
 	items []item
 	next  int // items before it are committed
 	bytes int
-	bad   error // of the message behind them, which cannot be read
+	share *share // of what all rounds hold; fill's
+	bad   error  // of the message behind them, which cannot be read
 
 	scratch frame.Frame
 }
@@ -97,8 +98,14 @@ func (r *round) read(m message) error {
 func (r *round) reset() {
 	clear(r.msgs)
 	clear(r.items)
+	if cap(r.items) > keepItems {
+		r.items = nil
+	}
 	r.msgs, r.parts, r.items, r.next, r.bytes = r.msgs[:0], r.parts[:0], r.items[:0], 0, 0
 }
+
+// cost is what the round holds, in bytes.
+func (r *round) cost() int64 { return int64(r.bytes) + int64(len(r.items))*itemBytes }
 
 // done tells whether all of the round is committed.
 func (r *round) done() bool { return r.next == len(r.items) }

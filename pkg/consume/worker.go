@@ -53,7 +53,8 @@ type Worker struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics *metrics
-	budget  budget
+	budget  budget // of all caches
+	rounds  budget // of all rounds
 	waits   waits
 
 	topology topology.Topology
@@ -107,7 +108,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	}
 	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus)}
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
-	w.budget.max = cfg.CacheBytes
+	w.budget.max, w.rounds.max = cfg.CacheBytes, roundsBytes
 	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget)
 	return w, nil
 }
@@ -127,7 +128,7 @@ func (w *Worker) start(ctx context.Context) error {
 		}
 		w.owns = func(shard int, key []byte) bool { return ring.ShardBytes(key) == shard }
 	}
-	w.receipts = startReceipts(w.nc, w.cfg.App, w.cfg.Log)
+	w.receipts = startReceipts(w.nc.Publish, w.cfg.App, w.cfg.Log)
 	w.store = w.cfg.Store(w.topology.ID)
 	if err := w.store.Check(ctx); err != nil {
 		return err

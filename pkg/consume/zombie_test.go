@@ -35,7 +35,7 @@ func TestZombiesCannotHurt(t *testing.T) {
 			return nil
 		})))
 		w.topology, w.kv, w.store = r.topo, r.kv, r.store()
-		w.receipts = startReceipts(w.nc, "app", w.cfg.Log)
+		w.receipts = startReceipts(w.nc.Publish, "app", w.cfg.Log)
 		workers = append(workers, w)
 		// Both own the shard all the time, as if the leases were no leases.
 		owners.Go(func() {
