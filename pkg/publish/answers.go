@@ -124,6 +124,7 @@ func (p *Publisher) report() {
 	for len(p.ended) > 0 {
 		ended := p.ended
 		p.ended = nil
+		p.signal()
 		p.mu.Unlock()
 		for _, h := range ended {
 			p.cfg.OnResolve(h)

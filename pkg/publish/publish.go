@@ -46,10 +46,12 @@ type Config struct {
 	MaxBytes        int           // outstanding, encoded; default 32 MiB
 	DeliveryTimeout time.Duration // from Publish until an event is given up; default 30 s, at least 1 s
 
-	// OnResolve is called once for each event when it is resolved, for one key in the order sent. It must not block.
+	// OnResolve is called once for each event when it is resolved, for one key in the order sent. It must not block: while it
+	// does, no more than MaxEvents events wait for it, and then the publisher is full.
 	OnResolve func(*Handle)
 	// OnReceipt is called at most once for each event that asked for a receipt. It must not block.
-	// A worker killed between a commit and its receipts may leave some out.
+	// A worker killed between a commit and its receipts may leave some out, and beyond some 4 million outstanding the oldest
+	// are forgotten.
 	OnReceipt func(tag uint64)
 }
 

@@ -16,6 +16,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// What has come for the publisher and waits for it is bounded, in case that the application's functions hold it up: an answer
+// that is dropped comes again with the frame, a receipt is lost.
+const (
+	maxPendingAnswers = 64 << 10
+	maxPendingBytes   = 16 << 20
+)
+
 // Publisher sends events. It is safe for concurrent use; events of one key are applied in the order of the calls.
 type Publisher struct {
 	nc     *nats.Conn
@@ -40,7 +47,7 @@ type Publisher struct {
 	quitted sync.Once
 	done    chan struct{}
 	subs    []*nats.Subscription
-	closing sync.WaitGroup // until the subscriptions' callbacks have ended
+	closing sync.WaitGroup // until reap and the subscriptions' callbacks have ended
 }
 
 // waiter waits for room for an event of a size.
@@ -84,8 +91,7 @@ func (p *Publisher) Start(context.Context) error {
 			return fmt.Errorf("start publisher: %w", err)
 		}
 		p.subs = append(p.subs, sub)
-		// An answer is worth more than its place: both are bounded by what is in flight.
-		_ = sub.SetPendingLimits(-1, -1)
+		_ = sub.SetPendingLimits(maxPendingAnswers, maxPendingBytes)
 		p.closing.Add(1)
 		sub.SetClosedHandler(func(string) { p.closing.Done() })
 		return nil
@@ -101,6 +107,7 @@ func (p *Publisher) Start(context.Context) error {
 	}
 	p.started = true
 	go p.run()
+	p.closing.Go(p.reap)
 	return nil
 }
 
@@ -151,7 +158,7 @@ func (p *Publisher) Publish(ev Event) (*Handle, error) {
 		p.mu.Unlock()
 		return nil, err
 	}
-	if p.w.Full(draft.Size()) {
+	if p.full(draft.Size()) {
 		p.mu.Unlock()
 		return nil, ErrFull
 	}
@@ -174,7 +181,7 @@ func (p *Publisher) waitRoom(ctx context.Context, size int) error {
 		p.mu.Unlock()
 		return ErrClosed
 	}
-	if p.w.Roomy(size) {
+	if p.roomy(size) {
 		p.mu.Unlock()
 		return ctx.Err()
 	}
@@ -298,7 +305,7 @@ func (p *Publisher) send(data []byte, reply string) {
 // signal wakes those who wait for room or for the end.
 func (p *Publisher) signal() {
 	p.room = slices.DeleteFunc(p.room, func(w waiter) bool {
-		if !p.closed && !p.w.Roomy(w.size) {
+		if !p.closed && !p.roomy(w.size) {
 			return false
 		}
 		close(w.room)

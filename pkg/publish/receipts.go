@@ -1,10 +1,15 @@
 package publish
 
-import "sync"
+import (
+	"math/bits"
+	"slices"
+	"sync"
+)
 
 const (
-	askedPage  = 1024
-	askedPages = 8192 // then the oldest page is forgotten: its receipts are counted as lost
+	askedPage = 1024     // seqs of one page
+	maxAsked  = 32 << 20 // bytes: 4 million receipts outstanding. Then the oldest page is forgotten: its receipts are lost
+	pageBytes = 340      // of a page and its place in the map, beside its tags
 )
 
 // asked remembers the tags of events that wait for their receipts.
@@ -12,11 +17,13 @@ type asked struct {
 	mu     sync.Mutex
 	pages  map[uint64]*page // by seq / askedPage
 	oldest uint64
+	bytes  int
 }
 
 type page struct {
-	waits [askedPage / 64]uint64
-	tags  [askedPage]uint64
+	asked [askedPage / 64]uint64
+	waits [askedPage / 64]uint64 // of those that asked
+	tags  []uint64               // of those that asked, by seq
 	left  int
 }
 
@@ -30,16 +37,20 @@ func (a *asked) add(seq, tag uint64) {
 	if p == nil {
 		p = new(page)
 		a.pages[n] = p
+		a.bytes += pageBytes
 		if len(a.pages) == 1 {
 			a.oldest = n
 		}
-		for ; len(a.pages) > askedPages; a.oldest++ {
-			delete(a.pages, a.oldest)
-		}
 	}
+	before := cap(p.tags)
+	p.tags = slices.Insert(p.tags, p.rank(i), tag) // at the end: seqs rise
+	a.bytes += 8 * (cap(p.tags) - before)
+	p.asked[i/64] |= 1 << (i % 64)
 	p.waits[i/64] |= 1 << (i % 64)
-	p.tags[i] = tag
 	p.left++
+	for ; a.bytes > maxAsked && a.oldest < n; a.oldest++ {
+		a.forget(a.oldest)
+	}
 }
 
 // take returns the tag of an event that asked, once.
@@ -52,11 +63,28 @@ func (a *asked) take(seq uint64) (uint64, bool) {
 		return 0, false
 	}
 	p.waits[i/64] &^= 1 << (i % 64)
+	tag := p.tags[p.rank(i)]
 	if p.left--; p.left == 0 {
-		delete(a.pages, n)
+		a.forget(n)
 	}
-	return p.tags[i], true
+	return tag, true
 }
 
 // drop forgets an event that was given up.
 func (a *asked) drop(seq uint64) { a.take(seq) }
+
+func (a *asked) forget(n uint64) {
+	if p := a.pages[n]; p != nil {
+		a.bytes -= pageBytes + 8*cap(p.tags)
+		delete(a.pages, n)
+	}
+}
+
+// rank is how many of the page's seqs before the i-th one asked.
+func (p *page) rank(i uint64) int {
+	n := bits.OnesCount64(p.asked[i/64] & (1<<(i%64) - 1))
+	for _, word := range p.asked[:i/64] {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}

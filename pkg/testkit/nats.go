@@ -76,6 +76,23 @@ func (n *NATSServer) Stop() {
 // Connect opens one more connection, which is closed when t ends.
 func (n *NATSServer) Connect(t testing.TB, opts ...nats.Option) *nats.Conn {
 	t.Helper()
+	return n.connect(t, n.URL, opts)
+}
+
+// ConnectOver is Connect over a link to the server. Resume or cut a stalled one before t ends.
+func (n *NATSServer) ConnectOver(t testing.TB, l *Link, opts ...nats.Option) *nats.Conn {
+	t.Helper()
+	return n.connect(t, "nats://"+l.Addr, opts)
+}
+
+// Link makes a link to the server.
+func (n *NATSServer) Link(t testing.TB) *Link {
+	t.Helper()
+	return NewLink(t, n.Server.Addr().String())
+}
+
+func (n *NATSServer) connect(t testing.TB, url string, opts []nats.Option) *nats.Conn {
+	t.Helper()
 	opts = append([]nats.Option{
 		nats.UserInfo(n.opts.Username, n.opts.Password),
 		nats.MaxReconnects(-1),
@@ -83,7 +100,7 @@ func (n *NATSServer) Connect(t testing.TB, opts ...nats.Option) *nats.Conn {
 	}, opts...)
 	closed := make(chan struct{})
 	opts = append(opts, nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
-	nc, err := nats.Connect(n.URL, opts...)
+	nc, err := nats.Connect(url, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		nc.Close()

@@ -14,22 +14,30 @@ type Overdue struct {
 
 // Late returns what must be given up or sent again by now.
 func (w *Window) Late(now time.Time) Overdue {
-	o := Overdue{Expired: w.expire(now)}
+	o := w.GiveUp(now)
 	for _, f := range w.frames {
-		switch {
-		case !now.Before(f.deadline):
-			o.GivenUp = append(o.GivenUp, f)
-		case !now.Before(f.resendAt):
+		if !now.Before(f.resendAt) {
 			o.Again = append(o.Again, f)
 		}
 	}
-	slices.SortFunc(o.GivenUp, older)
 	slices.SortFunc(o.Again, older)
-	for _, f := range o.GivenUp {
-		w.resolve(f.ID, false)
-	}
 	for _, f := range o.Again {
 		f.attempt(now)
+	}
+	return o
+}
+
+// GiveUp returns what must be given up by now.
+func (w *Window) GiveUp(now time.Time) Overdue {
+	o := Overdue{Expired: w.expire(now)}
+	for _, f := range w.frames {
+		if !now.Before(f.deadline) {
+			o.GivenUp = append(o.GivenUp, f)
+		}
+	}
+	slices.SortFunc(o.GivenUp, older)
+	for _, f := range o.GivenUp {
+		w.resolve(f.ID, false)
 	}
 	return o
 }
