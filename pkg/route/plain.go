@@ -39,7 +39,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		r.refuseEvent(m.Reply, 503, errNoLease)
 		return
 	}
-	size := m.Size()
+	size := m.Size() + plainOverhead
 	r.mu.Lock()
 	g, closing := r.gather, r.closing
 	room := !closing && g.Reserve(size)

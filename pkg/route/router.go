@@ -133,8 +133,8 @@ func (r *Router) listen(ctx context.Context) error {
 		subject string
 		fn      nats.MsgHandler
 	}{
-		{topology.FrameSubject(r.cfg.App), r.takeFrame},
-		{topology.EventSubject(r.cfg.App) + ".>", r.takeEvent},
+		{topology.FrameSubject(r.cfg.App), unlessBehind(r.takeFrame, r.refuseFrameBehind)},
+		{topology.EventSubject(r.cfg.App) + ".>", unlessBehind(r.takeEvent, r.refuseEventBehind)},
 	} {
 		sub, err := r.nc.QueueSubscribe(s.subject, queueGroup, s.fn)
 		if err != nil {
@@ -142,7 +142,7 @@ func (r *Router) listen(ctx context.Context) error {
 		}
 		r.drained.Add(1)
 		sub.SetClosedHandler(func(string) { r.drained.Done() })
-		_ = sub.SetPendingLimits(64<<10, r.cfg.MaxBytes)
+		_ = sub.SetPendingLimits(maxWaiting, maxWaitingBytes)
 		r.subs = append(r.subs, sub)
 	}
 	ctx, cancel := context.WithTimeout(ctx, listenTimeout)

@@ -75,7 +75,7 @@ func (g *gathering) take(t require.TestingT, number uint64, events []event) {
 	require.NoError(t, fr.Decode(encode(t, frame.Session{Publisher: frame.PublisherID{1}, Generation: number, Birth: 1}, 1, events...)))
 	parts, total := g.partSizes(&fr), 0
 	for _, n := range parts {
-		total += n
+		total += n + frameOverhead
 	}
 	reply := fmt.Sprint(number)
 	leave, ok := g.Add(&fr, reply, g.term, nil)
@@ -125,7 +125,7 @@ func (g *gathering) leaves(t require.TestingT, b *Batch) {
 // ends a batch that is under way and checks who is answered.
 func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
 	delete(g.underWay, b.Shard)
-	g.bytes -= b.size
+	g.bytes -= b.size + frameOverhead*len(b.frames)
 	b.Data = nil // as the router does
 	var answered []*Pending
 	var next *Batch
