@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,6 +132,7 @@ func TestRoundsShareTheirBytes(t *testing.T) {
 	r := newRig(t, 2)
 	began := make(chan struct{})
 	finish := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(finish) })
 	w := r.worker(handler(collect(func(Event) error {
 		select {
 		case began <- struct{}{}:
@@ -139,6 +141,7 @@ func TestRoundsShareTheirBytes(t *testing.T) {
 		<-finish
 		return nil
 	})))
+	t.Cleanup(goOn)
 	w.rounds.max = 1
 	r.load(40, 1000)
 	require.NoError(t, w.Start(background))
@@ -147,7 +150,7 @@ func TestRoundsShareTheirBytes(t *testing.T) {
 	used := w.rounds.used.Load()
 	require.Less(t, used, 2*(2000+itemBytes))
 	require.Greater(t, used, 2*(1000+itemBytes))
-	close(finish)
+	goOn()
 	r.applied()
 	eventually(t, func() bool { return w.rounds.used.Load() == 0 }, "nothing held")
 	require.NoError(t, w.Stop(background))

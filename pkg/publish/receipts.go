@@ -18,6 +18,7 @@ type asked struct {
 	pages  map[uint64]*page // by seq / askedPage
 	oldest uint64
 	bytes  int
+	max    int // of bytes
 }
 
 type page struct {
@@ -27,7 +28,7 @@ type page struct {
 	left  int
 }
 
-func newAsked() *asked { return &asked{pages: make(map[uint64]*page)} }
+func newAsked() *asked { return &asked{pages: make(map[uint64]*page), max: maxAsked} }
 
 func (a *asked) add(seq, tag uint64) {
 	a.mu.Lock()
@@ -48,7 +49,7 @@ func (a *asked) add(seq, tag uint64) {
 	p.asked[i/64] |= 1 << (i % 64)
 	p.waits[i/64] |= 1 << (i % 64)
 	p.left++
-	for ; a.bytes > maxAsked && a.oldest < n; a.oldest++ {
+	for ; a.bytes > a.max && a.oldest < n; a.oldest++ {
 		a.forget(a.oldest)
 	}
 }
