@@ -46,7 +46,7 @@ func TestStalledNATSFillsThePublisher(t *testing.T) {
 			require.LessOrEqual(t, len(handles), c.most)
 			require.Greater(t, len(handles), c.most-10)
 			p.mu.Lock()
-			require.Equal(t, len(handles), p.w.events)
+			require.Equal(t, len(handles), p.w.Outstanding())
 			p.mu.Unlock()
 
 			link.Resume()

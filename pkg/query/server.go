@@ -17,6 +17,9 @@ import (
 const (
 	serveTime = 5 * time.Second
 	flushTime = time.Second
+	// What waits to be answered; who is above it gets no answer in time.
+	maxWaiting      = 1024
+	maxWaitingBytes = 8 << 20
 )
 
 // Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status, each of them. It is a
@@ -60,13 +63,15 @@ func (s *Server) start(ctx context.Context) (err error) {
 		return err
 	}
 	err = s.service.AddEndpoint("query", micro.HandlerFunc(s.query),
-		micro.WithEndpointSubject(topology.ControlSubject(s.app, "query")), micro.WithEndpointQueueGroup("query"))
+		micro.WithEndpointSubject(topology.ControlSubject(s.app, "query")), micro.WithEndpointQueueGroup("query"),
+		micro.WithEndpointPendingLimits(maxWaiting, maxWaitingBytes))
 	if err != nil {
 		return err
 	}
 	err = s.service.AddEndpoint("status", micro.HandlerFunc(func(r micro.Request) {
 		_ = r.RespondJSON(s.status()) // fails only without a connection, and then nobody waits
-	}), micro.WithEndpointSubject(topology.ControlSubject(s.app, "status")), micro.WithEndpointQueueGroupDisabled())
+	}), micro.WithEndpointSubject(topology.ControlSubject(s.app, "status")), micro.WithEndpointQueueGroupDisabled(),
+		micro.WithEndpointPendingLimits(maxWaiting, maxWaitingBytes))
 	if err != nil {
 		return err
 	}

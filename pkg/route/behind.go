@@ -17,12 +17,8 @@ const (
 	behindEvery      = 16 // messages: between two looks at what waits
 )
 
-// What the router holds beside the bytes, roughly: of a frame's part, what is to be answered; of a plain event, the message
-// with its headers.
-const (
-	frameOverhead = 256
-	plainOverhead = 1024
-)
+// plainOverhead is about what is held of a plain event beside its bytes: the message with its headers.
+const plainOverhead = 1024
 
 // behind tells whether too much waits for a subscription. It is used by the subscription's goroutine only.
 type behind struct {

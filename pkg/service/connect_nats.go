@@ -21,6 +21,8 @@ const (
 	// noticed only when TCP does.
 	pingInterval = 5 * time.Second
 	maxPings     = 2
+	// And one that takes nothing for as long: a write that waits holds up everything on the connection.
+	writeTimeout = maxPings * pingInterval
 )
 
 // ConnectNATS connects to the server that cfg names, as client <app>-<name>. When the
@@ -43,6 +45,8 @@ func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) 
 		nats.IgnoreAuthErrorAbort(),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
+		nats.FlusherTimeout(writeTimeout),
+		nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Warn("disconnected from NATS", "error", err)

@@ -8,6 +8,9 @@ import (
 	"example.com/lockstep/pkg/frame"
 )
 
+// frameOverhead is about what is held of a frame's part beside its bytes: what is to be answered.
+const frameOverhead = 256
+
 // Gather holds what a router has taken for one epoch and not yet stored. Its rules:
 //
 //   - A shard has one batch under way; while that is being stored, the next one gathers. So batches grow with the load, and
@@ -82,7 +85,7 @@ func (g *Gather) Add(fr *frame.Frame, reply string, term uint64, leave []*Batch)
 	}
 	total := 0
 	for _, shard := range g.touched {
-		total += frame.PartSize(fr.Header, g.size[shard])
+		total += frame.PartSize(fr.Header, g.size[shard]) + frameOverhead
 	}
 	if !g.Reserve(total) {
 		for _, shard := range g.touched {
@@ -186,7 +189,7 @@ func (g *Gather) end(b *Batch) *Batch {
 	if g.shards[b.Shard].storing != b {
 		panic(fmt.Sprintf("batch of shard %d ended twice", b.Shard))
 	}
-	g.Release(b.size)
+	g.Release(b.size + frameOverhead*len(b.frames))
 	g.shards[b.Shard].storing = nil
 	return g.leave(b.Shard)
 }

@@ -132,8 +132,15 @@ func (c *loadCommand) load(cfg load.Config, stderr io.Writer) (report.Report, er
 		// What lives is small and what is thrown away is much: collect less often.
 		defer debug.SetGCPercent(debug.SetGCPercent(400))
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit(cfg.Keys)))
+	}
 	return l.Run(ctx, sending)
 }
+
+// memoryLimit is what the Go runtime of a load is to hold at most: some 65 bytes of every key live, and up to 100 MiB of
+// events and receipts outstanding.
+func memoryLimit(keys int) int64 { return 192<<20 + 128*int64(keys) }
 
 // judge turns a verdict into an exit code: a run that found something wrong is
 // told from one that proved nothing. The table has said why.
