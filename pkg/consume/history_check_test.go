@@ -49,7 +49,7 @@ func (h *history) busy() bool {
 		busy = busy || s.w.Outstanding() > 0
 	}
 	for _, r := range h.routers {
-		busy = busy || len(r.inbox) > 0 || !r.g.Empty()
+		busy = busy || len(r.inbox) > 0 || r.g.Held() > 0
 	}
 	return busy
 }

@@ -41,9 +41,7 @@ func TestLiveHeapWithManyKeys(t *testing.T) {
 			p.events = append(p.events, sentEvent{seq: uint64(k + 1), key: fmt.Sprintf("load-abcdefgh-%07d", k)})
 		}
 		require.NoError(t, r.add(batchAt(uint64(i+1), p)))
-		for _, key := range s.missing(r) {
-			s.cache.put(key, nil)
-		}
+		s.fill(make([][]byte, len(s.missing(r))))
 		c, failed := s.apply(background, h, r, len(r.items))
 		require.Nil(t, failed)
 		s.committed(c, r, len(r.items))

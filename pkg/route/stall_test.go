@@ -19,7 +19,7 @@ import (
 func (s *system) held() int {
 	s.router.mu.Lock()
 	defer s.router.mu.Unlock()
-	return s.router.gather.bytes
+	return s.router.gather.Held()
 }
 
 // startPublisher starts a publisher as applications have it.

@@ -72,7 +72,7 @@ func (r *Router) wait(ctx context.Context) error {
 
 // signal wakes Stop when nothing is under way.
 func (r *Router) signal() {
-	if r.idle != nil && (r.gather == nil || r.gather.Empty()) {
+	if r.idle != nil && (r.gather == nil || r.gather.Held() == 0) {
 		close(r.idle)
 		r.idle = nil
 	}

@@ -194,5 +194,5 @@ func (g *Gather) end(b *Batch) *Batch {
 	return g.leave(b.Shard)
 }
 
-// Empty tells whether nothing gathers or is being stored.
-func (g *Gather) Empty() bool { return g.bytes == 0 }
+// Held is how many bytes gather or are being stored.
+func (g *Gather) Held() int { return g.bytes }

@@ -158,7 +158,7 @@ func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
 
 func (g *gathering) check(t require.TestingT) {
 	require.Equal(t, g.bytes, g.Gather.bytes)
-	require.Equal(t, g.bytes == 0, g.Empty())
+	require.Equal(t, g.bytes, g.Held())
 	for shard, left := range g.left {
 		require.Equal(t, g.arrived[shard][:len(left)], left, "shard %d: not as it arrived", shard)
 		require.True(t, len(left) == len(g.arrived[shard]) || g.underWay[shard] != nil, "shard %d waits for nothing", shard)
@@ -233,7 +233,7 @@ func TestGatherReserves(t *testing.T) {
 	require.NoError(t, fr.Decode(encode(t, frame.Session{Publisher: frame.PublisherID{1}, Generation: 1, Birth: 1}, 1, event{strings.Repeat("k", 90), 10})))
 	_, ok := g.Add(&fr, "", 1, nil)
 	require.False(t, ok)
-	require.False(t, g.Empty())
+	require.Positive(t, g.Held())
 	g.Release(900)
-	require.True(t, g.Empty())
+	require.Zero(t, g.Held())
 }
