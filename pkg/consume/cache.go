@@ -2,9 +2,9 @@ package consume
 
 import "sync/atomic"
 
-// entryOverhead is about what an entry costs beside its key and its encoded state, with the decoded state reckoned as
-// large as the encoded one.
-const entryOverhead = 200
+// entryOverhead is about what an entry costs beside its key and its state; a decoded state is reckoned as twice as large
+// as an encoded one.
+const entryOverhead = 160
 
 // budget bounds what all shards of a worker hold of something, in bytes.
 type budget struct {
@@ -21,12 +21,14 @@ type cache struct {
 	dirty   []*entry
 }
 
+// entry is a key's state. There may be a million, so it holds the state once: as it was loaded or, from when it was first
+// needed, decoded.
 type entry struct {
 	key        string
-	committed  []byte // the envelope, nil if there is none
-	state      any    // decoded and perhaps changed; nil: decode committed
-	changed    bool
-	cost       int64
+	loaded     []byte // the envelope, until it is decoded; nil if there is none
+	state      any    // decoded; nil: not yet
+	size       int    // of the envelope
+	changed    bool   // since the last commit
 	prev, next *entry
 }
 
@@ -51,16 +53,22 @@ func (c *cache) add(key string) *entry {
 	e := &entry{key: key}
 	c.entries[key] = e
 	c.front(e)
-	c.charge(e)
+	c.budget.used.Add(e.cost())
 	return e
 }
 
-// charge reckons what an entry costs, once its committed state is another one.
-func (c *cache) charge(e *entry) {
-	cost := int64(entryOverhead + len(e.key) + 2*len(e.committed))
-	c.budget.used.Add(cost - e.cost)
-	e.cost = cost
+// fill takes what was loaded.
+func (c *cache) fill(e *entry, loaded []byte) {
+	e.loaded = loaded
+	c.resize(e, len(loaded))
 }
+
+func (c *cache) resize(e *entry, size int) {
+	c.budget.used.Add(int64(2 * (size - e.size)))
+	e.size = size
+}
+
+func (e *entry) cost() int64 { return int64(entryOverhead + len(e.key) + 2*e.size) }
 
 func (c *cache) front(e *entry) {
 	e.prev, e.next = &c.lru, c.lru.next
@@ -80,8 +88,8 @@ func (c *cache) change(e *entry) {
 // settle says that the changes are committed, with these envelopes in the order of dirty, and makes room.
 func (c *cache) settle(envelopes [][]byte) {
 	for i, e := range c.dirty {
-		e.committed, e.changed = envelopes[i], false
-		c.charge(e)
+		e.changed = false
+		c.resize(e, len(envelopes[i]))
 	}
 	c.dirty = c.dirty[:0]
 	for c.budget.used.Load() > c.budget.max && c.lru.prev != &c.lru {
@@ -89,18 +97,22 @@ func (c *cache) settle(envelopes [][]byte) {
 	}
 }
 
-// rollback throws the changes away.
+// dropped tells whether an entry is no longer the cache's: its state is not to be used.
+func (e *entry) dropped() bool { return e.prev == nil }
+
+// rollback throws away the states that were changed: they are to be loaded again.
 func (c *cache) rollback() {
 	for _, e := range c.dirty {
-		e.state, e.changed = nil, false
+		c.drop(e)
 	}
 	c.dirty = c.dirty[:0]
 }
 
 func (c *cache) drop(e *entry) {
 	e.unlink()
+	e.prev, e.next = nil, nil
 	delete(c.entries, e.key)
-	c.budget.used.Add(-e.cost)
+	c.budget.used.Add(-e.cost())
 }
 
 // clear drops everything.

@@ -36,9 +36,7 @@ func TestBudgetIsShared(t *testing.T) {
 			switch rapid.IntRange(0, 3).Draw(t, "step") {
 			case 0:
 				if c.get([]byte(key)) == nil {
-					e := c.add(key)
-					e.committed = make([]byte, rapid.IntRange(0, 500).Draw(t, "size"))
-					c.charge(e)
+					c.fill(c.add(key), make([]byte, rapid.IntRange(0, 500).Draw(t, "size")))
 				}
 			case 1:
 				if e := c.get([]byte(key)); e != nil {
@@ -57,7 +55,7 @@ func TestBudgetIsShared(t *testing.T) {
 			sum := int64(0)
 			for _, c := range caches {
 				for _, e := range c.entries {
-					sum += int64(entryOverhead + len(e.key) + 2*len(e.committed))
+					sum += int64(entryOverhead + len(e.key) + 2*e.size)
 				}
 			}
 			require.Equal(t, sum, b.used.Load())

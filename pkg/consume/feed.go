@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -107,6 +108,20 @@ func (f *feed) deliver(m jetstream.Msg) {
 	case f.messages <- message{seq: meta.Sequence.Stream, time: meta.Timestamp, header: m.Headers(), data: m.Data()}:
 	case <-f.quit:
 	}
+}
+
+// arrived takes a message that has arrived. The client hands over one at a time, and must run to do so: without yielding to
+// it a round out of a long backlog would be of two messages.
+func (f *feed) arrived() (message, bool) {
+	for range 3 {
+		select {
+		case m := <-f.messages:
+			return m, true
+		default:
+			runtime.Gosched()
+		}
+	}
+	return message{}, false
 }
 
 // fail ends the feed. What is delivered afterwards may lie behind a hole.

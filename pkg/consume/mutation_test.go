@@ -58,7 +58,7 @@ var mutations = []mutation{
 	{name: "a shard reads its log from one message too late", edits: in("consume/shard.go",
 		"return min(s.since, s.position.Seq)", "return min(s.since, s.position.Seq) + 1")},
 	{name: "a state is kept though its handler failed", edits: in("consume/cache.go",
-		"e.state, e.changed = nil, false", "e.changed = false")},
+		"for _, e := range c.dirty {\n\t\tc.drop(e)", "for _, e := range c.dirty {\n\t\te.changed = false")},
 	{name: "states are kept after a commit failed", edits: []edit{
 		{"consume/shard.go", "cache: newCache(b)", "cache: oldCache(b)"},
 		{"consume/cache.go", "func newCache(", "var old = map[*budget]*cache{}\n\nfunc oldCache(b *budget) *cache {\n\tif old[b] == nil {\n\t\told[b] = newCache(b)\n\t}\n\treturn old[b]\n}\n\nfunc newCache("},

@@ -326,13 +326,12 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed,
 		if len(r.items) >= w.cfg.RoundEvents || len(r.msgs) >= w.cfg.RoundEvents || r.bytes >= w.cfg.RoundBytes || !r.share.left() {
 			return nil
 		}
-		select {
-		case m := <-f.messages:
-			if err := r.add(m); err != nil {
-				r.bad = unreadable(o.Shard, f, m, err)
-				return nil
-			}
-		default:
+		m, ok := f.arrived()
+		if !ok {
+			return nil
+		}
+		if err := r.add(m); err != nil {
+			r.bad = unreadable(o.Shard, f, m, err)
 			return nil
 		}
 	}

@@ -80,8 +80,7 @@ func (s *shard) missing(r *round) []string {
 // fill takes the states of the keys that missing returned, nil where there is none.
 func (s *shard) fill(states [][]byte) {
 	for i, e := range s.wanted {
-		e.committed = states[i]
-		s.cache.charge(e)
+		s.cache.fill(e, states[i])
 	}
 	s.wanted = s.wanted[:0]
 }
@@ -157,15 +156,15 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *part) (err error) {
 	defer recovered(&err)
 	e := it.entry
-	if e == nil {
-		return fmt.Errorf("state of key %q was not loaded", it.key) // a bug: missing is called before every round
+	if e == nil || e.dropped() {
+		return fmt.Errorf("state of key %q was not loaded", it.key) // a bug: missing is called before every segment
 	}
 	if e.state == nil {
-		state, err := h.Decode(e.committed)
+		state, err := h.Decode(e.loaded)
 		if err != nil {
 			return err
 		}
-		e.state = state
+		e.state, e.loaded = state, nil
 	}
 	s.cache.change(e)
 	return h.Apply(ctx, e.state, s.event(r, it, p, e.key))

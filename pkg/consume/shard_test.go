@@ -85,6 +85,7 @@ func TestSegments(t *testing.T) {
 	require.Equal(t, 2, failed.item)
 	require.Equal(t, "a", failed.key)
 
+	require.NoError(t, load(t, m, s, r))
 	c, failed := s.apply(context.Background(), h, r, 2)
 	require.Nil(t, failed)
 	require.Equal(t, uint64(5), c.Position.Seq, "message 6 is applied in part: the position stays before it")
@@ -94,9 +95,13 @@ func TestSegments(t *testing.T) {
 	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	s.committed(c, r, 2)
 
+	require.NoError(t, load(t, m, s, r))
 	_, failed = s.apply(context.Background(), h, r, len(r.items))
 	require.Equal(t, r.next, failed.item)
 	broken = false
+	_, failed = s.apply(context.Background(), h, r, 3)
+	require.ErrorContains(t, failed.err, "was not loaded", "what the failed handler has changed is gone")
+	require.NoError(t, load(t, m, s, r))
 	c, failed = s.apply(context.Background(), h, r, 3)
 	require.Nil(t, failed)
 	require.Equal(t, uint64(5), c.Position.Seq)
@@ -200,13 +205,16 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 		require.ErrorIs(t, failed.err, errRefused)
 		require.Equal(t, want, failed.item)
 		limit = failed.item
+		require.NoError(t, load(t, m, s, r))
 	}
 	c, failed := s.apply(context.Background(), h, r, limit)
 	require.Nil(t, failed)
 	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	s.committed(c, r, limit)
+	require.NoError(t, load(t, m, s, r))
 	_, failed = s.apply(context.Background(), h, r, len(r.items))
 	require.Equal(t, 3, failed.item)
+	require.NoError(t, load(t, m, s, r))
 	_, failed = s.apply(context.Background(), h, r, 3)
 	require.Equal(t, r.next, failed.item, "it is what the shard waits for")
 }
