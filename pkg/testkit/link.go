@@ -10,7 +10,8 @@ import (
 )
 
 // linkBuffer is what the link itself and each kernel buffer on its way hold at most, or nearly: so that a stall is soon felt.
-const linkBuffer = 16 << 10
+// (With much less than is written at once TCP waits for its timers, and 16 KiB already makes 40 ms of every pipeline.)
+const linkBuffer = 64 << 10
 
 // Link is a TCP connection between a service and a server, on the loopback interface, that can be stalled and cut.
 type Link struct {

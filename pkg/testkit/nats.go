@@ -117,6 +117,7 @@ func natsGoroutines() (out []goleak.Option) {
 		"(*stream).signalConsumersLoop",
 		"(*consumer).loopAndGatherMsgs",
 		"(*consumer).processInboundAcks",
+		"(*consumer).processInboundNextMsgReqs",
 		"(*fileStore).flushStreamStateLoop",
 		"(*msgBlock).flushLoop",
 	} {
