@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -30,8 +31,10 @@ type call struct {
 	turn   chan bool // true: send for all that wait; false: cmd has its result
 }
 
-// run runs a script and returns its result. How long it takes at most is for the client's time-outs to say: a pipeline
-// is not one caller's to cancel.
+// pipelineTime bounds a pipeline, with all that the client tries again: it is not one caller's to cancel.
+const pipelineTime = 5 * time.Second
+
+// run runs a script and returns its result, within twice pipelineTime.
 func (t *together) run(script *redis.Script, keys []string, args []any) *redis.Cmd {
 	c := &call{script: script, keys: keys, args: args, turn: make(chan bool, 1)}
 	t.mu.Lock()
@@ -43,25 +46,33 @@ func (t *together) run(script *redis.Script, keys []string, args []any) *redis.C
 		t.send(c)
 	}
 	if redis.HasErrorPrefix(c.cmd.Err(), "NOSCRIPT") { // a Redis that has started anew
-		return script.Eval(context.Background(), t.rdb, keys, args...)
+		ctx, cancel := context.WithTimeout(context.Background(), pipelineTime)
+		defer cancel()
+		return script.Eval(ctx, t.rdb, keys, args...)
 	}
 	return c.cmd
 }
 
+// yields is how often a pipeline lets others run before it leaves. What reached the worker in one read from NATS goes through
+// two goroutines of a shard until it is to be committed, each shard's at the same time.
+const yields = 4
+
 // send runs all that wait, of which mine is one.
 func (t *together) send(mine *call) {
-	for range 4 {
+	for range yields {
 		runtime.Gosched()
 	}
 	t.mu.Lock()
 	calls := t.waiting
 	t.waiting = nil
 	t.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), pipelineTime)
+	defer cancel()
 	pipe := t.rdb.Pipeline()
 	for _, c := range calls {
-		c.cmd = c.script.EvalSha(context.Background(), pipe, c.keys, c.args...)
+		c.cmd = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
 	}
-	_, _ = pipe.Exec(context.Background()) // each command has its own error
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	for _, c := range calls {
 		if c != mine {
 			c.turn <- false
