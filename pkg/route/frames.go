@@ -67,6 +67,9 @@ func (r *Router) store(g *gather.Gather, b *gather.Batch) {
 		r.metrics.store.Observe(time.Since(begun).Seconds())
 		r.ended(g, b, err)
 	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g.Reuse(m.Data) // the client has copied it, whatever came of it
 }
 
 var errNoLease = errors.New("this router's lease has run out")

@@ -25,6 +25,9 @@ type Gather struct {
 	bytes    int
 	shards   []shardQueue
 
+	spare      [][]byte // for batches to come
+	spareBytes int
+
 	// Scratch of Add, by shard.
 	size    []int
 	touched []int
@@ -41,7 +44,7 @@ type shardQueue struct {
 type Batch struct {
 	Epoch  uint64
 	Shard  int
-	Data   []byte // the router may let go of it once it is published
+	Data   []byte // once it is published it may be given back, see Reuse
 	Events int
 
 	term   uint64     // of the lease under which it was begun
@@ -135,8 +138,23 @@ func (g *Gather) open(shard, size int, term uint64) *Batch {
 		return q.next[n-1]
 	}
 	b := &Batch{Epoch: g.epoch, Shard: shard, term: term}
+	if n := len(g.spare); n > 0 {
+		b.Data, g.spare = g.spare[n-1], g.spare[:n-1]
+		g.spareBytes -= cap(b.Data)
+	}
 	q.next = append(q.next, b)
 	return b
+}
+
+// maxSpare bounds the memory kept for batches to come, in bytes.
+const maxSpare = 4 << 20
+
+// Reuse takes back the memory of a batch's Data, which nobody may read any more.
+func (g *Gather) Reuse(data []byte) {
+	if cap(data) > 0 && g.spareBytes+cap(data) <= maxSpare {
+		g.spare = append(g.spare, data[:0])
+		g.spareBytes += cap(data)
+	}
 }
 
 // leave returns the shard's next batch if none is under way.

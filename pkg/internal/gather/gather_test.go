@@ -126,7 +126,10 @@ func (g *gathering) leaves(t require.TestingT, b *Batch) {
 func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
 	delete(g.underWay, b.Shard)
 	g.bytes -= b.size + frameOverhead*len(b.frames)
-	b.Data = nil // as the router does
+	clear(b.Data) // as the router does: what is published is another batch's soon
+	g.Reuse(b.Data)
+	b.Data = nil
+	require.LessOrEqual(t, g.spareBytes, maxSpare)
 	var answered []*Pending
 	var next *Batch
 	untold := 0
