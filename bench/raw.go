@@ -57,7 +57,7 @@ func rawJetStream(ctx context.Context, url string, c *CLI) (float64, error) {
 	payload := make([]byte, c.Size)
 	began, sent := time.Now(), int64(0)
 	for ; time.Since(began) < c.Duration; sent++ {
-		if _, err := pub.PublishAsync(subjects[sent%int64(len(subjects))], payload); err != nil {
+		if _, err := pub.PublishAsync(subjects[sent%int64(len(subjects))], payload, jetstream.WithStallWait(time.Minute)); err != nil {
 			return 0, err
 		}
 		if ctx.Err() != nil {

@@ -13,6 +13,7 @@ import (
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
@@ -41,7 +42,8 @@ func (r *rig) load(n, size int) {
 		key := fmt.Sprint("key-", i%(64*r.shards))
 		r.want[key] = append(r.want[key], fmt.Sprintf("%s-%d", frame.PublisherID{1}, r.seq))
 		b := batch(sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: r.seq, key: key, data: data}}})
-		_, err := r.js.PublishMsgAsync(&nats.Msg{Subject: topology.WorkSubject("app", 1, 0, i%r.shards), Data: b})
+		_, err := r.js.PublishMsgAsync(&nats.Msg{Subject: topology.WorkSubject("app", 1, 0, i%r.shards), Data: b},
+			jetstream.WithStallWait(time.Minute)) // a busy machine is no error
 		require.NoError(r.t, err)
 	}
 	<-r.js.PublishAsyncComplete()
