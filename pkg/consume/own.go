@@ -27,6 +27,9 @@ var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 *
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")
 
+// errPaused ends the taking of rounds where the intake is paused.
+var errPaused = errors.New("the intake is paused")
+
 // errHandOver ends a shard's work where it is to be handed over.
 var errHandOver = errors.New("to be handed over")
 
@@ -74,7 +77,8 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 	}
 }
 
-// serve claims the shard, finds its place in the log, and works on what comes, until an error.
+// serve claims the shard and works on what comes, until an error. While the intake is paused it keeps the shard, with its
+// version and its cache, but no feed: the server forgets a consumer that nobody drains.
 func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 	w.note(o.Shard, func(s *shardStatus) { s.state = stateClaiming })
 	select {
@@ -89,6 +93,22 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 		return reason(asking, err)
 	}
 	defer s.cache.clear()
+	idle := time.NewTicker(w.waits.idle)
+	defer idle.Stop()
+	for {
+		if err := w.follow(ctx, asking, o, s, idle.C); !errors.Is(err, errPaused) {
+			return err
+		}
+		if err := w.rest(asking, o, s, idle.C); err != nil {
+			return reason(asking, err)
+		}
+	}
+}
+
+// follow finds the shard's place in the log and takes round after round from there, until an error: errPaused as soon as
+// the intake is paused. What has arrived and is not begun then goes with the feed, and comes again with the next one.
+// Only work outlives asking.
+func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard, idle <-chan time.Time) error {
 	f, err := open(asking, w.nc, w.js, w.cfg.App, w.topology.Current(), o.Shard, s.start())
 	if err != nil {
 		return reason(asking, err)
@@ -101,13 +121,23 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 	if err := w.place(asking, o, s, f, r); err != nil {
 		return reason(asking, err)
 	}
-	w.note(o.Shard, func(st *shardStatus) { st.state = stateRunning })
-	w.cfg.Log.Info("shard owned", "shard", o.Shard, "fence", s.fence, "position", s.position.Seq)
-	idle := time.NewTicker(w.waits.idle)
-	defer idle.Stop()
+	var before string
+	w.note(o.Shard, func(st *shardStatus) { before, st.state = st.state, stateRunning })
+	if before != statePaused {
+		w.cfg.Log.Info("shard owned", "shard", o.Shard, "fence", s.fence, "position", s.position.Seq)
+	}
+	paused, turned := w.intake.look()
+	if paused {
+		return errPaused
+	}
 	for {
-		if err := w.fill(asking, o, s, f, r, idle.C); err != nil {
+		if err := w.fill(asking, o, s, f, r, idle, turned); err != nil {
 			return reason(asking, err)
+		}
+		select {
+		case <-turned: // looked at when the round has arrived: nothing is begun that came after the worker's answer
+			return errPaused
+		default:
 		}
 		if s.position.Seq < s.logEnd {
 			if err := w.whole(asking, s, f); err != nil {
@@ -179,8 +209,8 @@ func confirm(ctx context.Context, o group.Ownership, revision, fence uint64) err
 }
 
 // fill takes what has arrived, waiting for a first message. One that cannot be read ends it; it is an error once those
-// before it are committed.
-func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round, idle <-chan time.Time) error {
+// before it are committed. A turn of the intake ends the waiting with errPaused.
+func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round, idle <-chan time.Time, turned <-chan struct{}) error {
 	select {
 	case <-o.Stop: // looked at first: messages may never cease
 		return errHandOver
@@ -196,9 +226,11 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed,
 				return unreadable(o.Shard, f, m, err)
 			}
 		case <-idle: // a store that went back in time must be brought up to date, also if no event comes
-			if _, err := w.store.Load(ctx, s.n, s.version, nil); errors.Is(err, store.ErrStale) {
+			if err := w.stands(ctx, s); err != nil {
 				return err
 			}
+		case <-turned:
+			return errPaused
 		case <-f.broken:
 			return f.failure
 		case <-o.Stop:

@@ -24,7 +24,9 @@ func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed
 	if err := w.reaches(ctx, s, f, state.FirstSeq); err != nil {
 		return err
 	}
-	s.logEnd = state.LastSeq
+	if s.logEnd == 0 { // else it is the claim's, and the shard's position is found again after a pause
+		s.logEnd = state.LastSeq
+	}
 	switch {
 	case s.position.Time.IsZero(): // nothing is committed, or a gap was accepted
 		return nil

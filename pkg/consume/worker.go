@@ -56,6 +56,7 @@ type Worker struct {
 	budget  budget // of all caches
 	rounds  budget // of all rounds
 	waits   waits
+	intake  *intake
 
 	topology topology.Topology
 	kv       jetstream.KeyValue               // the topology's
@@ -107,6 +108,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus)}
+	w.intake = newIntake(cfg.Log)
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
 	w.budget.max, w.rounds.max = cfg.CacheBytes, roundsBytes
 	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget)
@@ -140,7 +142,8 @@ func (w *Worker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status)
+	w.intake.start()
+	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status, w.intake.ask)
 	if err := w.server.Start(ctx); err != nil {
 		return err
 	}
@@ -173,7 +176,7 @@ func (w *Worker) startJanitor(ctx context.Context) error {
 func (w *Worker) Stop(ctx context.Context) error { return w.once.Stop(ctx) }
 
 // stop ends whatever start has begun. In this order: nothing is purged any more; the shards are handed over; the server
-// forgets our consumers; the last receipts are sent; queries end.
+// forgets our consumers; the last receipts are sent; queries end, and with them requests to pause.
 func (w *Worker) stop(ctx context.Context) error {
 	w.mu.Lock()
 	w.ready = false
@@ -192,10 +195,11 @@ func (w *Worker) stop(ctx context.Context) error {
 	if w.server != nil {
 		errs = append(errs, w.server.Stop(ctx))
 	}
+	w.intake.stop()
 	return errors.Join(errs...)
 }
 
-// Ready returns an error unless the worker holds just the shards it should, and none is stopped.
+// Ready returns an error unless the worker holds just the shards it should, and none is stopped. A paused one is ready.
 func (w *Worker) Ready() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -206,7 +210,7 @@ func (w *Worker) Ready() error {
 		return errors.New("shards are being handed over")
 	}
 	for shard, s := range w.shards {
-		if s.state != stateRunning {
+		if s.state != stateRunning && s.state != statePaused {
 			return fmt.Errorf("shard %d: %s", shard, s.state)
 		}
 	}
@@ -216,7 +220,7 @@ func (w *Worker) Ready() error {
 func (w *Worker) status() query.Worker {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := query.Worker{Name: w.cfg.Name}
+	out := query.Worker{Name: w.cfg.Name, PausedMS: query.Milliseconds(w.intake.left())}
 	if w.group != nil {
 		out.ID = w.group.ID()
 	}
@@ -235,6 +239,7 @@ const (
 	stateClaiming = "claiming"
 	stateCatching = "finding its place in the log"
 	stateRunning  = "running"
+	statePaused   = query.StatePaused
 	stateRetrying = "retrying an event that its handler failed"
 )
 

@@ -90,14 +90,24 @@ func (c *Client) ask(ctx context.Context, req request) (reply, error) {
 
 // Status asks every worker about itself and returns what has come within wait, sorted by id.
 func (c *Client) Status(ctx context.Context, wait time.Duration) ([]Worker, error) {
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+	workers, err := c.askAll(ctx, "status", nil, wait)
 	if err != nil {
 		return nil, fmt.Errorf("query status: %w", err)
 	}
+	return workers, nil
+}
+
+// askAll asks every worker on <app>.ctl.<what>, and returns what of their answers has come within wait, sorted by id. One
+// that is an error is an error.
+func (c *Client) askAll(ctx context.Context, what string, body []byte, wait time.Duration) ([]Worker, error) {
+	inbox := c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.nc.PublishRequest(topology.ControlSubject(c.app, "status"), inbox, nil); err != nil {
-		return nil, fmt.Errorf("query status: %w", err)
+	if err := c.nc.PublishRequest(topology.ControlSubject(c.app, what), inbox, body); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -111,11 +121,14 @@ func (c *Client) Status(ctx context.Context, wait time.Duration) ([]Worker, erro
 			return nil, ErrNoWorker
 		}
 		if err != nil {
-			return nil, fmt.Errorf("query status: %w", err)
+			return nil, err
+		}
+		if m.Header.Get(micro.ErrorCodeHeader) != "" {
+			return nil, errors.New(m.Header.Get(micro.ErrorHeader))
 		}
 		var w Worker
 		if err := json.Unmarshal(m.Data, &w); err != nil {
-			return nil, fmt.Errorf("query status: read an answer: %w", err)
+			return nil, fmt.Errorf("read an answer: %w", err)
 		}
 		slices.SortFunc(w.Shards, func(a, b ShardStatus) int { return a.Shard - b.Shard })
 		out = append(out, w)

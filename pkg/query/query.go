@@ -1,4 +1,4 @@
-// Package query is the read side over NATS: what workers answer about stored states, positions and themselves. States and
+// Package query is what workers can be asked over NATS: stored states, positions, themselves, and to pause. States and
 // positions come from the store and from no cache. Bodies are JSON, so that `nats req` can ask too.
 package query
 
@@ -30,7 +30,12 @@ type Worker struct {
 	ID     string        `json:"id"`
 	Name   string        `json:"name"`
 	Shards []ShardStatus `json:"shards"`
+	// PausedMS is for how many more milliseconds the worker is paused, rounded up; 0: it is not.
+	PausedMS int64 `json:"paused_ms,omitempty"`
 }
+
+// StatePaused is the state of a shard that takes nothing because its worker is paused.
+const StatePaused = "paused"
 
 // ShardStatus is a shard as its owner knows it.
 type ShardStatus struct {
@@ -38,8 +43,8 @@ type ShardStatus struct {
 	Fence uint64 `json:"fence"`
 	Epoch uint64 `json:"epoch"`
 	Seq   uint64 `json:"seq"`   // committed
-	Lag   uint64 `json:"lag"`   // messages behind it in the log
-	State string `json:"state"` // "running", or what it does instead
+	Lag   uint64 `json:"lag"`   // messages behind it in the log; 0 while it is paused: nobody counts them then
+	State string `json:"state"` // "running", StatePaused, or what it does instead
 }
 
 // request is the body of <app>.ctl.query.

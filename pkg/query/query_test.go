@@ -43,9 +43,11 @@ func newRig(t *testing.T, change ...func(*server.Options)) *rig {
 	return &rig{nats: n, client: query.NewClient(n.Conn, "app"), store: store.NewRedis(rdb, "app", "one")}
 }
 
+func noPause(time.Duration) {}
+
 // serve answers as a worker does.
 func (r *rig) serve(t *testing.T, shards int, status query.Worker) *query.Server {
-	s := query.NewServer(r.nats.Connect(t), "app", shards, r.store, func() query.Worker { return status })
+	s := query.NewServer(r.nats.Connect(t), "app", shards, r.store, func() query.Worker { return status }, noPause)
 	require.NoError(t, s.Start(limit(t)))
 	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	return s
@@ -225,7 +227,7 @@ func TestCancelledQueries(t *testing.T) {
 // The store is down: that is an answer, too.
 func TestStoreThatCannotBeReached(t *testing.T) {
 	n := testkit.NATS(t)
-	s := query.NewServer(n.Connect(t), "app", 1, brokenStore{}, func() query.Worker { return query.Worker{} })
+	s := query.NewServer(n.Connect(t), "app", 1, brokenStore{}, func() query.Worker { return query.Worker{} }, noPause)
 	require.NoError(t, s.Start(limit(t)))
 	defer func() { require.NoError(t, s.Stop(context.Background())) }()
 	c := query.NewClient(n.Conn, "app")
@@ -246,7 +248,7 @@ func (brokenStore) Shards(context.Context, int) ([]store.Shard, error) { return 
 func TestHardStop(t *testing.T) {
 	n := testkit.NATS(t)
 	asked := make(chan struct{})
-	s := query.NewServer(n.Connect(t), "app", 1, hangingStore{asked: asked}, func() query.Worker { return query.Worker{} })
+	s := query.NewServer(n.Connect(t), "app", 1, hangingStore{asked: asked}, func() query.Worker { return query.Worker{} }, noPause)
 	require.NoError(t, s.Start(limit(t)))
 	answered := make(chan error, 1)
 	go func() {
@@ -277,6 +279,6 @@ func TestStartStopStress(t *testing.T) {
 	r := newRig(t)
 	nc := r.nats.Connect(t)
 	testkit.StressStartStop(t, func() lifecycle.Part {
-		return query.NewServer(nc, "app", 1, r.store, func() query.Worker { return query.Worker{} })
+		return query.NewServer(nc, "app", 1, r.store, func() query.Worker { return query.Worker{} }, noPause)
 	})
 }

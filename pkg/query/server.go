@@ -22,14 +22,15 @@ const (
 	maxWaitingBytes = 8 << 20
 )
 
-// Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status, each of them. It is a
-// NATS micro service: `nats micro ls` shows it.
+// Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status and <app>.ctl.pause, each
+// of them. It is a NATS micro service: `nats micro ls` shows it.
 type Server struct {
 	nc      *nats.Conn
 	app     string
 	shards  int
 	store   store.Store
 	status  func() Worker
+	pause   func(time.Duration)
 	once    *lifecycle.Once
 	service micro.Service
 
@@ -41,9 +42,10 @@ type Server struct {
 	busy   sync.WaitGroup
 }
 
-// NewServer makes a Server that answers from a store of so many shards.
-func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker) *Server {
-	srv := &Server{nc: nc, app: app, shards: shards, store: s, status: status}
+// NewServer makes a Server that answers from a store of so many shards. status is what the worker says of itself; pause
+// pauses it from now on, for 0 to MaxPause. Both may be called side by side.
+func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker, pause func(time.Duration)) *Server {
+	srv := &Server{nc: nc, app: app, shards: shards, store: s, status: status, pause: pause}
 	srv.serving, srv.abort = context.WithCancel(context.Background())
 	srv.once = lifecycle.NewOnce("query server", srv.start, srv.stop)
 	return srv
@@ -68,16 +70,24 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	err = s.service.AddEndpoint("status", micro.HandlerFunc(func(r micro.Request) {
-		_ = r.RespondJSON(s.status()) // fails only without a connection, and then nobody waits
-	}), micro.WithEndpointSubject(topology.ControlSubject(s.app, "status")), micro.WithEndpointQueueGroupDisabled(),
-		micro.WithEndpointPendingLimits(maxWaiting, maxWaitingBytes))
-	if err != nil {
-		return err
+	for _, e := range []struct {
+		name   string
+		answer micro.HandlerFunc
+	}{{"status", s.answerStatus}, {"pause", s.answerPause}} {
+		err = s.service.AddEndpoint(e.name, e.answer,
+			micro.WithEndpointSubject(topology.ControlSubject(s.app, e.name)), micro.WithEndpointQueueGroupDisabled(),
+			micro.WithEndpointPendingLimits(maxWaiting, maxWaitingBytes))
+		if err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	return s.nc.FlushWithContext(ctx) // from here on requests arrive
+}
+
+func (s *Server) answerStatus(r micro.Request) {
+	_ = r.RespondJSON(s.status()) // fails only without a connection, and then nobody waits
 }
 
 func (s *Server) query(r micro.Request) {

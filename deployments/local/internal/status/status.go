@@ -75,11 +75,19 @@ func (r Report) Print(out io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(table, "\nmember\tshards\tid")
+	fmt.Fprintln(table, "\nmember\tshards\tid\tintake")
 	for _, w := range slices.SortedFunc(slices.Values(r.Workers), func(a, b query.Worker) int { return cmp.Compare(a.Name, b.Name) }) {
-		fmt.Fprintf(table, "%s\t%d\t%s\n", w.Name, len(w.Shards), w.ID)
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", w.Name, len(w.Shards), w.ID, intake(w))
 	}
 	return table.Flush()
+}
+
+// intake is whether a worker takes new events.
+func intake(w query.Worker) string {
+	if w.PausedMS > 0 {
+		return fmt.Sprintf("paused for %s more", time.Duration(w.PausedMS)*time.Millisecond)
+	}
+	return "open"
 }
 
 func count(n int, noun string) string {
@@ -108,9 +116,9 @@ func (r Report) owned() map[int]ownership {
 }
 
 // lag is how many messages of the log the shard has yet to apply. Only its owner can count them: the sequences between
-// belong to other shards as well.
+// belong to other shards as well. While it is paused it does not.
 func (r Report) lag(p query.Position, row ownership) string {
-	if row.owner != "-" {
+	if row.owner != "-" && row.State != query.StatePaused {
 		return strconv.FormatUint(row.Lag, 10)
 	}
 	if p.Epoch == r.Epoch.Epoch && p.Shard < len(r.Ends) && p.Seq >= r.Ends[p.Shard] {

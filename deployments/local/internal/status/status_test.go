@@ -21,7 +21,9 @@ func TestPrint(t *testing.T) {
 		Ends: []uint64{40, 20, 9, 0},
 		Workers: []query.Worker{
 			{ID: "b", Name: "worker-2", Shards: []query.ShardStatus{{Shard: 0, Fence: 9, Epoch: 2, Seq: 31, Lag: 3, State: "running"}}},
-			{ID: "a", Name: "worker-1", Shards: []query.ShardStatus{{Shard: 0, Fence: 8, State: "stopping"}}},
+			{ID: "a", Name: "worker-1", PausedMS: 4200, Shards: []query.ShardStatus{
+				{Shard: 0, Fence: 8, State: "stopping"}, {Shard: 2, Fence: 3, Epoch: 2, Seq: 5, State: query.StatePaused},
+			}},
 		},
 	}
 	var out strings.Builder
@@ -31,11 +33,11 @@ func TestPrint(t *testing.T) {
 shard  owner     fence  position  lag  state
 0      worker-2  9      2:31      3    running
 1      -         7      2:20      0    nobody owns it
-2      -         3      2:5       ?    nobody owns it
+2      worker-1  3      2:5       ?    paused
 3      -         4      1:8       ?    nobody owns it
 
-member    shards  id
-worker-1  1       a
-worker-2  1       b
+member    shards  id  intake
+worker-1  2       a   paused for 4.2s more
+worker-2  1       b   open
 `, out.String())
 }

@@ -1,0 +1,129 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/store"
+)
+
+// intake says to a worker's shards whether they may take new rounds. It is a pause with a clock.
+type intake struct {
+	log   *slog.Logger
+	timer *time.Timer // until the pause is to run out
+	quit  chan struct{}
+	loop  sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	pause  pause
+	turned chan struct{} // closed, and another made, when the worker pauses or resumes
+}
+
+func newIntake(log *slog.Logger) *intake {
+	i := &intake{log: log, timer: time.NewTimer(time.Hour), quit: make(chan struct{}), turned: make(chan struct{})}
+	i.timer.Stop()
+	return i
+}
+
+// start lets pauses run out from now on.
+func (i *intake) start() { i.loop.Go(i.watch) }
+
+// stop is called at most once, when nobody asks any more. A pause then stays as it is.
+func (i *intake) stop() {
+	close(i.quit)
+	i.loop.Wait()
+	i.timer.Stop()
+}
+
+func (i *intake) watch() {
+	for {
+		select {
+		case <-i.timer.C:
+			i.pass()
+		case <-i.quit:
+			return
+		}
+	}
+}
+
+// ask pauses for d from now on, whatever was asked before; 0 resumes.
+func (i *intake) ask(d time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	turned := i.pause.ask(d, time.Now())
+	i.timer.Reset(d)
+	switch {
+	case turned && i.pause.paused():
+		i.log.Info("paused: shards take no new rounds", "for", d)
+		i.turn()
+	case turned:
+		i.log.Info("resumed, as was asked for")
+		i.turn()
+	}
+}
+
+func (i *intake) pass() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	now := time.Now()
+	if i.pause.pass(now) {
+		i.log.Info("resumed, as the pause ran out")
+		i.turn()
+	} else if i.pause.paused() { // it was renewed just now
+		i.timer.Reset(i.pause.left(now))
+	}
+}
+
+// turn wakes who waits for the next turn. i.mu is held.
+func (i *intake) turn() {
+	close(i.turned)
+	i.turned = make(chan struct{})
+}
+
+// look tells whether the intake is paused now; turned is closed as soon as that changes.
+func (i *intake) look() (paused bool, turned <-chan struct{}) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.pause.paused(), i.turned
+}
+
+func (i *intake) left() time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.pause.left(time.Now())
+}
+
+// rest keeps a shard while the intake is paused, and does for it what an idle owner does.
+func (w *Worker) rest(ctx context.Context, o group.Ownership, s *shard, idle <-chan time.Time) error {
+	paused, turned := w.intake.look()
+	if !paused {
+		return nil
+	}
+	w.note(s.n, func(st *shardStatus) { st.state = statePaused })
+	for {
+		select {
+		case <-turned:
+			return nil
+		case <-idle:
+			if err := w.stands(ctx, s); err != nil {
+				return err
+			}
+		case <-o.Stop:
+			return errHandOver
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// stands returns store.ErrStale if the shard's version does not stand any more. Any other failure tells nothing.
+func (w *Worker) stands(ctx context.Context, s *shard) error {
+	if _, err := w.store.Load(ctx, s.n, s.version, nil); errors.Is(err, store.ErrStale) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package query
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+)
+
+// MaxPause is the longest pause that can be asked for at once.
+const MaxPause = time.Minute
+
+// pauseRequest is the body of <app>.ctl.pause. Its answer is a Worker.
+type pauseRequest struct {
+	ForMS *int64 `json:"for_ms"` // milliseconds; 0: resume
+}
+
+// Milliseconds is a time in milliseconds, rounded up, so that only no time at all is 0.
+func Milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+
+// Pause asks every worker to take no new events for a time, 0 to MaxPause in steps of milliseconds, from when it hears of
+// it; 0 resumes at once. What a worker has begun it still commits; it keeps its shards, and goes on answering queries. A
+// pause runs out by itself. To have it longer, ask again before: the newest request stands, whether it is for longer or
+// shorter. A worker that starts meanwhile hears the next request only.
+//
+// Pause takes as long as wait, and returns what has come within it, sorted by id: what each worker says of itself once it
+// has done as asked. A worker that is not in it may not have heard. All owners have, if each shard is in it. The error is
+// ErrNoWorker if nobody listens.
+func (c *Client) Pause(ctx context.Context, d, wait time.Duration) ([]Worker, error) {
+	if d < 0 || d > MaxPause {
+		return nil, fmt.Errorf("pause for %s: must be 0 to %s", d, MaxPause)
+	}
+	ms := Milliseconds(d)
+	body, err := json.Marshal(pauseRequest{ForMS: &ms})
+	if err != nil {
+		return nil, fmt.Errorf("pause: %w", err)
+	}
+	workers, err := c.askAll(ctx, "pause", body, wait)
+	if err != nil {
+		return nil, fmt.Errorf("pause: %w", err)
+	}
+	return workers, nil
+}
+
+// readPause reads and checks a request to pause.
+func readPause(body []byte) (time.Duration, error) {
+	const how = `send {"for_ms":5000}, or {"for_ms":0} to resume`
+	var req pauseRequest
+	if err := json.Unmarshal(body, &req); err != nil {
+		return 0, fmt.Errorf("not a request to pause (%w): %s", err, how)
+	}
+	switch {
+	case req.ForMS == nil:
+		return 0, fmt.Errorf("does not say for how long: %s", how)
+	case *req.ForMS < 0 || *req.ForMS > MaxPause.Milliseconds():
+		return 0, fmt.Errorf("cannot pause for %d ms: 0 to %d are allowed; to have it longer, ask again before it runs out", *req.ForMS, MaxPause.Milliseconds())
+	}
+	return time.Duration(*req.ForMS) * time.Millisecond, nil
+}
+
+func (s *Server) answerPause(r micro.Request) {
+	d, err := readPause(r.Data())
+	if err != nil {
+		_ = r.Error("400", err.Error(), nil)
+		return
+	}
+	s.pause(d)
+	s.answerStatus(r)
+}
