@@ -123,7 +123,8 @@ func (p *process) arrive() *message {
 	return nil
 }
 
-// fill takes what has arrived.
+// fill takes what has arrived. Now and then the intake is paused: then nothing of it is begun, and the shard's place is to
+// be found again, under the same claim.
 func (p *process) fill() {
 	for range 1 + p.h.rand.IntN(4) {
 		m := p.arrive()
@@ -141,6 +142,11 @@ func (p *process) fill() {
 		if _, err := p.view().Load(context.Background(), p.n, p.s.version, nil); errors.Is(err, store.ErrStale) {
 			p.anew("idle stale")
 		}
+		return
+	}
+	if p.h.one(20) {
+		p.h.note("paused")
+		p.next = (*process).place
 		return
 	}
 	p.limit = len(p.r.items)

@@ -53,7 +53,7 @@ func TestHistories(t *testing.T) {
 	t.Logf("%d histories: %v", *histories, total)
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "sent again", "untold", "stray", "router died", "batch failed",
-		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "owner died", "went back", "wiped",
+		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "paused", "owner died", "went back", "wiped",
 		"announcement outrun", "session renewed", "late", "duplicate",
 	} {
 		require.NotZero(t, total[what], "no history saw: %s", what)

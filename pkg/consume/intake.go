@@ -55,7 +55,7 @@ func (i *intake) ask(d time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	turned := i.pause.ask(d, time.Now())
-	i.timer.Reset(d)
+	i.timer.Reset(d) // behind the clock's reading: it never fires before the pause is over
 	switch {
 	case turned && i.pause.paused():
 		i.log.Info("paused: shards take no new rounds", "for", d)
@@ -69,12 +69,9 @@ func (i *intake) ask(d time.Duration) {
 func (i *intake) pass() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	now := time.Now()
-	if i.pause.pass(now) {
+	if i.pause.pass(time.Now()) { // else it was renewed just now, and the timer with it
 		i.log.Info("resumed, as the pause ran out")
 		i.turn()
-	} else if i.pause.paused() { // it was renewed just now
-		i.timer.Reset(i.pause.left(now))
 	}
 }
 
