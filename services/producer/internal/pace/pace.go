@@ -1,9 +1,11 @@
 // Package pace says when each event of a load is due. It is pure: it knows no
 // clock, so what it answers can be checked without waiting.
 //
-// The shape follows vegeta's pacer (github.com/tsenart/vegeta, lib/pacer.go),
-// except that it gives the intended time of an event rather than how long to
-// sleep: latency counts from there, however late the sender is.
+// A Schedule is the rate as people write it, a Pacer is that rate in a load of
+// some duration. The model are vegeta's pacers (github.com/tsenart/vegeta,
+// lib/pacer.go). We don't use them, since they answer how long to sleep, from the
+// hits so far and the time elapsed. We need the time that an event was intended
+// for: latency counts from there, however late the sender is.
 package pace
 
 import (
