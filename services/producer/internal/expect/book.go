@@ -5,11 +5,11 @@
 // the same from what was sent. Equal chains prove that every event was applied
 // once and in order, for every key, with no record of single events.
 //
-// Memory is some 40 bytes a key, whatever the number of events.
+// Memory is some 40 bytes a key, whatever the number of events, and a file of
+// payloads if there is one.
 package expect
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -48,19 +48,18 @@ type exception struct {
 	outcome Outcome
 }
 
-// NewBook opens the account of a run of n keys and payloads of size bytes.
-func NewBook(run string, n int, size int, seed uint64) (*Book, error) {
-	if size < MinSize || size > MaxSize {
-		return nil, fmt.Errorf("size must be from %d to %d bytes, not %d", MinSize, MaxSize, size)
-	}
-	keys, err := NewKeys(run, n)
+// NewBook opens the account of a run. An error says why its payloads cannot be
+// made; a file of them is read now.
+func NewBook(keys Keys, payload Payload, seed uint64) (*Book, error) {
+	payloads, err := newPayloads(payload, seed)
 	if err != nil {
 		return nil, err
 	}
+	n := keys.Len()
 	return &Book{
 		Keys:       keys,
-		payloads:   payloads{seed: seed, size: size},
-		next:       make(link, digestSize+size),
+		payloads:   payloads,
+		next:       payloads.newLink(),
 		sent:       make([]uint32, n),
 		digest:     make([]uint64, n),
 		settled:    make([]atomic.Uint32, n),
@@ -71,7 +70,7 @@ func NewBook(run string, n int, size int, seed uint64) (*Book, error) {
 // Next returns the payload of the next event of a key, and the digest that the
 // key has once it is applied. The payload holds until Next is called again.
 func (b *Book) Next(key int) (payload []byte, digest uint64) {
-	b.payloads.fill(b.next.payload(), key, b.sent[key]+1)
+	b.next = b.payloads.write(b.next, key, b.sent[key]+1)
 	return b.next.payload(), b.next.after(b.digest[key])
 }
 

@@ -115,7 +115,7 @@ func (b *Book) unsettled(key int, exceptions []exception) []exception {
 // most events that may have been applied. It is false if there are too many.
 func (b *Book) chains(key int, exceptions []exception, least, most, events uint64) ([]Account, bool) {
 	chains := []Account{{}}
-	l := make(link, digestSize+b.payloads.size)
+	l := b.payloads.newLink()
 	digests := 0
 	certain, open := least, most-least // ahead of us: must be applied, may be
 	for counter := uint32(1); counter <= b.sent[key]; counter++ {
@@ -129,7 +129,7 @@ func (b *Book) chains(key int, exceptions []exception, least, most, events uint6
 		if digests += len(chains); digests > maxDigests {
 			return nil, false
 		}
-		b.payloads.fill(l.payload(), key, counter)
+		l = b.payloads.write(l, key, counter)
 		if outcome == Stored {
 			certain--
 			for i := range chains {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -45,25 +46,22 @@ func sendAll(b *Book, key int, outcomes ...Outcome) [][]byte {
 	return payloads
 }
 
-func newBook(t require.TestingT, keys, size int) *Book {
-	b, err := NewBook("r1", keys, size, 42)
+func newBook(t require.TestingT, n, size int) *Book {
+	return newBookOf(t, n, Payload{Size: Bytes(size)})
+}
+
+func newBookOf(t require.TestingT, n int, p Payload) *Book {
+	keys, err := NewKeys("r1", n)
+	require.NoError(t, err)
+	b, err := NewBook(keys, p, 42)
 	require.NoError(t, err)
 	return b
 }
 
-func TestNewBookRefuses(t *testing.T) {
-	for _, c := range []struct {
-		keys, size int
-		says       string
-	}{
-		{0, 128, "keys must be from 1 to 10000000, not 0"},
-		{-1, 128, "keys must be"},
-		{MaxKeys + 1, 128, "keys must be"},
-		{1, MinSize - 1, "size must be from 12 to 523264 bytes, not 11"},
-		{1, MaxSize + 1, "size must be"},
-	} {
-		_, err := NewBook("r", c.keys, c.size, 1)
-		require.ErrorContains(t, err, c.says)
+func TestNewKeysRefuses(t *testing.T) {
+	for _, n := range []int{0, -1, MaxKeys + 1} {
+		_, err := NewKeys("r", n)
+		require.EqualError(t, err, fmt.Sprintf("keys must be from 1 to 10000000, not %d", n))
 	}
 }
 
@@ -74,27 +72,6 @@ func TestKeysAreNamed(t *testing.T) {
 	for i := range keys.Len() {
 		require.Equal(t, fmt.Sprintf("load-ab12-%d", i), keys.Name(i))
 	}
-}
-
-func TestPayloadsCanBeMadeAgain(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p := payloads{seed: rapid.Uint64().Draw(t, "seed"), size: rapid.IntRange(MinSize, 300).Draw(t, "size")}
-		key := rapid.IntRange(0, MaxKeys).Draw(t, "key")
-		counter := rapid.Uint32Min(1).Draw(t, "counter")
-		one, two, next := make([]byte, p.size), bytes.Repeat([]byte{0xff}, p.size), make([]byte, p.size)
-		p.fill(one, key, counter)
-		p.fill(two, key, counter)
-		require.Equal(t, one, two)
-		prefix := fmt.Sprintf("%d ", counter)
-		require.True(t, bytes.HasPrefix(one, []byte(prefix)))
-		for _, c := range one[len(prefix):] {
-			require.True(t, c >= 'a' && c <= 'p')
-		}
-		if p.size >= MinSize+8 {
-			p.fill(next, key+1, counter)
-			require.NotEqual(t, one, next)
-		}
-	})
 }
 
 func TestPayloadNotSentIsMadeAgain(t *testing.T) {
@@ -144,20 +121,22 @@ func TestEveryFaultIsFoundAndNamed(t *testing.T) {
 		"not stored and given up, the given up in":  {[]Outcome{n, g, s}, []int{2, 3}, Fine, 0},
 		"not stored and given up, the wrong one in": {[]Outcome{n, g, s}, []int{1, 3}, Unknown, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBook(t, 3, 40)
-			sendAll(b, 0, s, g, n)
-			sent := sendAll(b, 1, c.outcomes...)
-			sendAll(b, 2, n, s)
-			var applied [][]byte
-			for _, counter := range c.applied {
-				applied = append(applied, sent[counter-1])
-			}
-			f := b.Check(1, ledger(t, applied...))
-			require.Equal(t, c.want, f.Kind, f.Detail)
-			require.Equal(t, c.events, f.Events)
-			require.Equal(t, c.want == Fine, f.Detail == "")
-		})
+		for _, p := range payloadsOfAllKinds(t) {
+			t.Run(fmt.Sprint(name, "/", p), func(t *testing.T) {
+				b := newBookOf(t, 3, p)
+				sendAll(b, 0, s, g, n)
+				sent := sendAll(b, 1, c.outcomes...)
+				sendAll(b, 2, n, s)
+				var applied [][]byte
+				for _, counter := range c.applied {
+					applied = append(applied, sent[counter-1])
+				}
+				f := b.Check(1, ledger(t, applied...))
+				require.Equal(t, c.want, f.Kind, f.Detail)
+				require.Equal(t, c.events, f.Events)
+				require.Equal(t, c.want == Fine, f.Detail == "")
+			})
+		}
 	}
 }
 
@@ -203,8 +182,9 @@ func TestSearchIsBounded(t *testing.T) {
 
 // Any choice of at most 12 events given up is told from any fault.
 func TestGivenUpEitherWay(t *testing.T) {
+	all := payloadsOfAllKinds(t)
 	rapid.Check(t, func(t *rapid.T) {
-		b := newBook(t, 2, 40)
+		b := newBookOf(t, 2, rapid.SampledFrom(all).Draw(t, "payload"))
 		n := rapid.IntRange(2, 40).Draw(t, "events")
 		givenUp := 0
 		var applied [][]byte
@@ -265,13 +245,24 @@ func TestTally(t *testing.T) {
 }
 
 func BenchmarkNext(b *testing.B) {
-	for _, keys := range []int{10_000, 1_000_000} {
-		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
-			book := newBook(b, keys, 128)
+	for _, c := range []struct {
+		payload Payload
+		keys    int
+	}{
+		{Payload{}, 10_000},
+		{Payload{}, 1_000_000},
+		{Payload{Size: Size{64, 192}}, 10_000},
+		{Payload{Content: Compressible}, 10_000},
+		{Payload{Content: fileOf(b, strings.Repeat(strings.Repeat("x", 117)+"\n", 1000))}, 10_000},
+	} {
+		name, _, _ := strings.Cut(c.payload.String(), " of ")
+		b.Run(fmt.Sprintf("%s/keys=%d", name, c.keys), func(b *testing.B) {
+			book := newBookOf(b, c.keys, c.payload)
 			b.ReportAllocs()
-			b.ResetTimer()
-			for i := range b.N {
-				key := i * 7919 % keys
+			i := 0
+			for b.Loop() {
+				key := i * 7919 % c.keys
+				i++
 				_, digest := book.Next(key)
 				book.Sent(key, digest)
 				book.Settle(key, Stored)

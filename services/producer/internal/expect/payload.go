@@ -1,62 +1,97 @@
 package expect
 
 import (
-	"encoding/binary"
-	"strconv"
-
-	"github.com/cespare/xxhash/v2"
+	"errors"
+	"fmt"
+	"strings"
 )
 
-// Payload sizes in bytes. The smallest holds the longest counter and a space.
+// Payload says what the payloads of a run are. The zero value is 128 random bytes.
+type Payload struct {
+	Content Content
+	Size    Size // zero for DefaultSize; a file's lines have their own
+}
+
+// Content is what a payload holds after its counter. The zero value is Random.
+type Content struct {
+	kind contentKind
+	path string // of a file
+}
+
+type contentKind uint8
+
 const (
-	MinSize = 12
-	MaxSize = 512<<10 - 1024 // an event is at most 512 KiB with its key and headers
+	kindRandom contentKind = iota
+	kindCompressible
+	kindFile
 )
 
-const digestSize = 8
+// Random is bytes that do not compress.
+var Random = Content{}
 
-// payloads makes the payload of any event of a run again and again: the key's
-// own counter in decimal, a space, and filler that seed, key and counter decide.
-type payloads struct {
-	seed uint64
-	size int
-}
+// Compressible is English words. Hundreds of payloads compressed together, with
+// deflate as it comes, take a seventh (those of 128 bytes) to a ninth of their size.
+var Compressible = Content{kind: kindCompressible}
 
-// fill writes the payload of a key's event into buf, which is size bytes long.
-// The filler is letters from a to p, eight at a time from splitmix64
-// (Steele et al. 2014): cheap, and another one for every event.
-func (p payloads) fill(buf []byte, key int, counter uint32) {
-	n := len(strconv.AppendUint(buf[:0], uint64(counter), 10))
-	buf[n] = ' '
-	rest := buf[n+1:]
-	x := p.seed ^ uint64(key)<<32 ^ uint64(counter)
-	for len(rest) >= 8 {
-		x += 0x9e3779b97f4a7c15
-		binary.LittleEndian.PutUint64(rest, letters(x))
-		rest = rest[8:]
+// ParseContent reads one of
+//
+//	random        bytes that do not compress
+//	compressible  words that compress to some eighth
+//	file:PATH     lines of a file, drawn for each event
+func ParseContent(s string) (Content, error) {
+	path, file := strings.CutPrefix(s, "file:")
+	switch {
+	case s == "random":
+		return Random, nil
+	case s == "compressible":
+		return Compressible, nil
+	case file && path != "":
+		return Content{kindFile, path}, nil
 	}
-	if len(rest) > 0 {
-		var last [8]byte
-		binary.LittleEndian.PutUint64(last[:], letters(x+0x9e3779b97f4a7c15))
-		copy(rest, last[:])
+	return Content{}, fmt.Errorf("payload %q is none of random, compressible and file:PATH", s)
+}
+
+// UnmarshalText is ParseContent, for flags.
+func (c *Content) UnmarshalText(text []byte) (err error) {
+	*c, err = ParseContent(string(text))
+	return err
+}
+
+// String returns what ParseContent reads.
+func (c Content) String() string {
+	switch c.kind {
+	case kindCompressible:
+		return "compressible"
+	case kindFile:
+		return "file:" + c.path
+	default:
+		return "random"
 	}
 }
 
-func letters(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	x ^= x >> 31
-	return x&0x0f0f0f0f0f0f0f0f + 0x6161616161616161
+// Check returns an error if no payloads can be made so, as far as that can be
+// told without reading the file.
+func (p Payload) Check() error {
+	switch {
+	case p.Content.kind == kindFile && p.Size != Size{}:
+		return errors.New("payloads from a file have the sizes of its lines: set no size")
+	case p.Content.kind == kindFile:
+		return nil
+	}
+	return p.size().check()
 }
 
-// A link is a digest (8 bytes, big-endian) followed by a payload, in one piece
-// so that the ledger's next digest is one call: xxhash64(digest || payload).
-type link []byte
+// String says what the payloads are, for people.
+func (p Payload) String() string {
+	if p.Content.kind == kindFile {
+		return "lines of " + p.Content.path
+	}
+	return fmt.Sprintf("%s %s bytes", p.size(), p.Content)
+}
 
-func (l link) payload() []byte { return l[digestSize:len(l):len(l)] }
-
-// after returns the digest once the link's payload was applied to digest.
-func (l link) after(digest uint64) uint64 {
-	binary.BigEndian.PutUint64(l, digest)
-	return xxhash.Sum64(l)
+func (p Payload) size() Size {
+	if p.Size == (Size{}) {
+		return Bytes(DefaultSize)
+	}
+	return p.Size
 }

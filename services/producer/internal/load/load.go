@@ -35,7 +35,11 @@ func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	book, err := expect.NewBook(cfg.Run, cfg.Keys, cfg.Size, cfg.Seed)
+	names, err := expect.NewKeys(cfg.Run, cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	book, err := expect.NewBook(names, expect.Payload{Size: expect.Bytes(cfg.Size)}, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
