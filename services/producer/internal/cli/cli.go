@@ -6,30 +6,42 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
 
 	"example.com/lockstep/pkg/service"
 
+	"example.com/lockstep/services/producer/internal/profile"
 	"example.com/lockstep/services/producer/internal/stack"
+	"example.com/lockstep/services/producer/profiles"
 )
 
 const name = "producer"
 
-// ExitViolated is the exit code of a load that ran and found something wrong.
-// The others are service's: 0, 1 if it could not run, 2 for bad usage.
-const ExitViolated = 98
+// Exit codes of a load that ran. The others are service's: 0, 1 if it could not
+// run, 2 for bad usage.
+const (
+	ExitViolated = 98 // something was lost, doubled, reordered, or cannot be told
+	ExitCrossed  = 99 // all of that was right, but a threshold was crossed
+)
 
 // program is all the producer can be told.
 type program struct {
 	Load loadCommand `cmd:"" help:"Send events at a rate or as fast as they are acknowledged, then verify every key."`
 	Send sendCommand `cmd:"" help:"Send one event and print where it was stored."`
+	Part partCommand `cmd:"" hidden:"" help:"One of several producers of a load, which starts it."`
 }
 
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
-	return service.Main(name, "Loads a Lockstep and verifies what came of it.", &program{}, args)
+	return service.Main(name, "Loads a Lockstep and verifies what came of it.", &program{}, args, variables())
+}
+
+// variables are what flags' help texts refer to.
+func variables() kong.Vars {
+	return kong.Vars{"profiles": strings.Join(profile.Names(profiles.FS), ", ")}
 }
 
 // target says which Lockstep is meant.
@@ -61,7 +73,7 @@ func (t *target) resolve(parsed *kong.Context) error {
 		return err
 	}
 	given := func(flag string) bool {
-		return slices.ContainsFunc(parsed.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == flag })
+		return slices.ContainsFunc(parsed.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == flag && !p.Resolved })
 	}
 	if !given("nats") {
 		t.NATS = from.NATS

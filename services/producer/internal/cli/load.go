@@ -3,79 +3,45 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/nats-io/nats.go"
 
 	"example.com/lockstep/pkg/service"
 
+	"example.com/lockstep/services/producer/internal/fleet"
 	"example.com/lockstep/services/producer/internal/live"
 	"example.com/lockstep/services/producer/internal/load"
-	"example.com/lockstep/services/producer/internal/pace"
-	"example.com/lockstep/services/producer/internal/pick"
+	"example.com/lockstep/services/producer/internal/measure"
+	"example.com/lockstep/services/producer/internal/progress"
 	"example.com/lockstep/services/producer/internal/report"
+	"example.com/lockstep/services/producer/internal/threshold"
 )
 
 type loadCommand struct {
-	Target          target            `embed:""`
-	Rate            pace.Rate         `default:"max" help:"Events per second, or max (the default): as fast as acknowledged." placeholder:"max|N"`
-	Duration        time.Duration     `default:"10s" help:"How long to send."`
-	Keys            int               `default:"10000" help:"Number of keys."`
-	Distribution    pick.Distribution `default:"uniform" help:"How events spread over the keys: uniform (the default); sequential, each key in turn; zipf:S, the key of rank r in proportion to 1/r^S, S from 0.5 to 10 (of 10,000 keys under zipf:1.0, the hottest gets 10% of all events); hot:P:N, the share P of all events for N keys, above 0 and below 1." placeholder:"uniform|sequential|zipf:S|hot:P:N"`
-	Size            int               `default:"128" help:"Bytes of a payload."`
-	Out             string            `default:"report.json" help:"Where to write the report."`
-	Receipts        string            `default:"auto" help:"Which events ask for a receipt of their commit: all, a share like 1/16, or auto: all up to 50,000 events/s, else 1/16." placeholder:"auto|all|SHARE"`
-	Seed            uint64            `default:"1" help:"Decides the order of keys and the payloads."`
-	DeliveryTimeout time.Duration     `default:"30s" help:"When the publisher gives an event up."`
-	DrainTimeout    time.Duration     `default:"60s" help:"How long the verification waits for every shard to reach the log's end."`
-	Profile         string            `help:"Directory to write CPU, allocation and mutex profiles of the producer into." placeholder:"DIR"`
+	Profile   profileFlag `help:"Take the flags' values from a profile, where they are not given: ${profiles}, or a file like ./mine.yaml." placeholder:"NAME|FILE"`
+	loadFlags `embed:""`
+	Out       string `default:"report.json" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
+	Target    target `embed:""`
+	PProf     string `name:"pprof" help:"Directory to write CPU, allocation and mutex profiles of the producer into." placeholder:"DIR"`
 }
 
 // Validate is called by kong.
 func (c *loadCommand) Validate() error {
-	_, err := c.config()
-	return err
-}
-
-func (c *loadCommand) config() (load.Config, error) {
-	share, err := c.share()
-	if err != nil {
-		return load.Config{}, err
+	if err := c.together(); err != nil {
+		return err
 	}
-	cfg := load.Config{
-		App:             c.Target.App,
-		Run:             load.NewRunID(),
-		Rate:            c.Rate,
-		Duration:        c.Duration,
-		Keys:            c.Keys,
-		Distribution:    c.Distribution,
-		Size:            c.Size,
-		Seed:            c.Seed,
-		Receipts:        share,
-		DeliveryTimeout: c.DeliveryTimeout,
-		DrainTimeout:    c.DrainTimeout,
+	for part := range c.Producers {
+		if _, err := c.config(c.Target.App, load.NewRunID(), part); err != nil {
+			return err
+		}
 	}
-	return cfg, cfg.Validate()
-}
-
-func (c *loadCommand) share() (pace.Share, error) {
-	switch c.Receipts {
-	case "auto":
-		return load.AutoShare(c.Rate), nil
-	case "all":
-		return 1, nil
-	}
-	share, err := pace.ParseShare(c.Receipts)
-	if err != nil {
-		return 0, fmt.Errorf("receipts must be auto, all or a share: %w", err)
-	}
-	return share, nil
+	return nil
 }
 
 // Run is called by kong.
@@ -83,26 +49,23 @@ func (c *loadCommand) Run(parsed *kong.Context) error {
 	if err := c.Target.resolve(parsed); err != nil {
 		return err
 	}
-	cfg, err := c.config()
-	if err != nil {
-		return err
-	}
-	out, err := report.CreateFile(c.Out)
+	out, err := report.CreateFiles(c.Out)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
 
 	finish := func() error { return nil }
-	if c.Profile != "" {
-		if finish, err = startProfiles(c.Profile); err != nil {
+	if c.PProf != "" {
+		if finish, err = startProfiles(c.PProf); err != nil {
 			return err
 		}
 	}
-	r, err := c.load(cfg, parsed.Stderr)
+	r, err := c.measure(parsed.Stderr)
 	if err := errors.Join(err, finish()); err != nil {
 		return err
 	}
+	threshold.Hold(&r, c.Threshold)
 	if err := out.Write(r); err != nil {
 		return err
 	}
@@ -112,30 +75,73 @@ func (c *loadCommand) Run(parsed *kong.Context) error {
 	return judge(r)
 }
 
-func (c *loadCommand) load(cfg load.Config, stderr io.Writer) (report.Report, error) {
+// measure makes the load, or the loads of a search.
+func (c *loadCommand) measure(stderr io.Writer) (report.Report, error) {
 	ctx, sending, release := interrupts()
 	defer release()
-	nc, err := c.Target.connect(stderr)
+	view := progress.New(stderr)
+	if c.FindMax > 0 {
+		return c.findMax(ctx, sending, view)
+	}
+	return c.load(ctx, sending, view)
+}
+
+// load makes one load, by this process or by several.
+func (c *loadCommand) load(ctx, sending context.Context, view progress.View) (report.Report, error) {
+	run := load.NewRunID()
+	var tasks []fleet.Task
+	for part := range c.Producers {
+		cfg, err := c.config(c.Target.App, run, part)
+		if err != nil {
+			return report.Report{}, err
+		}
+		tasks = append(tasks, fleet.Task{NATS: c.Target.NATS, Config: cfg})
+	}
+	made := c.report(c.Target.App, run, string(c.Profile), 0)
+	view.Say("run " + run + ": " + made.Describe())
+
+	var r *measure.Run
+	var err error
+	if len(tasks) == 1 {
+		r, err = c.alone(ctx, sending, tasks[0].Config, view)
+	} else {
+		r, err = fleet.Run(ctx, sending, tasks, partCommandOf, view)
+	}
 	if err != nil {
 		return report.Report{}, err
+	}
+	made.Shards = len(r.Shards)
+	return report.New(made, r), nil
+}
+
+// alone makes a load in this process.
+func (c *loadCommand) alone(ctx, sending context.Context, cfg load.Config, view progress.View) (*measure.Run, error) {
+	nc, err := c.Target.connect(progress.Writer(view))
+	if err != nil {
+		return nil, err
 	}
 	defer nc.Close()
+	l, err := prepare(nc, cfg, view)
+	if err != nil {
+		return nil, err
+	}
+	return l.Run(ctx, sending)
+}
+
+// prepare prepares a load, and this process for it.
+func prepare(nc *nats.Conn, cfg load.Config, view progress.View) (*load.Load, error) {
 	sys, err := live.New(nc, cfg.App)
 	if err != nil {
-		return report.Report{}, err
-	}
-	l, err := load.New(cfg, sys, stderr)
-	if err != nil {
-		return report.Report{}, err
+		return nil, err
 	}
 	if os.Getenv("GOGC") == "" {
 		// What lives is small and what is thrown away is much: collect less often.
-		defer debug.SetGCPercent(debug.SetGCPercent(400))
+		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit(cfg.Keys)))
+		debug.SetMemoryLimit(memoryLimit(cfg.Keys))
 	}
-	return l.Run(ctx, sending)
+	return load.New(cfg, sys, view)
 }
 
 // memoryLimit is what the Go runtime of a load is to hold at most: some 65 bytes of every key live, and up to 100 MiB of
@@ -148,6 +154,8 @@ func judge(r report.Report) error {
 	switch {
 	case r.Verdict == report.Pass:
 		return nil
+	case r.Verdict == report.Crossed:
+		return &service.ExitError{Code: ExitCrossed}
 	case r.Acked == 0 && r.Applied == 0:
 		return errors.New("nothing was acknowledged, so nothing was proven")
 	default:

@@ -37,8 +37,12 @@ func ParseSize(s string) (Size, error) {
 	return size, size.check()
 }
 
-// UnmarshalText is ParseSize, for flags.
+// UnmarshalText is ParseSize, for flags; an empty text is no size.
 func (s *Size) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*s = Size{}
+		return nil
+	}
 	*s, err = ParseSize(string(text))
 	return err
 }

@@ -5,11 +5,14 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/publish"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/topology"
@@ -41,6 +44,7 @@ func New(nc *nats.Conn, app string) (*System, error) {
 func (s *System) Open(ctx context.Context, cfg load.Config, onResolve func(uint64, error), onReceipt func(uint64)) (load.Publisher, error) {
 	p, err := publish.New(s.nc, publish.Config{
 		App:             s.app,
+		MaxEvents:       cfg.InFlight,
 		DeliveryTimeout: cfg.DeliveryTimeout,
 		OnResolve:       func(h *publish.Handle) { onResolve(h.Tag, h.Err()) },
 		OnReceipt:       onReceipt,
@@ -95,6 +99,44 @@ func (s *System) Positions(ctx context.Context) ([]load.Position, error) {
 		out[i] = load.Position{Shard: p.Shard, Epoch: p.Epoch, Seq: p.Seq}
 	}
 	return out, nil
+}
+
+// Owners watches who owns which shard. Where no worker has ever been, there is
+// nothing to watch.
+func (s *System) Owners(ctx context.Context, changed func(shard int, worker string)) (stop func(), err error) {
+	w, err := group.Watch(ctx, s.nc, s.app, changed)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.Stop, nil
+}
+
+// pauseWait is how long the workers' answers are waited for.
+const pauseWait = 200 * time.Millisecond
+
+// Pause asks every worker. It counts as heard if all shards' owners have answered.
+func (s *System) Pause(ctx context.Context, d time.Duration) error {
+	workers, err := s.query.Pause(ctx, d, pauseWait)
+	if err != nil {
+		return err
+	}
+	e, err := s.epoch(ctx)
+	if err != nil {
+		return err
+	}
+	owned := make(map[int]bool)
+	for _, w := range workers {
+		for _, sh := range w.Shards {
+			owned[sh.Shard] = true
+		}
+	}
+	if len(owned) < e.Shards {
+		return fmt.Errorf("the owners of %d of %d shards have answered", len(owned), e.Shards)
+	}
+	return nil
 }
 
 // Accounts returns what the ledger holds for up to 1,000 keys.

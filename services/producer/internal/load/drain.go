@@ -87,6 +87,13 @@ func awaitReceipts(ctx context.Context, t *traffic, grace time.Duration) {
 	}
 }
 
+// retryFor is retry with a time limit.
+func retryFor(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return retry(ctx, f)
+}
+
 // retry calls f until it succeeds or ctx ends, and returns its last error.
 func retry(ctx context.Context, f func(context.Context) error) error {
 	var last error

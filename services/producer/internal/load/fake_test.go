@@ -16,6 +16,7 @@ import (
 	"example.com/lockstep/pkg/publish"
 
 	"example.com/lockstep/services/producer/internal/expect"
+	"example.com/lockstep/services/producer/internal/pace"
 )
 
 // fate is what a fake system does with one event.
@@ -38,6 +39,9 @@ type fake struct {
 	garble func(key string, a *Account)
 	onSent func(nth int)
 	refuse error // told to whoever publishes
+	deaf   error // told to whoever pauses
+
+	changed func(shard int, worker string)
 
 	onResolve func(uint64, error)
 	onReceipt func(uint64)
@@ -52,6 +56,7 @@ type fake struct {
 	held     *publish.Event
 	last     map[int]publish.Event // the last event of each shard
 	asked    int                   // how often accounts were asked for
+	paused   []time.Duration       // as asked for
 }
 
 func newFake() *fake {
@@ -209,6 +214,18 @@ func (f *fake) Positions(context.Context) ([]Position, error) {
 	return out, nil
 }
 
+func (f *fake) Owners(_ context.Context, changed func(int, string)) (func(), error) {
+	f.changed = changed
+	return func() {}, nil
+}
+
+func (f *fake) Pause(_ context.Context, d time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paused = append(f.paused, d)
+	return f.deaf
+}
+
 func (f *fake) Accounts(_ context.Context, keys []string) ([]Account, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -233,7 +250,7 @@ var errRefused = errors.New("event too large")
 
 func testConfig() Config {
 	return Config{
-		App: "lockstep", Run: "t", Rate: 20_000, Duration: 50 * time.Millisecond, Keys: 10, Size: 40, Seed: 1,
-		Receipts: 1, DeliveryTimeout: time.Second, DrainTimeout: 200 * time.Millisecond,
+		App: "lockstep", Run: "t", Schedule: pace.Constant(20_000), InFlight: DefaultInFlight, Duration: 50 * time.Millisecond,
+		Keys: 10, Payload: expect.Payload{Size: expect.Bytes(40)}, Seed: 1, Receipts: 1, DeliveryTimeout: time.Second, DrainTimeout: 200 * time.Millisecond, Parts: 1,
 	}
 }

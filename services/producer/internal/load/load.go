@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"sync"
 	"time"
 
 	"example.com/lockstep/services/producer/internal/expect"
+	"example.com/lockstep/services/producer/internal/measure"
 	"example.com/lockstep/services/producer/internal/pace"
 	"example.com/lockstep/services/producer/internal/pick"
-	"example.com/lockstep/services/producer/internal/report"
+	"example.com/lockstep/services/producer/internal/progress"
 )
 
 // ErrAborted says that a run was ended before it could judge.
@@ -18,20 +19,20 @@ var ErrAborted = errors.New("aborted, nothing was verified")
 
 // Load is one run.
 type Load struct {
-	cfg      Config
-	sys      System
-	progress *progress
-	book     *expect.Book
-	keys     pick.Picker
-	traffic  *traffic
-	tally    expect.Tally
+	cfg     Config
+	sys     System
+	view    progress.View
+	book    *expect.Book
+	keys    pick.Picker
+	traffic *traffic
+	tally   expect.Tally
+	startAt time.Time
 
-	interrupted  time.Duration // since the first send; 0 if it was not
 	receiptGrace time.Duration // without a receipt: the missing ones are lost
 }
 
 // New prepares a load and checks its configuration.
-func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
+func New(cfg Config, sys System, view progress.View) (*Load, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	book, err := expect.NewBook(names, expect.Payload{Size: expect.Bytes(cfg.Size)}, cfg.Seed)
+	book, err := expect.NewBook(names, cfg.Payload, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -48,89 +49,141 @@ func New(cfg Config, sys System, progressTo io.Writer) (*Load, error) {
 		return nil, err
 	}
 	return &Load{
-		cfg:      cfg,
-		sys:      sys,
-		progress: &progress{out: progressTo},
-		book:     book,
-		keys:     keys,
-		traffic:  newTraffic(book),
+		cfg:     cfg,
+		sys:     sys,
+		view:    view,
+		book:    book,
+		keys:    keys,
+		traffic: newTraffic(book, cfg.WarmUp),
 
 		receiptGrace: 2 * time.Second,
 	}, nil
 }
 
-// Run sends, waits until all is applied, verifies and reports. When sending
-// ends, it stops sending and goes on; when ctx ends, it returns ErrAborted.
-// Any other error means that the load could not run at all, or that there is no
-// ledger to verify (ErrNoLedger). Run is called once.
-func (l *Load) Run(ctx, sending context.Context) (report.Report, error) {
+// StartAt says when to start, which Run otherwise does at once.
+func (l *Load) StartAt(at time.Time) { l.startAt = at }
+
+// Run sends, waits until all is applied, verifies, and returns what it measured.
+// When sending ends, it stops sending and goes on; when ctx ends, it returns
+// ErrAborted. Any other error means that the load could not run at all, or that
+// there is no ledger to verify (ErrNoLedger). Run is called once.
+func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 	layout, err := l.sys.Layout(ctx)
 	if err != nil {
-		return report.Report{}, err
+		return nil, err
+	}
+	resume := func(context.Context) error { return nil }
+	if l.cfg.Backlog {
+		if resume, err = holdBack(ctx, l.sys); err != nil {
+			return nil, err
+		}
+		defer func() { _ = resume(context.WithoutCancel(ctx)) }()
 	}
 	publisher, err := l.sys.Open(ctx, l.cfg, l.traffic.resolved, l.traffic.received)
 	if err != nil {
-		return report.Report{}, err
+		return nil, err
 	}
 	defer l.stop(publisher)
+	owners, err := watchOwners(ctx, l.sys)
+	if err != nil {
+		return nil, err
+	}
+	defer owners.stop()
 
 	s := l.sender(publisher)
-	if err := l.send(ctx, sending, s); err != nil {
-		return report.Report{}, err
+	if err := l.send(ctx, sending, s, layout); err != nil {
+		return nil, err
 	}
 	l.close(ctx, publisher, s)
 
-	l.progress.say("waiting until every shard has reached the log's end")
-	if err := drained(ctx, l.sys, l.cfg.DrainTimeout); err != nil {
-		l.tally.Violate("not applied to the end: " + err.Error())
+	var backlog *measure.Backlog
+	if l.cfg.Backlog {
+		backlog = &measure.Backlog{Events: l.traffic.sent.Load() - l.failed(), Resumed: l.traffic.elapsed()}
+		l.view.Say(fmt.Sprintf("a backlog of %d events: the workers go on", backlog.Events))
+		if err := resume(ctx); err != nil {
+			l.tally.Violate("the workers could not be told to go on: " + err.Error())
+		}
 	}
-	awaitReceipts(ctx, l.traffic, l.receiptGrace)
+	l.settle(ctx)
 	l.stop(publisher)
 
-	l.progress.say("verifying every key")
+	l.view.Say("verifying every key")
 	err = verify(ctx, l.sys, l.book, l.cfg.DrainTimeout, &l.tally)
 	if ctx.Err() != nil {
-		return report.Report{}, ErrAborted
+		return nil, ErrAborted
 	}
 	if err != nil {
-		return report.Report{}, err
+		return nil, err
 	}
+	r := l.traffic.finish(layout.Shards)
+	if backlog != nil {
+		backlog.Drained = r.LastReceipt
+		r.Backlog = backlog
+	}
+	owners.stop()
+	r.Owners = owners.since(l.traffic.start)
+	r.Interrupted = sending.Err() != nil
+	l.judge(r)
+	return r, nil
+}
+
+// judge enters what the verification found.
+func (l *Load) judge(r *measure.Run) {
+	r.Applied = l.tally.Applied
+	r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys = l.tally.Lost, l.tally.Duplicated, l.tally.Reordered, l.tally.UnknownKeys
+	r.Violations = l.tally.Violations()
 	if failed, err := l.traffic.failure(); failed > 0 {
-		l.progress.say("%d events failed, the first one: %v", failed, err)
+		l.view.Say(fmt.Sprintf("%d events failed, the first one: %v", failed, err))
 	}
-	traffic := l.traffic.snapshot()
-	traffic.Interrupted = l.interrupted
-	return report.New(l.cfg.report(layout.Shards), traffic, &l.tally), nil
+}
+
+func (l *Load) failed() uint64 {
+	n, _ := l.traffic.failure()
+	return n
 }
 
 func (l *Load) sender(p Publisher) *sender {
-	var c clock = &unpaced{duration: l.cfg.Duration, elapsed: l.traffic.elapsed}
-	if l.cfg.Rate != pace.Max {
-		c = &paced{
-			rate:     l.cfg.Rate,
-			duration: l.cfg.Duration,
-			giveUp:   l.cfg.Duration + l.cfg.DeliveryTimeout,
-			elapsed:  l.traffic.elapsed,
-			sleep:    time.Sleep,
-		}
-	}
 	return &sender{
 		publisher: p,
 		traffic:   l.traffic,
 		book:      l.book,
-		clock:     c,
+		clock:     l.clock(),
 		receipts:  pace.NewSampler(l.cfg.Receipts),
 		keys:      l.keys,
 	}
 }
 
+func (l *Load) clock() clock {
+	c := l.cfg
+	if c.Schedule.Max() {
+		u := &unpaced{warmUp: c.WarmUp, events: c.share(c.Events), elapsed: l.traffic.elapsed}
+		if c.Duration > 0 {
+			u.end = c.WarmUp + c.Duration
+		}
+		return u
+	}
+	pacer, err := c.pacer()
+	if err != nil {
+		panic(err) // New has validated it
+	}
+	p := newPaced(pacer, c.WarmUp, c.Duration, c.share(c.Events))
+	p.grace, p.elapsed, p.sleep = c.DeliveryTimeout, l.traffic.elapsed, time.Sleep
+	return p
+}
+
 // send is the load itself. An error means that nothing was sent.
-func (l *Load) send(ctx, sending context.Context, s *sender) error {
-	l.progress.say("run %s: rate %s for %s, %d keys (%s, %.3g%% of events for the hottest), %d bytes", l.cfg.Run, l.cfg.Rate, l.cfg.Duration,
-		l.cfg.Keys, l.cfg.Distribution, 100*l.cfg.Distribution.Hottest(l.cfg.Keys), l.cfg.Size)
-	l.traffic.start = time.Now()
-	defer l.progress.follow(l.traffic)()
+func (l *Load) send(ctx, sending context.Context, s *sender, layout Layout) error {
+	start := time.Now()
+	if l.startAt.After(start) {
+		start = l.startAt
+	}
+	l.traffic.begin(start, layout)
+	defer l.follow()()
+	if !sleep(sending, time.Until(start)) {
+		return ErrAborted
+	}
 	sent, err := s.run(sending)
+	l.traffic.run.Behind, l.traffic.run.Unsent = s.clock.missed(sent)
 	switch {
 	case ctx.Err() != nil:
 		return ErrAborted
@@ -139,12 +192,54 @@ func (l *Load) send(ctx, sending context.Context, s *sender) error {
 	case err != nil:
 		l.tally.Violate("sending ended early: " + err.Error())
 	case sending.Err() != nil:
-		l.interrupted = l.traffic.elapsed()
-		l.progress.say("interrupted: sending no more, verifying what was sent")
-	case l.cfg.Rate != pace.Max && l.cfg.Rate.Intended(sent) < l.cfg.Duration:
-		l.progress.say("stopped behind the rate after %d events: %s is more than is taken here", sent, l.cfg.Rate)
+		l.view.Say("interrupted: sending no more, verifying what was sent")
+	case l.traffic.run.Unsent > 0:
+		l.view.Say(fmt.Sprintf("stopped behind the schedule after %d events, %d were never sent: %s is more than is taken here",
+			sent, l.traffic.run.Unsent, l.cfg.Schedule))
 	}
 	return nil
+}
+
+// sleep returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// follow shows the load until the returned function is called, which waits for
+// it to end.
+func (l *Load) follow() (stop func()) {
+	end := make(chan struct{})
+	var following sync.WaitGroup
+	following.Go(func() {
+		defer l.view.Done()
+		every := time.NewTicker(l.view.Every())
+		defer every.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-every.C:
+				s := l.traffic.snapshot()
+				s.Total, s.Events = l.cfg.Duration, l.cfg.share(l.cfg.Events)
+				if s.Total > 0 {
+					s.Total += l.cfg.WarmUp
+				}
+				l.view.Show(s)
+			}
+		}
+	})
+	return func() {
+		close(end)
+		following.Wait()
+	}
 }
 
 // close brings the publisher to rest and sends the last event of each shard.
@@ -173,11 +268,20 @@ func (l *Load) close(ctx context.Context, p Publisher, s *sender) {
 	}
 }
 
+// settle waits until all is applied, and told.
+func (l *Load) settle(ctx context.Context) {
+	l.view.Say("waiting until every shard has reached the log's end")
+	if err := drained(ctx, l.sys, l.cfg.DrainTimeout); err != nil {
+		l.tally.Violate("not applied to the end: " + err.Error())
+	}
+	awaitReceipts(ctx, l.traffic, l.receiptGrace)
+}
+
 // stop is safe to call twice, as the publisher's is.
 func (l *Load) stop(p Publisher) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := p.Stop(ctx); err != nil {
-		l.progress.say("publisher: %v", err)
+		l.view.Say("publisher: " + err.Error())
 	}
 }

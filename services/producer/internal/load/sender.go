@@ -50,17 +50,15 @@ func (s *sender) send(ctx context.Context, key int, receipt bool, intended time.
 		if err := s.publisher.WaitRoom(ctx); err != nil {
 			return fmt.Errorf("wait for room: %w", err)
 		}
-		ev.Tag = uint64(newTag(key, receipt, s.clock.delayed(intended)))
+		intended = s.clock.delayed(intended)
+		ev.Tag = uint64(newTag(key, receipt, intended))
 		_, err = s.publisher.Publish(ev)
 	}
 	if err != nil {
 		return fmt.Errorf("send event of key %s: %w", ev.Key, err)
 	}
 	s.book.Sent(key, digest)
-	s.traffic.sent.Add(1)
-	if receipt {
-		s.traffic.asked.Add(1)
-	}
+	s.traffic.sentAt(intended, s.clock.lag(intended), receipt)
 	return nil
 }
 
@@ -68,6 +66,7 @@ func (s *sender) send(ctx context.Context, key int, receipt bool, intended time.
 // a receipt. Everything sent before must be resolved: so they are the last
 // events of their shards, and carry the publisher's floor past all it gave up.
 func (s *sender) close(ctx context.Context, l Layout) error {
+	s.clock = &unpaced{elapsed: s.traffic.elapsed}
 	closed := make([]bool, l.Shards)
 	left := l.Shards
 	for key := 0; key < s.book.Len() && left > 0; key++ {

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"time"
 
 	"example.com/lockstep/pkg/publish"
 
@@ -19,6 +20,12 @@ type System interface {
 	Ends(ctx context.Context, l Layout) ([]uint64, error)
 	// Positions returns how far the shards have been committed.
 	Positions(ctx context.Context) ([]Position, error)
+	// Owners tells of every change of a shard's owner, by the name of the worker,
+	// until stop is called.
+	Owners(ctx context.Context, changed func(shard int, worker string)) (stop func(), err error)
+	// Pause has every worker take no events for a time; 0 lets them go on. It
+	// returns an error if no worker has heard it.
+	Pause(ctx context.Context, d time.Duration) error
 	// Accounts returns what the ledger holds for each key, in the order given.
 	Accounts(ctx context.Context, keys []string) ([]Account, error)
 }

@@ -4,20 +4,69 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// File is where a report will be written. It is made before the run, so that a
-// place that cannot be written is found then, and renamed into place after it,
-// so that nobody reads half a report.
-type File struct {
+// Files are where a report will be written: as JSON, and beside it as a page for
+// people. They are made before the run, so that a place that cannot be written
+// is found then, and renamed into place after it, so that nobody reads half a
+// report.
+type Files struct {
+	json, html *file
+}
+
+// CreateFiles prepares to write a report at path, and its page at the same path
+// with the extension .html.
+func CreateFiles(path string) (*Files, error) {
+	page := strings.TrimSuffix(path, filepath.Ext(path)) + ".html"
+	if page == path {
+		return nil, fmt.Errorf("cannot write the report to %s: that is where its page goes; name the JSON file", path)
+	}
+	out, err := create(path)
+	if err != nil {
+		return nil, err
+	}
+	html, err := create(page)
+	if err != nil {
+		out.discard()
+		return nil, err
+	}
+	return &Files{json: out, html: html}, nil
+}
+
+// Write puts the report in place.
+func (f *Files) Write(r Report) error {
+	defer f.Discard()
+	body, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("cannot write the report to %s: %w", f.json.path, err)
+	}
+	err = f.json.write(func(w io.Writer) error {
+		_, err := w.Write(append(body, '\n'))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return f.html.write(r.WriteHTML)
+}
+
+// Discard removes what was not written. It does nothing after a Write.
+func (f *Files) Discard() {
+	f.json.discard()
+	f.html.discard()
+}
+
+// file is one of them.
+type file struct {
 	path string
 	tmp  *os.File
 }
 
-// CreateFile prepares to write a report at path.
-func CreateFile(path string) (*File, error) {
+func create(path string) (*file, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("cannot write the report to %s: it is a directory", path)
 	}
@@ -25,37 +74,27 @@ func CreateFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the report to %s: %w", path, bare(err))
 	}
-	return &File{path: path, tmp: tmp}, nil
+	return &file{path: path, tmp: tmp}, nil
 }
 
-// Write puts the report in place.
-func (f *File) Write(r Report) error {
-	defer f.Discard()
-	if err := f.write(r); err != nil {
+func (f *file) write(body func(io.Writer) error) error {
+	err := body(f.tmp)
+	if err == nil {
+		err = f.tmp.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.tmp.Close()
+	}
+	if err == nil {
+		err = os.Rename(f.tmp.Name(), f.path)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot write the report to %s: %w", f.path, bare(err))
 	}
 	return nil
 }
 
-func (f *File) write(r Report) error {
-	body, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if _, err := f.tmp.Write(append(body, '\n')); err != nil {
-		return err
-	}
-	if err := f.tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.tmp.Name(), f.path)
-}
-
-// Discard removes what was not written. It does nothing after a Write.
-func (f *File) Discard() {
+func (f *file) discard() {
 	_ = f.tmp.Close()
 	_ = os.Remove(f.tmp.Name())
 }

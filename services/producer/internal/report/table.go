@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"text/tabwriter"
 
 	"example.com/lockstep/services/producer/internal/latency"
@@ -14,17 +16,22 @@ func (r Report) WriteTable(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\t\n", args...) }
 
-	fmt.Fprintf(out, "run %s: rate %s for %s, %d keys (%s), %d bytes, %d shards, seed %d\n",
-		c.Run, c.Rate, c.Duration, c.Keys, c.Distribution, c.Size, c.Shards, c.Seed)
+	fmt.Fprintf(out, "run %s: %s\n", c.Run, c.Describe())
 	if r.Interrupted {
-		fmt.Fprintf(out, "interrupted after %.1fs of %s\n", r.interrupted.Seconds(), c.Duration)
+		fmt.Fprintf(out, "interrupted: sending ended after %.1f s\n", r.SendingSeconds)
 	}
 	fmt.Fprintln(out)
 	line("\tevents\tper second")
 	line("sent\t%d\t", r.Sent)
 	line("acked\t%d\t%.0f", r.Acked, r.AckedPerSecond)
 	line("failed\t%d\t", r.Failed)
+	if r.Behind > 0 {
+		line("behind\t%d\tof which %d were never sent", r.Behind, r.Unsent)
+	}
 	line("applied\t%d\t%.0f", r.Applied, r.AppliedPerSecond)
+	if b := r.Backlog; b != nil {
+		line("backlog\t%d\t%.0f drained in %.2f s", b.Events, b.DrainedPerSecond, b.DrainSeconds)
+	}
 	line("receipts\t%d\tof %d", r.Receipts, r.ReceiptsAsked)
 	if err := w.Flush(); err != nil {
 		return err
@@ -35,7 +42,7 @@ func (r Report) WriteTable(out io.Writer) error {
 	for _, row := range []struct {
 		name string
 		s    latency.Summary
-	}{{"ack", r.LatencyMS.Ack}, {"apply", r.LatencyMS.Apply}} {
+	}{{"ack", r.LatencyMS.Ack}, {"apply", r.LatencyMS.Apply}, {"schedule lag", r.ScheduleLagMS}} {
 		line("%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f", row.name, row.s.P50, row.s.P90, row.s.P99, row.s.P999, row.s.Max)
 	}
 	if err := w.Flush(); err != nil {
@@ -46,6 +53,38 @@ func (r Report) WriteTable(out io.Writer) error {
 	for _, v := range r.Violations {
 		fmt.Fprintf(out, "  %s\n", v)
 	}
+	for _, t := range r.Thresholds {
+		held := "held"
+		if !t.Held {
+			held = "crossed"
+		}
+		fmt.Fprintf(out, "threshold %s: %s, %s\n", t.Threshold, held, number(t.Value))
+	}
 	_, err := fmt.Fprintf(out, "verdict: %s\n", r.Verdict)
 	return err
+}
+
+// number writes a figure without an exponent, to the thousandth.
+func number(f float64) string { return strconv.FormatFloat(math.Round(f*1000)/1000, 'f', -1, 64) }
+
+// Describe says in one line how the load was made.
+func (c Config) Describe() string {
+	out := "rate " + c.Rate
+	if c.Duration != "" {
+		out += " for " + c.Duration
+	}
+	if c.Events > 0 {
+		out += fmt.Sprintf(", %d events", c.Events)
+	}
+	if c.WarmUp != "" {
+		out += ", after " + c.WarmUp + " of warm-up"
+	}
+	if c.Producers > 1 {
+		out += fmt.Sprintf(", %d producers", c.Producers)
+	}
+	out += fmt.Sprintf(", %d keys (%s), payloads of %s, seed %d", c.Keys, c.Distribution, c.Payload, c.Seed)
+	if c.Shards > 0 { // known once it has run
+		out += fmt.Sprintf(", %d shards", c.Shards)
+	}
+	return out
 }
