@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"example.com/lockstep/pkg/frame"
 )
 
 // ledger applies payloads as the worker's handler does, written apart from the
@@ -27,6 +30,26 @@ func ledger(t require.TestingT, payloads ...[]byte) Account {
 		a.Digest = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, a.Digest), p...))
 	}
 	return a
+}
+
+func TestKeysCanHaveNames(t *testing.T) {
+	longest := strings.Repeat("x", LongestName("ab12"))
+	keys, err := NamedKeys("ab12", slices.Values([]string{"b", "a b", longest, "7"}))
+	require.NoError(t, err)
+	require.Equal(t, 4, keys.Len())
+	require.Equal(t, "load-ab12-b", keys.Name(0))
+	require.Equal(t, "load-ab12-a b", keys.Name(1))
+	require.Len(t, keys.Name(2), frame.MaxKeyBytes)
+	require.Equal(t, "load-ab12-7", keys.Name(3))
+
+	for says, names := range map[string][]string{
+		"run ab12 has no keys": nil,
+		"key is too long":      {"a", longest + "y"},
+		"key is not UTF-8":     {"a", "\xff"},
+	} {
+		_, err := NamedKeys("ab12", slices.Values(names))
+		require.ErrorContains(t, err, says)
+	}
 }
 
 // send sends one event of a key and returns its payload.

@@ -2,15 +2,20 @@ package expect
 
 import (
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
+
+	"example.com/lockstep/pkg/frame"
 )
 
 // MaxKeys is the largest number of keys in one run.
 const MaxKeys = 10_000_000
 
-// Keys names the keys of one run, load-<run>-<index>. The names lie in one
-// string, so a million of them cost some 25 MB and no work for the collector.
+// Keys names the keys of one run, load-<run>-<index> or load-<run>-<name>. The
+// names lie in one string, so a million of them cost some 25 MB and no work for the collector.
 type Keys struct {
 	names  string
 	starts []uint32
@@ -21,7 +26,7 @@ func NewKeys(run string, n int) (Keys, error) {
 	if n < 1 || n > MaxKeys {
 		return Keys{}, fmt.Errorf("keys must be from 1 to %d, not %d", MaxKeys, n)
 	}
-	prefix := "load-" + run + "-"
+	prefix := prefix(run)
 	most := n * (len(prefix) + len(strconv.Itoa(n)))
 	if most > math.MaxUint32 {
 		return Keys{}, fmt.Errorf("the names of %d keys of run %s are too long together", n, run)
@@ -35,6 +40,33 @@ func NewKeys(run string, n int) (Keys, error) {
 	}
 	return Keys{names: string(names), starts: starts}, nil
 }
+
+// NamedKeys gives the keys of a run names of their own, load-<run>-<name>. Names
+// must be distinct; an error tells of one that is no key.
+func NamedKeys(run string, names iter.Seq[string]) (Keys, error) {
+	var all strings.Builder
+	starts := []uint32{0}
+	for name := range names {
+		if err := frame.CheckKey(prefix(run) + name); err != nil {
+			return Keys{}, fmt.Errorf("key %.32q of run %s: %w", name, run, err)
+		}
+		all.WriteString(prefix(run))
+		all.WriteString(name)
+		if all.Len() > math.MaxUint32 || len(starts) > MaxKeys {
+			return Keys{}, fmt.Errorf("the keys of run %s are too many or too long together: at most %d keys and 4 GiB of names", run, MaxKeys)
+		}
+		starts = append(starts, uint32(all.Len()))
+	}
+	if len(starts) == 1 {
+		return Keys{}, fmt.Errorf("run %s has no keys: it needs one or more", run)
+	}
+	return Keys{names: all.String(), starts: slices.Clone(starts)}, nil
+}
+
+// LongestName is how many bytes NamedKeys has room for in a name.
+func LongestName(run string) int { return frame.MaxKeyBytes - len(prefix(run)) }
+
+func prefix(run string) string { return "load-" + run + "-" }
 
 // Len returns how many keys there are.
 func (k Keys) Len() int { return len(k.starts) - 1 }
