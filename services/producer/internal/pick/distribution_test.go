@@ -12,6 +12,7 @@ func TestParse(t *testing.T) {
 		"uniform": "uniform", "sequential": "sequential",
 		"zipf:0.5": "zipf:0.5", "zipf:1.0": "zipf:1", "zipf:10": "zipf:10",
 		"hot:0.90:10": "hot:0.9:10", "hot:.5:1": "hot:0.5:1",
+		"file:a:b c/d.txt": "file:a:b c/d.txt",
 	} {
 		d, err := Parse(in)
 		require.NoError(t, err, in)
@@ -22,13 +23,13 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	const (
-		name     = "is none of uniform, sequential, zipf:S (as in zipf:1.0) and hot:P:N (as in hot:0.9:10)"
+		name     = "is none of uniform, sequential, zipf:S (as in zipf:1.0), hot:P:N (as in hot:0.9:10) and file:PATH"
 		exponent = "the exponent must be a number from 0.5 to 10, as in zipf:1.0"
 		share    = "the hot keys' share must be a number above 0 and below 1, as in hot:0.9:10"
 		count    = "the number of hot keys must be a whole number from 1, as in hot:0.9:10"
 	)
 	for in, says := range map[string]string{
-		"": name, "normal": name, "Uniform": name, "uniform:": name, "sequential:1": name, "zipfian:1": name,
+		"": name, "normal": name, "Uniform": name, "uniform:": name, "sequential:1": name, "zipfian:1": name, "file": name, "file:": name,
 		"zipf": exponent, "zipf:": exponent, "zipf:0.49": exponent, "zipf:10.1": exponent, "zipf:-1": exponent,
 		"zipf:NaN": exponent, "zipf:Inf": exponent, "zipf:1:2": exponent, "zipf:1 ": exponent,
 		"hot": share, "hot:0:1": share, "hot:1:1": share, "hot:NaN:1": share, "hot:many:1": share,

@@ -1,6 +1,9 @@
 package pick
 
-// Hottest returns the share of all events that the hottest key gets.
+import "math"
+
+// Hottest returns the share of all events that the hottest key gets; NaN for a
+// recorded distribution, whose Trace knows.
 func (d Distribution) Hottest(keys int) float64 {
 	n := float64(keys)
 	switch d.kind {
@@ -8,6 +11,8 @@ func (d Distribution) Hottest(keys int) float64 {
 		return 1 / powerSum(newPower(d.exponent), keys)
 	case kindHot:
 		return max(d.share/float64(d.hot), (1-d.share)/(n-float64(d.hot)))
+	case kindFile:
+		return math.NaN()
 	default:
 		return 1 / n
 	}

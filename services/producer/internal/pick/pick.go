@@ -1,11 +1,15 @@
 // Package pick says which key each event of a load is for. It is pure: a
-// distribution, a number of keys and a seed decide all picks.
+// distribution, a number of keys and a seed decide all picks, or else a file of
+// recorded events does.
 //
 // A pick takes a constant time, whatever the number of keys, and allocates
 // nothing. Keys are numbered from 0; where some are hotter, they come first.
 package pick
 
-import "math/rand/v2"
+import (
+	"fmt"
+	"math/rand/v2"
+)
 
 // Picker picks the keys of events, one after another. It is used by one
 // goroutine.
@@ -14,10 +18,13 @@ type Picker interface {
 }
 
 // New returns a picker from a number of keys. An error says why the
-// distribution cannot be had of so many.
+// distribution cannot be had of so many. A recorded one has its picker from Open.
 func New(d Distribution, keys int, seed uint64) (Picker, error) {
 	if err := d.Check(keys); err != nil {
 		return nil, err
+	}
+	if d.Recorded() {
+		return nil, fmt.Errorf("distribution %s is picked from by its trace: open it", d)
 	}
 	draws := draws{*rand.NewPCG(seed, 0)}
 	switch d.kind {
