@@ -105,7 +105,10 @@ func (r *rig) applied() {
 	ends, err := topology.Ends(background, r.js, "app", r.topo.Current())
 	require.NoError(r.t, err)
 	for shard, end := range ends {
-		eventually(r.t, func() bool { return r.position(shard) >= end }, "shard %d: not at %d", shard, end)
+		eventually(r.t, func() bool {
+			shards, err := r.store().Shards(background, r.shards) // go-redis may be the last to know that its server is back
+			return err == nil && shards[shard].Position.Seq >= end
+		}, "shard %d: not at %d", shard, end)
 	}
 	for key, want := range r.want {
 		require.Equal(r.t, want, r.state(key), "key %s", key)
