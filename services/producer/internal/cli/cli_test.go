@@ -66,6 +66,7 @@ func TestBadUsage(t *testing.T) {
 		{"load --duration=soon", "duration"},
 		{"load --keys=0", "keys must be from 1 to 10000000, not 0"},
 		{"load --distribution=normal", `--distribution: distribution "normal" is none of uniform, sequential, zipf:S`},
+		{"load --distribution=file:", "file"},
 		{"load --distribution=", `distribution "" is none of`},
 		{"load --distribution=zipf:0.4", `distribution "zipf:0.4": the exponent must be a number from 0.5 to 10, as in zipf:1.0`},
 		{"load --distribution=hot:1:10", `distribution "hot:1:10": the hot keys' share must be a number above 0 and below 1, as in hot:0.9:10`},

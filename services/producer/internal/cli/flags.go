@@ -27,7 +27,7 @@ type loadFlags struct {
 	Events          uint64                `help:"How many events to send, after the warm-up. Default: no limit." placeholder:"N"`
 	WarmUp          time.Duration         `default:"0s" help:"How long to send before that, at the first rate: verified, but left out of latencies and rates."`
 	InFlight        int                   `default:"32768" help:"Events sent and not acknowledged, at most (of each producer): with --rate=max, the size of the closed loop." placeholder:"N"`
-	Keys            *int                  `help:"Number of keys. Default: 10000, or those of the file." placeholder:"10000"`
+	Keys            *int                  `help:"Number of keys. Default: 10000, or those of the distribution's file." placeholder:"10000"`
 	Distribution    pick.Distribution     `default:"uniform" help:"How events spread over the keys: uniform (the default); sequential, each key in turn; zipf:S, the key of rank r in proportion to 1/r^S, S from 0.5 to 10 (of 10,000 keys under zipf:1.0, the hottest gets 10% of all events); hot:P:N, the share P of all events for N keys, above 0 and below 1; file:PATH, the keys of a file, a line an event, from the top again at its end." placeholder:"uniform|sequential|zipf:S|hot:P:N|file:PATH"`
 	Size            expect.Size           `help:"Bytes of a payload, or a range like 64-1024. Default: 128, or those of the file's lines." placeholder:"N|FROM-TO"`
 	Payload         expect.Content        `default:"random" help:"What a payload consists of, after its key's own counter: random (the default), compressible, or file:PATH, the lines of a file." placeholder:"random|compressible|file:PATH"`
@@ -48,8 +48,11 @@ func (f *loadFlags) config(app, run string, part int) (load.Config, error) {
 		return load.Config{}, err
 	}
 	keys := f.keys()
-	if keys < f.Producers && keys > 0 {
-		return load.Config{}, fmt.Errorf("%d keys are not enough for %d producers", keys, f.Producers)
+	if !f.Distribution.Recorded() { // a trace is played by each of them, on keys of its own
+		if keys < f.Producers && keys > 0 {
+			return load.Config{}, fmt.Errorf("%d keys are not enough for %d producers", keys, f.Producers)
+		}
+		keys = (keys + f.Producers - 1 - part) / f.Producers
 	}
 	if f.Producers > 1 {
 		run = fmt.Sprintf("%s.%d", run, part)
@@ -62,7 +65,7 @@ func (f *loadFlags) config(app, run string, part int) (load.Config, error) {
 		WarmUp:          f.WarmUp,
 		Duration:        f.duration(),
 		Events:          f.Events,
-		Keys:            (keys + f.Producers - 1 - part) / f.Producers,
+		Keys:            keys,
 		Distribution:    f.Distribution,
 		Payload:         expect.Payload{Content: f.Payload, Size: f.Size},
 		Seed:            f.Seed + uint64(part),
@@ -90,11 +93,16 @@ func (f *loadFlags) duration() time.Duration {
 	}
 }
 
+// keys returns how many there are to be, 0 for those of a trace.
 func (f *loadFlags) keys() int {
-	if f.Keys != nil {
+	switch {
+	case f.Keys != nil:
 		return *f.Keys
+	case f.Distribution.Recorded():
+		return 0
+	default:
+		return defaultKeys
 	}
-	return defaultKeys
 }
 
 func (f *loadFlags) share() (pace.Share, error) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -98,7 +99,11 @@ func (c *loadCommand) load(ctx, sending context.Context, view progress.View) (re
 		tasks = append(tasks, fleet.Task{NATS: c.Target.NATS, Config: cfg})
 	}
 	made := c.report(c.Target.App, run, string(c.Profile), 0)
-	view.Say("run " + run + ": " + made.Describe())
+	hottest := ""
+	if made.Keys > 0 && c.Producers == 1 && !c.Distribution.Recorded() {
+		hottest = fmt.Sprintf("; the hottest key gets %.3g%% of all events", 100*c.Distribution.Hottest(made.Keys))
+	}
+	view.Say("run " + run + ": " + made.Describe() + hottest)
 
 	var r *measure.Run
 	var err error
@@ -111,6 +116,11 @@ func (c *loadCommand) load(ctx, sending context.Context, view progress.View) (re
 		return report.Report{}, err
 	}
 	made.Shards = len(r.Shards)
+	if made.Keys == 0 { // a trace's
+		for _, s := range r.Shards {
+			made.Keys += int(s.Keys)
+		}
+	}
 	return report.New(made, r), nil
 }
 
@@ -138,15 +148,19 @@ func prepare(nc *nats.Conn, cfg load.Config, view progress.View) (*load.Load, er
 		// What lives is small and what is thrown away is much: collect less often.
 		debug.SetGCPercent(400)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit(cfg.Keys))
+	l, err := load.New(cfg, sys, view)
+	if err != nil {
+		return nil, err
 	}
-	return load.New(cfg, sys, view)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit(l.Bytes()))
+	}
+	return l, nil
 }
 
-// memoryLimit is what the Go runtime of a load is to hold at most: some 65 bytes of every key live, and up to 100 MiB of
-// events and receipts outstanding.
-func memoryLimit(keys int) int64 { return 192<<20 + 128*int64(keys) }
+// memoryLimit is what the Go runtime of a load is to hold at most: what lives as long as the load, twice, as the collector
+// needs room, and up to 100 MiB of events and receipts outstanding.
+func memoryLimit(lives int64) int64 { return 192<<20 + 2*lives }
 
 // judge turns a verdict into an exit code: a run that found something wrong is
 // told from one that proved nothing. The table has said why.

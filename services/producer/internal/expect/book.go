@@ -97,3 +97,13 @@ func (b *Book) Used(key int) bool { return b.sent[key] > 0 }
 
 // Count returns how many events of the key were sent.
 func (b *Book) Count(key int) uint64 { return uint64(b.sent[key]) }
+
+// Bytes returns how much memory the book takes, but for exceptions.
+func (b *Book) Bytes() int64 {
+	const perKey = 4 + 4 + 8 + 4 // starts, sent, digest, settled
+	n := int64(len(b.names)) + perKey*int64(b.Len())
+	if b.payloads.lines != nil {
+		n += int64(len(b.payloads.lines.text))
+	}
+	return n
+}

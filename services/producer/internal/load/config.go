@@ -43,7 +43,7 @@ type Config struct {
 	WarmUp          time.Duration // before all else, at the schedule's first rate; 0: none
 	Duration        time.Duration // of sending after it; 0: no limit, if Events is one
 	Events          uint64        // how many to send after it; 0: no limit, if Duration is one
-	Keys            int           // ignored with a trace
+	Keys            int           // 0: as many as a recorded distribution has
 	Distribution    pick.Distribution
 	Payload         expect.Payload
 	Seed            uint64
@@ -56,8 +56,9 @@ type Config struct {
 
 // Validate returns an error that says which value is out of range.
 func (c Config) Validate() error {
+	ofFile := c.Keys == 0 && c.Distribution.Recorded()
 	switch {
-	case c.Keys < 1 || c.Keys > expect.MaxKeys:
+	case !ofFile && (c.Keys < 1 || c.Keys > expect.MaxKeys):
 		return fmt.Errorf("keys must be from 1 to %d, not %d", expect.MaxKeys, c.Keys)
 	case c.Duration < 0 || c.Duration == 0 && c.Events == 0:
 		return errors.New("duration must be more than 0, or a number of events given")
@@ -83,6 +84,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Payload.Check(); err != nil {
 		return err
+	}
+	if ofFile {
+		return nil // the file is read when the load is prepared
 	}
 	return c.Distribution.Check(c.Keys)
 }

@@ -36,15 +36,11 @@ func New(cfg Config, sys System, view progress.View) (*Load, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	names, err := expect.NewKeys(cfg.Run, cfg.Keys)
+	names, keys, err := keysOf(cfg)
 	if err != nil {
 		return nil, err
 	}
 	book, err := expect.NewBook(names, cfg.Payload, cfg.Seed)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := pick.New(cfg.Distribution, cfg.Keys, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +54,40 @@ func New(cfg Config, sys System, view progress.View) (*Load, error) {
 
 		receiptGrace: 2 * time.Second,
 	}, nil
+}
+
+// keysOf names the keys of a load, and picks them: those of a trace, or as many
+// as were asked for.
+func keysOf(cfg Config) (expect.Keys, pick.Picker, error) {
+	if !cfg.Distribution.Recorded() {
+		names, err := expect.NewKeys(cfg.Run, cfg.Keys)
+		if err != nil {
+			return expect.Keys{}, nil, err
+		}
+		keys, err := pick.New(cfg.Distribution, cfg.Keys, cfg.Seed)
+		return names, keys, err
+	}
+	trace, err := cfg.Distribution.Open(expect.LongestName(cfg.Run))
+	if err != nil {
+		return expect.Keys{}, nil, err
+	}
+	if cfg.Keys != 0 {
+		if err := trace.Check(cfg.Keys); err != nil {
+			return expect.Keys{}, nil, err
+		}
+	}
+	names, err := expect.NamedKeys(cfg.Run, trace.Names())
+	return names, trace.Picker(), err
+}
+
+// Bytes returns how much memory the load takes for as long as it lasts: for its
+// keys and payloads, and for the events of a trace.
+func (l *Load) Bytes() int64 {
+	n := l.book.Bytes() + 2*int64(l.book.Len()) // their shards
+	if t, recorded := l.keys.(interface{ Bytes() int64 }); recorded {
+		n += t.Bytes()
+	}
+	return n
 }
 
 // StartAt says when to start, which Run otherwise does at once.

@@ -3,6 +3,8 @@ package load
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -83,4 +85,28 @@ func TestAStallShows(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, r.Apply.Quantile(0.99), stall-100*time.Millisecond)
 	require.Positive(t, r.Behind, "the publisher was full, so events were late")
+}
+
+// A trace's keys come in the order recorded, again and again.
+func TestATraceIsPlayed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trace")
+	require.NoError(t, os.WriteFile(path, []byte("alice\nbob\nalice\nö\n"), 0o644))
+	f := newFake()
+	cfg := testConfig()
+	cfg.Keys = 0
+	require.NoError(t, cfg.Distribution.UnmarshalText([]byte("file:"+path)))
+	r := runLoad(t, cfg, f)
+	require.Empty(t, r.Violations)
+	closing := r.Sent - 1000
+	require.InDelta(t, 500, f.accounts["load-t-alice"].Events, float64(closing))
+	require.InDelta(t, 250, f.accounts["load-t-ö"].Events, float64(closing))
+	require.Len(t, f.accounts, 3)
+
+	cfg.Keys = 4
+	_, err := New(cfg, f, nobody)
+	require.ErrorContains(t, err, "keys")
+	cfg.Keys = 0
+	require.NoError(t, os.Remove(path))
+	_, err = New(cfg, f, nobody)
+	require.ErrorContains(t, err, "no such file")
 }

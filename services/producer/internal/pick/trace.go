@@ -120,20 +120,14 @@ func (t *Trace) Check(keys int) error {
 	return nil
 }
 
-// Hottest returns the share of all events that the hottest key gets.
-func (t *Trace) Hottest() float64 {
-	counts := make([]uint32, t.Keys())
-	for _, key := range t.events {
-		counts[key]++
-	}
-	return float64(slices.Max(counts)) / float64(len(t.events))
-}
-
 // recorded picks what a trace says.
 type recorded struct {
 	events []uint32
 	next   int
 }
+
+// Bytes returns how much memory the events take.
+func (r *recorded) Bytes() int64 { return 4 * int64(len(r.events)) }
 
 func (r *recorded) Next() int {
 	key := r.events[r.next]

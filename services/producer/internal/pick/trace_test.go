@@ -32,7 +32,6 @@ func TestTrace(t *testing.T) {
 	require.Equal(t, 3, trace.Keys())
 	require.Equal(t, 5, trace.Events())
 	require.Equal(t, []string{"b", "a", "c d"}, slices.Collect(trace.Names()))
-	require.Equal(t, 0.6, trace.Hottest())
 	p := trace.Picker()
 	for range 3 {
 		for _, key := range []int{0, 1, 0, 2, 0} {

@@ -82,7 +82,10 @@ func (c Config) Describe() string {
 	if c.Producers > 1 {
 		out += fmt.Sprintf(", %d producers", c.Producers)
 	}
-	out += fmt.Sprintf(", %d keys (%s), payloads of %s, seed %d", c.Keys, c.Distribution, c.Payload, c.Seed)
+	if c.Keys > 0 { // those of a trace are known once it has run
+		out += fmt.Sprintf(", %d keys", c.Keys)
+	}
+	out += fmt.Sprintf(" (%s), payloads of %s, seed %d", c.Distribution, c.Payload, c.Seed)
 	if c.Shards > 0 { // known once it has run
 		out += fmt.Sprintf(", %d shards", c.Shards)
 	}
