@@ -16,7 +16,7 @@ type demo struct {
 	Rate         string        `default:"20000" help:"Events per second, or max."`
 	Duration     time.Duration `default:"10s" help:"How long to send."`
 	Keys         int           `default:"10000" help:"How many keys."`
-	Distribution string        `default:"uniform" help:"How events spread over the keys: uniform, sequential, zipf:S or hot:P:N, as the producer's load says." placeholder:"uniform|sequential|zipf:S|hot:P:N"`
+	Distribution string        `default:"uniform" help:"How events spread over the keys: uniform, sequential, zipf:S, hot:P:N or file:PATH, as the producer's load says." placeholder:"uniform|sequential|zipf:S|hot:P:N|file:PATH"`
 	Size         int           `default:"128" help:"Bytes of a payload."`
 }
 

@@ -50,7 +50,7 @@ func (c *profile) Run(e *environment) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	load := exec.CommandContext(ctx, filepath.Join(c.Bin, "producer"), "load", "--stack="+c.Dir, "--profile="+c.Out,
+	load := exec.CommandContext(ctx, filepath.Join(c.Bin, "producer"), "load", "--stack="+c.Dir, "--pprof="+c.Out,
 		"--out="+filepath.Join(c.Out, "report.json"), "--duration="+(profileWarmUp+c.Duration+profileSlack).String())
 	load.Stdout, load.Stderr = e.out, io.Discard
 	if err := load.Start(); err != nil {
