@@ -142,6 +142,9 @@ type Pause struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// To is when it ended.
+func (p Pause) To() float64 { return p.From + p.Seconds }
+
 // Owner is a change of a shard's owner.
 type Owner struct {
 	At    float64 `json:"at"`

@@ -1,0 +1,79 @@
+package chart
+
+import (
+	"html/template"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Bars is a chart of one figure for each of a row of things, numbered from 0.
+type Bars struct {
+	Label  string
+	X, Y   string // what is on the axes, with the unit
+	Values []float64
+	Ink    Ink
+	Mean   Ink    // of a line at the mean
+	Empty  string // said if there are no values
+}
+
+// SVG draws it.
+func (c Bars) SVG() (template.HTML, error) {
+	n := len(c.Values)
+	y := linear(c.Values)
+	f := frame{label: c.Label, height: 190, y: y.axis(c.Y), x: axis{label: c.X, min: -0.6, max: float64(max(n, 1)) - 0.4, ticks: whole(n)}}
+	if n == 0 {
+		f.empty, f.x.ticks = c.Empty, nil
+		return f.draw()
+	}
+	var sum float64
+	for _, v := range c.Values {
+		sum += v
+	}
+	mean := Line{Ink: c.Mean, Parts: [][]XY{{{f.x.min, sum / float64(n)}, {f.x.max, sum / float64(n)}}}}
+	return f.draw(bars{c, y}, lines{[]Line{mean}, y})
+}
+
+// whole are ticks at most 17 of the numbers from 0, at a power of two apart.
+func whole(n int) []plot.Tick {
+	step := 1
+	for (n-1)/step > 16 {
+		step *= 2
+	}
+	var ticks []plot.Tick
+	for i := 0; i < n; i += step {
+		ticks = append(ticks, plot.Tick{Value: float64(i), Label: strconv.Itoa(i)})
+	}
+	return ticks
+}
+
+// bars draws all bars as one shape, apart from one another where there is room.
+type bars struct {
+	c Bars
+	y scale
+}
+
+func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	half := 0.5
+	if x(1)-x(0) > 4 {
+		half = 0.38
+	}
+	var path vg.Path
+	for i, v := range b.c.Values {
+		left, right, top := x(float64(i)-half), x(float64(i)+half), y(b.y.place(v))
+		if len(path) == 0 || half < 0.5 {
+			path.Move(vg.Point{X: left, Y: c.Min.Y})
+		}
+		path.Line(vg.Point{X: left, Y: top})
+		path.Line(vg.Point{X: right, Y: top})
+		if half < 0.5 || i == len(b.c.Values)-1 {
+			path.Line(vg.Point{X: right, Y: c.Min.Y})
+			path.Close()
+		}
+	}
+	c.SetColor(b.c.Ink.Colour)
+	c.Fill(path)
+}

@@ -1,0 +1,106 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"example.com/lockstep/services/producer/internal/latency"
+)
+
+// figure is one of the key figures.
+type figure struct {
+	Name, Value, Unit string
+	Note              string
+	Bad               bool
+}
+
+// figures are the key figures of the page.
+func (r Report) figures() []figure {
+	wrong := func(name string, n uint64, unit string) figure {
+		return figure{Name: name, Value: count(n), Unit: unit, Bad: n > 0}
+	}
+	apply := r.LatencyMS.Apply
+	out := []figure{
+		{Name: "applied", Value: rate(r.AppliedPerSecond), Unit: "events/s", Note: count(r.Applied) + " events"},
+		{Name: "acknowledged", Value: rate(r.AckedPerSecond), Unit: "events/s", Note: count(r.Acked) + " of " + count(r.Sent) + " sent"},
+		{Name: "applied after, median", Value: milliseconds(apply.P50), Unit: "ms"},
+		{Name: "applied after, p99", Value: milliseconds(apply.P99), Unit: "ms"},
+		{Name: "longest wait", Value: milliseconds(apply.Max), Unit: "ms"},
+		{Name: "schedule lag, p99", Value: milliseconds(r.ScheduleLagMS.P99), Unit: "ms", Note: "longest " + milliseconds(r.ScheduleLagMS.Max) + " ms"},
+		wrong("lost", r.Lost, "events"),
+		wrong("duplicated", r.Duplicated, "events"),
+		wrong("reordered", r.Reordered, "keys"),
+		wrong("unknown", r.UnknownKeys, "keys"),
+		wrong("failed to send", r.Failed, "events"),
+	}
+	if r.Behind > 0 {
+		f := wrong("behind schedule", r.Behind, "events")
+		f.Note = count(r.Unsent) + " never sent"
+		out = append(out, f)
+	}
+	if b := r.Backlog; b != nil {
+		out = append(out, figure{Name: "backlog drained", Value: rate(b.DrainedPerSecond), Unit: "events/s", Note: fmt.Sprintf("%s events in %s s", count(b.Events), inSeconds(b.DrainSeconds))})
+	}
+	if f := r.FindMax; f != nil {
+		out = append(out, figure{Name: "highest rate that held", Value: count(f.Rate), Unit: "events/s", Note: "p99 at most " + number(f.BoundMS) + " ms"})
+	}
+	return out
+}
+
+// latencyRow is one row of the table of latencies.
+type latencyRow struct {
+	Name string
+	latency.Summary
+}
+
+func (r Report) latencies() []latencyRow {
+	return []latencyRow{
+		{"until acknowledged", r.LatencyMS.Ack},
+		{"until applied", r.LatencyMS.Apply},
+		{"schedule lag", r.ScheduleLagMS},
+	}
+}
+
+// setting is one thing of how the load was made.
+type setting struct{ Name, Value string }
+
+// settings are what is known of how the load was made, in words.
+func (c Config) settings() []setting {
+	rate := c.Rate
+	if rate != "max" {
+		rate += " events/s"
+	}
+	all := []setting{
+		{"profile", c.Profile},
+		{"rate", rate},
+		{"duration", c.Duration},
+		{"events", zeroIsNone(c.Events)},
+		{"warm-up", c.WarmUp},
+		{"keys", fmt.Sprintf("%s, %s", count(uint64(max(c.Keys, 0))), c.Distribution)},
+		{"payload", fmt.Sprintf("%s bytes, %s", c.Size, c.Payload)},
+		{"producers", strconv.Itoa(c.Producers)},
+		{"in flight, at most", fmt.Sprintf("%s events a producer", count(uint64(max(c.InFlight, 0))))},
+		{"shards", strconv.Itoa(c.Shards)},
+		{"asked for a receipt", fmt.Sprintf("%s%% of events", number(100*c.Receipts))},
+		{"seed", strconv.FormatUint(c.Seed, 10)},
+		{"app", c.App},
+		{"run", c.Run},
+	}
+	return slices.DeleteFunc(all, func(s setting) bool { return s.Value == "" })
+}
+
+func zeroIsNone(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return count(n)
+}
+
+// longest returns the n longest pauses, the longest first.
+func longest(pauses []Pause, n int) []Pause {
+	out := slices.Clone(pauses)
+	slices.SortStableFunc(out, func(a, b Pause) int { return cmp.Compare(b.Seconds, a.Seconds) })
+	return out[:min(n, len(out))]
+}

@@ -1,0 +1,81 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"example.com/lockstep/services/producer/internal/report/chart"
+)
+
+// shading is what lies behind the charts over time.
+type shading struct {
+	end   float64 // of the time axis, in seconds
+	bands []chart.Band
+	marks []chart.Mark
+	keys  []key // the legend of it
+}
+
+func (r Report) shading() shading {
+	t := r.Timeline
+	s := shading{end: t.IntervalSeconds}
+	for _, p := range t.Points {
+		s.end = max(s.end, p.At+t.IntervalSeconds)
+	}
+	if t.WarmUpSeconds > 0 {
+		s.bands = append(s.bands, chart.Band{Ink: chart.Grey, To: t.WarmUpSeconds})
+		s.keys = append(s.keys, key{"warm-up", "area", chart.Grey})
+	}
+	if pauses := pauseBands(r.Pauses.Longest, s.end); len(pauses) > 0 {
+		s.bands = append(s.bands, pauses...)
+		s.keys = append(s.keys, key{"a shard paused", "area", chart.Rose})
+	}
+	if changes := ownerMarks(r.Owners, s.end); len(changes) > 0 {
+		s.marks = append(s.marks, changes...)
+		s.keys = append(s.keys, key{"change of owner (how many)", "mark", chart.Violet})
+	}
+	if b := r.Backlog; b != nil {
+		s.marks = append(s.marks, chart.Mark{Ink: chart.Black, At: b.ResumedAt})
+		s.keys = append(s.keys, key{"workers resumed", "mark", chart.Black})
+	}
+	return s
+}
+
+// pauseBands shades the pauses of all shards. Those that overlap, or are too
+// close to be told apart, become one.
+func pauseBands(pauses []Pause, end float64) []chart.Band {
+	gap := end / 500
+	sorted := slices.SortedFunc(slices.Values(pauses), func(a, b Pause) int { return cmp.Compare(a.From, b.From) })
+	var out []chart.Band
+	for _, p := range sorted {
+		to := p.To()
+		if n := len(out); n > 0 && p.From <= out[n-1].To+gap {
+			out[n-1].To = max(out[n-1].To, to)
+			continue
+		}
+		out = append(out, chart.Band{Ink: chart.Rose, From: p.From, To: to})
+	}
+	return out
+}
+
+// ownerMarks marks changes of ownership. Those that are too close for the count
+// of each become one with the count of all.
+func ownerMarks(owners []Owner, end float64) []chart.Mark {
+	gap := end / 35
+	sorted := slices.SortedFunc(slices.Values(owners), func(a, b Owner) int { return cmp.Compare(a.At, b.At) })
+	var out []chart.Mark
+	n := 0 // changes in the last mark
+	for _, o := range sorted {
+		if o.At < 0 || o.At > end {
+			continue
+		}
+		if last := len(out) - 1; last >= 0 && o.At <= out[last].At+gap {
+			n++
+			out[last].Label = strconv.Itoa(n)
+			continue
+		}
+		n = 1
+		out = append(out, chart.Mark{Ink: chart.Violet, At: o.At, Label: "1"})
+	}
+	return out
+}
