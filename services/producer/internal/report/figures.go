@@ -21,14 +21,14 @@ func (r Report) figures() []figure {
 	wrong := func(name string, n uint64, unit string) figure {
 		return figure{Name: name, Value: count(n), Unit: unit, Bad: n > 0}
 	}
-	apply := r.LatencyMS.Apply
+	apply, lag := cells(r.LatencyMS.Apply), cells(r.ScheduleLagMS)
 	out := []figure{
 		{Name: "applied", Value: rate(r.AppliedPerSecond), Unit: "events/s", Note: count(r.Applied) + " events"},
 		{Name: "acknowledged", Value: rate(r.AckedPerSecond), Unit: "events/s", Note: count(r.Acked) + " of " + count(r.Sent) + " sent"},
-		{Name: "applied after, median", Value: milliseconds(apply.P50), Unit: "ms"},
-		{Name: "applied after, p99", Value: milliseconds(apply.P99), Unit: "ms"},
-		{Name: "longest wait", Value: milliseconds(apply.Max), Unit: "ms"},
-		{Name: "schedule lag, p99", Value: milliseconds(r.ScheduleLagMS.P99), Unit: "ms", Note: "longest " + milliseconds(r.ScheduleLagMS.Max) + " ms"},
+		{Name: "applied after, median", Value: apply[0], Unit: "ms"},
+		{Name: "applied after, p99", Value: apply[2], Unit: "ms"},
+		{Name: "longest wait", Value: apply[4], Unit: "ms"},
+		{Name: "schedule lag, p99", Value: lag[2], Unit: "ms", Note: "longest " + lag[4] + " ms"},
 		wrong("lost", r.Lost, "events"),
 		wrong("duplicated", r.Duplicated, "events"),
 		wrong("reordered", r.Reordered, "keys"),
@@ -51,16 +51,25 @@ func (r Report) figures() []figure {
 
 // latencyRow is one row of the table of latencies.
 type latencyRow struct {
-	Name string
-	latency.Summary
+	Name  string
+	Cells []string
 }
 
 func (r Report) latencies() []latencyRow {
 	return []latencyRow{
-		{"until acknowledged", r.LatencyMS.Ack},
-		{"until applied", r.LatencyMS.Apply},
-		{"schedule lag", r.ScheduleLagMS},
+		{"until acknowledged", cells(r.LatencyMS.Ack)},
+		{"until applied", cells(r.LatencyMS.Apply)},
+		{"schedule lag", cells(r.ScheduleLagMS)},
 	}
+}
+
+// cells are the median, p90, p99, p99.9 and maximum in milliseconds, or dashes
+// if nothing was measured.
+func cells(s latency.Summary) []string {
+	if s == (latency.Summary{}) {
+		return slices.Repeat([]string{"-"}, 5)
+	}
+	return []string{milliseconds(s.P50), milliseconds(s.P90), milliseconds(s.P99), milliseconds(s.P999), milliseconds(s.Max)}
 }
 
 // setting is one thing of how the load was made.
@@ -69,8 +78,8 @@ type setting struct{ Name, Value string }
 // settings are what is known of how the load was made, in words.
 func (c Config) settings() []setting {
 	rate := c.Rate
-	if rate != "max" {
-		rate += " events/s"
+	if n, err := strconv.ParseUint(rate, 10, 64); err == nil {
+		rate = count(n) + " events/s"
 	}
 	all := []setting{
 		{"profile", c.Profile},

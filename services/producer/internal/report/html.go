@@ -95,7 +95,7 @@ func (r Report) verdictInWords() (headline, words string) {
 	case Crossed:
 		return "Thresholds crossed", fmt.Sprintf("Every event was applied once and in the order sent, but %d of %s did not hold.", crossed, several(len(r.Thresholds), "threshold"))
 	case Fail:
-		return "Fail", fmt.Sprintf("Something was lost, doubled or reordered, or cannot be told: %s.", several(len(r.Violations), "violation"))
+		return "Fail", fmt.Sprintf("The load did not come out right: %s, listed below.", several(len(r.Violations), "violation"))
 	}
 	return r.Verdict, ""
 }

@@ -92,7 +92,7 @@ func (r Report) latencyOverTime(s shading) (picture, error) {
 			return value(p)
 		}
 	}
-	return r.overTime(s, chart.OverTime{Label: "Latency over time, until applied", Y: "milliseconds", Empty: "no latency was measured"},
+	return r.overTime(s, chart.OverTime{Label: "Latency over time, until applied", Y: "milliseconds", Empty: "no latency above zero was measured"},
 		"How long events waited from the moment they were meant to be sent until they were applied, at the time they were due: half of them no longer than the median, all but one in a hundred no longer than p99.",
 		curve{"longest", chart.Red, of(func(p Point) float64 { return p.ApplyMaxMS })},
 		curve{"p99", chart.Blue, of(func(p Point) float64 { return p.ApplyP99MS })},
@@ -125,7 +125,7 @@ func (r Report) percentiles() (picture, error) {
 	apply.Width = 1.8
 	const title = "Latency by percentile"
 	svg, err := chart.Percentiles{
-		Label: title, Y: "milliseconds", Empty: "no latency was measured",
+		Label: title, Y: "milliseconds", Empty: "no latency above zero was measured",
 		Lines: []chart.Line{line(ack, r.CurveMS.Ack), line(apply, r.CurveMS.Apply)},
 	}.SVG()
 	return picture{

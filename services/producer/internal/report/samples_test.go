@@ -72,9 +72,9 @@ func (s simulated) run() *measure.Run {
 		sent := r.SentOver.At(intended + lag)
 		sent.Events++
 		sent.MaxLag = max(sent.MaxLag, lag)
-		r.AckedOver.At(intended + ack).Events++
+		r.AckedOver.At(intended+ack).Events++
 		r.AppliedOver.At(intended).Wait(apply)
-		r.AppliedOver.At(intended + apply).Receipts++
+		r.AppliedOver.At(intended+apply).Receipts++
 		r.LastAck = max(r.LastAck, intended+ack)
 		r.LastReceipt = max(r.LastReceipt, intended+apply)
 		receipts = append(receipts, receipt{shard, intended, intended + apply})
@@ -148,8 +148,8 @@ func samples() map[string]Report {
 	nothing := measure.New()
 	nothing.Sent, nothing.Failed, nothing.Sending = 500, 500, time.Second
 	for i := range 500 {
-		nothing.SentOver.At(time.Duration(i) * 2 * time.Millisecond).Events++
-		nothing.AckedOver.At(time.Duration(i) * 3 * time.Millisecond).Failed++
+		nothing.SentOver.At(time.Duration(i)*2*time.Millisecond).Events++
+		nothing.AckedOver.At(time.Duration(i)*3*time.Millisecond).Failed++
 	}
 	out["nothing acked"] = New(calm.config(), nothing)
 	out["empty"] = New(Config{}, measure.New())
@@ -193,4 +193,3 @@ func samples() map[string]Report {
 	out["find-max"] = found
 	return out
 }
-

@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Bars is a chart of one figure for each of a row of things, numbered from 0.
+// Bars is a chart of one count for each of a row of things, numbered from 0.
 type Bars struct {
 	Label  string
 	X, Y   string // what is on the axes, with the unit
@@ -22,7 +22,7 @@ type Bars struct {
 // SVG draws it.
 func (c Bars) SVG() (template.HTML, error) {
 	n := len(c.Values)
-	y := linear(c.Values)
+	y := wholeNumbers(c.Values)
 	f := frame{label: c.Label, height: 190, y: y.axis(c.Y), x: axis{label: c.X, min: -0.6, max: float64(max(n, 1)) - 0.4, ticks: whole(n)}}
 	if n == 0 {
 		f.empty, f.x.ticks = c.Empty, nil

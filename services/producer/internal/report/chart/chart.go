@@ -45,6 +45,9 @@ type axis struct {
 
 // draw returns the drawing, of parts from the back to the front.
 func (f frame) draw(parts ...plot.Plotter) (template.HTML, error) {
+	if f.empty != "" {
+		f.y.ticks = nil
+	}
 	p := plot.New()
 	p.BackgroundColor = nil
 	p.Add(grid(f.y.ticks))

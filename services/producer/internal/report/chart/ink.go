@@ -40,4 +40,7 @@ var (
 	gridInk = color.NRGBA{0xdd, 0xdd, 0xdd, 0xff}
 )
 
+// CSSWidth is the width of a line in a legend, in pixels, so that it can be seen.
+func (i Ink) CSSWidth() float64 { return max(i.Width, 2) }
+
 func (i Ink) width() vg.Length { return vg.Length(i.Width) }

@@ -26,7 +26,17 @@ func linear(values []float64) scale {
 	if high == 0 {
 		high = 1
 	}
-	step := niceStep(high, 5)
+	return inSteps(high, niceStep(high, 5))
+}
+
+// wholeNumbers is a scale from 0 to the highest of values, which are counts.
+func wholeNumbers(values []float64) scale {
+	_, high := extent(values)
+	return inSteps(max(high, 1), math.Ceil(niceStep(max(high, 1), 5)))
+}
+
+// inSteps is a scale from 0 to what lies above high, with a tick at each step.
+func inSteps(high, step float64) scale {
 	s := scale{max: step * math.Ceil(high*1.02/step)}
 	for i := 0; float64(i)*step <= s.max*1.0001; i++ {
 		v := float64(i) * step
