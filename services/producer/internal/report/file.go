@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,13 +41,10 @@ func CreateFiles(path string) (*Files, error) {
 // Write puts the report in place.
 func (f *Files) Write(r Report) error {
 	defer f.Discard()
-	body, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("cannot write the report to %s: %w", f.json.path, err)
-	}
-	err = f.json.write(func(w io.Writer) error {
-		_, err := w.Write(append(body, '\n'))
-		return err
+	err := f.json.write(func(w io.Writer) error {
+		body := json.NewEncoder(w)
+		body.SetIndent("", "  ")
+		return body.Encode(r)
 	})
 	if err != nil {
 		return err
@@ -78,7 +76,11 @@ func create(path string) (*file, error) {
 }
 
 func (f *file) write(body func(io.Writer) error) error {
-	err := body(f.tmp)
+	buffered := bufio.NewWriter(f.tmp)
+	err := body(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
 	if err == nil {
 		err = f.tmp.Chmod(0o644)
 	}

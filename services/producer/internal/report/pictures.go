@@ -148,9 +148,9 @@ func (r Report) keysPerShard() (picture, error) {
 }
 
 func (r Report) perShard(title, unit string, ink chart.Ink, words string, value func(Shard) uint64) (picture, error) {
-	values := make([]float64, len(r.Shards))
+	values := make([]uint64, len(r.Shards))
 	for i, s := range r.Shards {
-		values[i] = float64(value(s))
+		values[i] = value(s)
 	}
 	svg, err := chart.Bars{Label: title, X: "shard", Y: unit, Values: values, Ink: ink, Mean: chart.Black, Empty: "it is not known what went to which shard"}.SVG()
 	return picture{Title: title, SVG: svg, Words: words, Keys: []key{{unit, "area", ink}, {"mean", "line", chart.Black}}}, err

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"example.com/lockstep/services/producer/internal/measure"
@@ -107,16 +108,19 @@ func takeover(at time.Duration, shards, every int) []measure.Owner {
 	return out
 }
 
-// samples are reports of all shapes that a page must be able to show.
-func samples() map[string]Report {
-	calm := simulated{rate: 5000, duration: 6 * time.Second, warmUp: time.Second, shards: 16, keys: 1000}
+// samples are reports of all shapes that a page must be able to show. They are
+// made once, and not to be changed.
+var samples = sync.OnceValue(makeSamples)
+
+func makeSamples() map[string]Report {
+	calm := simulated{rate: 2000, duration: 6 * time.Second, warmUp: time.Second, shards: 16, keys: 1000}
 	out := map[string]Report{"calm": calm.report()}
 
 	stopped := calm
 	stopped.stalls = []stall{{3 * time.Second, 4 * time.Second, every(1)}}
 	out["stopped for 1 s"] = stopped.report()
 
-	killed := simulated{rate: 5000, duration: 10 * time.Second, warmUp: 2 * time.Second, shards: 16, keys: 1000,
+	killed := simulated{rate: 2000, duration: 10 * time.Second, warmUp: 2 * time.Second, shards: 16, keys: 1000,
 		stalls: []stall{
 			{4 * time.Second, 4*time.Second + 350*time.Millisecond, every(3)},
 			{8 * time.Second, 8*time.Second + 120*time.Millisecond, every(5)},

@@ -13,7 +13,7 @@ import (
 type Bars struct {
 	Label  string
 	X, Y   string // what is on the axes, with the unit
-	Values []float64
+	Values []uint64
 	Ink    Ink
 	Mean   Ink    // of a line at the mean
 	Empty  string // said if there are no values
@@ -22,18 +22,20 @@ type Bars struct {
 // SVG draws it.
 func (c Bars) SVG() (template.HTML, error) {
 	n := len(c.Values)
-	y := wholeNumbers(c.Values)
+	var sum float64
+	figures := make([]float64, n)
+	for i, v := range c.Values {
+		figures[i] = float64(v)
+		sum += figures[i]
+	}
+	y := wholeNumbers(figures)
 	f := frame{label: c.Label, height: 190, y: y.axis(c.Y), x: axis{label: c.X, min: -0.6, max: float64(max(n, 1)) - 0.4, ticks: whole(n)}}
 	if n == 0 {
 		f.empty, f.x.ticks = c.Empty, nil
 		return f.draw()
 	}
-	var sum float64
-	for _, v := range c.Values {
-		sum += v
-	}
 	mean := Line{Ink: c.Mean, Parts: [][]XY{{{f.x.min, sum / float64(n)}, {f.x.max, sum / float64(n)}}}}
-	return f.draw(bars{c, y}, lines{[]Line{mean}, y})
+	return f.draw(bars{figures, c.Ink, y}, lines{[]Line{mean}, y})
 }
 
 // whole are ticks at most 17 of the numbers from 0, at a power of two apart.
@@ -51,8 +53,9 @@ func whole(n int) []plot.Tick {
 
 // bars draws all bars as one shape, apart from one another where there is room.
 type bars struct {
-	c Bars
-	y scale
+	figures []float64
+	ink     Ink
+	y       scale
 }
 
 func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
@@ -62,18 +65,18 @@ func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
 		half = 0.38
 	}
 	var path vg.Path
-	for i, v := range b.c.Values {
+	for i, v := range b.figures {
 		left, right, top := x(float64(i)-half), x(float64(i)+half), y(b.y.place(v))
 		if len(path) == 0 || half < 0.5 {
 			path.Move(vg.Point{X: left, Y: c.Min.Y})
 		}
 		path.Line(vg.Point{X: left, Y: top})
 		path.Line(vg.Point{X: right, Y: top})
-		if half < 0.5 || i == len(b.c.Values)-1 {
+		if half < 0.5 || i == len(b.figures)-1 {
 			path.Line(vg.Point{X: right, Y: c.Min.Y})
 			path.Close()
 		}
 	}
-	c.SetColor(b.c.Ink.Colour)
+	c.SetColor(b.ink.Colour)
 	c.Fill(path)
 }

@@ -9,14 +9,15 @@ import (
 )
 
 const (
-	smallest = 1e-6 // figures below count as this on a logarithmic scale
-	largest  = 1e15 // figures above are not drawn to scale
+	smallest = 1e-6 // figures below count as 0
+	largest  = 1e15 // figures above count as this
 )
 
 // scale says where figures are drawn on the y axis.
 type scale struct {
 	logarithmic bool
 	min, max    float64 // figures at the ends
+	bottom, top float64 // their places
 	ticks       []plot.Tick
 }
 
@@ -37,8 +38,9 @@ func wholeNumbers(values []float64) scale {
 
 // inSteps is a scale from 0 to what lies above high, with a tick at each step.
 func inSteps(high, step float64) scale {
-	s := scale{max: step * math.Ceil(high*1.02/step)}
-	for i := 0; float64(i)*step <= s.max*1.0001; i++ {
+	n := math.Ceil(high * 1.02 / step)
+	s := scale{max: n * step, top: n * step}
+	for i := range int(n) + 1 {
 		v := float64(i) * step
 		s.ticks = append(s.ticks, plot.Tick{Value: v, Label: short(v)})
 	}
@@ -52,13 +54,13 @@ func fitting(values []float64) scale {
 	if high <= 100*low || low == 0 {
 		return linear(values)
 	}
-	return logarithmic(max(low, smallest), high)
+	return logarithmic(low, high)
 }
 
 // logarithmic is a scale of whole decades.
 func logarithmic(low, high float64) scale {
 	from, to := int(math.Floor(math.Log10(low))), int(math.Ceil(math.Log10(high*1.05)))
-	s := scale{logarithmic: true, min: math.Pow10(from), max: math.Pow10(to)}
+	s := scale{logarithmic: true, min: math.Pow10(from), max: math.Pow10(to), bottom: float64(from), top: float64(to)}
 	every := 1 + (to-from)/9 // decades a label
 	for decade := from; decade <= to; decade++ {
 		v := math.Pow10(decade)
@@ -78,9 +80,9 @@ func logarithmic(low, high float64) scale {
 func (s scale) place(v float64) float64 {
 	v = min(max(v, s.min), s.max)
 	if s.logarithmic {
-		return math.Log10(v)
+		v = math.Log10(v)
 	}
-	return v
+	return min(max(v, s.bottom), s.top) // where the logarithm was rounded
 }
 
 // axis is the scale's axis.
@@ -88,13 +90,13 @@ func (s scale) axis(label string) axis {
 	if s.logarithmic {
 		label += ", logarithmic"
 	}
-	return axis{label: label, min: s.place(s.min), max: s.place(s.max), ticks: s.ticks}
+	return axis{label: label, min: s.bottom, max: s.top, ticks: s.ticks}
 }
 
-// extent returns the lowest value above 0 and the highest, 0 if there is none.
+// extent returns the lowest value that is not 0 and the highest, 0 if there is none.
 func extent(values []float64) (low, high float64) {
 	for _, v := range values {
-		if v <= 0 || math.IsNaN(v) {
+		if !(v >= smallest) {
 			continue
 		}
 		v = min(v, largest)
