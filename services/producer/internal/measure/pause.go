@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -55,10 +56,7 @@ func (ps *Pauses) Add(other *Pauses) {
 func (ps *Pauses) InOrder() []Pause {
 	out := slices.Clone(ps.Longest)
 	slices.SortFunc(out, func(a, b Pause) int {
-		if a.From != b.From {
-			return int(a.From - b.From)
-		}
-		return a.Shard - b.Shard
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Shard, b.Shard))
 	})
 	return out
 }

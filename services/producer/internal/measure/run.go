@@ -115,7 +115,6 @@ type Owner struct {
 	At    time.Duration
 	Shard int
 	Name  string // of the worker
-	Fence uint64
 }
 
 // Backlog is what was sent while the workers' intake was paused, and how it was
@@ -124,6 +123,16 @@ type Backlog struct {
 	Events  uint64
 	Resumed time.Duration // when the workers went on
 	Drained time.Duration // when the last of the events was applied
+}
+
+// with returns a backlog together with that of another process, which sent other events.
+func (b *Backlog) with(o Backlog) *Backlog {
+	if b != nil {
+		o.Events += b.Events
+		o.Resumed = max(o.Resumed, b.Resumed)
+		o.Drained = max(o.Drained, b.Drained)
+	}
+	return &o
 }
 
 // Merge adds what another process saw. Both started at the same moment.
@@ -164,8 +173,8 @@ func (r *Run) Merge(o *Run) {
 	if len(r.Owners) == 0 { // every process sees the same changes
 		r.Owners = o.Owners
 	}
-	if r.Backlog == nil {
-		r.Backlog = o.Backlog
+	if o.Backlog != nil {
+		r.Backlog = r.Backlog.with(*o.Backlog)
 	}
 
 	r.Applied += o.Applied

@@ -88,7 +88,7 @@ func (c Config) settings() []setting {
 		{"events", zeroIsNone(c.Events)},
 		{"warm-up", c.WarmUp},
 		{"keys", fmt.Sprintf("%s, %s", count(uint64(max(c.Keys, 0))), c.Distribution)},
-		{"payload", fmt.Sprintf("%s bytes, %s", c.Size, c.Payload)},
+		{"payload", c.Payload},
 		{"producers", strconv.Itoa(c.Producers)},
 		{"in flight, at most", fmt.Sprintf("%s events a producer", count(uint64(max(c.InFlight, 0))))},
 		{"shards", strconv.Itoa(c.Shards)},

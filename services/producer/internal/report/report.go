@@ -150,7 +150,6 @@ type Owner struct {
 	At    float64 `json:"at"`
 	Shard int     `json:"shard"`
 	Owner string  `json:"owner"`
-	Fence uint64  `json:"fence"`
 }
 
 // Timeline is how the load went over time.
@@ -220,7 +219,7 @@ func New(c Config, r *measure.Run) Report {
 		out.Pauses.Longest = append(out.Pauses.Longest, Pause{Shard: p.Shard, From: seconds(p.From), Seconds: seconds(p.Length())})
 	}
 	for _, o := range r.Owners {
-		out.Owners = append(out.Owners, Owner{At: seconds(o.At), Shard: o.Shard, Owner: o.Name, Fence: o.Fence})
+		out.Owners = append(out.Owners, Owner{At: seconds(o.At), Shard: o.Shard, Owner: o.Name})
 	}
 	if b := r.Backlog; b != nil {
 		drain := b.Drained - b.Resumed

@@ -93,7 +93,7 @@ func (s simulated) run() *measure.Run {
 func (s simulated) config() Config {
 	return Config{
 		App: "lockstep", Run: "ab12", Rate: fmt.Sprint(s.rate), InFlight: 4096, Duration: s.duration.String(), WarmUp: s.warmUp.String(),
-		Producers: 1, Keys: s.keys, Distribution: "uniform", Size: "128", Payload: "random", Seed: 1, Receipts: 1, Shards: s.shards,
+		Producers: 1, Keys: s.keys, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: s.shards,
 	}
 }
 
@@ -103,7 +103,7 @@ func (s simulated) report() Report { return New(s.config(), s.run()) }
 func takeover(at time.Duration, shards, every int) []measure.Owner {
 	var out []measure.Owner
 	for shard := 0; shard < shards; shard += every {
-		out = append(out, measure.Owner{At: at + time.Duration(shard)*500*time.Microsecond, Shard: shard, Name: fmt.Sprintf("worker-%d", 2+shard%2), Fence: uint64(40 + shard)})
+		out = append(out, measure.Owner{At: at + time.Duration(shard)*500*time.Microsecond, Shard: shard, Name: fmt.Sprintf("worker-%d", 2+shard%2)})
 	}
 	return out
 }
@@ -125,7 +125,7 @@ func makeSamples() map[string]Report {
 			{4 * time.Second, 4*time.Second + 350*time.Millisecond, every(3)},
 			{8 * time.Second, 8*time.Second + 120*time.Millisecond, every(5)},
 		},
-		owners: slices.Concat(takeover(4*time.Second+320*time.Millisecond, 16, 3), takeover(8*time.Second+100*time.Millisecond, 16, 5), []measure.Owner{{At: 9 * time.Second, Shard: 3, Name: "worker-1", Fence: 99}}),
+		owners: slices.Concat(takeover(4*time.Second+320*time.Millisecond, 16, 3), takeover(8*time.Second+100*time.Millisecond, 16, 5), []measure.Owner{{At: 9 * time.Second, Shard: 3, Name: "worker-1"}}),
 	}
 	crossed := killed.report()
 	crossed.Verdict = Crossed
