@@ -13,30 +13,43 @@ import (
 type figure struct {
 	Name, Value, Unit string
 	Note              string
-	Bad               bool
+	Class             string // bad if the verdict fails for it, odd if it is worth a look
+}
+
+// counted is a count that ought to be 0, of the class given if it is not.
+func counted(name string, n uint64, unit, class string) figure {
+	if n == 0 {
+		class = ""
+	}
+	return figure{Name: name, Value: count(n), Unit: unit, Class: class}
+}
+
+// measured is a latency in milliseconds, as in cells.
+func measured(name, cell string) figure {
+	if cell == none {
+		return figure{Name: name, Value: none}
+	}
+	return figure{Name: name, Value: cell, Unit: "ms"}
 }
 
 // figures are the key figures of the page.
 func (r Report) figures() []figure {
-	wrong := func(name string, n uint64, unit string) figure {
-		return figure{Name: name, Value: count(n), Unit: unit, Bad: n > 0}
-	}
 	apply, lag := cells(r.LatencyMS.Apply), cells(r.ScheduleLagMS)
 	out := []figure{
 		{Name: "applied", Value: rate(r.AppliedPerSecond), Unit: "events/s", Note: count(r.Applied) + " events"},
 		{Name: "acknowledged", Value: rate(r.AckedPerSecond), Unit: "events/s", Note: count(r.Acked) + " of " + count(r.Sent) + " sent"},
-		{Name: "applied after, median", Value: apply[0], Unit: "ms"},
-		{Name: "applied after, p99", Value: apply[2], Unit: "ms"},
-		{Name: "longest wait", Value: apply[4], Unit: "ms"},
-		{Name: "schedule lag, p99", Value: lag[2], Unit: "ms", Note: "longest " + lag[4] + " ms"},
-		wrong("lost", r.Lost, "events"),
-		wrong("duplicated", r.Duplicated, "events"),
-		wrong("reordered", r.Reordered, "keys"),
-		wrong("unknown", r.UnknownKeys, "keys"),
-		wrong("failed to send", r.Failed, "events"),
+		measured("applied after, median", apply[0]),
+		measured("applied after, p99", apply[2]),
+		measured("applied after, longest", apply[4]),
+		measured("schedule lag, p99", lag[2]),
+		counted("lost", r.Lost, "events", "bad"),
+		counted("duplicated", r.Duplicated, "events", "bad"),
+		counted("reordered", r.Reordered, "keys", "bad"),
+		counted("unknown", r.UnknownKeys, "keys", "bad"),
+		counted("failed to send", r.Failed, "events", "odd"),
 	}
 	if r.Behind > 0 {
-		f := wrong("behind schedule", r.Behind, "events")
+		f := counted("behind schedule", r.Behind, "events", "odd")
 		f.Note = count(r.Unsent) + " never sent"
 		out = append(out, f)
 	}
@@ -63,11 +76,14 @@ func (r Report) latencies() []latencyRow {
 	}
 }
 
+// none stands for a latency where nothing was measured.
+const none = "-"
+
 // cells are the median, p90, p99, p99.9 and maximum in milliseconds, or dashes
 // if nothing was measured.
 func cells(s latency.Summary) []string {
 	if s == (latency.Summary{}) {
-		return slices.Repeat([]string{"-"}, 5)
+		return slices.Repeat([]string{none}, 5)
 	}
 	return []string{milliseconds(s.P50), milliseconds(s.P90), milliseconds(s.P99), milliseconds(s.P999), milliseconds(s.Max)}
 }
