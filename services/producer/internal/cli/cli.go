@@ -29,9 +29,10 @@ const (
 
 // program is all the producer can be told.
 type program struct {
-	Load loadCommand `cmd:"" help:"Send events at a rate or as fast as they are acknowledged, then verify every key."`
-	Send sendCommand `cmd:"" help:"Send one event and print where it was stored."`
-	Part partCommand `cmd:"" hidden:"" help:"One of several producers of a load, which starts it."`
+	Load    loadCommand    `cmd:"" help:"Send events at a rate or as fast as they are acknowledged, then verify every key."`
+	Send    sendCommand    `cmd:"" help:"Send one event and print where it was stored."`
+	Compare compareCommand `cmd:"" help:"Print two reports side by side, and the ratio of each figure."`
+	Part    partCommand    `cmd:"" hidden:"" help:"One of several producers of a load, which starts it."`
 }
 
 // Main runs the program and returns its exit code.

@@ -13,8 +13,12 @@ import (
 	"example.com/lockstep/services/producer/internal/search"
 )
 
+// chances is how often a rate may break the bound before it counts as too high:
+// anything may happen once on a machine that others use, too.
+const chances = 2
+
 // findMax makes loads of one rate after another, and returns the report of the
-// highest that kept the bound, or of the last one if none did. A load that found
+// highest that kept the bound, or of the first one if none did. A load that found
 // something wrong ends the search: its report is the answer.
 func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) (report.Report, error) {
 	first := uint64(firstRate)
@@ -24,6 +28,7 @@ func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) 
 	s := search.New(first, pace.MaxRate)
 	found := report.FindMax{BoundMS: latency.Milliseconds(c.FindMax)}
 	var best report.Report
+	broken := 0 // how often the rate at hand broke the bound
 	for rate, ok := s.Next(); ok && sending.Err() == nil; rate, ok = s.Next() {
 		trial := *c
 		trial.Rate = pace.Constant(rate)
@@ -31,7 +36,7 @@ func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) 
 		if err != nil {
 			return report.Report{}, err
 		}
-		if r.Verdict == report.Fail || len(found.Trials) == 0 {
+		if r.Verdict == report.Fail || best.Schema == 0 {
 			best = r
 		}
 		if r.Verdict == report.Fail || r.Interrupted {
@@ -41,24 +46,23 @@ func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) 
 		found.Trials = append(found.Trials, report.Trial{
 			Rate: rate, AppliedPerSecond: r.AppliedPerSecond, ApplyP99MS: r.LatencyMS.Apply.P99, Held: why == "", Why: why,
 		})
-		s.Tried(why == "")
-		if why == "" && rate == s.Best() {
+		if why != "" {
+			view.Say(fmt.Sprintf("%d/s: %s", rate, why))
+			if broken++; broken < chances {
+				continue
+			}
+		} else {
+			view.Say(fmt.Sprintf("%d/s: held", rate))
 			best, found.Rate = r, rate
 		}
-		view.Say(fmt.Sprintf("%d/s: %s", rate, verdictOf(why)))
+		broken = 0
+		s.Tried(why == "")
 	}
 	if best.Schema == 0 {
 		return report.Report{}, errors.New("the search was interrupted before it tried anything")
 	}
-	best.FindMax = &found
+	best.FindMax, best.Interrupted = &found, sending.Err() != nil
 	return best, nil
-}
-
-func verdictOf(why string) string {
-	if why == "" {
-		return "held"
-	}
-	return why
 }
 
 // tooMuch says why a rate is too high, if it is.

@@ -14,7 +14,7 @@ import (
 
 // named is a report of 100 events in a second, each as long as given.
 func named(name string, wait time.Duration, change func(*report.Config, *measure.Run)) Named {
-	c := report.Config{App: "lockstep", Run: "of-" + name, Rate: "100", Duration: "1s", Producers: 1, Keys: 1000, Distribution: "uniform", Size: "128", Payload: "random", Seed: 1, Receipts: 1, Shards: 16}
+	c := report.Config{App: "lockstep", Run: "of-" + name, Rate: "100", Duration: "1s", Producers: 1, Keys: 1000, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: 16}
 	r := measure.New()
 	r.Start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	r.Sent, r.Acked, r.Applied, r.Receipts, r.ReceiptsAsked = 100, 100, 100, 100, 100
@@ -93,7 +93,7 @@ func TestEveryPartOfAConfigurationCounts(t *testing.T) {
 	base := report.Config{}
 	for name, other := range map[string]report.Config{
 		"rate": {Rate: "1"}, "in flight": {InFlight: 1}, "duration": {Duration: "1s"}, "events": {Events: 1}, "warm up": {WarmUp: "1s"}, "producers": {Producers: 1}, "keys": {Keys: 1},
-		"distribution": {Distribution: "zipf:1"}, "size": {Size: "1"}, "payload": {Payload: "random"}, "seed": {Seed: 1}, "receipts": {Receipts: 1}, "shards": {Shards: 1},
+		"distribution": {Distribution: "zipf:1"}, "payload": {Payload: "random"}, "seed": {Seed: 1}, "receipts": {Receipts: 1}, "shards": {Shards: 1},
 	} {
 		found := differ(base, other)
 		require.Len(t, found, 1)

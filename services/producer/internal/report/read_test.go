@@ -13,7 +13,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	for name, r := range samples() {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "report.json")
-			f, err := CreateFile(path)
+			f, err := CreateFiles(path)
 			require.NoError(t, err)
 			require.NoError(t, f.Write(r))
 			again, err := Read(path)
@@ -26,14 +26,14 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 func TestReadSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	for content, want := range map[string]string{
-		"":                                 " is not a report: it is empty",
-		"<html>":                           " is not a report: it is not JSON (invalid character '<' looking for beginning of value)",
-		`{"schema":1`:                      " is not a report: it is not JSON (unexpected end of JSON input)",
-		`[1]`:                              " is not a report: json: cannot unmarshal array",
-		`{"sent":1}`:                       " is not a report: it has no schema",
-		`{"schema":2}`:                     " is a report of schema 2, and this program reads schema 1",
-		`{"schema":1,"sent":"many"}`:       " is not a report of schema 1: json: cannot unmarshal string",
-		`{"schema":1,"config":{"size":8}}`: " is not a report of schema 1: json: cannot unmarshal number",
+		"":                                    " is not a report: it is empty",
+		"<html>":                              " is not a report: it is not JSON (invalid character '<' looking for beginning of value)",
+		`{"schema":1`:                         " is not a report: it is not JSON (unexpected end of JSON input)",
+		`[1]`:                                 " is not a report: json: cannot unmarshal array",
+		`{"sent":1}`:                          " is not a report: it has no schema",
+		`{"schema":2}`:                        " is a report of schema 2, and this program reads schema 1",
+		`{"schema":1,"sent":"many"}`:          " is not a report of schema 1: json: cannot unmarshal string",
+		`{"schema":1,"config":{"payload":8}}`: " is not a report of schema 1: json: cannot unmarshal number",
 	} {
 		path := filepath.Join(dir, "r.json")
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
@@ -49,14 +49,13 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 
 func TestPageIsPutInPlace(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "report.html")
-	f, err := CreateFile(path)
+	f, err := CreateFiles(filepath.Join(dir, "report.json"))
 	require.NoError(t, err)
-	require.NoError(t, f.WriteHTML(samples()["1 s"]))
-	body, err := os.ReadFile(path)
+	require.NoError(t, f.Write(samples()["1 s"]))
+	body, err := os.ReadFile(filepath.Join(dir, "report.html"))
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(body), "<!DOCTYPE html>"))
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, left, 1)
+	require.Len(t, left, 2)
 }

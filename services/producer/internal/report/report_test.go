@@ -24,13 +24,13 @@ func sample(change func(*measure.Run)) Report {
 	if change != nil {
 		change(r)
 	}
-	return New(Config{App: "lockstep", Run: "ab12", Rate: "20000", Duration: "10s", Keys: 10, Distribution: "uniform", Size: "128", Payload: "random", Seed: 1, Receipts: 1, Shards: 16, Producers: 1}, r)
+	return New(Config{App: "lockstep", Run: "ab12", Rate: "20000", Duration: "10s", Keys: 10, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: 16, Producers: 1}, r)
 }
 
 func TestReportHasTheFieldsPromised(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "report.json")
-	f, err := CreateFile(path)
+	f, err := CreateFiles(path)
 	require.NoError(t, err)
 	require.NoFileExists(t, path, "not before the end")
 	require.NoError(t, f.Write(sample(nil)))
@@ -57,7 +57,7 @@ func TestReportHasTheFieldsPromised(t *testing.T) {
 
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, left, 1, "no temporary file stays")
+	require.Len(t, left, 2, "the page beside it, and no temporary file")
 }
 
 func TestWarmUpIsLeftOutOfRates(t *testing.T) {
@@ -102,11 +102,11 @@ func TestBacklogIsReckoned(t *testing.T) {
 func TestFileIsRefusedEarly(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(dir, "absent", "report.json"), "/proc/report.json"} {
-		_, err := CreateFile(path)
+		_, err := CreateFiles(path)
 		require.ErrorContains(t, err, "cannot write the report to "+path)
 		require.NotContains(t, err.Error(), ".tmp", "the user knows nothing of our temporary file")
 	}
-	f, err := CreateFile(filepath.Join(dir, "report.json"))
+	f, err := CreateFiles(filepath.Join(dir, "report.json"))
 	require.NoError(t, err)
 	f.Discard()
 	left, err := os.ReadDir(dir)
@@ -124,7 +124,7 @@ func TestTableEndsWithTheVerdict(t *testing.T) {
 	require.NoError(t, r.WriteTable(&out))
 	text := regexp.MustCompile(` +`).ReplaceAllString(out.String(), " ")
 	for _, line := range []string{
-		"run ab12: rate 20000 for 10s, 10 keys (uniform), 128 bytes (random), 16 shards, seed 1\n\n",
+		"run ab12: rate 20000 for 10s, 10 keys (uniform), payloads of 128 random bytes, seed 1, 16 shards\n\n",
 		"\n acked 990 990\n",
 		"\n behind 7 of which 5 were never sent\n",
 		"\n apply 12.25 12.25 12.25 12.25 12.25\n",

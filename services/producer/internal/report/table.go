@@ -39,16 +39,36 @@ func (r Report) WriteTable(out io.Writer) error {
 
 	fmt.Fprintln(out)
 	line("latency ms\tp50\tp90\tp99\tp99.9\tmax")
-	for _, row := range []struct {
+	type row struct {
 		name string
 		s    latency.Summary
-	}{{"ack", r.LatencyMS.Ack}, {"apply", r.LatencyMS.Apply}, {"schedule lag", r.ScheduleLagMS}} {
+	}
+	rows := []row{{"ack", r.LatencyMS.Ack}, {"apply", r.LatencyMS.Apply}}
+	if c.Rate != "max" { // a closed loop has no schedule
+		rows = append(rows, row{"schedule lag", r.ScheduleLagMS})
+	}
+	for _, row := range rows {
 		line("%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f", row.name, row.s.P50, row.s.P90, row.s.P99, row.s.P999, row.s.Max)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 
+	if f := r.FindMax; f != nil {
+		fmt.Fprintf(out, "\nrates tried for an apply p99 within %s ms:\n", number(f.BoundMS))
+		line("rate\tapplied/s\tapply p99 ms\t")
+		for _, t := range f.Trials {
+			held := "held"
+			if !t.Held {
+				held = t.Why
+			}
+			line("%d\t%.0f\t%.2f\t%s", t.Rate, t.AppliedPerSecond, t.ApplyP99MS, held)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "highest rate that held: %d/s; what else is said here is of its trial\n", f.Rate)
+	}
 	fmt.Fprintf(out, "\nlost %d, duplicated %d, reordered %d, unknown keys %d\n", r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys)
 	for _, v := range r.Violations {
 		fmt.Fprintf(out, "  %s\n", v)
