@@ -21,9 +21,22 @@ import (
 
 // TestREADME runs the commands of the README's shell blocks, in their order, as a newcomer would.
 func TestREADME(t *testing.T) {
+	n := newNewcomer(t)
+	require.GreaterOrEqual(t, n.follow(t, "README.md"), 9)
+}
+
+// TestLoadGuide runs those of the guide to loads, on a stack.
+func TestLoadGuide(t *testing.T) {
+	n := newNewcomer(t)
+	n.run(t, "go tool task up")
+	require.GreaterOrEqual(t, n.follow(t, "docs/load.md"), 9)
+	n.command(t, "go tool task down")
+	require.NoError(t, n.up.Wait())
+	n.up = nil
+}
+
+func newNewcomer(t *testing.T) *newcomer {
 	root, err := filepath.Abs("../..")
-	require.NoError(t, err)
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
 	// Inside the repository, for `go tool task` looks upwards for the workspace.
 	dir, err := os.MkdirTemp(root, ".readme-test-")
@@ -31,6 +44,13 @@ func TestREADME(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	n := &newcomer{root: root, dir: dir}
 	t.Cleanup(n.cleanUp)
+	return n
+}
+
+// follow runs the commands of a document's shell blocks and returns how many there were.
+func (n *newcomer) follow(t *testing.T, document string) int {
+	text, err := os.ReadFile(filepath.Join(n.root, document))
+	require.NoError(t, err)
 	ran := 0
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		for line := range strings.Lines(block[1]) {
@@ -41,7 +61,7 @@ func TestREADME(t *testing.T) {
 			}
 		}
 	}
-	require.GreaterOrEqual(t, ran, 9)
+	return ran
 }
 
 type newcomer struct {
@@ -49,6 +69,8 @@ type newcomer struct {
 	up        *exec.Cmd
 	after     []string // commands that end the stack, kept until those that need one have run
 }
+
+var taskOut = regexp.MustCompile(` OUT=(\S+)`)
 
 var natsReq = regexp.MustCompile(`^nats req (\S+) '(.*)'$`)
 
@@ -72,7 +94,12 @@ func (n *newcomer) run(t *testing.T, line string) {
 		}
 		if strings.Contains(line, " load") {
 			var report struct{ Verdict string }
-			b, err := os.ReadFile(filepath.Join(n.dir, "report.json"))
+			file := "report.json"
+			if out := taskOut.FindStringSubmatch(line); out != nil {
+				file = out[1]
+			}
+			require.FileExists(t, filepath.Join(n.dir, strings.TrimSuffix(file, ".json")+".html"))
+			b, err := os.ReadFile(filepath.Join(n.dir, file))
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(b, &report))
 			require.Equal(t, "pass", report.Verdict)
