@@ -25,11 +25,12 @@ import (
 )
 
 type loadCommand struct {
-	Profile   profileFlag `help:"Take the flags' values from a profile, where they are not given: ${profiles}, or a file like ./mine.yaml." placeholder:"NAME|FILE"`
-	loadFlags `embed:""`
-	Out       string `default:"report.json" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
-	Target    target `embed:""`
-	PProf     string `name:"pprof" help:"Directory to write CPU, allocation and mutex profiles of the producer into." placeholder:"DIR"`
+	Profile     profileFlag `help:"Take the flags' values from a profile, where they are not given: ${profiles}, or a file like ./mine.yaml." placeholder:"NAME|FILE"`
+	loadFlags   `embed:""`
+	Out         string `default:"report.json" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
+	Target      target `embed:""`
+	Annotations string `help:"File that is read when the load has ended and tells what happened to the system meanwhile: a JSON object a line, with at, until (both times, RFC 3339) and what. It is shown on the time axis of the report." placeholder:"FILE"`
+	PProf       string `name:"pprof" help:"Directory to write CPU, allocation and mutex profiles of the producer into." placeholder:"DIR"`
 }
 
 // Validate is called by kong.
@@ -66,10 +67,16 @@ func (c *loadCommand) Run(parsed *kong.Context) error {
 	if err := errors.Join(err, finish()); err != nil {
 		return err
 	}
+	if c.Annotations != "" {
+		if err := r.Annotate(c.Annotations); err != nil {
+			fmt.Fprintf(parsed.Stderr, "left out: %v\n", err) // the verdict counts for more
+		}
+	}
 	threshold.Hold(&r, c.Threshold)
 	if err := out.Write(r); err != nil {
 		return err
 	}
+	defer fmt.Fprintf(parsed.Stderr, "the report is in %s\n", out)
 	if err := r.WriteTable(parsed.Stdout); err != nil {
 		return err
 	}

@@ -32,4 +32,4 @@ func (f profileFlag) BeforeResolve(parsed *kong.Context, trace *kong.Path) error
 
 // notInProfiles are flags that say where a load runs and what it leaves behind,
 // not what it is.
-var notInProfiles = []string{"help", "profile", "stack", "nats", "app", "out", "pprof"}
+var notInProfiles = []string{"help", "profile", "stack", "nats", "app", "out", "pprof", "annotations"}

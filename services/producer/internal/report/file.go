@@ -52,6 +52,9 @@ func (f *Files) Write(r Report) error {
 	return f.html.write(r.WriteHTML)
 }
 
+// String names the files.
+func (f *Files) String() string { return f.json.path + " and " + f.html.path }
+
 // Discard removes what was not written. It does nothing after a Write.
 func (f *Files) Discard() {
 	f.json.discard()

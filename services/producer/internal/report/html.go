@@ -32,6 +32,13 @@ type page struct {
 	Charts     []picture
 	LongPauses []Pause
 	Changes    rows[Owner]
+	Happened   rows[happening]
+}
+
+// happening is an annotation with its number.
+type happening struct {
+	N int
+	Annotation
 }
 
 // rows are the first rows of a table.
@@ -64,6 +71,11 @@ func (r Report) WriteHTML(w io.Writer) error {
 		LongPauses: longest(r.Pauses.Longest, 10),
 		Changes:    firstOf(r.Owners),
 	}
+	var happened []happening
+	for i, a := range r.Annotations {
+		happened = append(happened, happening{i + 1, a})
+	}
+	p.Happened = firstOf(happened)
 	if r.FindMax != nil {
 		p.Trials = firstOf(r.FindMax.Trials)
 	}

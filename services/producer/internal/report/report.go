@@ -78,7 +78,8 @@ type Report struct {
 	FindMax          *FindMax        `json:"find_max,omitempty"`
 	Shards           []Shard         `json:"shards"`
 	Pauses           Pauses          `json:"pauses"`
-	Owners           []Owner         `json:"owners"` // changes of ownership
+	Owners           []Owner         `json:"owners"`      // changes of ownership
+	Annotations      []Annotation    `json:"annotations"` // what happened to the system meanwhile
 	Timeline         Timeline        `json:"timeline"`
 }
 
@@ -159,6 +160,15 @@ type Timeline struct {
 	Points          []Point `json:"points"`
 }
 
+// end returns when its last interval ends.
+func (t Timeline) end() float64 {
+	end := t.IntervalSeconds
+	for _, p := range t.Points {
+		end = max(end, p.At+t.IntervalSeconds)
+	}
+	return end
+}
+
 // Point is what happened in one interval. Rates are of what came in it;
 // latencies are of the events due in it, whenever they were applied, 0 if none was.
 type Point struct {
@@ -203,6 +213,7 @@ func New(c Config, r *measure.Run) Report {
 		CurveMS:          Curves{Ack: r.Ack.Curve(), Apply: r.Apply.Curve()},
 		Shards:           []Shard{},
 		Owners:           []Owner{},
+		Annotations:      []Annotation{},
 		Timeline:         timeline(r),
 	}
 	if r.Acked == 0 {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 
@@ -18,10 +19,7 @@ type shading struct {
 
 func (r Report) shading() shading {
 	t := r.Timeline
-	s := shading{end: t.IntervalSeconds}
-	for _, p := range t.Points {
-		s.end = max(s.end, p.At+t.IntervalSeconds)
-	}
+	s := shading{end: t.end()}
 	if t.WarmUpSeconds > 0 {
 		s.bands = append(s.bands, chart.Band{Ink: chart.Grey, To: t.WarmUpSeconds})
 		s.keys = append(s.keys, key{"warm-up", "area", chart.Grey})
@@ -38,7 +36,30 @@ func (r Report) shading() shading {
 		s.marks = append(s.marks, chart.Mark{Ink: chart.Black, At: b.ResumedAt})
 		s.keys = append(s.keys, key{"workers resumed", "mark", chart.Black})
 	}
+	if happened := annotationMarks(r.Annotations, s.end); len(happened) > 0 {
+		s.marks = append(s.marks, happened...)
+		s.keys = append(s.keys, key{"what happened (its number)", "mark", chart.Black})
+	}
 	return s
+}
+
+// annotationMarks marks what happened by its number in the table. Those too close
+// to be told apart have no number.
+func annotationMarks(all []Annotation, end float64) []chart.Mark {
+	gap := end / 60
+	var out []chart.Mark
+	last := math.Inf(-1) // that has a number
+	for i, a := range all {
+		if a.At < 0 || a.At > end {
+			continue
+		}
+		m := chart.Mark{Ink: chart.Black, At: a.At}
+		if a.At >= last+gap {
+			m.Label, last = strconv.Itoa(i+1), a.At
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 // pauseBands shades the pauses of all shards. Those that overlap, or are too

@@ -54,6 +54,15 @@ func (r Report) WriteTable(out io.Writer) error {
 		return err
 	}
 
+	if len(r.Annotations) > 0 {
+		fmt.Fprintln(out, "\nwhat happened meanwhile, and the longest pause after it:")
+		for _, a := range r.Annotations {
+			line("%.1f s\t%s\t%.2f s\t", a.At, a.What, a.PauseSeconds)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
 	if f := r.FindMax; f != nil {
 		fmt.Fprintf(out, "\nrates tried for an apply p99 within %s ms:\n", number(f.BoundMS))
 		line("rate\tapplied/s\tapply p99 ms\t")
