@@ -1,5 +1,5 @@
-// Command bench compares Lockstep with raw JetStream, in one sitting: rounds of both take turns against one stack's
-// nats-server and redis-server, and what counts is the ratio of the two halves of a round.
+// Command bench compares Lockstep with its peers, in one sitting: rounds of all take turns against one nats-server and one
+// redis-server, and the result is one document.
 package main
 
 import (
@@ -8,73 +8,124 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/topology"
 )
 
 func main() {
 	var cli CLI
-	os.Exit(service.Main("bench", "Lockstep and raw JetStream side by side.", &cli, os.Args[1:]))
+	os.Exit(service.Main("bench", "Lockstep and its peers side by side.", &cli, os.Args[1:]))
 }
 
 // CLI is the bench's configuration.
 type CLI struct {
-	Bin          string        `default:"bin" type:"existingdir" help:"Folder of the built programs."`
-	Rounds       int           `default:"5" help:"Rounds of each."`
-	Duration     time.Duration `default:"5s" help:"Of each half of a round."`
-	Shards       int           `default:"16" help:"Shards, and subjects of raw JetStream."`
-	Workers      int           `default:"2" help:"Workers."`
-	Keys         int           `default:"10000" help:"Keys."`
-	Distribution string        `default:"uniform" help:"How Lockstep's events spread over the keys: uniform, sequential, zipf:S or hot:P:N, as the producer's load says."`
-	Size         int           `default:"128" help:"Bytes of a payload."`
+	Bin      string        `default:"bin" type:"existingdir" help:"Folder of the built programs."`
+	Out      string        `default:"docs/benchmarks.md" help:"Where to write the result."`
+	Rounds   int           `default:"5" help:"Rounds of each."`
+	Duration time.Duration `default:"3s" help:"How long each sends in a round; it lasts until the last effect."`
+	Shards   []int         `default:"16,64,256" help:"Numbers of shards to try."`
+	Workers  []int         `default:"1,2,4" help:"Numbers of workers to try."`
+	Only     []string      `help:"Peers to run: raw, textbook, textbook-ordered, watermill, streams, rabbitmq, lockstep-frames, lockstep-send, lockstep. Default: all."`
+	Keys     int           `default:"10000" help:"Keys."`
+	Size     int           `default:"128" help:"Bytes of a payload."`
 }
+
+// Limits of what can be asked for.
+const (
+	minDuration = 100 * time.Millisecond
+	maxWorkers  = 64
+	maxSize     = 64 << 10
+	maxKeys     = 1_000_000
+)
 
 // Validate checks what the flags' types do not.
 func (c *CLI) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value int
-	}{{"rounds", c.Rounds}, {"shards", c.Shards}, {"workers", c.Workers}, {"keys", c.Keys}, {"size", c.Size}} {
-		if f.value < 1 {
-			return fmt.Errorf("--%s=%d: must be at least 1", f.name, f.value)
+	within := func(name string, value, least, most int) error {
+		if value < least || value > most {
+			return fmt.Errorf("--%s=%d: must be from %d to %d", name, value, least, most)
 		}
+		return nil
 	}
-	if c.Distribution == "" { // the producer refuses all else that is wrong
-		return errors.New("--distribution is empty: want uniform, sequential, zipf:S or hot:P:N")
+	each := func(name string, values []int, most int) error {
+		if len(values) == 0 {
+			return fmt.Errorf("--%s is empty: give a number, or several separated by commas", name)
+		}
+		for i, v := range values {
+			if err := within(name, v, 1, most); err != nil {
+				return err
+			}
+			if slices.Contains(values[:i], v) {
+				return fmt.Errorf("--%s: %d is there twice: give it once", name, v)
+			}
+		}
+		return nil
 	}
-	if c.Duration < 100*time.Millisecond {
-		return fmt.Errorf("--duration=%s: must be at least 100ms", c.Duration)
+	if c.Duration < minDuration {
+		return fmt.Errorf("--duration=%s: must be at least %s", c.Duration, minDuration)
+	}
+	if c.Out == "" {
+		return errors.New("--out is empty: name a file")
+	}
+	if _, err := choosePeers(c.Only); err != nil {
+		return err
+	}
+	for _, err := range []error{
+		within("rounds", c.Rounds, 1, 1000),
+		each("shards", c.Shards, topology.MaxShards),
+		each("workers", c.Workers, maxWorkers),
+		within("keys", c.Keys, 1, maxKeys),
+		within("size", c.Size, minSize, maxSize),
+	} {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// Run runs the rounds and prints a table.
+// Run runs the rounds and writes the document.
 func (c *CLI) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	st, err := startStack(ctx, c)
+	if err := os.MkdirAll(filepath.Dir(c.Out), 0o755); err != nil {
+		return err
+	}
+	chosen, err := choosePeers(c.Only)
 	if err != nil {
 		return err
 	}
-	defer st.stop()
-	fmt.Printf("%d rounds of %s each, %d subjects, %d workers, %d keys (%s), payloads of %d bytes\n\n", c.Rounds, c.Duration, c.Shards, c.Workers, c.Keys, c.Distribution, c.Size)
-	fmt.Printf("%8s %16s %16s %8s\n", "round", "raw JetStream/s", "Lockstep/s", "ratio")
-	var raw, ours, ratios []float64
-	for round := range c.Rounds {
-		r, err := rawJetStream(ctx, st.nats, c)
-		if err != nil {
-			return fmt.Errorf("raw JetStream: %w", err)
-		}
-		l, err := st.load(ctx, c)
-		if err != nil {
-			return fmt.Errorf("lockstep: %w", err)
-		}
-		raw, ours, ratios = append(raw, r), append(ours, l), append(ratios, l/r)
-		fmt.Printf("%8d %16.0f %16.0f %8.2f\n", round+1, r, l, l/r)
+	all, main := cells(c.Shards, c.Workers)
+	rows := plan(chosen, all, main)
+	srv, err := startServers(ctx, c.Bin, slices.Contains(chosen, &rabbitPeer))
+	if err != nil {
+		return err
 	}
-	fmt.Printf("%8s %16.0f %16.0f %8.2f\n", "median", median(raw), median(ours), median(ratios))
-	fmt.Printf("%8s %16s %16s %8s\n", "spread", spread(raw), spread(ours), spread(ratios))
+	defer srv.stop()
+	for _, r := range rows {
+		if r.peer == &rabbitPeer && srv.rabbit == nil {
+			r.none = "rabbitmq-server not on PATH"
+		}
+	}
+	s := &sitting{cli: c, servers: srv, rows: rows, out: os.Stdout}
+	if err := s.run(ctx); err != nil {
+		return err
+	}
+	doc := document{cli: c, rows: rows, main: main, date: time.Now(), machine: thisMachine(srv.dir), versions: srv.versions(ctx)}
+	text, err := doc.render()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.Out, []byte(text), 0o644); err != nil {
+		return err
+	}
+	fmt.Println()
+	fmt.Println(strings.TrimSpace(doc.table()))
+	fmt.Printf("\nwritten to %s\n", c.Out)
 	return nil
 }

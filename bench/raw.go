@@ -2,81 +2,67 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// rawInFlight is what the publisher has unacknowledged: as much as Lockstep's.
-const rawInFlight = 32_768
+var rawPeer = peer{
+	name:   "raw",
+	title:  "raw JetStream",
+	matrix: true,
+	run:    rawJetStream,
+	promise: promise{
+		order:    "by subject",
+		effects:  "has none",
+		failover: "none: a reader that stops is not replaced",
+		durable:  "JetStream, file storage",
+	},
+	settings: `One publisher, asynchronous; one message an event on one subject a shard. An ordered consumer (ephemeral, in memory, no
+acks) for each subject, dealt out to as many connections as there are workers. It does nothing with what it reads: this is
+what the log alone can do with one message an event, and no peer.`,
+}
 
-// rawJetStream publishes to as many subjects as there are shards, asynchronously, while one ordered consumer for each reads
-// them; one process, two connections, no effects, file storage. It returns the events consumed a second.
-func rawJetStream(ctx context.Context, url string, c *CLI) (float64, error) {
-	in, err := nats.Connect(url)
+func rawJetStream(ctx context.Context, r *round) (result, error) {
+	nc, err := r.servers.connect()
 	if err != nil {
-		return 0, err
+		return result{}, err
 	}
-	defer in.Close()
-	out, err := nats.Connect(url)
+	defer nc.Close()
+	p, err := r.newAsyncPublisher(nc, false)
 	if err != nil {
-		return 0, err
+		return result{}, err
 	}
-	defer out.Close()
-	pub, err := jetstream.New(in, jetstream.WithPublishAsyncMaxPending(rawInFlight))
-	if err != nil {
-		return 0, err
+	if err := r.createLog(ctx, p.js); err != nil {
+		return result{}, err
 	}
-	sub, err := jetstream.New(out)
-	if err != nil {
-		return 0, err
+	for w := range r.workers {
+		out, err := r.servers.connect()
+		if err != nil {
+			return result{}, err
+		}
+		defer out.Close()
+		if err := r.readAll(ctx, out, share(r.shards, w, r.workers)); err != nil {
+			return result{}, err
+		}
 	}
-	const stream = "BENCH_RAW"
-	if _, err := pub.CreateStream(ctx, jetstream.StreamConfig{Name: stream, Subjects: []string{"bench.raw.*"}, Storage: jetstream.FileStorage}); err != nil {
-		return 0, err
-	}
-	defer func() { _ = pub.DeleteStream(context.WithoutCancel(ctx), stream) }()
+	return r.run(ctx, crew{senders: []sender{p}})
+}
 
-	subjects := make([]string, c.Shards)
-	var consumed atomic.Int64
-	for i := range subjects {
-		subjects[i] = fmt.Sprintf("bench.raw.%d", i)
-		cons, err := sub.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: subjects[i : i+1]})
+// readAll counts what comes on the shards' subjects until the connection is closed.
+func (r *round) readAll(ctx context.Context, nc *nats.Conn, shards []int) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	for _, shard := range shards {
+		c, err := js.OrderedConsumer(ctx, r.logStream(), jetstream.OrderedConsumerConfig{FilterSubjects: []string{r.subject(shard)}})
 		if err != nil {
-			return 0, err
+			return err
 		}
-		cc, err := cons.Consume(func(jetstream.Msg) { consumed.Add(1) })
-		if err != nil {
-			return 0, err
-		}
-		defer cc.Stop()
-	}
-	payload := make([]byte, c.Size)
-	began, sent := time.Now(), int64(0)
-	for ; time.Since(began) < c.Duration; sent++ {
-		if _, err := pub.PublishAsync(subjects[sent%int64(len(subjects))], payload, jetstream.WithStallWait(time.Minute)); err != nil {
-			return 0, err
-		}
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
+		if _, err := c.Consume(func(jetstream.Msg) { r.flow.applied(1) }); err != nil {
+			return err
 		}
 	}
-	select {
-	case <-pub.PublishAsyncComplete():
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for consumed.Load() < sent {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
-	return float64(sent) / time.Since(began).Seconds(), nil
+	return nil
 }
