@@ -34,7 +34,7 @@ func startChild(log string, env []string, path string, args ...string) (*child, 
 	c := &child{cmd: exec.Command(path, args...), log: log, ended: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = out, out
 	c.cmd.Env = append(os.Environ(), env...)
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.cmd.SysProcAttr = attributes()
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,11 +133,11 @@ func (r *row) disorder() string {
 
 // thousands writes a rate: three digits count.
 func thousands(v float64) string {
-	n := int64(v + 0.5)
-	for unit := int64(1); n/unit >= 1000; unit *= 10 {
-		n = (n + 5*unit) / (10 * unit) * 10 * unit
+	unit := 1.0
+	for v/unit >= 1000 {
+		unit *= 10
 	}
-	digits := strconv.FormatInt(n, 10)
+	digits := strconv.FormatFloat(math.Round(v/unit)*unit, 'f', 0, 64)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}

@@ -51,6 +51,7 @@ func lockstepLoad(ctx context.Context, r *round) (result, error) {
 	out := filepath.Join(r.servers.dir, r.id+".json")
 	cmd := exec.CommandContext(ctx, filepath.Join(r.servers.bin, "producer"), "load", "--nats="+r.servers.nats, "--app="+r.id, "--out="+out,
 		"--duration="+r.duration.String(), "--keys="+strconv.Itoa(r.keys), "--size="+strconv.Itoa(r.size))
+	cmd.SysProcAttr = attributes()
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return result{}, fmt.Errorf("load: %w: %s", err, msg)
 	}

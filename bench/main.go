@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 )
 
 func main() {
+	runtime.LockOSThread() // children are started from here, and end with their parent thread
 	var cli CLI
 	os.Exit(service.Main("bench", "Lockstep and its peers side by side.", &cli, os.Args[1:]))
 }
@@ -31,7 +33,7 @@ type CLI struct {
 	Duration time.Duration `default:"3s" help:"How long each sends in a round; it lasts until the last effect."`
 	Shards   []int         `default:"16,64,256" help:"Numbers of shards to try."`
 	Workers  []int         `default:"1,2,4" help:"Numbers of workers to try."`
-	Only     []string      `help:"Peers to run: raw, textbook, textbook-ordered, watermill, streams, rabbitmq, lockstep-frames, lockstep-send, lockstep. Default: all."`
+	Only     []string      `help:"Peers to run: raw, textbook, textbook-ordered, watermill, batches, streams, rabbitmq, lockstep-frames, lockstep-send, lockstep. Default: all."`
 	Keys     int           `default:"10000" help:"Keys."`
 	Size     int           `default:"128" help:"Bytes of a payload."`
 }

@@ -25,7 +25,7 @@ type promise struct{ order, effects, failover, durable string }
 // peers returns all, in the order in which they take turns.
 func peers() []*peer {
 	return []*peer{
-		&rawPeer, &textbookPeer, &textbookOrderedPeer, &watermillPeer, &streamsPeer, &rabbitPeer, &framesPeer, &sendPeer, &lockstepPeer,
+		&rawPeer, &textbookPeer, &textbookOrderedPeer, &watermillPeer, &batchesPeer, &streamsPeer, &rabbitPeer, &framesPeer, &sendPeer, &lockstepPeer,
 	}
 }
 

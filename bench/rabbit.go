@@ -32,7 +32,7 @@ var rabbitPeer = peer{
 	},
 	settings: fmt.Sprintf(`A consistent-hash exchange (weight %s a queue), one durable classic queue (version 2) a shard with a single active
 consumer; every worker consumes from every queue, and the first to do so is dealt out. Persistent messages, %d senders with
-publisher confirms, up to %d unconfirmed each. Prefetch %d; a worker takes what has arrived of a queue, up to %d, has the
+publisher confirms, up to %d unconfirmed each. Prefetch %d a queue; a worker takes what has arrived, up to %d, has the
 effects with one MGET and one MSET, and acknowledges them with one ack.`, rabbitWeight, rabbitSenders, rabbitConfirms, rabbitPrefetch, rabbitBatch),
 }
 
@@ -71,7 +71,9 @@ func rabbitMQ(ctx context.Context, r *round) (result, error) {
 		defer conn.Close()
 		rdb := r.servers.redisClient()
 		defer rdb.Close()
-		workers[w] = &rabbitWorker{round: r, conn: conn, effects: func() *effects { return newEffects(rdb, r.flow) }}
+		if workers[w], err = newRabbitWorker(r, conn, newEffects(rdb, r.flow)); err != nil {
+			return result{}, err
+		}
 	}
 	// The first to consume from a queue is its active consumer.
 	for turn := range workers {
@@ -184,80 +186,120 @@ func (s *rabbitSender) flush(ctx context.Context) error {
 	return nil
 }
 
-// rabbitWorker consumes from every queue, on a channel for each.
+// rabbitWorker consumes from every queue on one channel.
 type rabbitWorker struct {
-	round   *round
-	conn    *amqp.Connection
-	effects func() *effects
-	queues  []rabbitQueue
+	round      *round
+	ch         *amqp.Channel
+	effects    *effects
+	queues     []<-chan amqp.Delivery
+	deliveries chan amqp.Delivery // of all queues
+	acks       acks
 }
 
-type rabbitQueue struct {
-	ch         *amqp.Channel
-	deliveries <-chan amqp.Delivery
+func newRabbitWorker(r *round, conn *amqp.Connection, own *effects) (*rabbitWorker, error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, err
+	}
+	if err := ch.Qos(rabbitPrefetch, 0, false); err != nil { // of each queue
+		return nil, err
+	}
+	return &rabbitWorker{round: r, ch: ch, effects: own, deliveries: make(chan amqp.Delivery, rabbitBatch)}, nil
 }
 
 func (w *rabbitWorker) consume(shard int) error {
-	ch, err := w.conn.Channel()
-	if err != nil {
-		return err
-	}
-	if err := ch.Qos(rabbitPrefetch, 0, false); err != nil {
-		return err
-	}
-	deliveries, err := ch.Consume(w.round.queue(shard), "", false, false, false, false, nil)
-	if err != nil {
-		return err
-	}
-	w.queues = append(w.queues, rabbitQueue{ch, deliveries})
-	return nil
+	deliveries, err := w.ch.Consume(w.round.queue(shard), "", false, false, false, false, nil)
+	w.queues = append(w.queues, deliveries)
+	return err
 }
+
+var errChannelClosed = errors.New("RabbitMQ closed a channel")
 
 func (w *rabbitWorker) work(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
 	for _, q := range w.queues {
-		own := w.effects()
-		all.Go(func() error { return q.work(ctx, own) })
+		all.Go(func() error { return w.forward(ctx, q) })
 	}
+	all.Go(func() error { return w.apply(ctx) })
 	return all.Wait()
 }
 
-func (q rabbitQueue) work(ctx context.Context, own *effects) error {
-	var batch []event
+// forward hands on what comes from one queue, in its order.
+func (w *rabbitWorker) forward(ctx context.Context, queue <-chan amqp.Delivery) error {
 	for {
-		batch = batch[:0]
-		var last uint64
 		select {
-		case d, open := <-q.deliveries:
+		case d, open := <-queue:
 			if !open {
-				return errors.New("RabbitMQ closed a channel")
+				return errChannelClosed
 			}
-			batch, last = append(batch, event{key: d.RoutingKey, payload: d.Body}), d.DeliveryTag
+			select {
+			case w.deliveries <- d:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		case <-ctx.Done():
 			return ctx.Err()
-		}
-		for len(batch) < rabbitBatch {
-			d, arrived := q.arrived()
-			if !arrived {
-				break
-			}
-			batch, last = append(batch, event{key: d.RoutingKey, payload: d.Body}), d.DeliveryTag
-		}
-		if err := own.many(ctx, batch, nil); err != nil {
-			return err
-		}
-		if err := q.ch.Ack(last, true); err != nil {
-			return err
 		}
 	}
 }
 
-// arrived returns a delivery if one is there.
-func (q rabbitQueue) arrived() (amqp.Delivery, bool) {
-	select {
-	case d, open := <-q.deliveries:
-		return d, open
-	default:
-		return amqp.Delivery{}, false
+// apply takes what has arrived, has its effects, and acknowledges it.
+func (w *rabbitWorker) apply(ctx context.Context) error {
+	var batch []event
+	for {
+		batch = batch[:0]
+		select {
+		case d := <-w.deliveries:
+			batch = w.add(batch, d)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for n := min(len(w.deliveries), rabbitBatch-1); n > 0; n-- { // nobody else takes them
+			batch = w.add(batch, <-w.deliveries)
+		}
+		if err := w.effects.many(ctx, batch, nil); err != nil {
+			return err
+		}
+		if tag := w.acks.next(); tag > 0 {
+			if err := w.ch.Ack(tag, true); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+func (w *rabbitWorker) add(batch []event, d amqp.Delivery) []event {
+	w.acks.add(d.DeliveryTag)
+	return append(batch, event{key: d.RoutingKey, payload: d.Body})
+}
+
+// acks finds out up to which delivery of a channel all are done. They are numbered from 1, and those of different queues may
+// be done out of order.
+type acks struct {
+	upTo uint64 // all up to this one have been acknowledged
+	done map[uint64]struct{}
+}
+
+// add notes that a delivery is being done.
+func (a *acks) add(tag uint64) {
+	if a.done == nil {
+		a.done = map[uint64]struct{}{}
+	}
+	a.done[tag] = struct{}{}
+}
+
+// next returns the last delivery of those that are done without a gap, 0 if there is none since the call before.
+func (a *acks) next() uint64 {
+	before := a.upTo
+	for {
+		if _, done := a.done[a.upTo+1]; !done {
+			break
+		}
+		a.upTo++
+		delete(a.done, a.upTo)
+	}
+	if a.upTo == before {
+		return 0
+	}
+	return a.upTo
 }

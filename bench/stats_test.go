@@ -20,3 +20,11 @@ func TestMedianAndSpread(t *testing.T) {
 		}
 	}
 }
+
+func TestThousands(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 7.4: "7", 999.6: "1,000", 1234: "1,230", 12345: "12,300", 99960: "100,000", 431234: "431,000", 1234567: "1,230,000"} {
+		if got := thousands(v); got != want {
+			t.Errorf("%v: %s, want %s", v, got, want)
+		}
+	}
+}

@@ -11,8 +11,8 @@ import (
 
 const (
 	streamsSenders = 2
-	streamsWrite   = 256 // entries added in one pipeline
-	streamsRead    = 512 // entries read at once, of each stream
+	streamsWrite   = 512  // entries added in one pipeline
+	streamsRead    = 2048 // entries read at once, of each stream
 	streamsBlock   = 100 * time.Millisecond
 	streamsGroup   = "workers"
 )
