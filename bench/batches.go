@@ -3,14 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	batchesAhead = 1024 // messages fetched ahead, of each shard
-	batchesMost  = 2048 // messages of a batch
+	batchesConsumers = 16   // one for each shard, up to so many
+	batchesAhead     = 4096 // messages fetched ahead
+	batchesMost      = 2048 // messages of a batch
 )
 
 var batchesPeer = peer{
@@ -26,9 +28,10 @@ var batchesPeer = peer{
 		failover: "yours to write: each worker is given its shards",
 		durable:  "JetStream, file storage; effects: Redis, AOF every second",
 	},
-	settings: fmt.Sprintf(`What one writes who wants more speed than one message at a time: one message an event, one durable pull consumer a
-shard, dealt out to the workers, %d messages fetched ahead of each. A worker takes what has arrived, up to %d, has the effects with one
-MGET and one MSET, and acknowledges the last message of each shard (AckAll).`, batchesAhead, batchesMost),
+	settings: fmt.Sprintf(`What one writes who wants more speed than one message at a time: one message an event, a subject a shard,
+a durable pull consumer for each subject, or for each worker if there are more than %d; %d messages fetched ahead. A worker is given
+its shards, takes what has arrived, up to %d, has the effects with one MGET and one MSET, and acknowledges the last message of each
+consumer (AckAll).`, batchesConsumers, batchesAhead, batchesMost),
 }
 
 func batchesByHand(ctx context.Context, r *round) (result, error) {
@@ -57,10 +60,10 @@ func batchesByHand(ctx context.Context, r *round) (result, error) {
 		}
 		rdb := r.servers.redisClient()
 		defer rdb.Close()
-		work := &batchWorker{arrived: make(chan jetstream.Msg, batchesMost), effects: newEffects(rdb, r.flow)}
-		for _, shard := range share(r.shards, w, r.workers) {
+		work := &batchWorker{arrived: make(chan arrival, batchesMost), effects: newEffects(rdb, r.flow)}
+		for i, subjects := range r.filters(share(r.shards, w, r.workers)) {
 			consumer, err := js.CreateOrUpdateConsumer(ctx, r.logStream(), jetstream.ConsumerConfig{
-				Durable: r.consumerName(shard), FilterSubject: r.subject(shard),
+				Durable: fmt.Sprintf("worker-%d-%d", w, i), FilterSubjects: subjects,
 				AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxAckPending: -1,
 			})
 			if err != nil {
@@ -73,20 +76,44 @@ func batchesByHand(ctx context.Context, r *round) (result, error) {
 	return r.run(ctx, c)
 }
 
-// batchWorker has the effects of several shards' messages together.
+// filters returns the subjects of each consumer of a worker that is given shards. What a server has to do for a consumer that
+// keeps acks grows with their number, and so does what it does for a consumer with the number of its subjects.
+func (r *round) filters(shards []int) (all [][]string) {
+	if len(shards) == 0 {
+		return nil
+	}
+	if len(shards) == r.shards {
+		return [][]string{{r.id + ".work.*"}}
+	}
+	for _, shard := range shards {
+		all = append(all, []string{r.subject(shard)})
+	}
+	if r.shards > batchesConsumers {
+		return [][]string{slices.Concat(all...)}
+	}
+	return all
+}
+
+// batchWorker has the effects of what has arrived together.
 type batchWorker struct {
 	consumers []jetstream.Consumer
-	arrived   chan jetstream.Msg
+	arrived   chan arrival
 	effects   *effects
+}
+
+// arrival is a message and which of the consumers it came from.
+type arrival struct {
+	msg  jetstream.Msg
+	from int
 }
 
 func (w *batchWorker) work(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
-	for _, c := range w.consumers {
+	for i, c := range w.consumers {
 		all.Go(func() error {
 			return messages(ctx, c, batchesAhead, func(m jetstream.Msg) error {
 				select {
-				case w.arrived <- m:
+				case w.arrived <- arrival{m, i}:
 					return nil
 				case <-ctx.Done():
 					return ctx.Err()
@@ -100,17 +127,17 @@ func (w *batchWorker) work(ctx context.Context) error {
 
 func (w *batchWorker) apply(ctx context.Context) error {
 	var batch []event
-	last := map[string]jetstream.Msg{} // of each subject
-	add := func(m jetstream.Msg) {
-		batch = append(batch, event{key: m.Headers().Get(headerKey), payload: m.Data()})
-		last[m.Subject()] = m
+	last := make([]jetstream.Msg, len(w.consumers))
+	add := func(a arrival) {
+		batch = append(batch, event{key: a.msg.Headers().Get(headerKey), payload: a.msg.Data()})
+		last[a.from] = a.msg
 	}
 	for {
 		batch = batch[:0]
 		clear(last)
 		select {
-		case m := <-w.arrived:
-			add(m)
+		case a := <-w.arrived:
+			add(a)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -121,6 +148,9 @@ func (w *batchWorker) apply(ctx context.Context) error {
 			return err
 		}
 		for _, m := range last {
+			if m == nil {
+				continue
+			}
 			if err := m.Ack(); err != nil {
 				return err
 			}

@@ -128,7 +128,7 @@ func (r *row) disorder() string {
 	for _, run := range r.runs {
 		keys = append(keys, float64(run.tally.reordered))
 	}
-	return fmt.Sprintf(" (of %s keys, median of the rounds)", thousands(median(keys)))
+	return fmt.Sprintf(" (%s keys out of order in the median round)", thousands(median(keys)))
 }
 
 // thousands writes a rate: three digits count.

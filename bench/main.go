@@ -30,7 +30,7 @@ type CLI struct {
 	Bin      string        `default:"bin" type:"existingdir" help:"Folder of the built programs."`
 	Out      string        `default:"docs/benchmarks.md" help:"Where to write the result."`
 	Rounds   int           `default:"5" help:"Rounds of each."`
-	Duration time.Duration `default:"3s" help:"How long each sends in a round; it lasts until the last effect."`
+	Duration time.Duration `default:"2s" help:"How long each sends in a round; it lasts until the last effect."`
 	Shards   []int         `default:"16,64,256" help:"Numbers of shards to try."`
 	Workers  []int         `default:"1,2,4" help:"Numbers of workers to try."`
 	Only     []string      `help:"Peers to run: raw, textbook, textbook-ordered, watermill, batches, streams, rabbitmq, lockstep-frames, lockstep-send, lockstep. Default: all."`

@@ -20,7 +20,6 @@ const (
 var rabbitPeer = peer{
 	name:    "rabbitmq",
 	title:   "RabbitMQ",
-	matrix:  true,
 	run:     rabbitMQ,
 	effect:  true,
 	ordered: true,
