@@ -105,6 +105,9 @@ func (c *CLI) Run(ctx context.Context) error {
 	all, main := cells(c.Shards, c.Workers)
 	rows := plan(chosen, all, main)
 	srv, err := startServers(ctx, c.Bin, slices.Contains(chosen, &rabbitPeer))
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("stopped: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		return err
 	}

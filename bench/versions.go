@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -26,7 +27,9 @@ func (s *servers) versions(ctx context.Context) []version {
 	}
 	rdb := s.redisClient()
 	defer rdb.Close()
-	if info, err := rdb.Info(ctx, "server").Result(); err == nil {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		all[2].Version = "none on PATH: miniredis, which keeps nothing on disk"
+	} else if info, err := rdb.Info(ctx, "server").Result(); err == nil {
 		all[2].Version = known(field(info, "redis_version"))
 	}
 	if s.rabbit != nil {
