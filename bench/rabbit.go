@@ -59,6 +59,7 @@ func rabbitMQ(ctx context.Context, r *round) (result, error) {
 		if err != nil {
 			return result{}, err
 		}
+		defer s.close()
 		c.senders = append(c.senders, s)
 	}
 	workers := make([]*rabbitWorker, r.workers)
@@ -129,6 +130,7 @@ type rabbitSender struct {
 	exchange string
 	room     chan struct{} // holds one for each unconfirmed event
 	refused  chan error    // holds the first
+	ended    chan struct{} // closed when nothing is confirmed any more
 }
 
 func newRabbitSender(conn *amqp.Connection, exchange string) (*rabbitSender, error) {
@@ -139,22 +141,36 @@ func newRabbitSender(conn *amqp.Connection, exchange string) (*rabbitSender, err
 	if err := ch.Confirm(false); err != nil {
 		return nil, err
 	}
-	s := &rabbitSender{ch: ch, exchange: exchange, room: make(chan struct{}, rabbitConfirms), refused: make(chan error, 1)}
-	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, rabbitConfirms))
-	go s.confirmed(confirms) // ends with the connection
+	s := &rabbitSender{ch: ch, exchange: exchange, room: make(chan struct{}, rabbitConfirms), refused: make(chan error, 1), ended: make(chan struct{})}
+	go s.confirmed(ch.NotifyPublish(make(chan amqp.Confirmation, rabbitConfirms)))
 	return s, nil
+}
+
+func (s *rabbitSender) close() {
+	_ = s.ch.Close() // or the connection has closed it
+	<-s.ended
 }
 
 var errRefused = errors.New("RabbitMQ refused an event, or closed the channel")
 
+// confirmed makes room for what is confirmed until the channel is closed.
 func (s *rabbitSender) confirmed(confirms <-chan amqp.Confirmation) {
+	defer close(s.ended)
 	for c := range confirms {
 		if !c.Ack {
-			break
+			s.refuse()
+			continue
 		}
 		<-s.room
 	}
-	s.refused <- errRefused
+	s.refuse()
+}
+
+func (s *rabbitSender) refuse() {
+	select {
+	case s.refused <- errRefused:
+	default: // one reason is enough
+	}
 }
 
 func (s *rabbitSender) take(ctx context.Context) error {
