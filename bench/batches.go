@@ -29,7 +29,7 @@ var batchesPeer = peer{
 		durable:  "JetStream, file storage; effects: Redis, AOF every second",
 	},
 	settings: fmt.Sprintf(`What one writes who wants more speed than one message at a time: one message an event, a subject a shard,
-a durable pull consumer for each subject, or for each worker if there are more than %d; %d messages fetched ahead. A worker is given
+a durable pull consumer for each subject, or for each worker if there is but one of them or if the subjects are more than %d; %d messages fetched ahead. A worker is given
 its shards, takes what has arrived, up to %d, has the effects with one MGET and one MSET, and acknowledges the last message of each
 consumer (AckAll).`, batchesConsumers, batchesAhead, batchesMost),
 }
