@@ -26,7 +26,7 @@ func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) 
 		first = uint64(c.Rate.Peak())
 	}
 	s := search.New(first, pace.MaxRate)
-	found := report.FindMax{BoundMS: latency.Milliseconds(c.FindMax)}
+	found := report.FindMax{BoundMS: latency.Milliseconds(c.FindMax), Trials: []report.Trial{}}
 	var best report.Report
 	broken := 0 // how often the rate at hand broke the bound
 	for rate, ok := s.Next(); ok && sending.Err() == nil; rate, ok = s.Next() {

@@ -41,7 +41,8 @@ func do(in *json.Decoder, words *words, abort func(), prepare func(Task, progres
 		return nil, fmt.Errorf("read when to start: %w", err)
 	}
 	go func() { // ends with the process: nothing else ends a read
-		_ = in.Decode(&begin)
+		var nothing start
+		_ = in.Decode(&nothing)
 		abort()
 	}()
 	return run(begin.At)

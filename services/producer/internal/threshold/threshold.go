@@ -22,7 +22,7 @@ type Threshold struct {
 	bound  float64 // milliseconds for a latency
 }
 
-// metric is a figure of a report.
+// metric is a figure of a report, NaN if the report does not have it.
 type metric struct {
 	name    string
 	latency bool // in milliseconds; its bound is a duration
@@ -55,12 +55,13 @@ var metrics = append([]metric{
 // latencies are the quantiles of each latency, as in apply.p99.
 func latencies() (out []metric) {
 	for _, of := range []struct {
-		name string
-		get  func(report.Report) latency.Summary
+		name     string
+		measured func(report.Report) bool
+		get      func(report.Report) latency.Summary
 	}{
-		{"ack", func(r report.Report) latency.Summary { return r.LatencyMS.Ack }},
-		{"apply", func(r report.Report) latency.Summary { return r.LatencyMS.Apply }},
-		{"schedule", func(r report.Report) latency.Summary { return r.ScheduleLagMS }},
+		{"ack", func(r report.Report) bool { return len(r.CurveMS.Ack) > 0 }, func(r report.Report) latency.Summary { return r.LatencyMS.Ack }},
+		{"apply", func(r report.Report) bool { return len(r.CurveMS.Apply) > 0 }, func(r report.Report) latency.Summary { return r.LatencyMS.Apply }},
+		{"schedule", func(r report.Report) bool { return r.Sent > 0 }, func(r report.Report) latency.Summary { return r.ScheduleLagMS }},
 	} {
 		for _, q := range []struct {
 			name string
@@ -72,7 +73,12 @@ func latencies() (out []metric) {
 			{"p999", func(s latency.Summary) float64 { return s.P999 }},
 			{"max", func(s latency.Summary) float64 { return s.Max }},
 		} {
-			out = append(out, metric{of.name + "." + q.name, true, func(r report.Report) float64 { return q.get(of.get(r)) }})
+			out = append(out, metric{of.name + "." + q.name, true, func(r report.Report) float64 {
+				if !of.measured(r) {
+					return math.NaN()
+				}
+				return q.get(of.get(r))
+			}})
 		}
 	}
 	return out
@@ -144,7 +150,7 @@ func (t Threshold) String() string { return t.text }
 func Hold(r *report.Report, thresholds []Threshold) {
 	for _, t := range thresholds {
 		value := t.metric.of(*r)
-		held := t.holds(value) && !(t.metric.latency && r.Acked == 0)
+		held := t.holds(value)
 		if math.IsNaN(value) { // JSON has no such number
 			value, held = 0, false
 		}

@@ -13,6 +13,7 @@ func sample() report.Report {
 	return report.Report{
 		Verdict: report.Pass, Sent: 100, Acked: 99, Failed: 1, AppliedPerSecond: 20_000,
 		LatencyMS: report.Latency{Apply: latency.Summary{P50: 1.5, P99: 50, P999: 80, Max: 1000}},
+		CurveMS:   report.Curves{Ack: []latency.Step{{}}, Apply: []latency.Step{{}}},
 	}
 }
 
@@ -63,11 +64,13 @@ func TestAThresholdNeverHidesAViolation(t *testing.T) {
 }
 
 func TestNothingMeasuredHoldsNoLatency(t *testing.T) {
-	r := report.Report{Verdict: report.Pass}
-	low, err := Parse("apply.p99<50ms")
-	require.NoError(t, err)
-	Hold(&r, []Threshold{low})
-	require.False(t, r.Thresholds[0].Held)
+	for _, text := range []string{"apply.p99<50ms", "ack.p50<1h", "schedule.max<1h", "apply.p99!=1s"} {
+		r := report.Report{Verdict: report.Pass}
+		low, err := Parse(text)
+		require.NoError(t, err)
+		Hold(&r, []Threshold{low})
+		require.False(t, r.Thresholds[0].Held, text)
+	}
 }
 
 func TestRefused(t *testing.T) {
