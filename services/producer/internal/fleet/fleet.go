@@ -80,7 +80,7 @@ func Run(ctx, sending context.Context, tasks []Task, command func() *exec.Cmd, v
 		})
 	}
 	f.begin(ctx, ready)
-	stop := f.follow()
+	stop := progress.Follow(view, f.look)
 	listening.Wait()
 	stop()
 	return f.merge(ctx)
@@ -183,42 +183,16 @@ func (f *fleet) begin(ctx context.Context, ready <-chan struct{}) {
 	}
 }
 
-// follow shows all parts together until stop is called.
-func (f *fleet) follow() (stop func()) {
-	end := make(chan struct{})
-	var following sync.WaitGroup
-	following.Go(func() {
-		defer f.view.Done()
-		every := time.NewTicker(f.view.Every())
-		defer every.Stop()
-		for {
-			select {
-			case <-end:
-				return
-			case <-every.C:
-				f.show()
-			}
-		}
-	})
-	return func() {
-		close(end)
-		following.Wait()
-	}
-}
-
-// show shows the parts, while all of them send.
-func (f *fleet) show() {
+// look returns all parts together, while all of them send.
+func (f *fleet) look() (sum progress.Snapshot, sending bool) {
 	f.mu.Lock()
-	var sum progress.Snapshot
-	sending := true
+	defer f.mu.Unlock()
+	sending = true
 	for _, p := range f.parts {
 		sum.Add(p.shown)
 		sending = sending && p.shown.Elapsed > 0 && p.run == nil
 	}
-	f.mu.Unlock()
-	if sending {
-		f.view.Show(sum)
-	}
+	return sum, sending
 }
 
 func (f *fleet) merge(ctx context.Context) (*measure.Run, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"example.com/lockstep/services/producer/internal/expect"
@@ -208,7 +207,7 @@ func (l *Load) send(ctx, sending context.Context, s *sender, layout Layout) erro
 		start = l.startAt
 	}
 	l.traffic.begin(start, layout)
-	defer l.follow()()
+	defer progress.Follow(l.view, l.look)()
 	if !sleep(sending, time.Until(start)) {
 		return ErrAborted
 	}
@@ -243,33 +242,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// follow shows the load until the returned function is called, which waits for
-// it to end.
-func (l *Load) follow() (stop func()) {
-	end := make(chan struct{})
-	var following sync.WaitGroup
-	following.Go(func() {
-		defer l.view.Done()
-		every := time.NewTicker(l.view.Every())
-		defer every.Stop()
-		for {
-			select {
-			case <-end:
-				return
-			case <-every.C:
-				s := l.traffic.snapshot()
-				s.Total, s.Events = l.cfg.Duration, l.cfg.share(l.cfg.Events)
-				if s.Total > 0 {
-					s.Total += l.cfg.WarmUp
-				}
-				l.view.Show(s)
-			}
-		}
-	})
-	return func() {
-		close(end)
-		following.Wait()
+// look returns the load as it is now.
+func (l *Load) look() (progress.Snapshot, bool) {
+	s := l.traffic.snapshot()
+	s.Events = l.cfg.share(l.cfg.Events)
+	if l.cfg.Duration > 0 {
+		s.Total = l.cfg.WarmUp + l.cfg.Duration
 	}
+	return s, s.Elapsed > 0
 }
 
 // close brings the publisher to rest and sends the last event of each shard.

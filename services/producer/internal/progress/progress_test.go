@@ -71,3 +71,32 @@ func TestSnapshotsAddUp(t *testing.T) {
 		Behind: 3 * time.Millisecond, ApplyP99: 12300 * time.Microsecond,
 	}, s)
 }
+
+func TestFollowShowsUntilItIsStopped(t *testing.T) {
+	v := &counting{View: Lines(&bytes.Buffer{}), shown: make(chan Snapshot)}
+	looks := 0
+	stop := Follow(v, func() (Snapshot, bool) {
+		looks++
+		return at(looks), looks != 2
+	})
+	require.Equal(t, at(1), <-v.shown)
+	require.Equal(t, at(3), <-v.shown, "at the second look there was nothing to show")
+	go func() {
+		for range v.shown { // what comes before it is stopped
+		}
+	}()
+	stop()
+	require.Equal(t, 1, v.done)
+	close(v.shown)
+}
+
+// counting is a view in a hurry.
+type counting struct {
+	View
+	shown chan Snapshot
+	done  int
+}
+
+func (c *counting) Every() time.Duration { return time.Millisecond }
+func (c *counting) Show(s Snapshot)      { c.shown <- s }
+func (c *counting) Done()                { c.done++ }
