@@ -33,6 +33,9 @@ func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) 
 		trial := *c
 		trial.Rate = pace.Constant(rate)
 		r, err := trial.load(ctx, sending, view)
+		if err != nil && sending.Err() != nil && ctx.Err() == nil && best.Schema != 0 {
+			break // interrupted before this trial sent anything: those before it count
+		}
 		if err != nil {
 			return report.Report{}, err
 		}
