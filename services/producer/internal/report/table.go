@@ -76,7 +76,11 @@ func (r Report) WriteTable(out io.Writer) error {
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "highest rate that held: %d/s; what else is said here is of its trial\n", f.Rate)
+		if f.Rate > 0 {
+			fmt.Fprintf(out, "highest rate that held: %d/s; what else is said here is of its trial\n", f.Rate)
+		} else {
+			fmt.Fprintln(out, "no rate held; what else is said here is of the first one tried")
+		}
 	}
 	fmt.Fprintf(out, "\nlost %d, duplicated %d, reordered %d, unknown keys %d\n", r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys)
 	for _, v := range r.Violations {
