@@ -110,14 +110,14 @@ func (c *loadCommand) load(ctx, sending context.Context, view progress.View) (re
 	if made.Keys > 0 && c.Producers == 1 && !c.Distribution.Recorded() {
 		hottest = fmt.Sprintf("; the hottest key gets %.3g%% of all events", 100*c.Distribution.Hottest(made.Keys))
 	}
-	view.Say("run " + run + ": " + made.Describe() + hottest)
+	begins := func() { view.Say("run " + run + ": " + made.Describe() + hottest) }
 
 	var r *measure.Run
 	var err error
 	if len(tasks) == 1 {
-		r, err = c.alone(ctx, sending, tasks[0].Config, view)
+		r, err = c.alone(ctx, sending, tasks[0].Config, begins, view)
 	} else {
-		r, err = fleet.Run(ctx, sending, tasks, partCommandOf, view)
+		r, err = fleet.Run(ctx, sending, tasks, partCommandOf, begins, view)
 	}
 	if err != nil {
 		return report.Report{}, err
@@ -131,8 +131,8 @@ func (c *loadCommand) load(ctx, sending context.Context, view progress.View) (re
 	return report.New(made, r), nil
 }
 
-// alone makes a load in this process.
-func (c *loadCommand) alone(ctx, sending context.Context, cfg load.Config, view progress.View) (*measure.Run, error) {
+// alone makes a load in this process. begins is called once it is prepared.
+func (c *loadCommand) alone(ctx, sending context.Context, cfg load.Config, begins func(), view progress.View) (*measure.Run, error) {
 	nc, err := c.Target.connect(progress.Writer(view))
 	if err != nil {
 		return nil, err
@@ -142,6 +142,7 @@ func (c *loadCommand) alone(ctx, sending context.Context, cfg load.Config, view 
 	if err != nil {
 		return nil, err
 	}
+	begins()
 	return l.Run(ctx, sending)
 }
 

@@ -48,10 +48,11 @@ type Task struct {
 	Config load.Config `json:"config"`
 }
 
-// Run has each task done by a process of its own, which command starts. When
-// sending ends, the parts send no more and go on to verify; when ctx ends, they
-// are killed, and so they are if one of them could not run.
-func Run(ctx, sending context.Context, tasks []Task, command func() *exec.Cmd, view progress.View) (*measure.Run, error) {
+// Run has each task done by a process of its own, which command starts. begins is
+// called once all of them are prepared. When sending ends, the parts send no more
+// and go on to verify; when ctx ends, they are killed, and so they are if one of
+// them could not run.
+func Run(ctx, sending context.Context, tasks []Task, command func() *exec.Cmd, begins func(), view progress.View) (*measure.Run, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	f := &fleet{view: view, said: make(map[string]bool)}
@@ -79,7 +80,7 @@ func Run(ctx, sending context.Context, tasks []Task, command func() *exec.Cmd, v
 			}
 		})
 	}
-	f.begin(ctx, ready)
+	f.begin(ctx, ready, begins)
 	stop := progress.Follow(view, f.look)
 	listening.Wait()
 	stop()
@@ -169,7 +170,7 @@ func (f *fleet) take(p *part, m message) {
 }
 
 // begin tells the parts when to start, once all are ready.
-func (f *fleet) begin(ctx context.Context, ready <-chan struct{}) {
+func (f *fleet) begin(ctx context.Context, ready <-chan struct{}, begins func()) {
 	for range f.parts {
 		select {
 		case <-ready:
@@ -177,6 +178,10 @@ func (f *fleet) begin(ctx context.Context, ready <-chan struct{}) {
 			return
 		}
 	}
+	if ctx.Err() != nil {
+		return
+	}
+	begins()
 	at := start{At: time.Now().Add(headStart)}
 	for _, p := range f.parts {
 		_ = json.NewEncoder(p.in).Encode(at) // if it fails, the part has ended, and tells why

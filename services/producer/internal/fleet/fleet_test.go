@@ -32,7 +32,7 @@ func tasks(runs ...string) (tasks []Task) {
 
 func TestPartsAreMerged(t *testing.T) {
 	var out bytes.Buffer
-	r, err := Run(t.Context(), t.Context(), tasks("runs", "runs", "runs"), self, progress.Lines(&out))
+	r, err := Run(t.Context(), t.Context(), tasks("runs", "runs", "runs"), self, func() {}, progress.Lines(&out))
 	require.NoError(t, err)
 	require.EqualValues(t, 30, r.Sent)
 	require.EqualValues(t, 3, r.Apply.Count())
@@ -49,18 +49,18 @@ func TestOnePartThatCannotRunEndsAll(t *testing.T) {
 	for run, says := range map[string]string{
 		"cannot prepare": "no such system", "cannot run": "no router", "dies": "a producer ended: exit status 3",
 	} {
-		_, err := Run(t.Context(), t.Context(), tasks("waits", run), self, progress.Lines(&bytes.Buffer{}))
+		_, err := Run(t.Context(), t.Context(), tasks("waits", run), self, func() {}, progress.Lines(&bytes.Buffer{}))
 		require.EqualError(t, err, says)
 	}
 	absent := func() *exec.Cmd { return exec.Command("/absent") }
-	_, err := Run(t.Context(), t.Context(), tasks("runs", "runs"), absent, progress.Lines(&bytes.Buffer{}))
+	_, err := Run(t.Context(), t.Context(), tasks("runs", "runs"), absent, func() {}, progress.Lines(&bytes.Buffer{}))
 	require.ErrorContains(t, err, "start a producer: fork/exec /absent: no such file")
 }
 
 func TestInterruptReachesAllParts(t *testing.T) {
 	sending, interrupt := context.WithCancel(t.Context())
 	view := &watched{view: progress.Lines(&bytes.Buffer{}), said: map[string]func(){"part 1": interrupt}}
-	r, err := Run(t.Context(), sending, tasks("waits", "waits"), self, view)
+	r, err := Run(t.Context(), sending, tasks("waits", "waits"), self, func() {}, view)
 	require.NoError(t, err)
 	require.True(t, r.Interrupted)
 	require.EqualValues(t, 20, r.Sent)
@@ -69,7 +69,7 @@ func TestInterruptReachesAllParts(t *testing.T) {
 func TestAbortKillsAllParts(t *testing.T) {
 	ctx, abort := context.WithCancel(t.Context())
 	view := &watched{view: progress.Lines(&bytes.Buffer{}), said: map[string]func(){"part 1": abort}}
-	_, err := Run(ctx, t.Context(), tasks("waits for its parent's end", "waits for its parent's end"), self, view)
+	_, err := Run(ctx, t.Context(), tasks("waits for its parent's end", "waits for its parent's end"), self, func() {}, view)
 	require.ErrorIs(t, err, load.ErrAborted)
 }
 
