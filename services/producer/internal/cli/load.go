@@ -122,12 +122,7 @@ func (c *loadCommand) load(ctx, sending context.Context, view progress.View) (re
 	if err != nil {
 		return report.Report{}, err
 	}
-	made.Shards = len(r.Shards)
-	if made.Keys == 0 { // a trace's
-		for _, s := range r.Shards {
-			made.Keys += int(s.Keys)
-		}
-	}
+	made.Shards, made.Keys = len(r.Shards), r.Keys
 	return report.New(made, r), nil
 }
 

@@ -209,6 +209,7 @@ func (t *traffic) finish(shards int) *measure.Run {
 	t.receipts.Unlock()
 	r := t.run
 	r.Sent, r.ReceiptsAsked = t.sent.Load(), t.asked.Load()
+	r.Keys = t.book.Len()
 	r.Shards = make([]measure.Shard, shards)
 	for key, shard := range t.shardOf {
 		if events := t.book.Count(key); events > 0 {

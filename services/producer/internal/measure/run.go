@@ -39,6 +39,7 @@ type Run struct {
 	AckedOver   Series[Acked, *Acked]
 	AppliedOver Series[Applied, *Applied]
 
+	Keys   int // to choose from
 	Shards []Shard
 	Pauses Pauses
 	Owners []Owner
@@ -162,6 +163,7 @@ func (r *Run) Merge(o *Run) {
 	r.AckedOver.Add(&o.AckedOver)
 	r.AppliedOver.Add(&o.AppliedOver)
 
+	r.Keys += o.Keys
 	for len(r.Shards) < len(o.Shards) {
 		r.Shards = append(r.Shards, Shard{})
 	}
