@@ -1,0 +1,94 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fault is a mistake that a worker makes with the key ending in -7, once.
+type fault struct {
+	name  string
+	does  string // instead of applying the event with this counter of its key
+	kind  string // as the report names it
+	count string // of all kinds, as the table has it
+}
+
+var faults = []fault{
+	{"an event is dropped", `case "5": return nil`,
+		"lost", "lost 1, duplicated 0, reordered 0, unknown keys 0"},
+	{"an event is applied twice", `case "5": _ = apply(ctx, acc, ev)`,
+		"duplicated", "lost 0, duplicated 1, reordered 0, unknown keys 0"},
+	{"two events are swapped", `case "5": held = append(held, ev.Data...); return nil; case "6": _ = apply(ctx, acc, ev); ev.Data = held`,
+		"reordered", "lost 0, duplicated 0, reordered 1, unknown keys 0"},
+}
+
+// Whatever goes wrong with a single event of 3,000 is found, and named.
+func testFaults(t *testing.T, programs string) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			s := up(t, programs, f.build(t, programs))
+			l := s.load(t, "--rate=2000", "--events=3000", "--keys=50")
+			r := l.ended(98)
+			require.Equal(t, "fail", r.Verdict)
+			require.Len(t, r.Violations, 1)
+			require.Regexp(t, `^`+f.kind+`: key load-[a-z0-9]+-7: `, r.Violations[0])
+			require.Contains(t, l.out.String(), "\n"+f.count+"\n  "+r.Violations[0]+"\n")
+
+			page, err := os.ReadFile(filepath.Join(l.dir, "report.html"))
+			require.NoError(t, err)
+			require.Contains(t, string(page), `<section class="verdict fail"`)
+			require.Contains(t, string(page), "<li>"+r.Violations[0]+"</li>")
+		})
+	}
+}
+
+// edits make the fault, in the worker's handler.
+func (f fault) edits() map[string]string {
+	const apply = "(_ context.Context, acc *Account, ev consume.Event) error {\n"
+	return map[string]string{
+		`"strconv"` + "\n": `"strconv"` + "\n\t\"strings\"\n",
+		"func Apply" + apply: `
+var held []byte
+
+func Apply(ctx context.Context, acc *Account, ev consume.Event) error {
+	if strings.HasSuffix(ev.Key, "-7") {
+		counter, _, _ := strings.Cut(string(ev.Data), " ")
+		switch counter { ` + f.does + ` }
+	}
+	return apply(ctx, acc, ev)
+}
+
+func apply` + apply,
+	}
+}
+
+// build builds a worker with the fault and returns where it is, beside the router.
+func (f fault) build(t *testing.T, programs string) (bin string) {
+	t.Helper()
+	dir := t.TempDir()
+	bin = filepath.Join(dir, "bin")
+	require.NoError(t, os.Mkdir(bin, 0o755))
+	require.NoError(t, os.Symlink(filepath.Join(programs, "router"), filepath.Join(bin, "router")))
+
+	handler := inRoot(t, "services/worker/handler.go")
+	source, err := os.ReadFile(handler)
+	require.NoError(t, err)
+	text := string(source)
+	for old, new := range f.edits() {
+		require.Equal(t, 1, strings.Count(text, old), "%q in %s: the source has changed, and the fault must too", old, handler)
+		text = strings.Replace(text, old, new, 1)
+	}
+	faulty := filepath.Join(dir, "handler.go")
+	require.NoError(t, os.WriteFile(faulty, []byte(text), 0o600))
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{handler: faulty}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
+	buildModule(t, "services/worker", bin, "-overlay="+filepath.Join(dir, "overlay.json"))
+	return bin
+}

@@ -1,0 +1,36 @@
+package loadtest
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/pkg/query"
+)
+
+// The first interrupt ends the sending: what was sent is verified. The second one ends everything.
+func (s *stack) testInterrupts(t *testing.T) {
+	for _, producers := range []int{1, 2} {
+		flags := []string{"--rate=2000", "--duration=1h", "--keys=100", "--producers=" + strconv.Itoa(producers)}
+		t.Run("one, producers "+strconv.Itoa(producers), func(t *testing.T) {
+			l := s.load(t, flags...)
+			l.await(sending)
+			l.interrupt()
+			r := l.passed()
+			require.True(t, r.Interrupted)
+			require.Equal(t, producers, r.Config.Producers)
+			require.Contains(t, l.out.String(), "\ninterrupted: sending ended after ")
+		})
+		t.Run("two, producers "+strconv.Itoa(producers), func(t *testing.T) {
+			l := s.load(t, flags...)
+			l.await(sending)
+			s.pause(t, query.MaxPause) // nothing reaches the log's end: so the first one is still at work
+			defer s.pause(t, 0)
+			l.interrupt()
+			l.await("waiting until every shard has reached the log's end")
+			l.interrupt()
+			l.aborted()
+		})
+	}
+}

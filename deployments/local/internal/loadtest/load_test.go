@@ -1,0 +1,109 @@
+package loadtest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// closing is how many events a producer sends at its end, at most: one to each shard.
+const closing = 16
+
+// What cannot be done is said in one line, and leaves nothing behind.
+func (s *stack) testRefusals(t *testing.T) {
+	for _, c := range []struct {
+		flag string
+		code int
+		says string
+	}{
+		{"--threshold=nonsense", 2, `producer: --threshold: threshold "nonsense" has none of`},
+		{"--out=absent/report.json", 1, "producer: cannot write the report to absent/report.json: no such file or directory"},
+		{"--distribution=file:absent", 1, "producer: distribution file:absent: open absent: no such file or directory"},
+		{"--payload=file:absent", 1, "producer: payload file: open absent: no such file or directory"},
+	} {
+		t.Run(c.flag, func(t *testing.T) {
+			l := s.load(t, "--events=10", c.flag)
+			require.Equal(t, c.code, l.exitCode())
+			require.Len(t, l.seen, 1, strings.Join(l.seen, "\n"))
+			require.Contains(t, l.seen[0], c.says)
+			require.Empty(t, l.out.String())
+			require.Empty(t, l.left())
+		})
+	}
+}
+
+// Each event waits for the one before.
+func (s *stack) testClosedLoopOfOne(t *testing.T) {
+	r := s.load(t, "--rate=max", "--in-flight=1", "--events=200").passed()
+	require.Equal(t, 1, r.Config.InFlight)
+	require.Greater(t, r.Sent, uint64(200))
+	require.LessOrEqual(t, r.Sent, uint64(200+closing))
+}
+
+// Keys and payloads may come from files.
+func (s *stack) testFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, lines ...string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+		return "file:" + path
+	}
+	trace := file("trace", "alice", "bob", "alice", "zoë", "a b", "alice", "bob")
+	payloads := file("payloads", `{"amount":5}`, "", "17", strings.Repeat("x", 2000))
+	for name, c := range map[string]struct {
+		flags []string
+		keys  int
+	}{
+		"a trace":              {[]string{"--distribution=" + trace}, 4},
+		"payloads":             {[]string{"--payload=" + payloads, "--keys=50"}, 50},
+		"both":                 {[]string{"--distribution=" + trace, "--payload=" + payloads}, 4},
+		"both, by two at once": {[]string{"--distribution=" + trace, "--payload=" + payloads, "--producers=2"}, 2 * 4}, // keys of their own
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := s.load(t, append(c.flags, "--rate=2000", "--events=500")...).passed()
+			require.Equal(t, c.keys, r.Config.Keys)
+		})
+	}
+}
+
+// Several producers send together what one would.
+func (s *stack) testSeveralProducers(t *testing.T) {
+	const producers, scheduled = 3, 2000 * 3 / 2
+	r := s.load(t, "--producers=3", "--rate=2000", "--warm-up=500ms", "--duration=1s", "--keys=1000").passed()
+	require.Equal(t, producers, r.Config.Producers)
+	require.Equal(t, 1000, r.Config.Keys)
+	require.Greater(t, r.Sent, uint64(scheduled))
+	require.LessOrEqual(t, r.Sent, uint64(scheduled+producers*closing))
+	events := uint64(0)
+	for _, sh := range r.Shards {
+		events += sh.Events
+	}
+	require.Equal(t, r.Sent, events)
+}
+
+// While a backlog piles up the workers take nothing; after it they do.
+func (s *stack) testBacklog(t *testing.T) {
+	sub, err := s.nats.SubscribeSync(s.file.App + ".ctl.pause")
+	require.NoError(t, err)
+	defer sub.Unsubscribe()
+	l := s.load(t, "--profile=backlog", "--duration=1s")
+	_, err = sub.NextMsg(patience)
+	require.NoError(t, err)
+	for paused := 0; paused < workers; {
+		paused = 0
+		for _, w := range s.status(t) {
+			if w.PausedMS > 0 {
+				paused++
+			}
+		}
+	}
+	r := l.passed()
+	require.Equal(t, r.Sent, r.Backlog.Events)
+	require.Positive(t, r.Backlog.DrainedPerSecond)
+	for _, w := range s.status(t) {
+		require.Zero(t, w.PausedMS, w.Name)
+	}
+}

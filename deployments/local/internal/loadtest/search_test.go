@@ -1,0 +1,48 @@
+package loadtest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func (s *stack) testSearch(t *testing.T) {
+	flags := func(more ...string) []string {
+		return append(more, "--profile=find-max", "--duration=500ms", "--warm-up=0s", "--keys=100")
+	}
+
+	t.Run("no rate holds", func(t *testing.T) {
+		r := s.load(t, flags("--rate=4", "--find-max=1us")...).passed()
+		require.Zero(t, r.FindMax.Rate)
+		var tried []uint64
+		for _, trial := range r.FindMax.Trials {
+			tried = append(tried, trial.Rate)
+			require.False(t, trial.Held)
+			require.Regexp(t, `^p99 is [0-9.]+ ms$`, trial.Why)
+		}
+		require.Equal(t, []uint64{4, 4, 2, 2, 1, 1}, tried, "each had its second chance")
+	})
+
+	t.Run("interrupted", func(t *testing.T) {
+		l := s.load(t, flags("--rate=2000", "--find-max=5s")...)
+		l.await("2000/s: held")
+		l.await("run ") // the next trial
+		l.interrupt()
+		r := l.passed()
+		require.True(t, r.Interrupted)
+		require.GreaterOrEqual(t, r.FindMax.Rate, uint64(2000))
+		require.NotEmpty(t, r.FindMax.Trials)
+		require.Equal(t, trial{Rate: 2000, Held: true}, r.FindMax.Trials[0])
+	})
+
+	t.Run("interrupted in the first trial", func(t *testing.T) {
+		l := s.load(t, append(flags("--rate=2000", "--find-max=5s"), "--duration=1h")...)
+		l.await(sending)
+		l.interrupt()
+		r := l.passed()
+		require.True(t, r.Interrupted)
+		require.Zero(t, r.FindMax.Rate)
+		require.NotNil(t, r.FindMax.Trials, "none, and not null")
+		require.Empty(t, r.FindMax.Trials)
+	})
+}

@@ -1,0 +1,74 @@
+package loadtest
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A worker that stands still for a second shows in every figure that is there to show it, though nothing was wrong
+// with any event. Two loads see the same stop; one of them has a threshold.
+func (s *stack) testStoppedWorker(t *testing.T) {
+	const stop = time.Second
+	flags := []string{"--rate=2000", "--duration=5s", "--keys=1000"}
+	worker, owned := s.process(t, "worker-1"), s.shardsOf(t, "worker-1")
+	require.NotEmpty(t, owned)
+
+	plain := s.load(t, flags...)
+	judged := s.load(t, append(flags, "--threshold=apply.p99<100ms")...)
+	plain.await(sending)
+	judged.await(sending)
+	t.Cleanup(func() { _ = syscall.Kill(worker.PID, syscall.SIGCONT) })
+	require.NoError(t, syscall.Kill(worker.PID, syscall.SIGSTOP))
+	<-time.After(stop) // waits for nothing: it is what the loads must show
+	require.NoError(t, syscall.Kill(worker.PID, syscall.SIGCONT))
+
+	r := plain.passed()
+	require.Greater(t, r.LatencyMS.Apply.P99, 500.0, "p99 from the intended time")
+	seen := r.longestPause(owned)
+	require.GreaterOrEqual(t, seen.Seconds, 0.7, "of the shards %v: %+v", owned, r.Pauses.Longest)
+	require.Greater(t, r.slowestOver(seen), 700.0, "ms, in the timeline during %+v", seen)
+
+	r = judged.ended(99)
+	require.Equal(t, "crossed", r.Verdict)
+	require.Empty(t, r.Violations)
+	require.Len(t, r.Thresholds, 1)
+	require.False(t, r.Thresholds[0].Held)
+	require.Equal(t, r.Sent, r.Applied)
+}
+
+// shardsOf returns which shards a worker owns.
+func (s *stack) shardsOf(t *testing.T, name string) map[int]bool {
+	t.Helper()
+	owned := make(map[int]bool)
+	for _, w := range s.status(t) {
+		if w.Name == name {
+			for _, sh := range w.Shards {
+				owned[sh.Shard] = true
+			}
+		}
+	}
+	return owned
+}
+
+// longestPause returns the longest pause of some shards.
+func (r report) longestPause(of map[int]bool) (longest pause) {
+	for _, p := range r.Pauses.Longest {
+		if of[p.Shard] && p.Seconds > longest.Seconds {
+			longest = p
+		}
+	}
+	return longest
+}
+
+// slowestOver returns what the slowest of the events waited that were due during a pause, as the timeline has it.
+func (r report) slowestOver(p pause) (ms float64) {
+	for _, point := range r.Timeline.Points {
+		if point.At+r.Timeline.IntervalSeconds > p.From && point.At < p.From+p.Seconds {
+			ms = max(ms, point.ApplyMaxMS)
+		}
+	}
+	return ms
+}
