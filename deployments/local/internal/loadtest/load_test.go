@@ -3,6 +3,7 @@ package loadtest
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,20 +16,21 @@ const closing = 16
 // What cannot be done is said in one line, and leaves nothing behind.
 func (s *stack) testRefusals(t *testing.T) {
 	for _, c := range []struct {
-		flag string
-		code int
-		says string
+		flags string
+		code  int
+		says  string
 	}{
 		{"--threshold=nonsense", 2, `producer: --threshold: threshold "nonsense" has none of`},
 		{"--out=absent/report.json", 1, "producer: cannot write the report to absent/report.json: no such file or directory"},
 		{"--distribution=file:absent", 1, "producer: distribution file:absent: open absent: no such file or directory"},
+		{"--distribution=file:absent --producers=2", 1, "producer: distribution file:absent: open absent: no such file or directory"},
 		{"--payload=file:absent", 1, "producer: payload file: open absent: no such file or directory"},
 	} {
-		t.Run(c.flag, func(t *testing.T) {
-			l := s.load(t, "--events=10", c.flag)
+		t.Run(c.flags, func(t *testing.T) {
+			l := s.load(t, append(strings.Fields(c.flags), "--events=10")...)
 			require.Equal(t, c.code, l.exitCode())
 			require.Len(t, l.seen, 1, strings.Join(l.seen, "\n"))
-			require.Contains(t, l.seen[0], c.says)
+			require.True(t, strings.HasPrefix(l.seen[0], c.says), l.seen[0])
 			require.Empty(t, l.out.String())
 			require.Empty(t, l.left())
 		})
@@ -52,18 +54,24 @@ func (s *stack) testFiles(t *testing.T) {
 		return "file:" + path
 	}
 	trace := file("trace", "alice", "bob", "alice", "zoë", "a b", "alice", "bob")
+	var long []string
+	for i := range 100 {
+		long = append(long, strconv.Itoa(i))
+	}
+	unended := file("unended", long...)
 	payloads := file("payloads", `{"amount":5}`, "", "17", strings.Repeat("x", 2000))
 	for name, c := range map[string]struct {
 		flags []string
 		keys  int
 	}{
 		"a trace":              {[]string{"--distribution=" + trace}, 4},
+		"a trace not ended":    {[]string{"--distribution=" + unended, "--events=5"}, 100},
 		"payloads":             {[]string{"--payload=" + payloads, "--keys=50"}, 50},
 		"both":                 {[]string{"--distribution=" + trace, "--payload=" + payloads}, 4},
 		"both, by two at once": {[]string{"--distribution=" + trace, "--payload=" + payloads, "--producers=2"}, 2 * 4}, // keys of their own
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := s.load(t, append(c.flags, "--rate=2000", "--events=500")...).passed()
+			r := s.load(t, append([]string{"--rate=2000", "--events=500"}, c.flags...)...).passed()
 			require.Equal(t, c.keys, r.Config.Keys)
 		})
 	}

@@ -12,8 +12,10 @@ func (s *stack) testSearch(t *testing.T) {
 	}
 
 	t.Run("no rate holds", func(t *testing.T) {
-		r := s.load(t, flags("--rate=4", "--find-max=1us")...).passed()
+		l := s.load(t, flags("--rate=4", "--find-max=1us")...)
+		r := l.passed()
 		require.Zero(t, r.FindMax.Rate)
+		require.Contains(t, l.out.String(), "\nno rate held; ")
 		var tried []uint64
 		for _, trial := range r.FindMax.Trials {
 			tried = append(tried, trial.Rate)
