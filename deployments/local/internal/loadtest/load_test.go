@@ -101,6 +101,7 @@ func (s *stack) testBacklog(t *testing.T) {
 	_, err = sub.NextMsg(patience)
 	require.NoError(t, err)
 	for paused := 0; paused < workers; {
+		require.NotContains(t, l.left(), "report.json", "the load is over, and nobody saw the workers paused")
 		paused = 0
 		for _, w := range s.status(t) {
 			if w.PausedMS > 0 {

@@ -10,6 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// TestLoads runs them all, so that the programs are built once.
 func TestLoads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("did not run: -short, and it builds every program")

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience bounds every wait in these tests.
+// patience bounds every wait in these tests, and how long a load may take.
 const patience = time.Minute
 
 // program is one of ours as a process. What it says are the lines of its standard error, and of its standard output if
@@ -25,9 +25,10 @@ type program struct {
 	cmd  *exec.Cmd
 	says *bufio.Scanner
 	seen []string
+	end  *time.Timer // kills it
 }
 
-// start starts a program, which is killed if it still runs when the test ends.
+// start starts a program, which is killed when patience runs out or the test ends.
 func start(t *testing.T, cmd *exec.Cmd) *program {
 	t.Helper()
 	pipe, err := cmd.StderrPipe()
@@ -36,13 +37,13 @@ func start(t *testing.T, cmd *exec.Cmd) *program {
 		cmd.Stdout = cmd.Stderr
 	}
 	require.NoError(t, cmd.Start())
-	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	end := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	t.Cleanup(func() {
-		timer.Stop()
+		end.Stop()
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return &program{t: t, cmd: cmd, says: bufio.NewScanner(pipe)}
+	return &program{t: t, cmd: cmd, says: bufio.NewScanner(pipe), end: end}
 }
 
 func (p *program) next() bool {

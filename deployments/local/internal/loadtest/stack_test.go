@@ -58,10 +58,12 @@ func up(t *testing.T, programs, bin string) *stack {
 	s := &stack{dir: filepath.Join(t.TempDir(), "stack"), programs: programs}
 	p := start(t, exec.Command(filepath.Join(programs, "local"), "up", "--dir="+s.dir, "--bin="+bin))
 	t.Cleanup(func() {
+		p.end.Reset(patience)
 		p.signal(syscall.SIGTERM)
 		require.Zero(t, p.exitCode(), p.seen)
 	})
 	p.await("ready after")
+	p.end.Stop() // it stays up for as long as the test takes
 	var err error
 	s.file, err = stackdir.Read(s.dir)
 	require.NoError(t, err)
