@@ -109,7 +109,21 @@ func (s *stack) testBacklog(t *testing.T) {
 			}
 		}
 	}
+	s.requireDrained(t, l.passed())
+}
+
+// An interrupt ends a backlog's first part, and the workers go on.
+func (s *stack) testBacklogInterrupted(t *testing.T) {
+	l := s.load(t, "--profile=backlog", "--duration=1h", "--rate=2000")
+	l.await(sending)
+	l.interrupt()
 	r := l.passed()
+	require.True(t, r.Interrupted)
+	s.requireDrained(t, r)
+}
+
+func (s *stack) requireDrained(t *testing.T, r report) {
+	t.Helper()
 	require.Equal(t, r.Sent, r.Backlog.Events)
 	require.Positive(t, r.Backlog.DrainedPerSecond)
 	for _, w := range s.status(t) {

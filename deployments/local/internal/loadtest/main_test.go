@@ -25,6 +25,7 @@ func TestLoads(t *testing.T) {
 		t.Run("interrupts", s.testInterrupts)
 		t.Run("search", s.testSearch)
 		t.Run("backlog", s.testBacklog)
+		t.Run("backlog interrupted", s.testBacklogInterrupted)
 		t.Run("stopped worker", s.testStoppedWorker)
 	})
 	t.Run("faults", func(t *testing.T) { testFaults(t, programs) })
