@@ -85,10 +85,12 @@ func (o *Once) Stop(ctx context.Context) error {
 		close(o.started)
 	}
 	o.mu.Unlock()
-	defer context.AfterFunc(ctx, o.abort)()
+	unhook := context.AfterFunc(ctx, o.abort)
+	defer unhook()
 	o.leave()
 	<-o.started
 	o.stopping.Do(func() {
+		unhook() // stop has our context itself, and is to see why it ended
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(o.hard, cancel)()

@@ -138,3 +138,16 @@ func TestStopWithoutAStart(t *testing.T) {
 	require.ErrorIs(t, o.Start(background), lifecycle.ErrOnce)
 	require.Equal(t, 1, stops)
 }
+
+// Whoever stops sees in the error why it went hard: that its time was over, and not only that something ended it.
+func TestHardStopSaysWhy(t *testing.T) {
+	for range 2000 {
+		o := lifecycle.NewOnce("part", nothing, func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		ctx, cancel := context.WithTimeout(background, 50*time.Microsecond)
+		require.ErrorIs(t, o.Stop(ctx), context.DeadlineExceeded)
+		cancel()
+	}
+}
