@@ -75,7 +75,11 @@ func Run(ctx, sending context.Context, tasks []Task, command func() *exec.Cmd, b
 	var listening sync.WaitGroup
 	for _, p := range f.parts {
 		listening.Go(func() {
-			if err := f.listen(p, ready); err != nil {
+			err := f.listen(p, ready)
+			if err != nil && p.run == nil && sending.Err() != nil {
+				err = load.ErrAborted // it was not ready to be interrupted
+			}
+			if err != nil {
 				fail(err)
 			}
 		})

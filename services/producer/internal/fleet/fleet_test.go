@@ -66,6 +66,14 @@ func TestInterruptReachesAllParts(t *testing.T) {
 	require.EqualValues(t, 20, r.Sent)
 }
 
+func TestInterruptBeforeAnyPartIsReady(t *testing.T) {
+	sending, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	asleep := func() *exec.Cmd { return exec.Command("sleep", "60") }
+	_, err := Run(t.Context(), sending, tasks("", ""), asleep, func() {}, progress.Lines(&bytes.Buffer{}))
+	require.ErrorIs(t, err, load.ErrAborted)
+}
+
 func TestAbortKillsAllParts(t *testing.T) {
 	ctx, abort := context.WithCancel(t.Context())
 	view := &watched{view: progress.Lines(&bytes.Buffer{}), said: map[string]func(){"part 1": abort}}
