@@ -27,15 +27,16 @@ type key struct {
 // charts draws all charts of the page, in order.
 func (r Report) charts() ([]picture, error) {
 	s := r.shading()
-	var out []picture
-	for _, draw := range []func() (picture, error){
+	draws := []func() (picture, error){
 		func() (picture, error) { return r.throughput(s) },
 		func() (picture, error) { return r.latencyOverTime(s) },
-		func() (picture, error) { return r.lagOverTime(s) },
-		r.percentiles,
-		r.eventsPerShard,
-		r.keysPerShard,
-	} {
+	}
+	if r.Config.Rate != "max" { // a closed loop has no schedule
+		draws = append(draws, func() (picture, error) { return r.lagOverTime(s) })
+	}
+	draws = append(draws, r.percentiles, r.eventsPerShard, r.keysPerShard)
+	var out []picture
+	for _, draw := range draws {
 		p, err := draw()
 		if err != nil {
 			return nil, err
