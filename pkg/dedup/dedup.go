@@ -189,6 +189,8 @@ func (r *Record) Rollback() {
 const (
 	encodedWords = 1 // then the words from floor/64 on, 8 bytes each, little-endian
 	encodedGaps  = 2 // then for each applied seq, as a varint, how far it is from the one before (the first: from the floor)
+
+	maxWords = frame.MaxSpan/64 + 2 // that hold a publisher's seqs, in either
 )
 
 // append encodes p in the shorter way: with many shards, each has few of a publisher's seqs.
@@ -284,13 +286,13 @@ func decode(b []byte) (*Publisher, error) {
 	if version == encodedGaps {
 		for seq := p.floor; len(b) > 0 && !bad; {
 			gap := unsigned()
-			if gap > frame.MaxSpan || seq+gap > p.floor+frame.MaxSpan+64 {
+			seq += gap
+			if gap >= 64*maxWords || seq < p.floor || seq/64-p.base >= maxWords {
 				return nil, errEncoding
 			}
-			seq += gap
 			p.Admit(seq)
 		}
-	} else if !bad && len(b)%8 == 0 && len(b)/8 <= frame.MaxSpan/64+2 {
+	} else if !bad && len(b)%8 == 0 && len(b)/8 <= maxWords {
 		for ; len(b) > 0; b = b[8:] {
 			p.words = append(p.words, binary.LittleEndian.Uint64(b))
 		}

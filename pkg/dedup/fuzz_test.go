@@ -81,7 +81,7 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		p := r.publishers[pub]
-		require.LessOrEqual(t, len(p.words), frame.MaxSpan/64+2)
+		require.LessOrEqual(t, len(p.words), maxWords)
 		back, err := decode(p.append(nil))
 		require.NoError(t, err)
 		requireSame(t, p, back)
@@ -100,7 +100,7 @@ func FuzzRestore(f *testing.F) {
 		p.Admit(seq)
 		require.False(t, p.Admit(seq))
 		require.False(t, p.floor > 0 && p.Admit(p.floor-1))
-		require.LessOrEqual(t, len(p.words), frame.MaxSpan/64+2)
+		require.LessOrEqual(t, len(p.words), maxWords)
 		// It is forgotten in its time, and can be taken back.
 		r.Rollback()
 		later := p.seen().Add(Retention + 1)

@@ -202,52 +202,6 @@ func appendVarint(b []byte, v uint64) []byte {
 	return append(b, byte(v))
 }
 
-func FuzzFrame(f *testing.F) {
-	f.Add(testFrame(f, "a", "b"))
-	f.Add([]byte(`{"amount":5}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var fr Frame
-		if fr.Decode(b) != nil {
-			return
-		}
-		// What passes can be read back from a batch, by us and by generated code.
-		n := 0
-		for i := range fr.Events {
-			n += len(fr.Events[i].Raw)
-			_ = fr.Events[i].Headers()
-		}
-		batch := AppendPart(nil, fr.Header, n)
-		for i := range fr.Events {
-			batch = append(batch, fr.Events[i].Raw...)
-		}
-		var part Frame
-		require.NoError(t, Parts(batch, &part, func(p *Frame) error {
-			require.Equal(t, fr.Session, p.Session)
-			require.Equal(t, len(fr.Events), len(p.Events))
-			return nil
-		}))
-	})
-}
-
-func FuzzBatch(f *testing.F) {
-	b := testFrame(f, "a", "b")
-	f.Add(append(AppendPart(nil, nil, len(b)), b...))
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		var part Frame
-		_ = Parts(b, &part, func(*Frame) error { return nil })
-	})
-}
-
-func FuzzAnswerAndReceipt(f *testing.F) {
-	f.Add(Answer{Code: Busy, Reason: "x"}.Append(nil))
-	f.Add(Receipt{Generation: 1, Seqs: []uint64{1, 2}}.Append(nil))
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		_, _ = DecodeAnswer(b)
-		var r Receipt
-		_ = r.Decode(b)
-	})
-}
-
 func BenchmarkDecodeFrame(b *testing.B) {
 	keys := make([]string, 1000)
 	for i := range keys {
