@@ -2,7 +2,6 @@ package topology
 
 import (
 	"bytes"
-	"encoding/json"
 	"log/slog"
 	"strings"
 	"sync"
@@ -140,23 +139,4 @@ func TestDecodeRefuses(t *testing.T) {
 		require.ErrorContains(t, err, "read topology: ")
 		require.ErrorContains(t, err, c[2])
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"schema":1,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1},{"epoch":9,"shards":4096,"lanes":4096,"ended":true}]}`))
-	f.Add(encode(Topology{Schema: schema, ID: "y", Created: time.Unix(1, 2).UTC(), Ready: true, Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}, Log: initial.Log}))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		top, err := Decode(b)
-		if err != nil {
-			return
-		}
-		for _, e := range top.Epochs {
-			require.Less(t, e.Lane(e.Shards-1), e.Lanes)
-		}
-		again, err := Decode(encode(top))
-		require.NoError(t, err)
-		want, err := json.Marshal(top)
-		require.NoError(t, err)
-		require.Equal(t, want, encode(again))
-	})
 }

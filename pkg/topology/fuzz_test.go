@@ -1,0 +1,163 @@
+package topology
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"schema":1,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1},{"epoch":9,"shards":4096,"lanes":4096,"ended":true}]}`))
+	f.Add(encode(Topology{Schema: schema, ID: "y", Created: time.Unix(1, 2).UTC(), Ready: true, Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}, Log: initial.Log}))
+	f.Add([]byte(`{"schema":2,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`))
+	f.Add([]byte(`{"schema":1,"id":"x","epochs":[null]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		top, err := Decode(b)
+		if err != nil {
+			require.ErrorContains(t, err, "read topology: ")
+			require.Equal(t, Topology{}, top)
+			return
+		}
+		require.NotEmpty(t, top.ID)
+		last := uint64(0)
+		for _, e := range top.Epochs {
+			require.Greater(t, e.Epoch, last)
+			last = e.Epoch
+			require.LessOrEqual(t, e.Shards, MaxShards)
+			require.Less(t, e.Lane(e.Shards-1), e.Lanes)
+			found, ok := top.Epoch(e.Epoch)
+			require.True(t, ok)
+			require.Equal(t, e, found)
+		}
+		require.Equal(t, last, top.Current().Epoch)
+		again, err := Decode(encode(top))
+		require.NoError(t, err)
+		want, err := json.Marshal(top)
+		require.NoError(t, err)
+		require.Equal(t, want, encode(again))
+	})
+}
+
+// entry is one of a bucket's as the server sends it.
+type entry struct {
+	jetstream.KeyValueEntry
+	key   string
+	value []byte
+	op    jetstream.KeyValueOp
+}
+
+func (e entry) Key() string                     { return e.key }
+func (e entry) Value() []byte                   { return e.value }
+func (e entry) Operation() jetstream.KeyValueOp { return e.op }
+func (e entry) Created() time.Time              { return time.Unix(1_700_000_000, 0) }
+func (e entry) Bucket() string                  { return "app_topology" }
+
+// FuzzLeaseEntry delivers what the bucket holds to a router: only the renewal that it has just sent gives it a lease.
+func FuzzLeaseEntry(f *testing.F) {
+	for _, renewal := range []uint64{0, 1, 2, 3, 1<<64 - 1} {
+		b, err := json.Marshal(leaseEntry{Schema: schema, Renewal: renewal, Epoch: 1})
+		require.NoError(f, err)
+		f.Add(leasePrefix+"me", b, true)
+		f.Add(leasePrefix+"another", b, true)
+		f.Add(leasePrefix+"me", b, false)
+	}
+	f.Add(leasePrefix+"me", []byte(`{"renewal":2.0}`), true)
+	f.Add(topologyKey, []byte(`{"schema":1,"id":"ours","epochs":[{"epoch":2,"shards":2,"lanes":1}]}`), true)
+	f.Add(topologyKey, []byte(`{"schema":1,"id":"theirs","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`), true)
+	f.Fuzz(func(t *testing.T, key string, value []byte, put bool) {
+		l := NewLease(nil, "me", func() uint64 { return 1 }, quiet)
+		const sent = 2
+		l.sent[sent] = l.now()
+		ours := Topology{ID: "ours", Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}}
+		w := &Watcher{log: quiet, lease: l, current: ours, changed: make(chan struct{}), usurped: make(chan struct{})}
+		e := entry{key: key, value: value, op: jetstream.KeyValueDelete}
+		if put {
+			e.op = jetstream.KeyValuePut
+		}
+		w.deliver(e)
+		w.deliver(e) // once more, as after a reconnect
+		var v leaseEntry
+		term, valid := l.Valid()
+		require.Equal(t, put && key == leasePrefix+"me" && json.Unmarshal(value, &v) == nil && v.Renewal == sent, valid)
+		if valid {
+			require.EqualValues(t, 1, term)
+		}
+		if now := w.Current(); key != topologyKey || !put {
+			require.Equal(t, ours, now)
+		} else {
+			require.Equal(t, "ours", now.ID)
+			require.GreaterOrEqual(t, now.Current().Epoch, uint64(1))
+			top, err := Decode(value)
+			select {
+			case <-w.Usurped():
+				require.NoError(t, err)
+				require.NotEqual(t, "ours", top.ID)
+			default:
+				require.True(t, err != nil || top.ID == "ours")
+			}
+		}
+	})
+}
+
+// keeper is a bucket of one key.
+type keeper struct {
+	jetstream.KeyValue
+	value []byte // nil: none
+}
+
+func (k *keeper) Get(context.Context, string) (jetstream.KeyValueEntry, error) {
+	if k.value == nil {
+		return nil, jetstream.ErrKeyNotFound
+	}
+	return entry{value: k.value, op: jetstream.KeyValuePut}, nil
+}
+
+func (k *keeper) Put(_ context.Context, _ string, value []byte) (uint64, error) {
+	k.value = value
+	return 1, nil
+}
+
+// FuzzPurged reads what a janitor left and records another purge on top of it: what was relied upon stays so.
+func FuzzPurged(f *testing.F) {
+	kv := new(keeper)
+	require.NoError(f, RecordPurge(f.Context(), kv, 1, 0, Purged{First: 78, Shards: map[int]uint64{0: 77, 2: 3}}))
+	f.Add(kv.value, uint64(90), 2, uint64(80))
+	f.Add([]byte(`{"schema":1,"first":7,"shards":null}`), uint64(1), 0, uint64(0))
+	f.Add([]byte(`{"shards":{"-1":1,"01":2,"1":3}}`), uint64(1<<64-1), 1, uint64(1<<64-1))
+	f.Add([]byte(`{"shards":{"x":1}}`), uint64(1), 0, uint64(0))
+	f.Add([]byte(`null`), uint64(5), 4, uint64(4))
+	f.Fuzz(func(t *testing.T, value []byte, first uint64, shard int, seq uint64) {
+		kv := &keeper{value: value}
+		before, err := LoadPurged(t.Context(), kv, 1, 0)
+		more := Purged{First: first, Shards: map[int]uint64{shard: seq}}
+		if err != nil {
+			require.True(t, strings.HasPrefix(err.Error(), "read what was purged: "), "%v", err)
+			require.Equal(t, Purged{}, before)
+			require.Error(t, RecordPurge(t.Context(), kv, 1, 0, more), "what cannot be read is not written over")
+			require.Equal(t, value, kv.value)
+			return
+		}
+		require.LessOrEqual(t, len(before.Shards), len(value)/4)
+		require.NoError(t, RecordPurge(t.Context(), kv, 1, 0, more))
+		after, err := LoadPurged(t.Context(), kv, 1, 0)
+		require.NoError(t, err)
+		require.Equal(t, max(first, before.First), after.First)
+		for s, relied := range before.Shards {
+			require.GreaterOrEqual(t, after.Shards[s], relied)
+		}
+		require.Equal(t, max(seq, before.Shards[shard]), after.Shards[shard])
+		require.LessOrEqual(t, len(after.Shards), len(before.Shards)+1)
+		for _, p := range []Purged{before, after} { // a store is refused rather than let go on over a hole
+			if reaches, ok := p.Reaches(shard, seq, first); !reaches && ok {
+				require.Greater(t, p.Shards[shard], seq)
+			}
+			reaches, ok := p.Reaches(shard, 0, 1)
+			require.True(t, reaches && ok, "nothing is gone")
+		}
+	})
+}
