@@ -1,0 +1,34 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestGuarantees holds what docs/guarantees.md says it is checked by against the tests that there are.
+func TestGuarantees(t *testing.T) {
+	const root = "../.."
+	text, err := os.ReadFile(filepath.Join(root, "docs/guarantees.md"))
+	require.NoError(t, err)
+	named := regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)[A-Z]\\w*)`").FindAllStringSubmatch(string(text), -1)
+	all := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*\b`).FindAllString(regexp.MustCompile(`(?m)-run .*$`).ReplaceAllString(string(text), ""), -1)
+	require.Len(t, named, len(all), "each test is named with its package, as in `pkg/consume.TestGaps`")
+	require.GreaterOrEqual(t, len(named), 40)
+	for _, n := range named {
+		files, err := filepath.Glob(filepath.Join(root, n[1], "*_test.go"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, "no tests in %s", n[1])
+		function := regexp.MustCompile(`(?m)^func ` + n[2] + `\(`)
+		found := false
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			require.NoError(t, err)
+			found = found || function.Match(source)
+		}
+		require.True(t, found, "%s has no %s", n[1], n[2])
+	}
+}
