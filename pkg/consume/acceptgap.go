@@ -45,19 +45,32 @@ func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard in
 	if err != nil {
 		return "", err
 	}
+	for range acceptTries {
+		if err = move(ctx, st, shard, at, to); !errors.Is(err, store.ErrStale) {
+			break
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("accept the gap of shard %d: %w", shard, err)
+	}
+	return what, nil
+}
+
+// acceptTries is how often a shard is claimed to move its position: its owner, which looks from time to time whether log
+// and store fit together again, claims it too and may come between.
+const acceptTries = 10
+
+// move moves a shard's position, if that is still where it was.
+func move(ctx context.Context, st store.Store, shard int, from, to store.Position) error {
 	version := store.NewVersion()
 	rec, err := st.Claim(ctx, shard, 0, version)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if rec.Position != at {
-		return "", fmt.Errorf("shard %d has gone on to message %d meanwhile: nothing was changed", shard, rec.Position.Seq)
+	if rec.Position != from {
+		return fmt.Errorf("it has gone on to message %d meanwhile: nothing was changed", rec.Position.Seq)
 	}
-	c := &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), Position: to, Since: to.Seq, Late: rec.Late, LateLast: rec.LateLast}
-	if err := st.Commit(ctx, c); err != nil {
-		return "", err
-	}
-	return what, nil
+	return st.Commit(ctx, &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), Position: to, Since: to.Seq, Late: rec.Late, LateLast: rec.LateLast})
 }
 
 // gap is where a shard stands and what its log has.

@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -74,6 +75,38 @@ func TestAcceptGap(t *testing.T) {
 	r := newRig(t, 1)
 	_, err := r.acceptGap(7)
 	require.ErrorContains(t, err, "there are shards 0 to 0")
+}
+
+// A stopped shard's owner looks from time to time whether it may go on, and may come between.
+func TestAcceptGapWhileTheOwnerLooks(t *testing.T) {
+	r := newRig(t, 1)
+	r.setPosition(store.Position{Epoch: 1, Seq: 99, Time: time.Now()})
+	between := &claimedBetween{Store: r.store(), times: 2}
+	what, err := AcceptGap(background, r.js, "app", 0, func(string) store.Store { return between }, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Contains(t, what, "goes on behind message 0")
+	require.Zero(t, r.position(0))
+
+	r.setPosition(store.Position{Epoch: 1, Seq: 99, Time: time.Now()})
+	between.times = 1000
+	_, err = AcceptGap(background, r.js, "app", 0, func(string) store.Store { return between }, slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, err, store.ErrStale, "it does not go on for ever")
+	require.EqualValues(t, 99, r.position(0))
+}
+
+// claimedBetween is a store whose shards are claimed by others before a commit, so many times.
+type claimedBetween struct {
+	store.Store
+	times int
+}
+
+func (c *claimedBetween) Commit(ctx context.Context, commit *store.Commit) error {
+	if c.times--; c.times >= 0 {
+		if _, err := c.Claim(ctx, commit.Shard, 0, store.NewVersion()); err != nil {
+			return err
+		}
+	}
+	return c.Store.Commit(ctx, commit)
 }
 
 // What was purged on record is no gap to a shard that had committed it, though its position is gone too.
