@@ -40,14 +40,53 @@ type Keeper struct {
 	stopping, hard chan struct{}
 	stop, abort    sync.Once
 
-	mu      sync.Mutex // guards started and done
+	mu      sync.Mutex // guards what follows
 	started bool
 	done    chan struct{}
+	holds   int
+	open    chan struct{} // closed while nobody holds
 }
 
 // NewKeeper returns a Keeper that starts its process with starter.
 func NewKeeper(starter *Starter, events Events) *Keeper {
-	return &Keeper{starter: starter, events: events, stopping: make(chan struct{}), hard: make(chan struct{})}
+	k := &Keeper{starter: starter, events: events, stopping: make(chan struct{}), hard: make(chan struct{}), open: make(chan struct{})}
+	close(k.open)
+	return k
+}
+
+// Hold keeps the process from being started again after its end, until release is called. It does not end it.
+func (k *Keeper) Hold() (release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.holds == 0 {
+		k.open = make(chan struct{})
+	}
+	k.holds++
+	return sync.OnceFunc(func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.holds--; k.holds == 0 {
+			close(k.open)
+		}
+	})
+}
+
+// awaitStart waits until the process may be started again. It returns false when we are stopping.
+func (k *Keeper) awaitStart(wait time.Duration) bool {
+	select {
+	case <-time.After(wait):
+	case <-k.stopping:
+		return false
+	}
+	k.mu.Lock()
+	open := k.open
+	k.mu.Unlock()
+	select {
+	case <-open:
+		return true
+	case <-k.stopping:
+		return false
+	}
 }
 
 // Start starts the process for the first time; an error means that it cannot be run at all.
@@ -107,9 +146,7 @@ func (k *Keeper) run(p *Process) {
 		for p = nil; p == nil; {
 			wait := waits.NextBackOff()
 			k.events.Ended(why, wait)
-			select {
-			case <-time.After(wait):
-			case <-k.stopping:
+			if !k.awaitStart(wait) {
 				return
 			}
 			var err error

@@ -16,6 +16,8 @@ type Spec struct {
 	Path string // of the program
 	Args []string
 	Log  string // file that stdout and stderr are appended to
+	// Out gets stdout and stderr as well, for people who watch; nil for nobody.
+	Out io.Writer
 }
 
 // Process is a process that was started.
@@ -32,21 +34,27 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
-	defer log.Close()
 	info, err := log.Stat()
 	if err != nil {
+		log.Close()
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	if spec.Out != nil {
+		both := io.MultiWriter(log, spec.Out)
+		cmd.Stdout, cmd.Stderr = both, both // equal, so written to by one goroutine at a time
+	}
 	cmd.Env = environment(os.Environ())
 	cmd.SysProcAttr = attributes()
 	if err := s.start(cmd); err != nil {
+		log.Close()
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	p := &Process{spec: spec, cmd: cmd, logStart: info.Size(), ended: make(chan struct{})}
 	go func() {
 		cmd.Wait() // its outcome stands in cmd.ProcessState
+		log.Close()
 		close(p.ended)
 	}()
 	return p, nil

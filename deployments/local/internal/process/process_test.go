@@ -97,6 +97,38 @@ func TestKeeperStartsAgain(t *testing.T) {
 	require.ErrorContains(t, k.Start(context.Background()), "stopped")
 }
 
+func TestKeeperHolds(t *testing.T) {
+	r, events := record(shell(t, "exec sleep 1000"))
+	k := NewKeeper(newStarter(t), events)
+	require.NoError(t, k.Start(context.Background()))
+	release, other := k.Hold(), k.Hold()
+	require.NoError(t, syscall.Kill(<-r.started, syscall.SIGKILL))
+	<-r.ended
+	release()
+	release()
+	select {
+	case <-r.started:
+		require.FailNow(t, "started while it was held")
+	case <-time.After(2 * firstWait):
+	}
+	other()
+	require.NoError(t, syscall.Kill(<-r.started, syscall.SIGKILL))
+
+	k.Hold()
+	<-r.ended
+	require.NoError(t, k.Stop(context.Background()), "whoever holds")
+}
+
+func TestOutputGoesToWhoWatchesToo(t *testing.T) {
+	spec := shell(t, "echo one; echo two >&2")
+	var seen strings.Builder
+	spec.Out = &seen
+	p, err := newStarter(t).Start(spec)
+	require.NoError(t, err)
+	require.Contains(t, p.Outcome(), "last line: two")
+	require.Equal(t, "one\ntwo\n", seen.String())
+}
+
 func TestKeeperStopsWhileItWaits(t *testing.T) {
 	r, events := record(shell(t, "exit 1"))
 	k := NewKeeper(newStarter(t), events)
