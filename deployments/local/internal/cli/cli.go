@@ -1,4 +1,4 @@
-// Package cli is the command line of the program local: up, down, clean, status, demo and profile.
+// Package cli is the command line of the program local: up, down, clean, status, demo, chaos and profile.
 package cli
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	breaking "example.com/lockstep/deployments/local/internal/chaos"
 	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
@@ -28,7 +29,10 @@ type commands struct {
 	Clean   clean   `cmd:"" help:"Remove what a stopped stack has stored."`
 	Status  status  `cmd:"" help:"Show shards, owners, fences, positions, lag and members."`
 	Demo    demo    `cmd:"" help:"Load a stack, kill one of its processes half-way, and verify every event."`
+	Chaos   chaos   `cmd:"" help:"Load a stack, break its parts by a plan meanwhile, and verify every event."`
 	Profile profile `cmd:"" help:"Load a running stack and collect profiles of every service."`
+
+	NATSServer natsServer `cmd:"" name:"nats-server" hidden:"" help:"NATS as a process of its own, which a chaos run can kill."`
 }
 
 // environment is what commands use of the world outside.
@@ -51,7 +55,7 @@ func run(args []string, env *environment, errOut io.Writer) int {
 		kong.Description("A whole Lockstep stack on this machine."),
 		kong.Writers(env.out, errOut),
 		kong.Exit(func(code int) { exited = code }),
-		kong.Vars{"bin": ownDir(), "dir": defaultDir},
+		kong.Vars{"bin": ownDir(), "dir": defaultDir, "faults": breaking.FaultNames()},
 	)
 	if err != nil {
 		fmt.Fprintln(errOut, "local:", err)
@@ -66,14 +70,25 @@ func run(args []string, env *environment, errOut io.Writer) int {
 		return exitUsage
 	}
 	err = command.Run(env)
-	if err != nil && !errors.Is(err, errSaid) {
+	if err == nil {
+		return exitOK
+	}
+	if !errors.Is(err, errSaid) {
 		fmt.Fprintln(errOut, "local:", err)
 	}
-	if err != nil {
-		return exitError
+	if coded := (*codeError)(nil); errors.As(err, &coded) {
+		return coded.code
 	}
-	return exitOK
+	return exitError
 }
+
+// codeError is an error with an exit code of its own.
+type codeError struct {
+	code int
+	error
+}
+
+func (e *codeError) Unwrap() error { return e.error }
 
 // errSaid is for a failure that the command has told in full already.
 var errSaid = errors.New("failed")

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
@@ -28,10 +27,7 @@ func (c *demo) Validate() error {
 	if c.Duration < time.Second {
 		return fmt.Errorf("--duration=%s: must be at least 1s", c.Duration)
 	}
-	if rate, err := strconv.ParseUint(c.Rate, 10, 64); c.Rate != "max" && (err != nil || rate < 1 || rate > maxRate) {
-		return fmt.Errorf("--rate=%s: must be max or a number from 1 to %d", c.Rate, maxRate)
-	}
-	return nil
+	return validRate(c.Rate)
 }
 
 // Run returns nil only if nothing was lost, doubled or reordered.

@@ -54,7 +54,7 @@ func (c *child) spec() process.Spec {
 }
 
 func (c *child) started(p *process.Process) {
-	c.stack.childStarted(stackdir.Process{Name: c.name, Role: c.role, PID: p.PID(), Admin: c.address()})
+	c.stack.childStarted(stackdir.Process{Name: c.name, Role: c.role, PID: p.PID(), Admin: c.address()}, p)
 }
 
 func (c *child) ended(why string, wait time.Duration) { c.stack.childEnded(c.name, why, wait) }

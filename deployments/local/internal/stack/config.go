@@ -41,6 +41,13 @@ type Config struct {
 	Redis    string // RedisAuto, RedisEmbedded, host:port or a redis:// URL
 	NATSPort int    // PortUsual, PortAny or a port, which must then be free
 
+	// NATSProgram is the program local, whose command nats-server runs NATS as a process of its own; "" runs it in this one.
+	NATSProgram string
+
+	// Via returns where a service, by its name, is to reach a server (the role nats or redis) that listens at address.
+	// Default: there.
+	Via func(service, server, address string) (string, error)
+
 	RouterFlags, WorkerFlags []string // appended to the flags of every router and worker
 
 	// ReadyTimeout bounds Start; default 30 s.
@@ -68,6 +75,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Say == nil {
 		c.Say = func(string) {}
+	}
+	if c.Via == nil {
+		c.Via = func(_, _, address string) (string, error) { return address, nil }
 	}
 	if c.Probe == nil {
 		c.Probe = Probe

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +21,12 @@ const (
 	maxStore = 1 << 40
 )
 
+// natsPart is the stack's NATS server with JetStream.
+type natsPart interface {
+	url() string
+	stop(ctx context.Context) error
+}
+
 // natsServer is a NATS server with JetStream inside this process.
 type natsServer struct {
 	server *server.Server
@@ -27,15 +34,20 @@ type natsServer struct {
 	port   int
 }
 
+// startNATS starts the server inside this process.
 func startNATS(port int, storeDir, logFile string) (*natsServer, error) {
-	port, err := natsPort(port)
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	log, err := openNATSLog(logFile)
+	s, err := newNATS(port, storeDir, &natsLog{file: log})
 	if err != nil {
-		return nil, err
+		log.Close()
 	}
+	return s, err
+}
+
+func newNATS(port int, storeDir string, log *natsLog) (*natsServer, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName:        "lockstep-local",
 		Host:              "127.0.0.1",
@@ -46,15 +58,14 @@ func startNATS(port int, storeDir, logFile string) (*natsServer, error) {
 		JetStreamMaxStore: maxStore,
 	})
 	if err != nil {
-		log.Close()
 		return nil, fmt.Errorf("configure NATS: %w", err)
 	}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(natsStart) {
-		n := &natsServer{server: s, log: log}
-		n.stop()
-		return nil, fmt.Errorf("NATS does not start: %s (log: %s)", log.worst(), logFile)
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("NATS does not start: %s (log: %s)", log.worst(), log.file.Name())
 	}
 	return &natsServer{server: s, log: log, port: s.Addr().(*net.TCPAddr).Port}, nil
 }
@@ -84,10 +95,10 @@ func localAddress(port int) string { return net.JoinHostPort("127.0.0.1", strcon
 
 func (n *natsServer) url() string { return "nats://" + localAddress(n.port) }
 
-func (n *natsServer) stop() {
+func (n *natsServer) stop(context.Context) error {
 	n.server.Shutdown()
 	n.server.WaitForShutdown()
-	n.log.Close()
+	return n.log.Close()
 }
 
 // natsLog writes the server's log to a file. The library's own file logger ends the process on a fatal error.
@@ -95,11 +106,6 @@ type natsLog struct {
 	mu    sync.Mutex // guards file and error
 	file  *os.File
 	error string // the last error
-}
-
-func openNATSLog(path string) (*natsLog, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	return &natsLog{file: f}, err
 }
 
 func (l *natsLog) write(level, format string, args []any) {

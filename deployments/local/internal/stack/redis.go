@@ -89,7 +89,7 @@ func (r *redisServer) start(ctx context.Context) error {
 	r.keeper = process.NewKeeper(r.stack.starter, process.Events{
 		Spec: r.spec,
 		Started: func(p *process.Process) {
-			r.stack.childStarted(stackdir.Process{Name: "redis", Role: stackdir.RoleRedis, PID: p.PID()})
+			r.stack.childStarted(stackdir.Process{Name: "redis", Role: stackdir.RoleRedis, PID: p.PID()}, p)
 		},
 		Ended: func(why string, wait time.Duration) { r.stack.childEnded("redis", why, wait) },
 	})

@@ -19,6 +19,7 @@ import (
 const (
 	serviceStop = 12 * time.Second // the services give up by themselves after 10 s
 	redisStop   = 10 * time.Second
+	natsStop    = 10 * time.Second // for one that is a process
 )
 
 // probePatience is how long the first event may take before the user hears of it.
@@ -34,7 +35,7 @@ type Stack struct {
 	dir     *stackdir.Dir
 	starter *process.Starter
 
-	nats          *natsServer
+	nats          natsPart
 	redis         redisPart
 	routers       []*child
 	workers       []*child
@@ -54,6 +55,8 @@ type Stack struct {
 	ready bool
 	file  stackdir.File
 	ends  map[string]int // how often each child has ended
+	// running are the processes that were started last, by their names.
+	running map[string]*process.Process
 }
 
 var errStopped = errors.New("stopped")
@@ -68,7 +71,7 @@ func New(cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{cfg: cfg, dir: dir, starter: process.NewStarter(), probePatience: probePatience, failed: make(chan error, 1), ends: map[string]int{}}
+	s := &Stack{cfg: cfg, dir: dir, starter: process.NewStarter(), probePatience: probePatience, failed: make(chan error, 1), ends: map[string]int{}, running: map[string]*process.Process{}}
 	s.stopping, s.halt = context.WithCancelCause(context.Background())
 	s.aborted, s.abort = context.WithCancel(context.Background())
 	return s, nil
@@ -125,8 +128,15 @@ func (s *Stack) startRedis(ctx context.Context) error {
 	return redis.start(ctx)
 }
 
-func (s *Stack) startNATS(context.Context) error {
-	nats, err := startNATS(s.cfg.NATSPort, s.dir.Path(stackdir.NATSDir), s.dir.Path(stackdir.LogsDir, "nats.log"))
+func (s *Stack) startNATS(ctx context.Context) error {
+	port, err := natsPort(s.cfg.NATSPort)
+	if err != nil {
+		return err
+	}
+	if s.cfg.NATSProgram != "" {
+		return s.startNATSProcess(ctx, port)
+	}
+	nats, err := startNATS(port, s.dir.Path(stackdir.NATSDir), s.dir.Path(stackdir.LogsDir, "nats.log"))
 	if err != nil {
 		return err
 	}
@@ -137,6 +147,16 @@ func (s *Stack) startNATS(context.Context) error {
 	return nil
 }
 
+func (s *Stack) startNATSProcess(ctx context.Context, port int) error {
+	port, err := freeNATSPort(port)
+	if err != nil {
+		return err
+	}
+	n := &natsProcess{stack: s, port: port}
+	s.nats = n
+	return n.start(ctx)
+}
+
 // Routers come first: they create the topology that workers look for.
 func (s *Stack) startRouters(ctx context.Context) (err error) {
 	flags := append([]string{fmt.Sprintf("--shards=%d", s.cfg.Shards), "--lanes=" + s.cfg.Lanes}, s.cfg.RouterFlags...)
@@ -145,10 +165,29 @@ func (s *Stack) startRouters(ctx context.Context) (err error) {
 }
 
 func (s *Stack) startWorkers(ctx context.Context) (err error) {
-	flags := append([]string{"--redis=" + s.redis.address()}, s.cfg.WorkerFlags...)
-	s.workers, err = s.startServices(ctx, stackdir.RoleWorker, s.cfg.Workers, flags)
+	s.workers, err = s.startServices(ctx, stackdir.RoleWorker, s.cfg.Workers, s.cfg.WorkerFlags)
 	return err
 }
+
+// serverFlags are the flags by which a service finds the servers.
+func (s *Stack) serverFlags(name, role string) ([]string, error) {
+	nats, err := s.cfg.Via(name, stackdir.RoleNATS, s.nats.url())
+	if err != nil {
+		return nil, err
+	}
+	flags := []string{"--nats=" + nats}
+	if role == stackdir.RoleWorker {
+		redis, err := s.cfg.Via(name, stackdir.RoleRedis, s.redis.address())
+		if err != nil {
+			return nil, err
+		}
+		flags = append(flags, "--redis="+redis)
+	}
+	return flags, nil
+}
+
+// ServiceName is the name of a service; i counts from 0.
+func ServiceName(role string, i int) string { return fmt.Sprintf("%s-%d", role, i+1) }
 
 // startServices starts n processes of one role and waits until all are ready.
 func (s *Stack) startServices(ctx context.Context, role string, n int, flags []string) ([]*child, error) {
@@ -156,11 +195,15 @@ func (s *Stack) startServices(ctx context.Context, role string, n int, flags []s
 	if err != nil {
 		return nil, err
 	}
-	common := []string{"--nats=" + s.nats.url(), "--app=" + s.cfg.App, "--log-format=text"}
+	common := []string{"--app=" + s.cfg.App, "--log-format=text"}
 	var children []*child
 	for i, admin := range admins {
-		name := fmt.Sprintf("%s-%d", role, i+1)
-		own := slices.Concat(common, flags)
+		name := ServiceName(role, i)
+		servers, err := s.serverFlags(name, role)
+		if err != nil {
+			return children, err
+		}
+		own := slices.Concat(common, servers, flags)
 		if role == stackdir.RoleWorker {
 			own = append(own, "--name="+name)
 		}
@@ -257,9 +300,10 @@ func (s *Stack) File() stackdir.File {
 func (s *Stack) RedisKind() string { return s.redis.kind() }
 
 // childStarted notes a process that was started, in the place of the one it replaces.
-func (s *Stack) childStarted(p stackdir.Process) {
+func (s *Stack) childStarted(p stackdir.Process, running *process.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.running[p.Name] = running
 	place := slices.IndexFunc(s.file.Processes, func(known stackdir.Process) bool { return known.Name == p.Name })
 	if place < 0 {
 		s.file.Processes = append(s.file.Processes, p)
@@ -317,7 +361,9 @@ func (s *Stack) stop() error {
 		cancel()
 	}
 	if s.nats != nil {
-		s.nats.stop()
+		ctx, cancel := context.WithTimeout(s.aborted, natsStop)
+		errs = append(errs, s.nats.stop(ctx))
+		cancel()
 	}
 	s.starter.Close()
 	errs = append(errs, s.dir.Close())

@@ -128,7 +128,7 @@ func TestNATSKeepsItsLog(t *testing.T) {
 	use := func(work func(jetstream.JetStream)) {
 		n, err := startNATS(PortAny, filepath.Join(dir, "nats"), filepath.Join(dir, "nats.log"))
 		require.NoError(t, err)
-		defer n.stop()
+		defer n.stop(ctx)
 		nc, err := nats.Connect(n.url())
 		require.NoError(t, err)
 		defer nc.Close()
@@ -174,7 +174,7 @@ func TestFreePortsDiffer(t *testing.T) {
 
 func TestStackJSONIsTheContract(t *testing.T) {
 	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
-	s.childStarted(stackdir.Process{Name: "worker-1", Role: "worker", PID: 7, Admin: "127.0.0.1:1"})
+	s.childStarted(stackdir.Process{Name: "worker-1", Role: "worker", PID: 7, Admin: "127.0.0.1:1"}, nil)
 	s.nats, s.redis = &natsServer{port: 2}, &externalRedis{addr: "127.0.0.1:3"}
 	require.NoError(t, s.announce(context.Background()))
 	s.nats, s.redis = nil, nil

@@ -15,12 +15,13 @@ const (
 	RoleRouter = "router"
 	RoleWorker = "worker"
 	RoleRedis  = "redis"
+	RoleNATS   = "nats"
 )
 
 // File is the content of stack.json: how to reach a stack that is ready.
 type File struct {
 	Schema    int       `json:"schema"`
-	PID       int       `json:"pid"`   // the supervisor, which also runs NATS
+	PID       int       `json:"pid"`   // the supervisor, which also runs NATS unless that is among the processes
 	NATS      string    `json:"nats"`  // URL
 	Redis     string    `json:"redis"` // host:port, or a redis:// URL if one was given
 	App       string    `json:"app"`

@@ -1,0 +1,217 @@
+// Package chaos breaks the parts of a running stack by a plan, while a verified load goes through it.
+//
+//   - The plan is a pure value of its seed; package-wide nothing else is random.
+//   - The producer alone judges: what happens to the system is no excuse.
+//   - However a run ends, what it broke is mended first: no process stays stopped.
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/link"
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+// VerdictError says that the load was judged and did not pass; its report has been printed.
+type VerdictError struct {
+	Verdict string
+	Code    int // the producer's exit code
+}
+
+func (e *VerdictError) Error() string { return "the verdict is " + e.Verdict }
+
+// ErrNoRedis says that there is no redis-server to break.
+var ErrNoRedis = errors.New("chaos needs redis-server on PATH: a stand-in inside this process cannot be killed")
+
+// Config says what to do.
+type Config struct {
+	Stack  stack.Config // Dir, Redis, NATSPort, NATSProgram and Via are chosen here
+	Plan   Plan
+	Rate   string // events per second, or max
+	Keys   int
+	Report string // file for report.json
+	Out    io.Writer
+}
+
+const (
+	// deliveryTimeout and drainTimeout are above what any fault lasts: an event that was given up proves less.
+	deliveryTimeout = 2 * time.Minute
+	drainTimeout    = 2 * time.Minute
+	producerStop    = 3 * time.Second
+)
+
+// chaos is one run in a directory of its own.
+type chaos struct {
+	cfg Config
+	dir string
+}
+
+// Run carries the plan out and returns the load's report. When soft ends it mends what is broken and stops everything in
+// order, when hard ends at once. The directory is removed if all went well or the run was interrupted, and named and kept
+// otherwise. A verdict other than pass is a VerdictError.
+func Run(soft, hard context.Context, cfg Config) (Report, error) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		return Report{}, ErrNoRedis
+	}
+	if err := cfg.Stack.Check(); err != nil {
+		return Report{}, err
+	}
+	if err := stack.CheckPrograms(cfg.Stack.Bin, "producer", "local"); err != nil {
+		return Report{}, err
+	}
+	dir, err := os.MkdirTemp("", "lockstep-chaos-")
+	if err != nil {
+		return Report{}, fmt.Errorf("cannot make a directory for the run: %w", err)
+	}
+	c := &chaos{cfg: cfg, dir: dir}
+	r, err := c.run(soft, hard)
+	if soft.Err() != nil {
+		err = fmt.Errorf("chaos stopped: %w", context.Cause(soft))
+	} else if err != nil {
+		c.say("logs and data are kept in %s", dir)
+		return r, err
+	}
+	return r, errors.Join(err, os.RemoveAll(dir))
+}
+
+func (c *chaos) run(soft, hard context.Context) (r Report, err error) {
+	if err := c.cfg.Plan.Print(c.cfg.Out); err != nil {
+		return r, err
+	}
+	links := &links{seed: c.cfg.Plan.Seed, ways: map[string]*link.Link{}}
+	defer func() { err = errors.Join(err, links.close()) }()
+	s, err := c.newStack(links)
+	if err != nil {
+		return r, err
+	}
+	defer func() {
+		if stopErr := s.Stop(hard); stopErr != nil {
+			err = errors.Join(err, stopErr)
+		}
+	}()
+	if err := s.Start(soft); err != nil {
+		return r, err
+	}
+	code, err := c.load(soft, hard, s, links)
+	if err != nil {
+		return r, err
+	}
+	if r, err = readReport(c.cfg.Report); err != nil {
+		return r, err
+	}
+	if err := r.print(c.cfg.Out); err != nil {
+		return r, err
+	}
+	if code != 0 || r.Verdict != pass || r.UnknownKeys > 0 {
+		return r, &VerdictError{Verdict: r.Verdict, Code: max(code, 1)}
+	}
+	return r, nil
+}
+
+func (c *chaos) newStack(links *links) (*stack.Stack, error) {
+	cfg := c.cfg.Stack
+	cfg.Dir, cfg.NATSPort, cfg.Redis = c.path("stack"), stack.PortAny, stack.RedisAuto
+	cfg.NATSProgram = filepath.Join(cfg.Bin, "local")
+	if c.cfg.Plan.hasLinks() {
+		cfg.Via = links.via
+	}
+	return stack.New(cfg)
+}
+
+// load loads the stack while the plan is carried out, and returns the producer's exit code.
+func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (code int, err error) {
+	notes, err := newNotes(c.notesFile())
+	if err != nil {
+		return 0, err
+	}
+	defer notes.close()
+	spec := c.producer()
+	if c.cfg.Plan.hasLinks() {
+		address, err := links.via(producerName, stack.NATS, s.File().NATS)
+		if err != nil {
+			return 0, err
+		}
+		spec.Args = append(spec.Args, "--nats="+address)
+	}
+	starter := process.NewStarter()
+	defer starter.Close()
+	producer, err := starter.Start(spec)
+	if err != nil {
+		return 0, err
+	}
+	r := &run{
+		seed: c.cfg.Plan.Seed, links: links, redisDir: filepath.Join(c.path("stack"), stackdir.RedisDir),
+		stack: s, shape: Shape{Workers: c.cfg.Stack.Workers, Routers: c.cfg.Stack.Routers}, notes: notes, say: c.say,
+		taken: map[string]*sync.Mutex{},
+	}
+	ctx, cancel := context.WithCancel(soft)
+	defer cancel()
+	defer context.AfterFunc(soft, func() { producer.Signal(syscall.SIGTERM) })()
+	played := make(chan error, 1)
+	go func() { played <- r.play(ctx, c.cfg.Plan) }()
+	select {
+	case <-producer.Ended(): // before its time: the plan need not go on
+		cancel()
+		err = <-played
+	case err = <-played:
+	}
+	c.await(soft, hard, producer)
+	if soft.Err() != nil {
+		return 0, context.Cause(soft)
+	}
+	if _, missing := os.Stat(c.cfg.Report); missing != nil {
+		return 0, errors.Join(err, fmt.Errorf("the load wrote no report: %s", producer.Outcome()))
+	}
+	return producer.ExitCode(), err
+}
+
+// await waits for the producer's end; when soft ends, for a little only: its run will not be judged.
+func (c *chaos) await(soft, hard context.Context, producer *process.Process) {
+	select {
+	case <-producer.Ended():
+		return
+	case <-soft.Done():
+	}
+	ctx, cancel := context.WithTimeout(hard, producerStop)
+	defer cancel()
+	select {
+	case <-producer.Ended():
+	case <-ctx.Done():
+		producer.Signal(syscall.SIGKILL)
+		<-producer.Ended()
+	}
+}
+
+func (c *chaos) producer() process.Spec {
+	p := c.cfg.Plan
+	return process.Spec{
+		Name: "producer",
+		Path: filepath.Join(c.cfg.Stack.Bin, "producer"),
+		Args: []string{
+			"load", "--stack=" + c.path("stack"), "--rate=" + c.cfg.Rate, "--duration=" + p.Duration.String(),
+			"--keys=" + strconv.Itoa(c.cfg.Keys), "--seed=" + strconv.FormatUint(p.Seed, 10),
+			"--delivery-timeout=" + deliveryTimeout.String(), "--drain-timeout=" + drainTimeout.String(),
+			"--annotations=" + c.notesFile(), "--out=" + c.cfg.Report,
+		},
+		Log: c.path("producer.log"),
+		Out: c.cfg.Out,
+	}
+}
+
+func (c *chaos) notesFile() string { return c.path("faults.jsonl") }
+
+func (c *chaos) path(name string) string { return filepath.Join(c.dir, name) }
+
+func (c *chaos) say(format string, args ...any) { fmt.Fprintf(c.cfg.Out, format+"\n", args...) }

@@ -1,0 +1,154 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/link"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+const (
+	// slowBy is the latency of a slow link, give or take slowJitter, in each direction.
+	slowBy     = 25 * time.Millisecond
+	slowJitter = 20 * time.Millisecond
+	// A lossy link loses its connections every so often.
+	lossyLeast = 100 * time.Millisecond
+	lossyMost  = 800 * time.Millisecond
+
+	producerName = "producer"
+	arrow        = ">" // as in worker-1>nats
+)
+
+// links are the ways from the services and the producer to the servers, by their names, as in worker-1>nats.
+type links struct {
+	seed uint64
+
+	mu   sync.Mutex // guards ways
+	ways map[string]*link.Link
+}
+
+// via opens the way from a service to a server, and returns its address, which looks like the server's.
+func (l *links) via(service, server, address string) (string, error) {
+	host := strings.TrimPrefix(address, "nats://")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	way, err := link.New(host, l.seed+uint64(len(l.ways)))
+	if err != nil {
+		return "", err
+	}
+	l.ways[service+arrow+server] = way
+	return strings.Replace(address, host, way.Addr(), 1), nil
+}
+
+// to returns the ways that a victim means.
+func (l *links) to(victim string) (ways []*link.Link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, way := range l.ways {
+		if name == victim || victim == everyone {
+			ways = append(ways, way)
+		}
+	}
+	return ways
+}
+
+func (l *links) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	for _, way := range l.ways {
+		if err := way.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// everyWay lists the ways from services to servers.
+func everyWay(s Shape) (names []string) {
+	for _, service := range slices.Concat(routers(s), workers(s)) {
+		names = append(names, service+arrow+stackdir.RoleNATS)
+	}
+	for _, service := range workers(s) {
+		names = append(names, service+arrow+stackdir.RoleRedis)
+	}
+	return names
+}
+
+func everyWayOrAll(s Shape) []string { return append(everyWay(s), everyone) }
+
+func theProducers(Shape) []string { return []string{producerName + arrow + stackdir.RoleNATS} }
+
+// onLinks is a fault that does something to each of the victim's links, and undoes it.
+func (r *run) onLinks(victim, what string, do, undo func(*link.Link)) fault {
+	ways := r.links.to(victim)
+	each := func(do func(*link.Link)) {
+		for _, way := range ways {
+			do(way)
+		}
+	}
+	f := fault{
+		inject: func(context.Context) (string, error) {
+			each(do)
+			return fmt.Sprintf("%s %s", victim, what), nil
+		},
+		whole: func(ctx context.Context) error { return r.ready(ctx, victim) },
+	}
+	if undo != nil {
+		f.mend = func() error { each(undo); return nil }
+	}
+	return f
+}
+
+func (r *run) slow(victim string) fault {
+	what := fmt.Sprintf("slow: %s, give or take %s", slowBy, slowJitter)
+	return r.onLinks(victim, what, func(l *link.Link) { l.Slow(slowBy, slowJitter) }, func(l *link.Link) { l.Slow(0, 0) })
+}
+
+func (r *run) stall(victim string) fault {
+	return r.onLinks(victim, "stalled", (*link.Link).Stall, (*link.Link).Resume)
+}
+
+func (r *run) down(victim string) fault {
+	return r.onLinks(victim, "down", (*link.Link).Down, (*link.Link).Up)
+}
+
+func (r *run) cut(victim string) fault { return r.onLinks(victim, "cut", (*link.Link).Cut, nil) }
+
+// lossy cuts again and again, at times that the seed decides.
+func (r *run) lossy(s Step) fault {
+	f := r.cut(s.Victim)
+	draw := rand.New(rand.NewPCG(r.seed, uint64(s.At)))
+	first := f.inject
+	f.inject = func(ctx context.Context) (string, error) {
+		_, err := first(ctx)
+		return s.Victim + " cut again and again", err
+	}
+	f.during = func(ctx context.Context) {
+		for sleep(ctx, lossyLeast+time.Duration(draw.Int64N(int64(lossyMost-lossyLeast)))) {
+			_, _ = first(ctx)
+		}
+	}
+	return f
+}
+
+// ready waits until the services behind a victim's links are ready.
+func (r *run) ready(ctx context.Context, victim string) error {
+	service, _, _ := strings.Cut(victim, arrow)
+	for _, name := range r.services() {
+		if name == service || victim == everyone {
+			if err := r.stack.AwaitReady(ctx, name, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"example.com/lockstep/deployments/local/internal/process"
+)
+
+// end ends a process by a signal; its keeper starts it anew.
+func (r *run) end(name string, sig syscall.Signal) fault {
+	var was *process.Process
+	return fault{
+		inject: func(context.Context) (what string, err error) {
+			was, err = r.stack.Signal(name, sig)
+			return signalName(sig) + " " + name, err
+		},
+		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, name, was) },
+	}
+}
+
+func signalName(sig syscall.Signal) string {
+	switch sig {
+	case syscall.SIGKILL:
+		return "kill -9"
+	case syscall.SIGTERM:
+		return "SIGTERM to"
+	}
+	return sig.String()
+}
+
+// stop stops a process as it is; whatever it was about to do, it does when it goes on.
+func (r *run) stop(name string) fault {
+	return fault{
+		inject: func(context.Context) (string, error) {
+			_, err := r.stack.Signal(name, syscall.SIGSTOP)
+			return "SIGSTOP to " + name, err
+		},
+		mend: func() error {
+			_, err := r.stack.Signal(name, syscall.SIGCONT)
+			return err
+		},
+		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, name, nil) },
+	}
+}
+
+// restartAll ends one service after the other and waits for each to be back.
+func (r *run) restartAll() fault {
+	return fault{
+		inject: func(ctx context.Context) (string, error) {
+			for _, name := range r.services() {
+				if err := r.restart(ctx, name); err != nil {
+					return "", err
+				}
+			}
+			return "rolling restart", nil
+		},
+	}
+}
+
+func (r *run) restart(ctx context.Context, name string) error {
+	defer r.take(name)()
+	ctx, cancel := context.WithTimeoutCause(ctx, backWithin, errNotBack)
+	defer cancel()
+	f := r.end(name, syscall.SIGTERM)
+	if _, err := f.inject(ctx); err != nil {
+		return err
+	}
+	if err := f.whole(ctx); err != nil {
+		return fmt.Errorf("%s did not come back: %w", name, err)
+	}
+	return nil
+}
+
+func (r *run) services() []string { return slices.Concat(routers(r.shape), workers(r.shape)) }

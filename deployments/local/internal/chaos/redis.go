@@ -1,0 +1,95 @@
+package chaos
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/stack"
+)
+
+// stopRedis ends Redis in order, so that it loses nothing, and starts it again later.
+func (r *run) stopRedis() fault {
+	var was *process.Process
+	release := func() {}
+	return fault{
+		inject: func(context.Context) (what string, err error) {
+			if release, err = r.stack.Hold(stack.Redis); err != nil {
+				return "", err
+			}
+			was, err = r.stack.Signal(stack.Redis, syscall.SIGTERM)
+			return "redis is down", err
+		},
+		mend:  func() error { release(); return nil },
+		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, stack.Redis, was) },
+	}
+}
+
+// lostWrites is what a machine's crash may cost a Redis that syncs its file every second.
+const lostWrites = time.Second
+
+// crashRedis kills Redis and takes from its file what was written in the last second. A kill alone loses nothing of it:
+// what was written lives on in the kernel.
+func (r *run) crashRedis() fault {
+	var was *process.Process
+	release := func() {}
+	return fault{
+		inject: func(ctx context.Context) (what string, err error) {
+			file, size, err := lastFile(r.redisDir)
+			if err != nil {
+				return "", err
+			}
+			sleep(ctx, lostWrites)
+			if release, err = r.stack.Hold(stack.Redis); err != nil {
+				return "", err
+			}
+			if was, err = r.stack.Signal(stack.Redis, syscall.SIGKILL); err != nil {
+				return "", err
+			}
+			<-was.Ended()
+			grown, err := os.Stat(file)
+			if err != nil {
+				return "", err
+			}
+			what = fmt.Sprintf("redis crashes and loses its last second (%d bytes)", grown.Size()-size)
+			return what, os.Truncate(file, size)
+		},
+		mend:  func() error { release(); return nil },
+		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, stack.Redis, was) },
+	}
+}
+
+// lastFile is the file that Redis appends to, of those in its directory, and its size.
+func lastFile(dir string) (path string, size int64, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.incr.aof"))
+	if err != nil {
+		return "", 0, err
+	}
+	if len(files) == 0 {
+		return "", 0, errors.New("redis has no append-only file")
+	}
+	path = slices.MaxFunc(files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) // numbered
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", 0, err
+	}
+	return path, info.Size(), nil
+}
+
+// flushRedis removes all that Redis has: states, positions and locks.
+func (r *run) flushRedis() fault {
+	return fault{inject: func(ctx context.Context) (string, error) {
+		client := redis.NewClient(&redis.Options{Addr: r.stack.File().Redis, MaxRetries: -1})
+		defer client.Close()
+		return "FLUSHALL of redis", client.FlushAll(ctx).Err()
+	}}
+}

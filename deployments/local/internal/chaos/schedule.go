@@ -1,0 +1,170 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"example.com/lockstep/deployments/local/internal/stack"
+)
+
+// fault breaks one thing and makes it whole again.
+type fault struct {
+	// inject breaks it and says how.
+	inject func(context.Context) (what string, err error)
+	// during goes on breaking it until its context ends; nil waits.
+	during func(context.Context)
+	// mend undoes that at once, also when inject failed half-way; nil for what mends itself.
+	mend func() error
+	// whole returns when what was broken works again; nil if it does at once.
+	whole func(context.Context) error
+}
+
+// backWithin is how long anything may take to work again after its fault.
+const backWithin = 30 * time.Second
+
+var errNotBack = fmt.Errorf("not within %s", backWithin)
+
+// run is a plan that is being carried out.
+type run struct {
+	seed     uint64
+	stack    *stack.Stack
+	shape    Shape
+	links    *links
+	redisDir string // where Redis keeps its files
+	notes    *notes
+	say      func(format string, args ...any)
+
+	began time.Time
+
+	mu    sync.Mutex             // guards taken
+	taken map[string]*sync.Mutex // by process: held while a fault has it
+}
+
+// play carries the plan out and returns when all is whole again. When ctx ends it mends what is broken and injects
+// nothing more.
+func (r *run) play(ctx context.Context, p Plan) error {
+	r.began = time.Now()
+	var all sync.WaitGroup
+	errs := make([]error, len(p.Steps))
+	for i, s := range p.Steps {
+		if !sleep(ctx, time.Until(r.began.Add(s.At))) {
+			break
+		}
+		all.Go(func() { errs[i] = r.befall(ctx, s) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// befall carries out one step, and notes it when it is over.
+func (r *run) befall(ctx context.Context, s Step) error {
+	if s.Victim != everyone && kindOf(s.Fault).part == aProcess {
+		defer r.take(s.Victim)()
+	}
+	at := time.Now()
+	what, err := r.suffer(ctx, r.fault(s), s.For)
+	if ctx.Err() != nil {
+		return nil // interrupted: what was broken is mended
+	}
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", s.Fault, s.Victim, err)
+	}
+	until := time.Now()
+	r.tell("over after %s: %s", seconds(until.Sub(at)), what)
+	return r.notes.add(note{At: at, Until: until, What: what})
+}
+
+// suffer injects a fault, waits, mends it, and returns when all is whole again.
+func (r *run) suffer(ctx context.Context, f fault, length time.Duration) (what string, err error) {
+	what, err = f.inject(ctx)
+	if err == nil {
+		r.tell("%s%s", what, lasting(length))
+		over, cancel := context.WithTimeout(ctx, length)
+		if f.during != nil {
+			f.during(over)
+		}
+		<-over.Done()
+		cancel()
+	}
+	if f.mend != nil {
+		err = errors.Join(err, f.mend())
+	}
+	if err != nil || f.whole == nil {
+		return what, err
+	}
+	back, cancel := context.WithTimeoutCause(ctx, backWithin, errNotBack)
+	defer cancel()
+	return what, f.whole(back)
+}
+
+// fault returns the fault of a step.
+func (r *run) fault(s Step) fault {
+	switch s.Fault {
+	case KillWorker, KillRouter, KillRedis, KillNATS:
+		return r.end(s.Victim, syscall.SIGKILL)
+	case TermWorker, TermRouter:
+		return r.end(s.Victim, syscall.SIGTERM)
+	case RollingRestart:
+		return r.restartAll()
+	case StopWorker, StopRouter:
+		return r.stop(s.Victim)
+	case StopRedis:
+		return r.stopRedis()
+	case CrashRedis:
+		return r.crashRedis()
+	case FlushRedis:
+		return r.flushRedis()
+	case CutProducer:
+		return r.cut(s.Victim)
+	case SlowLinks:
+		return r.slow(s.Victim)
+	case LossyLinks:
+		return r.lossy(s)
+	case CutLinks:
+		return r.down(s.Victim)
+	case StallLinks:
+		return r.stall(s.Victim)
+	}
+	panic("a plan with an unknown fault: " + s.Fault)
+}
+
+// take waits until no other fault has the process, and returns what gives it back.
+func (r *run) take(process string) (release func()) {
+	r.mu.Lock()
+	held := r.taken[process]
+	if held == nil {
+		held = new(sync.Mutex)
+		r.taken[process] = held
+	}
+	r.mu.Unlock()
+	held.Lock()
+	return held.Unlock
+}
+
+// tell says what happens, with the time since the load began.
+func (r *run) tell(format string, args ...any) {
+	r.say("%8s  %s", seconds(time.Since(r.began)), fmt.Sprintf(format, args...))
+}
+
+func lasting(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return ", for " + seconds(d)
+}
+
+// sleep returns false if ctx ended before the time was over.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

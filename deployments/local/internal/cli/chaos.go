@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	breaking "example.com/lockstep/deployments/local/internal/chaos"
+	"example.com/lockstep/deployments/local/internal/stack"
+)
+
+type chaos struct {
+	stackFlags
+	Seed     *uint64       `placeholder:"N" help:"Decides which fault comes when, to whom and for how long, and the load. Default: drawn, and printed."`
+	Duration time.Duration `default:"60s" help:"How long to send; the first and the last seconds of it are quiet."`
+	Faults   string        `default:"all" placeholder:"all|NAME,..." help:"What is to happen: all, or some of ${faults}."`
+	Rate     string        `default:"2000" help:"Events per second, or max."`
+	Keys     int           `default:"1000" help:"How many keys."`
+	Workers  int           `default:"3" help:"How many workers."`
+	Routers  int           `default:"2" help:"How many routers."`
+	Out      string        `default:"report.json" type:"path" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
+
+	plan breaking.Plan
+}
+
+// Validate makes the plan, so that what cannot be planned is bad usage.
+func (c *chaos) Validate() error {
+	if err := validRate(c.Rate); err != nil {
+		return err
+	}
+	if c.Keys < 1 {
+		return fmt.Errorf("--keys=%d: must be at least 1", c.Keys)
+	}
+	if c.Redis != stack.RedisAuto {
+		return fmt.Errorf("--redis=%s: chaos breaks a redis-server of its own", c.Redis)
+	}
+	faults, err := breaking.ParseFaults(c.Faults)
+	if err != nil {
+		return fmt.Errorf("--faults=%s: %w", c.Faults, err)
+	}
+	seed := rand.Uint64N(1_000_000)
+	if c.Seed != nil {
+		seed = *c.Seed
+	}
+	c.plan, err = breaking.NewPlan(seed, c.Duration, faults, breaking.Shape{Workers: c.Workers, Routers: c.Routers})
+	return err
+}
+
+// Run returns nil only if nothing was lost, doubled or reordered, and everything came back.
+func (c *chaos) Run(e *environment) error {
+	l := newLife(c.StopWithParent)
+	defer l.stop()
+	cfg := breaking.Config{
+		Stack: c.config(e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Out: e.out,
+	}
+	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
+	_, err := breaking.Run(l.soft, l.hard, cfg)
+	if verdict := (*breaking.VerdictError)(nil); errors.As(err, &verdict) {
+		return &codeError{verdict.Code, err}
+	}
+	return err
+}
+
+// validRate refuses what the producer would, before a stack is started for it.
+func validRate(rate string) error {
+	if n, err := strconv.ParseUint(rate, 10, 64); rate != "max" && (err != nil || n < 1 || n > maxRate) {
+		return fmt.Errorf("--rate=%s: must be max or a number from 1 to %d", rate, maxRate)
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package link
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo is a server that sends back what it gets, and a link to it.
+func echo(t *testing.T) *Link {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan struct{})
+	t.Cleanup(func() { _ = listener.Close(); <-ended })
+	go func() {
+		defer close(ended)
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(c, c)
+			_ = c.Close()
+		}
+	}()
+	l, err := New(listener.Addr().String(), 1)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	return l
+}
+
+func dial(t *testing.T, l *Link) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", l.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// ask sends a word and reads it back.
+func ask(t *testing.T, c net.Conn, word string) {
+	t.Helper()
+	_, err := c.Write([]byte(word))
+	require.NoError(t, err)
+	hear(t, c, word)
+}
+
+func hear(t *testing.T, c net.Conn, word string) {
+	t.Helper()
+	got := make([]byte, len(word))
+	_, err := io.ReadFull(c, got)
+	require.NoError(t, err)
+	require.Equal(t, word, string(got))
+}
+
+func TestSlow(t *testing.T) {
+	l := echo(t)
+	c := dial(t, l)
+	l.Slow(50*time.Millisecond, 20*time.Millisecond)
+	began := time.Now()
+	ask(t, c, "one")
+	require.GreaterOrEqual(t, time.Since(began), 60*time.Millisecond, "there and back")
+	l.Slow(0, 0)
+	ask(t, c, "two")
+}
+
+// Whatever the jitter: what comes through is what was sent.
+func TestSlowKeepsOrder(t *testing.T) {
+	l := echo(t)
+	c := dial(t, l)
+	l.Slow(time.Millisecond, time.Millisecond)
+	sent := make([]byte, 8<<20)
+	for i := range sent {
+		sent[i] = byte(i * i >> 7)
+	}
+	go func() {
+		for part := range bytesIn(sent, 10_000) {
+			_, _ = c.Write(part)
+		}
+	}()
+	got := make([]byte, len(sent))
+	_, err := io.ReadFull(c, got)
+	require.NoError(t, err)
+	require.Equal(t, sha256.Sum256(sent), sha256.Sum256(got))
+}
+
+func bytesIn(b []byte, n int) func(func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(b) > 0 {
+			part := b[:min(n, len(b))]
+			if !yield(part) {
+				return
+			}
+			b = b[len(part):]
+		}
+	}
+}
+
+func TestStallKeepsWhatIsSent(t *testing.T) {
+	l := echo(t)
+	c := dial(t, l)
+	ask(t, c, "one")
+	l.Stall()
+	l.Stall()
+	_, err := c.Write([]byte("two"))
+	require.NoError(t, err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	_, err = c.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, c.SetReadDeadline(time.Time{}))
+	l.Resume()
+	l.Resume()
+	hear(t, c, "two")
+}
+
+func TestStallHoldsWritersUp(t *testing.T) {
+	l := echo(t)
+	c := dial(t, l)
+	l.Stall()
+	require.NoError(t, c.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+	_, err := c.Write(bytes.Repeat([]byte("0123456789"), 10<<20))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+func TestCutAndDown(t *testing.T) {
+	l := echo(t)
+	c := dial(t, l)
+	ask(t, c, "one")
+	l.Cut()
+	_, err := c.Read(make([]byte, 1))
+	require.Error(t, err)
+	c = dial(t, l)
+	ask(t, c, "two")
+
+	l.Down()
+	_, err = c.Read(make([]byte, 1))
+	require.Error(t, err)
+	c = dial(t, l)
+	_, err = c.Read(make([]byte, 1))
+	require.Error(t, err, "a new one likewise")
+	l.Up()
+	ask(t, dial(t, l), "three")
+}
+
+func TestNobodyListens(t *testing.T) {
+	l, err := New("127.0.0.1:1", 1)
+	require.NoError(t, err)
+	defer l.Close()
+	_, err = dial(t, l).Read(make([]byte, 1))
+	require.Error(t, err)
+}
+
+// A stalled connection is no reason not to close.
+func TestCloseWhileStalled(t *testing.T) {
+	l := echo(t)
+	c := dial(t, l)
+	ask(t, c, "one")
+	l.Stall()
+	_, err := c.Write([]byte("two"))
+	require.NoError(t, err)
+	l.Slow(time.Hour, 0)
+	_, err = c.Write([]byte("three"))
+	require.NoError(t, err)
+}

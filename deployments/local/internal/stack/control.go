@@ -1,0 +1,96 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+// The names of the processes that are no services.
+const (
+	NATS  = stackdir.RoleNATS
+	Redis = stackdir.RoleRedis
+)
+
+var errNone = errors.New("the stack has no such process")
+
+// Signal signals the process of that name as it runs now, and returns it. One that has just ended is fine.
+func (s *Stack) Signal(name string, sig syscall.Signal) (*process.Process, error) {
+	p, err := s.process(name)
+	if err != nil {
+		return nil, err
+	}
+	p.Signal(sig)
+	return p, nil
+}
+
+func (s *Stack) process(name string) (*process.Process, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.running[name]
+	if p == nil {
+		return nil, fmt.Errorf("%w: %s", errNone, name)
+	}
+	return p, nil
+}
+
+// Hold keeps the process of that name from being started again until release is called.
+func (s *Stack) Hold(name string) (release func(), err error) {
+	if r, ok := s.redis.(*redisServer); ok && name == Redis {
+		return r.keeper.Hold(), nil
+	}
+	if n, ok := s.nats.(*natsProcess); ok && name == NATS {
+		return n.keeper.Hold(), nil
+	}
+	if c := s.child(name); c != nil {
+		return c.keeper.Hold(), nil
+	}
+	return nil, fmt.Errorf("%w: %s", errNone, name)
+}
+
+// AwaitReady waits until the process of that name is ready, and is another one than not, which may be nil.
+func (s *Stack) AwaitReady(ctx context.Context, name string, not *process.Process) error {
+	err := s.await(ctx, name, func(context.Context) error {
+		p, err := s.process(name)
+		if err != nil {
+			return err
+		}
+		if p == not {
+			return errors.New("it has not been started again")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	switch name {
+	case Redis:
+		return s.awaitRedis(ctx, s.redis.address())
+	case NATS:
+		n, ok := s.nats.(*natsProcess)
+		if !ok {
+			return fmt.Errorf("%w: %s", errNone, name)
+		}
+		return s.await(ctx, NATS, n.answers)
+	}
+	c := s.child(name)
+	if c == nil {
+		return fmt.Errorf("%w: %s", errNone, name)
+	}
+	return s.awaitReady(ctx, c)
+}
+
+// child returns the service of that name, nil if there is none.
+func (s *Stack) child(name string) *child {
+	for _, c := range slices.Concat(s.routers, s.workers) {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
