@@ -111,9 +111,7 @@ func (c *chaos) run(soft, hard context.Context) (r Report, err error) {
 	if r, err = readReport(c.cfg.Report); err != nil {
 		return r, err
 	}
-	if err := r.print(c.cfg.Out); err != nil {
-		return r, err
-	}
+	c.say("\n%s; the longest pause of a shard was %s; verdict: %s", count(len(c.cfg.Plan.Steps), "fault"), longest(r), r.Verdict)
 	if code != 0 || r.Verdict != pass || r.UnknownKeys > 0 {
 		return r, &VerdictError{Verdict: r.Verdict, Code: max(code, 1)}
 	}
@@ -154,7 +152,7 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	r := &run{
 		seed: c.cfg.Plan.Seed, links: links, redisDir: filepath.Join(c.path("stack"), stackdir.RedisDir),
 		stack: s, shape: Shape{Workers: c.cfg.Stack.Workers, Routers: c.cfg.Stack.Routers}, notes: notes, say: c.say,
-		taken: map[string]*sync.Mutex{},
+		held: map[string]*sync.Mutex{},
 	}
 	ctx, cancel := context.WithCancel(soft)
 	defer cancel()

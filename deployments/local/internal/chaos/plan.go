@@ -35,6 +35,8 @@ const (
 	leastRoom = 2 * time.Second
 	// mixed is the share of faults that come while the one before is on.
 	mixed = 1. / 3
+	// settled is how old workers must be before they judge one another; until then a crash costs more.
+	settled = 6 * time.Second
 	// recovery is how long a victim is left alone after a fault.
 	recovery = time.Second
 	// leastFor is how long a fault lasts at least, if it lasts.
@@ -45,7 +47,7 @@ const (
 
 // quiet returns how much of a load stays without faults, at its start and its end.
 func quiet(duration time.Duration) (start, end time.Duration) {
-	return min(duration/10, 3*time.Second), min(duration/4, 10*time.Second)
+	return min(duration/10, settled), min(duration/4, 10*time.Second)
 }
 
 // NewPlan draws a plan: each of the faults once, in any order; then again, as long as there is room. What lasts is over
@@ -54,7 +56,7 @@ func NewPlan(seed uint64, duration time.Duration, faults []string, shape Shape) 
 	start, end := quiet(duration)
 	window := duration - start - end
 	if least := time.Duration(len(faults)) * leastRoom; window < least {
-		return Plan{}, fmt.Errorf("--duration=%s is too short for %d faults: it must be at least %s", duration, len(faults), shortest(least))
+		return Plan{}, fmt.Errorf("--duration=%s is too short for %s: it must be at least %s", duration, count(len(faults), "fault"), shortest(least))
 	}
 	d := drawing{rand: rand.New(rand.NewPCG(seed, 0)), shape: shape, over: start + window}
 	rooms := max(len(faults), int(window/room))
@@ -136,7 +138,7 @@ func (s Step) clashes(other Step) bool {
 
 // Print lays the plan out: its seed, and a line for each fault.
 func (p Plan) Print(out io.Writer) error {
-	fmt.Fprintf(out, "the plan of seed %d: %d faults within %s\n\n", p.Seed, len(p.Steps), p.Duration)
+	fmt.Fprintf(out, "the plan of seed %d: %s within %s\n\n", p.Seed, count(len(p.Steps), "fault"), p.Duration)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range p.Steps {
 		lasts := ""
@@ -153,3 +155,10 @@ func (p Plan) Print(out io.Writer) error {
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -3,10 +3,8 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"sync"
-	"text/tabwriter"
 	"time"
 )
 
@@ -52,15 +50,14 @@ type Report struct {
 			Max float64 `json:"max"`
 		} `json:"apply"`
 	} `json:"latency_ms"`
-	Annotations []Annotation `json:"annotations"`
-}
-
-// Annotation is a fault and the pause it caused.
-type Annotation struct {
-	At           float64 `json:"at"`
-	Seconds      float64 `json:"seconds"`
-	What         string  `json:"what"`
-	PauseSeconds float64 `json:"pause_seconds"`
+	Pauses struct {
+		Longest []struct {
+			Seconds float64 `json:"seconds"`
+		} `json:"longest"`
+	} `json:"pauses"`
+	Annotations []struct {
+		What string `json:"what"`
+	} `json:"annotations"`
 }
 
 const pass = "pass"
@@ -77,24 +74,19 @@ func readReport(path string) (Report, error) {
 	return r, nil
 }
 
-// print lays out which fault caused which pause, and the verdict.
-func (r Report) print(out io.Writer) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\nat\tlasted\tlongest pause of a shard\t  fault")
-	for _, a := range r.Annotations {
-		fmt.Fprintf(table, "%.2f s\t%.2f s\t%s\t  %s\n", a.At, a.Seconds, pause(a.PauseSeconds), a.What)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "\nverdict: %s; the longest wait of an event was %.2f s\n", r.Verdict, r.LatencyMS.Apply.Max/1000)
-	return err
-}
-
-// pause writes a pause; the producer knows those from 0.1 s.
-func pause(seconds float64) string {
-	if seconds == 0 {
+// longest says how long nothing of a shard was applied at most though something was due; the producer tells pauses from
+// 0.1 s. It is no latency: that of an event whose receipt was lost is counted up to the one that a replay sends.
+func longest(r Report) string {
+	if r.LongestPause() == 0 {
 		return "under 0.1 s"
 	}
-	return fmt.Sprintf("%.2f s", seconds)
+	return seconds(r.LongestPause())
+}
+
+// LongestPause is 0 if there was none that counts.
+func (r Report) LongestPause() (longest time.Duration) {
+	for _, p := range r.Pauses.Longest {
+		longest = max(longest, time.Duration(p.Seconds*float64(time.Second)))
+	}
+	return longest
 }

@@ -24,7 +24,7 @@ type fault struct {
 }
 
 // backWithin is how long anything may take to work again after its fault.
-const backWithin = 30 * time.Second
+const backWithin = time.Minute
 
 var errNotBack = fmt.Errorf("not within %s", backWithin)
 
@@ -40,8 +40,8 @@ type run struct {
 
 	began time.Time
 
-	mu    sync.Mutex             // guards taken
-	taken map[string]*sync.Mutex // by process: held while a fault has it
+	mu   sync.Mutex             // guards the map held, not its locks
+	held map[string]*sync.Mutex // by process: locked while a fault has it
 }
 
 // play carries the plan out and returns when all is whole again. When ctx ends it mends what is broken and injects
@@ -63,7 +63,9 @@ func (r *run) play(ctx context.Context, p Plan) error {
 // befall carries out one step, and notes it when it is over.
 func (r *run) befall(ctx context.Context, s Step) error {
 	if s.Victim != everyone && kindOf(s.Fault).part == aProcess {
-		defer r.take(s.Victim)()
+		held := r.hold(s.Victim)
+		held.Lock()
+		defer held.Unlock()
 	}
 	at := time.Now()
 	what, err := r.suffer(ctx, r.fault(s), s.For)
@@ -132,17 +134,14 @@ func (r *run) fault(s Step) fault {
 	panic("a plan with an unknown fault: " + s.Fault)
 }
 
-// take waits until no other fault has the process, and returns what gives it back.
-func (r *run) take(process string) (release func()) {
+// hold returns the lock of a process.
+func (r *run) hold(process string) *sync.Mutex {
 	r.mu.Lock()
-	held := r.taken[process]
-	if held == nil {
-		held = new(sync.Mutex)
-		r.taken[process] = held
+	defer r.mu.Unlock()
+	if r.held[process] == nil {
+		r.held[process] = new(sync.Mutex)
 	}
-	r.mu.Unlock()
-	held.Lock()
-	return held.Unlock
+	return r.held[process]
 }
 
 // tell says what happens, with the time since the load began.
