@@ -42,6 +42,7 @@ type Config struct {
 	Rate   string // events per second, or max
 	Keys   int
 	Report string // file for report.json
+	Keep   bool   // the directory, also when all went well
 	Out    io.Writer
 }
 
@@ -59,8 +60,8 @@ type chaos struct {
 }
 
 // Run carries the plan out and returns the load's report. When soft ends it mends what is broken and stops everything in
-// order, when hard ends at once. The directory is removed if all went well or the run was interrupted, and named and kept
-// otherwise. A verdict other than pass is a VerdictError.
+// order, when hard ends at once. The directory is removed if all went well or the run was interrupted, unless it
+// is to be kept, and named and kept otherwise. A verdict other than pass is a VerdictError.
 func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return Report{}, ErrNoRedis
@@ -77,9 +78,11 @@ func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	}
 	c := &chaos{cfg: cfg, dir: dir}
 	r, err := c.run(soft, hard)
-	if soft.Err() != nil {
+	interrupted := soft.Err() != nil
+	if interrupted {
 		err = fmt.Errorf("chaos stopped: %w", context.Cause(soft))
-	} else if err != nil {
+	}
+	if cfg.Keep || err != nil && !interrupted {
 		c.say("logs and data are kept in %s", dir)
 		return r, err
 	}

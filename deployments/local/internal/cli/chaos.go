@@ -21,6 +21,7 @@ type chaos struct {
 	Workers  int           `default:"3" help:"How many workers."`
 	Routers  int           `default:"2" help:"How many routers."`
 	Out      string        `default:"report.json" type:"path" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
+	Keep     bool          `help:"Keep the logs and the data, also when all went well."`
 
 	plan breaking.Plan
 }
@@ -30,8 +31,13 @@ func (c *chaos) Validate() error {
 	if err := validRate(c.Rate); err != nil {
 		return err
 	}
-	if c.Keys < 1 {
-		return fmt.Errorf("--keys=%d: must be at least 1", c.Keys)
+	for _, count := range []struct {
+		flag string
+		n    int
+	}{{"keys", c.Keys}, {"workers", c.Workers}, {"routers", c.Routers}} {
+		if count.n < 1 {
+			return fmt.Errorf("--%s=%d: must be at least 1", count.flag, count.n)
+		}
 	}
 	if c.Redis != stack.RedisAuto {
 		return fmt.Errorf("--redis=%s: chaos breaks a redis-server of its own", c.Redis)
@@ -53,7 +59,7 @@ func (c *chaos) Run(e *environment) error {
 	l := newLife(c.StopWithParent)
 	defer l.stop()
 	cfg := breaking.Config{
-		Stack: c.config(e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Out: e.out,
+		Stack: c.config(e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Out: e.out,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	_, err := breaking.Run(l.soft, l.hard, cfg)

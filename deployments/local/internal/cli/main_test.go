@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,7 +83,7 @@ func fakeService(args []string) int {
 
 type about struct{ Args, Env []string }
 
-// fakeProducer waits until a worker of the stack dies and reports what FAKE_REPORT says.
+// fakeProducer waits until a worker of the stack dies, reports what FAKE_REPORT says and exits with FAKE_EXIT.
 func fakeProducer(args []string) int {
 	f, err := stackdir.Read(flagValue(args, "stack"))
 	if err != nil {
@@ -108,7 +109,8 @@ func fakeProducer(args []string) int {
 		fmt.Println(err)
 		return 1
 	}
-	return 0
+	code, _ := strconv.Atoi(os.Getenv("FAKE_EXIT"))
+	return code
 }
 
 // awaitDeath returns when the process that listens at address is gone.

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// startChaos runs chaos on stand-ins for the services, with a report of the producer.
+func startChaos(t *testing.T, report, code string, args ...string) (s *supervisor, tmp string) {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("did not run: there is no redis-server on PATH to break")
+	}
+	tmp = t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	t.Setenv("FAKE_REPORT", report)
+	t.Setenv("FAKE_EXIT", code)
+	programs := bin(t)
+	args = append([]string{"chaos", "--bin=" + programs, "--duration=5s", "--out=" + filepath.Join(t.TempDir(), "report.json")}, args...)
+	return start(t, filepath.Join(programs, "local"), args...), tmp
+}
+
+func requireLeft(t *testing.T, tmp string, n int) {
+	t.Helper()
+	left, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	require.Len(t, left, n)
+}
+
+func TestChaosThatPasses(t *testing.T) {
+	s, tmp := startChaos(t, `{"verdict":"pass","pauses":{"longest":[{"seconds":0.25},{"seconds":1.5}]}}`, "0", "--seed=7", "--faults=kill-worker")
+	s.await("the plan of seed 7: 1 fault within 5s")
+	s.await("kill -9 worker-")
+	s.await("1 fault; the longest pause of a shard was 1.50 s; verdict: pass")
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	requireLeft(t, tmp, 0)
+}
+
+func TestChaosThatFails(t *testing.T) {
+	s, tmp := startChaos(t, `{"verdict":"fail"}`, "98", "--faults=kill-worker")
+	s.await("the plan of seed ")
+	require.Equal(t, 98, s.exitCode())
+	require.Equal(t, "local: the verdict is fail\n", s.errOut.String())
+	require.Contains(t, s.seen[len(s.seen)-1], "logs and data are kept in "+tmp)
+	requireLeft(t, tmp, 1)
+}
+
+// A process that is stopped goes on before it is told to end: else it would not hear of it, and be killed.
+func TestChaosInterrupted(t *testing.T) {
+	s, tmp := startChaos(t, "", "", "--seed=1", "--faults=stop-worker", "--duration=10s")
+	s.await("SIGSTOP to worker-")
+	s.signal(os.Interrupt)
+	require.Equal(t, exitError, s.exitCode())
+	require.Equal(t, "local: chaos stopped: got Ctrl-C\n", s.errOut.String())
+	requireLeft(t, tmp, 0)
+}
+
+func TestChaosRefusesBeforeItStarts(t *testing.T) {
+	programs := bin(t)
+	for flag, says := range map[string]string{
+		"--faults=kill-wrker": `--faults=kill-wrker: no such fault as "kill-wrker"; there are kill-worker, kill-router, `,
+		"--duration=3s":       "--duration=3s is too short for 17 faults: it must be at least ",
+		"--rate=fast":         "--rate=fast: must be max or a number",
+		"--keys=0":            "--keys=0: must be at least 1",
+		"--workers=0":         "--workers=0: must be at least 1",
+		"--redis=embedded":    "--redis=embedded: chaos breaks a redis-server of its own",
+	} {
+		code, out, errOut := local("chaos", "--bin="+programs, flag)
+		require.Equal(t, exitUsage, code, flag)
+		require.Empty(t, out, flag)
+		require.Contains(t, errOut, says)
+	}
+	t.Setenv("PATH", t.TempDir())
+	code, out, errOut := local("chaos", "--bin="+programs)
+	require.Equal(t, exitError, code)
+	require.Empty(t, out)
+	require.Equal(t, "local: chaos needs redis-server on PATH: a stand-in inside this process cannot be killed\n", errOut)
+}
