@@ -19,6 +19,7 @@ var (
 	errNoConfirmation = errors.New("the log did not confirm in time")
 	errNoStream       = errors.New("no stream takes this subject, or JetStream is not available")
 	errNotJetStream   = errors.New("who confirmed is not JetStream: does another service listen on this subject?")
+	errCut            = errors.New("the connection to the log broke before it confirmed")
 	errStopped        = errors.New("router is stopping")
 )
 
@@ -43,6 +44,8 @@ type logWriter struct {
 	nc    *nats.Conn
 	inbox string
 	sub   *nats.Subscription
+	// status tells of the connection's end, from when on nothing is published, and of the next one.
+	status chan nats.Status
 
 	mu      sync.Mutex // guards what follows
 	last    uint64
@@ -62,9 +65,13 @@ type stored struct {
 
 // newLogWriter makes one that works already: it belongs to a Router, whose Start makes it and whose Stop closes it.
 func newLogWriter(nc *nats.Conn) (*logWriter, error) {
-	l := &logWriter{nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), quit: make(chan struct{})}
+	l := &logWriter{
+		nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), quit: make(chan struct{}),
+		status: nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
+	}
 	sub, err := nc.Subscribe(l.inbox+".*", l.confirmed)
 	if err != nil {
+		nc.RemoveStatusListener(l.status)
 		return nil, fmt.Errorf("listen for the log's confirmations: %w", err)
 	}
 	_ = sub.SetPendingLimits(-1, -1) // bounded by what waits
@@ -129,13 +136,23 @@ func (l *logWriter) confirmed(m *nats.Msg) {
 	}
 }
 
-// sweep ends what was not confirmed in time.
+// sweep ends what was not confirmed in time, and what was under way on a connection that broke: its confirmation may never
+// come, and whatever comes for its shard meanwhile waits behind it. That is done when there is a connection again to tell
+// the publishers by. If it was stored after all, it is stored twice, and applied once.
 func (l *logWriter) sweep() {
 	defer l.done.Done()
+	defer l.nc.RemoveStatusListener(l.status)
 	tick := time.NewTicker(storeTimeout / 10)
 	defer tick.Stop()
+	var broke time.Time
 	for {
 		select {
+		case status := <-l.status:
+			if status == nats.RECONNECTING {
+				broke = time.Now()
+			} else {
+				l.expire(broke, errCut)
+			}
 		case now := <-tick.C:
 			l.expire(now.Add(-storeTimeout), errNoConfirmation)
 		case <-l.quit:
