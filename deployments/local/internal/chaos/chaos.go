@@ -1,6 +1,6 @@
 // Package chaos breaks the parts of a running stack by a plan, while a verified load goes through it.
 //
-//   - The plan is a pure value of its seed; package-wide nothing else is random.
+//   - The plan is a pure value, and its seed decides all that is random.
 //   - The producer alone judges: what happens to the system is no excuse.
 //   - However a run ends, what it broke is mended first: no process stays stopped.
 package chaos
@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -53,6 +54,9 @@ const (
 	producerStop    = 3 * time.Second
 )
 
+// judged are the producer's exit codes with a verdict: pass, fail and crossed.
+var judged = []int{0, 98, 99}
+
 // chaos is one run in a directory of its own.
 type chaos struct {
 	cfg Config
@@ -60,8 +64,8 @@ type chaos struct {
 }
 
 // Run carries the plan out and returns the load's report. When soft ends it mends what is broken and stops everything in
-// order, when hard ends at once. The directory is removed if all went well or the run was interrupted, unless it
-// is to be kept, and named and kept otherwise. A verdict other than pass is a VerdictError.
+// order, when hard ends at once. The directory is kept and named if something went wrong or Config says so, and removed
+// otherwise. A verdict other than pass is a VerdictError.
 func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return Report{}, ErrNoRedis
@@ -172,10 +176,11 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	if soft.Err() != nil {
 		return 0, context.Cause(soft)
 	}
-	if _, missing := os.Stat(c.cfg.Report); missing != nil {
-		return 0, errors.Join(err, fmt.Errorf("the load wrote no report: %s", producer.Outcome()))
+	code = producer.ExitCode()
+	if !slices.Contains(judged, code) {
+		err = errors.Join(err, fmt.Errorf("the load proved nothing: %s", producer.Outcome()))
 	}
-	return producer.ExitCode(), err
+	return code, err
 }
 
 // await waits for the producer's end; when soft ends, for a little only: its run will not be judged.

@@ -49,6 +49,16 @@ func TestChaosThatFails(t *testing.T) {
 	requireLeft(t, tmp, 1)
 }
 
+// What an earlier load has left at the report's place is not taken for its own.
+func TestChaosWhoseLoadFails(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "report.json")
+	require.NoError(t, os.WriteFile(out, []byte(`{"verdict":"pass"}`), 0o644))
+	s, tmp := startChaos(t, "", "0", "--faults=kill-worker", "--out="+out)
+	require.Equal(t, exitError, s.exitCode())
+	require.Equal(t, "local: the load proved nothing: exit status 1, last line: no report today\n", s.errOut.String())
+	requireLeft(t, tmp, 1)
+}
+
 // A process that is stopped goes on before it is told to end: else it would not hear of it, and be killed.
 func TestChaosInterrupted(t *testing.T) {
 	s, tmp := startChaos(t, "", "", "--seed=1", "--faults=stop-worker", "--duration=10s")

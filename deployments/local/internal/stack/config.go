@@ -1,4 +1,5 @@
-// Package stack is a whole Lockstep stack on one machine: NATS in this process, Redis, routers and workers as children.
+// Package stack is a whole Lockstep stack on one machine: NATS in this process, or as a child if Config says so; Redis,
+// routers and workers as children.
 //
 //   - Everything listens on loopback only.
 //   - Start returns once every child is ready and an event has gone all the way through.
