@@ -86,7 +86,12 @@ func FuzzRestore(f *testing.F) {
 		back, err := decode(p.append(nil))
 		require.NoError(t, err)
 		requireSame(t, p, back)
-		require.Equal(t, p.append(nil), back.append(nil))
+		// Bits below the floor are not kept, and may have decided which encoding is the shorter: that of what is left stays.
+		once := back.append(nil)
+		back, err = decode(once)
+		require.NoError(t, err)
+		requireSame(t, p, back)
+		require.Equal(t, once, back.append(nil))
 		words, gaps := p.both()
 		for _, other := range [][]byte{words, gaps} {
 			back, err = decode(other)
