@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/services/producer/internal/report/chart"
 )
 
 func annotations(t *testing.T, text string) string {
@@ -25,6 +27,7 @@ func TestWhatHappenedIsHeldAgainstPauses(t *testing.T) {
 		{Shard: 2, From: 2.5, Seconds: 0.3},   // while it lasts
 		{Shard: 2, From: 5.1, Seconds: 0.125}, // after the second
 	}
+	r.Owners = []Owner{{At: 2.1, Shard: 1, Owner: "w"}}
 	require.NoError(t, r.Annotate(annotations(t, `{"at":"2026-01-02T03:04:10Z","what":"a moment"}
 {"at":"2026-01-02T03:04:07Z","until":"2026-01-02T03:04:08.5Z","what":"<stop>"}
 {"at":"2026-01-02T03:04:13Z","what":"nothing came of it"}
@@ -35,6 +38,9 @@ func TestWhatHappenedIsHeldAgainstPauses(t *testing.T) {
 		{At: 8, What: "nothing came of it"},
 	}, r.Annotations)
 
+	for _, m := range r.shading().marks {
+		require.Equal(t, m.Ink == chart.Black, m.Label != "", "numbers of what happened, and no counts among them")
+	}
 	var page, table bytes.Buffer
 	require.NoError(t, r.WriteHTML(&page))
 	require.Contains(t, page.String(), "What happened meanwhile")

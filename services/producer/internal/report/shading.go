@@ -29,8 +29,15 @@ func (r Report) shading() shading {
 		s.keys = append(s.keys, key{"a shard paused", "area", chart.Rose})
 	}
 	if changes := ownerMarks(r.Owners, s.end); len(changes) > 0 {
+		name := "change of owner (how many)"
+		if len(r.Annotations) > 0 { // their numbers stand where the counts would
+			name = "change of owner"
+			for i := range changes {
+				changes[i].Label = ""
+			}
+		}
 		s.marks = append(s.marks, changes...)
-		s.keys = append(s.keys, key{"change of owner (how many)", "mark", chart.Violet})
+		s.keys = append(s.keys, key{name, "mark", chart.Violet})
 	}
 	if b := r.Backlog; b != nil {
 		s.marks = append(s.marks, chart.Mark{Ink: chart.Black, At: b.ResumedAt})
