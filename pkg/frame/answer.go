@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -76,7 +77,8 @@ func (a Answer) Append(b []byte) []byte {
 	return b
 }
 
-// DecodeAnswer reads a router's reply.
+// DecodeAnswer reads a router's reply. It is strict with the fields it knows: what is no router's must not pass for the
+// word that a frame is stored, such as a frame sent back by whoever else listens.
 func DecodeAnswer(b []byte) (Answer, error) {
 	var a Answer
 	var f field
@@ -87,12 +89,14 @@ func DecodeAnswer(b []byte) (Answer, error) {
 		}
 		b = rest
 		switch {
-		case f.num == 1 && f.typ == protowire.VarintType:
+		case f.num == 1 && f.typ == protowire.VarintType && f.int <= math.MaxUint32:
 			a.Code = Code(f.int)
 		case f.num == 2 && f.typ == protowire.BytesType:
 			a.Reason = string(f.bytes)
 		case f.num == 3 && f.typ == protowire.VarintType:
 			a.Retry = f.int != 0
+		case f.num <= 3:
+			return Answer{}, malformed("not an answer")
 		}
 	}
 	return a, nil

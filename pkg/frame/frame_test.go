@@ -188,6 +188,24 @@ func TestLargestEventFits(t *testing.T) {
 	require.NoError(t, f.Decode(AppendEvent(AppendHeader(nil, testSession, 1<<62), d, 1<<62+1)))
 }
 
+// What comes from somebody who is no router is not the word that a frame is stored.
+func TestForeignAnswers(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"the frame sent back":  testFrame(t, "a"),
+		"text":                 []byte("OK"),
+		"code of another type": {1<<3 | 2, 0},
+		"code out of range":    appendVarint([]byte{1 << 3}, 1<<32),
+		"reason is a number":   {2 << 3, 1},
+		"retry is bytes":       {3<<3 | 2, 0},
+	} {
+		_, err := DecodeAnswer(b)
+		require.ErrorIs(t, err, ErrMalformed, name)
+	}
+	a, err := DecodeAnswer([]byte{9 << 3, 1})
+	require.NoError(t, err, "a field that is not known yet")
+	require.Zero(t, a)
+}
+
 func TestDecodeDoesNotAllocate(t *testing.T) {
 	b := testFrame(t, "a", "b", "c")
 	var f Frame

@@ -204,6 +204,9 @@ func FuzzAnswer(f *testing.F) {
 			require.Equal(t, Answer{}, a)
 			return
 		}
+		if len(b) > 0 {
+			require.False(t, a == Answer{} && new(Frame).Decode(b) == nil, "a frame that comes back")
+		}
 		require.LessOrEqual(t, len(a.Reason), len(b))
 		require.NotEmpty(t, a.Error())
 		back, err := DecodeAnswer(a.Append(nil))

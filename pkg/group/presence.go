@@ -5,13 +5,20 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Times of unlocking on behalf of a member that is gone.
+const (
+	unlockTime  = time.Second // for one try
+	unlockEvery = 200 * time.Millisecond
+	unlockFor   = lease.DefaultTTL // then they have run out by themselves
 )
 
 // probe asks the neighbours whether they are there, and removes those that are not.
@@ -103,15 +110,46 @@ func (g *Group) remove(id string, v verdict) {
 		return
 	}
 	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(locks))
+	g.loops.Go(func() { g.unlock(id, locks) })
+}
+
+// unlock ends the leases of a member that is gone. It tries again while the lock servers cannot be reached, for as long as
+// the leases may last.
+func (g *Group) unlock(id string, locks map[int]string) {
+	ctx, cancel := context.WithTimeout(g.hard, unlockFor)
+	defer cancel()
+	tick := time.NewTicker(unlockEvery)
+	defer tick.Stop()
+	for {
+		err := g.tryUnlock(ctx, locks)
+		if len(locks) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			g.cfg.Log.Warn("shards not unlocked; their leases run out by themselves", "member", id, "shards", len(locks), "error", err)
+			return
+		}
+	}
+}
+
+// tryUnlock takes those out of locks that it unlocks, and returns why it did not the others.
+func (g *Group) tryUnlock(ctx context.Context, locks map[int]string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, unlockTime)
+	defer cancel()
 	var freed []int
 	for shard, lock := range locks {
-		if err := g.cfg.Locker.Unlock(ctx, shard, lock); err != nil {
-			g.cfg.Log.Warn("shard not unlocked; its lease runs out by itself", "shard", strconv.Itoa(shard), "error", err)
-			continue
+		if err = g.cfg.Locker.Unlock(ctx, shard, lock); err != nil {
+			break // the servers, and so the others too
 		}
+		delete(locks, shard)
 		freed = append(freed, shard)
 	}
-	g.announceReleased(freed...)
+	if len(freed) > 0 {
+		g.announceReleased(freed...)
+	}
+	return err
 }
 
 func isWrongRevision(err error) bool {

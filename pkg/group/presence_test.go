@@ -1,7 +1,10 @@
 package group
 
 import (
+	"context"
+	"errors"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,6 +100,57 @@ func TestGoneMemberLosesItsLeases(t *testing.T) {
 	require.NoError(t, m.Start(background))
 	c.settle(m)
 	require.NotEqual(t, held.Value(), c.value(0))
+}
+
+// lockServer is a Locker whose servers cannot be reached while down.
+type lockServer struct {
+	Locker
+	down  atomic.Bool
+	tried chan struct{} // cap 1: somebody has tried to unlock while it was down
+}
+
+func (l *lockServer) Unlock(ctx context.Context, shard int, value string) error {
+	if !l.down.Load() {
+		return l.Locker.Unlock(ctx, shard, value)
+	}
+	select {
+	case l.tried <- struct{}{}:
+	default:
+	}
+	return errors.New("connection refused")
+}
+
+// A member that dies while the lock servers cannot be reached is unlocked once they can.
+func TestGoneMemberIsUnlockedOnceThatCanBeDone(t *testing.T) {
+	c := newCluster(t, 1)
+	locks := &lockServer{Locker: Real(c.locker), tried: make(chan struct{}, 1)}
+	m := c.member(func(cfg *Config) { cfg.Locker = locks })
+	locks.down.Store(true)
+	held := c.stranger(m, "gone")
+	require.NoError(t, m.Start(background))
+	<-locks.tried
+	eventually(t, func() bool { return len(m.Members()) == 1 }, "not removed")
+	require.Equal(t, held.Value(), c.value(0))
+	locks.down.Store(false)
+	c.settle(m)
+	require.NotEqual(t, held.Value(), c.value(0))
+	ttl, err := c.redis.PTTL(background, "app:lease:0").Result()
+	require.NoError(t, err)
+	require.Greater(t, ttl, lease.DefaultTTL/2, "it is a new one")
+}
+
+// It does not keep the others from being judged, nor the group from stopping.
+func TestStopWhileUnlocking(t *testing.T) {
+	c := newCluster(t, 1)
+	locks := &lockServer{Locker: Real(c.locker), tried: make(chan struct{}, 1)}
+	m := c.member(func(cfg *Config) { cfg.Locker = locks })
+	locks.down.Store(true)
+	c.stranger(m, "gone")
+	require.NoError(t, m.Start(background))
+	<-locks.tried
+	began := time.Now()
+	require.NoError(t, m.Stop(background))
+	require.Less(t, time.Since(began), unlockFor/2)
 }
 
 func TestMemberRemovedByMistakeJoinsAgain(t *testing.T) {

@@ -13,21 +13,17 @@ import (
 
 // late sends again the frames without an answer, and gives up what has waited too long.
 func (p *Publisher) late(now time.Time) {
-	type again struct {
-		data  []byte
-		reply string
-	}
-	var resend []again
+	var resend []attempt
 	p.mu.Lock()
 	o := p.w.Late(now)
 	p.giveUp(o, ErrNotSent, ErrTimeout)
 	for _, f := range o.Again {
-		resend = append(resend, again{f.Data, p.replyTo(f)})
+		resend = append(resend, p.attemptAt(f, now))
 	}
 	p.signal()
 	p.mu.Unlock()
-	for _, r := range resend {
-		p.send(r.data, r.reply)
+	for _, a := range resend {
+		p.send(a)
 	}
 	p.report()
 }
@@ -38,14 +34,27 @@ func (p *Publisher) answered(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	var a frame.Answer
-	if m.Header.Get("Status") == "503" {
-		a = frame.Answer{Code: frame.Closing, Reason: "no router is listening", Retry: true}
-	} else if a, err = frame.DecodeAnswer(m.Data); err != nil {
-		return
+	nobody := m.Header.Get("Status") == "503"
+	a := frame.Answer{Code: frame.Closing, Reason: "no router is listening", Retry: true}
+	if !nobody {
+		if a, err = frame.DecodeAnswer(m.Data); err != nil {
+			return
+		}
 	}
 	now := time.Now()
 	p.mu.Lock()
+	switch {
+	case id == askID:
+		if !nobody {
+			p.routers.askHeard(uint64(attempt), m.Reply, now)
+		}
+		p.mu.Unlock()
+		return
+	case nobody:
+		p.routers.nobody(id)
+	default:
+		p.routers.heard(id, m.Reply, now)
+	}
 	f, outcome := p.w.Answered(id, attempt, a, now)
 	switch outcome {
 	case window.InFlight:
@@ -92,6 +101,7 @@ func (p *Publisher) giveUp(o window.Overdue, notSent, timeout error) {
 
 // endFrame ends a frame's events.
 func (p *Publisher) endFrame(f *window.Frame, err error) {
+	p.routers.drop(f.ID)
 	for _, e := range f.Events {
 		h := handle(e)
 		if err != nil && h.receipt {

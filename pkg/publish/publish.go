@@ -109,7 +109,7 @@ func (h *Handle) Done() <-chan struct{} {
 }
 
 // Err is nil if the event is stored, or not resolved yet. Otherwise it wraps ErrTimeout (outcome
-// unknown), ErrNotSent or ErrClosed (not stored), or a frame.Answer (refused, not stored).
+// unknown, whatever else it wraps), ErrNotSent or ErrClosed (not stored), or a frame.Answer (refused, not stored).
 func (h *Handle) Err() error {
 	if !h.ended.Load() {
 		return nil

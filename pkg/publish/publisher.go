@@ -25,15 +25,15 @@ const (
 
 // Publisher sends events. It is safe for concurrent use; events of one key are applied in the order of the calls.
 type Publisher struct {
-	nc     *nats.Conn
-	cfg    Config
-	id     frame.PublisherID
-	inbox  string
-	frames string // subject
-	asked  *asked // events that wait for a receipt
+	nc    *nats.Conn
+	cfg   Config
+	id    frame.PublisherID
+	inbox string
+	asked *asked // events that wait for a receipt
 
 	mu      sync.Mutex // guards what follows, and the handles
 	w       *window.Window
+	routers *routers
 	started bool
 	closed  bool
 	room    []waiter      // for room
@@ -63,7 +63,7 @@ func New(nc *nats.Conn, cfg Config) (*Publisher, error) {
 		return nil, err
 	}
 	p := &Publisher{
-		nc: nc, cfg: cfg, inbox: nc.NewInbox(), frames: topology.FrameSubject(cfg.App), asked: newAsked(),
+		nc: nc, cfg: cfg, inbox: nc.NewInbox(), routers: newRouters(topology.FrameSubject(cfg.App)), asked: newAsked(),
 		kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	_, _ = rand.Read(p.id[:])
@@ -263,8 +263,12 @@ func (p *Publisher) run() {
 		p.late(now)
 		for p.sendNext(now) {
 		}
+		p.askGroup(now)
 		p.mu.Lock()
 		due := p.w.NextDue(now)
+		if ask := p.routers.nextAsk(); due.IsZero() || !ask.IsZero() && ask.Before(due) {
+			due = ask
+		}
 		p.mu.Unlock()
 		if due.IsZero() {
 			due = now.Add(time.Hour)
@@ -286,20 +290,44 @@ func (p *Publisher) sendNext(now time.Time) bool {
 			p.asked.add(e.Seq, h.Tag)
 		}
 	}
-	reply := p.replyTo(f)
+	a := p.attemptAt(f, now)
 	p.mu.Unlock()
-	p.send(f.Data, reply)
+	p.send(a)
 	return true
 }
 
-// replyTo is where the answer to a frame's newest attempt shall go.
-func (p *Publisher) replyTo(f *window.Frame) string {
-	return p.inbox + "." + strconv.FormatUint(f.ID, 10) + "-" + strconv.Itoa(f.Attempt)
+// askGroup asks the routers' group who is there, with an empty frame, if that is of use.
+func (p *Publisher) askGroup(now time.Time) {
+	p.mu.Lock()
+	n, ask := p.routers.ask(now)
+	p.mu.Unlock()
+	if ask {
+		p.send(attempt{subject: p.routers.group, reply: p.replyTo(askID, int(n))})
+	}
 }
 
-func (p *Publisher) send(data []byte, reply string) {
-	// An error means that there is no connection now: the frame is sent again when it is due.
-	_ = p.nc.PublishRequest(p.frames, reply, data)
+// askID is no frame's: theirs begin at 1.
+const askID = 0
+
+// attempt is a message to a router or to their group.
+type attempt struct {
+	subject, reply string
+	data           []byte
+}
+
+// attemptAt is a frame's newest attempt.
+func (p *Publisher) attemptAt(f *window.Frame, now time.Time) attempt {
+	return attempt{subject: p.routers.send(f.ID, now), reply: p.replyTo(f.ID, f.Attempt), data: f.Data}
+}
+
+// replyTo is where the answer to an attempt shall go.
+func (p *Publisher) replyTo(frameID uint64, attempt int) string {
+	return p.inbox + "." + strconv.FormatUint(frameID, 10) + "-" + strconv.Itoa(attempt)
+}
+
+func (p *Publisher) send(a attempt) {
+	// An error means that there is no connection now: a frame is sent again when it is due.
+	_ = p.nc.PublishRequest(a.subject, a.reply, a.data)
 }
 
 // signal wakes those who wait for room or for the end.

@@ -11,10 +11,21 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// takeFrame routes one frame.
-func (r *Router) takeFrame(m *nats.Msg) {
-	if err := r.view.Decode(m.Data); err != nil {
-		r.refuse(m.Reply, frame.Refusal(err))
+// framesOf takes the frames of one subscription.
+func (r *Router) framesOf() nats.MsgHandler {
+	view := new(frame.Frame) // of the frame at hand
+	return func(m *nats.Msg) { r.takeFrame(view, m) }
+}
+
+// takeFrame routes one frame. An empty one is malformed, and so a way to ask who is there: publishers do.
+func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
+	if err := view.Decode(m.Data); err != nil {
+		refusal := frame.Refusal(err)
+		if len(m.Data) == 0 {
+			r.answer(m.Reply, refusal.Append(nil))
+		} else {
+			r.refuse(m.Reply, refusal)
+		}
 		return
 	}
 	term, valid := r.lease.Valid()
@@ -22,7 +33,7 @@ func (r *Router) takeFrame(m *nats.Msg) {
 		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoLease.Error(), Retry: true})
 		return
 	}
-	if age, ok := gather.Age(r.view.Session, r.lease.BrokerTime()); !ok {
+	if age, ok := gather.Age(view.Session, r.lease.BrokerTime()); !ok {
 		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Reason: fmt.Sprintf(
 			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), gather.MaxSessionAge)})
 		return
@@ -32,7 +43,7 @@ func (r *Router) takeFrame(m *nats.Msg) {
 	closing, g := r.closing, r.gather
 	leave, ok := buf[:0], false
 	if !closing {
-		leave, ok = g.Add(&r.view, m.Reply, term, leave)
+		leave, ok = g.Add(view, m.Reply, term, leave)
 	}
 	r.mu.Unlock()
 	switch {
@@ -42,7 +53,7 @@ func (r *Router) takeFrame(m *nats.Msg) {
 		r.refuse(m.Reply, frame.Answer{Code: frame.Busy, Reason: fmt.Sprintf("this router holds %d bytes already", r.cfg.MaxBytes), Retry: true})
 	default:
 		r.metrics.frames.Inc()
-		r.metrics.events.Add(float64(len(r.view.Events)))
+		r.metrics.events.Add(float64(len(view.Events)))
 		for _, b := range leave {
 			r.store(g, b)
 		}
@@ -102,7 +113,7 @@ func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
 	r.metrics.batchEvents.Observe(float64(b.Events))
 	r.metrics.unlawful.Add(float64(untold))
 	for _, p := range answer {
-		r.reply(p.Reply, nil)
+		r.answer(p.Reply, nil)
 	}
 }
 
@@ -122,14 +133,22 @@ func logRefusal(err error) frame.Answer {
 func (r *Router) refuse(reply string, a frame.Answer) {
 	r.metrics.refused.WithLabelValues(a.Code.String()).Inc()
 	r.cfg.Log.Debug("frame refused", "code", a.Code, "reason", a.Reason)
-	r.reply(reply, a.Append(nil))
+	r.answer(reply, a.Append(nil))
 }
 
-func (r *Router) reply(to string, data []byte) {
-	if to == "" {
+// answer answers a frame. The answer says where this router alone can be reached.
+func (r *Router) answer(to string, data []byte) {
+	r.say(&nats.Msg{Subject: to, Reply: r.own, Data: data})
+}
+
+// reply answers a plain event.
+func (r *Router) reply(to string, data []byte) { r.say(&nats.Msg{Subject: to, Data: data}) }
+
+func (r *Router) say(m *nats.Msg) {
+	if m.Subject == "" {
 		return
 	}
-	if err := r.nc.Publish(to, data); err != nil { // the publisher sends again
+	if err := r.nc.PublishMsg(m); err != nil { // the publisher sends again
 		r.cfg.Log.Debug("answer not sent", "error", err)
 	}
 }

@@ -47,6 +47,7 @@ type Router struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	id      string
+	own     string // subject of this router alone
 	metrics *metrics
 
 	lease   *topology.Lease
@@ -54,7 +55,6 @@ type Router struct {
 	log     *logWriter
 	subs    []*nats.Subscription
 	drained sync.WaitGroup // until the subscriptions' callbacks have ended
-	view    frame.Frame    // of the frame at hand; only the frame subscription's goroutine uses it
 
 	mu      sync.Mutex // guards what follows
 	gather  *gather.Gather
@@ -89,6 +89,7 @@ func New(nc *nats.Conn, cfg Config) (*Router, error) {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
 	r := &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), quit: make(chan struct{}), failed: make(chan error, 1)}
+	r.own = topology.RouterSubject(cfg.App, r.id)
 	r.once = lifecycle.NewOnce("router", r.start, r.stop)
 	return r, nil
 }
@@ -128,15 +129,17 @@ func (r *Router) start(ctx context.Context) error {
 	return nil
 }
 
+// listen subscribes to this router's own subject first: every answer names it.
 func (r *Router) listen(ctx context.Context) error {
 	for _, s := range []struct {
-		subject string
-		fn      nats.MsgHandler
+		subject, queue string
+		fn             nats.MsgHandler
 	}{
-		{topology.FrameSubject(r.cfg.App), unlessBehind(r.takeFrame, r.refuseFrameBehind)},
-		{topology.EventSubject(r.cfg.App) + ".>", unlessBehind(r.takeEvent, r.refuseEventBehind)},
+		{r.own, "", unlessBehind(r.framesOf(), r.refuseFrameBehind)},
+		{topology.FrameSubject(r.cfg.App), queueGroup, unlessBehind(r.framesOf(), r.refuseFrameBehind)},
+		{topology.EventSubject(r.cfg.App) + ".>", queueGroup, unlessBehind(r.takeEvent, r.refuseEventBehind)},
 	} {
-		sub, err := r.nc.QueueSubscribe(s.subject, queueGroup, s.fn)
+		sub, err := r.nc.QueueSubscribe(s.subject, s.queue, s.fn)
 		if err != nil {
 			return fmt.Errorf("listen on %s: %w", s.subject, err)
 		}

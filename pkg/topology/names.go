@@ -29,6 +29,9 @@ func WorkSubject(app string, epoch uint64, lane, shard int) string {
 // FrameSubject is where publishers send frames.
 func FrameSubject(app string) string { return app + ".in.frame" }
 
+// RouterSubject is where publishers send frames to one router, by its id.
+func RouterSubject(app, router string) string { return FrameSubject(app) + "." + router }
+
 // EventSubject is the prefix of the subjects where other clients send plain events: <app>.in.event.<key>.
 func EventSubject(app string) string { return app + ".in.event" }
 

@@ -240,7 +240,8 @@ func (x *Session) GetBirth() int64 {
 }
 
 // Frame is what a publisher sends to <app>.in.frame, and waits for the Answer: events of one session, their seqs growing.
-// It is at most 256 KiB, or one larger event.
+// It is at most 256 KiB, or one larger event. Each answer's own reply subject, <app>.in.frame.<router>, is where that
+// router alone takes frames: a way around one that hangs. An empty message asks who is there; its answer is MALFORMED.
 type Frame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
