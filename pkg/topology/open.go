@@ -253,6 +253,8 @@ func checkStream(got, want jetstream.StreamConfig) error {
 		return differs("subject transform", *got.SubjectTransform, "none")
 	case got.NoAck:
 		return differs("no-ack", got.NoAck, false)
+	case got.PersistMode == jetstream.AsyncPersistMode:
+		return differs("persist mode", got.PersistMode, "none: async confirms before it writes")
 	}
 	return nil
 }

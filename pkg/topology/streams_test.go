@@ -27,6 +27,7 @@ func TestStreamWithOtherSettings(t *testing.T) {
 		"max messages per subject is 9, wanted none":  func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 9 },
 		"max message size is 10000, wanted none":      func(c *jetstream.StreamConfig) { c.MaxMsgSize = 10000 },
 		"no-ack is true, wanted false":                func(c *jetstream.StreamConfig) { c.NoAck = true },
+		"persist mode is Async, wanted none":          func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode },
 		"subject transform is": func(c *jetstream.StreamConfig) {
 			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "app.work.1.1.*", Destination: "elsewhere.{{wildcard(1)}}"}
 		},
