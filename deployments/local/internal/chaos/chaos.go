@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -33,6 +34,13 @@ type VerdictError struct {
 
 func (e *VerdictError) Error() string { return "the verdict is " + e.Verdict }
 
+// BoundsError says that nothing is wrong, but that events waited for too long after some faults.
+type BoundsError struct{ Faults []string }
+
+func (e *BoundsError) Error() string {
+	return "events waited for longer than the bounds of " + strings.Join(e.Faults, ", ")
+}
+
 // ErrNoRedis says that there is no redis-server to break.
 var ErrNoRedis = errors.New("chaos needs redis-server on PATH: a stand-in inside this process cannot be killed")
 
@@ -44,6 +52,7 @@ type Config struct {
 	Keys   int
 	Report string // file for report.json
 	Keep   bool   // the directory, also when all went well
+	Bounds bool   // a fault after which events wait for too long is a BoundsError
 	Out    io.Writer
 }
 
@@ -111,7 +120,7 @@ func (c *chaos) run(soft, hard context.Context) (r Report, err error) {
 	if err := s.Start(soft); err != nil {
 		return r, err
 	}
-	code, err := c.load(soft, hard, s, links)
+	code, happened, err := c.load(soft, hard, s, links)
 	if err != nil {
 		return r, err
 	}
@@ -122,7 +131,16 @@ func (c *chaos) run(soft, hard context.Context) (r Report, err error) {
 	if code != 0 || r.Verdict != pass || r.UnknownKeys > 0 {
 		return r, &VerdictError{Verdict: r.Verdict, Code: max(code, 1)}
 	}
-	return r, nil
+	return r, c.judge(happened, r)
+}
+
+// judge holds what events waited against the bounds.
+func (c *chaos) judge(happened []note, r Report) error {
+	crossed, err := printTallies(c.cfg.Out, tallies(happened, r))
+	if err == nil && c.cfg.Bounds && len(crossed) > 0 {
+		err = &BoundsError{crossed}
+	}
+	return err
 }
 
 func (c *chaos) newStack(links *links) (*stack.Stack, error) {
@@ -135,18 +153,18 @@ func (c *chaos) newStack(links *links) (*stack.Stack, error) {
 	return stack.New(cfg)
 }
 
-// load loads the stack while the plan is carried out, and returns the producer's exit code.
-func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (code int, err error) {
+// load loads the stack while the plan is carried out, and returns the producer's exit code and what happened.
+func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (code int, happened []note, err error) {
 	notes, err := newNotes(c.notesFile())
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer notes.close()
 	spec := c.producer()
 	if c.cfg.Plan.hasLinks() {
 		address, err := links.via(producerName, stack.NATS, s.File().NATS)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		spec.Args = append(spec.Args, "--nats="+address)
 	}
@@ -154,7 +172,7 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	defer starter.Close()
 	producer, err := starter.Start(spec)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	r := &run{
 		seed: c.cfg.Plan.Seed, links: links, redisDir: filepath.Join(c.path("stack"), stackdir.RedisDir),
@@ -174,13 +192,13 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	}
 	c.await(soft, hard, producer)
 	if soft.Err() != nil {
-		return 0, context.Cause(soft)
+		return 0, nil, context.Cause(soft)
 	}
 	code = producer.ExitCode()
 	if !slices.Contains(judged, code) {
 		err = errors.Join(err, fmt.Errorf("the load proved nothing: %s", producer.Outcome()))
 	}
-	return code, err
+	return code, notes.byTime(), err
 }
 
 // await waits for the producer's end; when soft ends, for a little only: its run will not be judged.

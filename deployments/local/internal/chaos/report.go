@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
 
 // note is a fault as the producer's report takes it.
 type note struct {
+	fault string
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
 	What  string    `json:"what"`
@@ -17,8 +19,16 @@ type note struct {
 
 // notes is the file of what happened, a line each.
 type notes struct {
-	mu   sync.Mutex // guards file
+	mu   sync.Mutex // guards what follows
 	file *os.File
+	all  []note
+}
+
+// byTime returns what happened, as the report has it.
+func (n *notes) byTime() []note {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.SortedStableFunc(slices.Values(n.all), func(a, b note) int { return a.At.Compare(b.At) })
 }
 
 func newNotes(path string) (*notes, error) {
@@ -33,6 +43,7 @@ func (n *notes) add(what note) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.all = append(n.all, what)
 	_, err = n.file.Write(append(line, '\n'))
 	return err
 }
@@ -55,9 +66,13 @@ type Report struct {
 			Seconds float64 `json:"seconds"`
 		} `json:"longest"`
 	} `json:"pauses"`
-	Annotations []struct {
-		What string `json:"what"`
-	} `json:"annotations"`
+	Annotations []Annotation `json:"annotations"`
+}
+
+// Annotation is a fault in the report, with the longest that an event due then waited.
+type Annotation struct {
+	What        string  `json:"what"`
+	WaitSeconds float64 `json:"wait_seconds"`
 }
 
 const pass = "pass"

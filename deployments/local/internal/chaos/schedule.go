@@ -77,7 +77,7 @@ func (r *run) befall(ctx context.Context, s Step) error {
 	}
 	until := time.Now()
 	r.tell("over after %s: %s", seconds(until.Sub(at)), what)
-	return r.notes.add(note{At: at, Until: until, What: what})
+	return r.notes.add(note{fault: s.Fault, At: at, Until: until, What: what})
 }
 
 // suffer injects a fault, waits, mends it, and returns when all is whole again.

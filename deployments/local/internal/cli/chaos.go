@@ -11,6 +11,9 @@ import (
 	"example.com/lockstep/deployments/local/internal/stack"
 )
 
+// boundsCrossed is the producer's exit code for a threshold that was crossed, too.
+const boundsCrossed = 99
+
 type chaos struct {
 	stackFlags
 	Seed     *uint64       `placeholder:"N" help:"Decides which fault comes when, to whom and for how long, and the load. Default: drawn, and printed."`
@@ -22,6 +25,7 @@ type chaos struct {
 	Routers  int           `default:"2" help:"How many routers."`
 	Out      string        `default:"report.json" type:"path" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
 	Keep     bool          `help:"Keep the logs and the data, also when all went well."`
+	Bounds   bool          `default:"true" negatable:"" help:"Exit with 99 if events wait for too long after a crash or a restart that comes alone."`
 
 	plan breaking.Plan
 }
@@ -59,12 +63,15 @@ func (c *chaos) Run(e *environment) error {
 	l := newLife(c.StopWithParent)
 	defer l.stop()
 	cfg := breaking.Config{
-		Stack: c.config(e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Out: e.out,
+		Stack: c.config(e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Bounds: c.Bounds, Out: e.out,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	_, err := breaking.Run(l.soft, l.hard, cfg)
 	if verdict := (*breaking.VerdictError)(nil); errors.As(err, &verdict) {
 		return &codeError{verdict.Code, err}
+	}
+	if crossed := (*breaking.BoundsError)(nil); errors.As(err, &crossed) {
+		return &codeError{boundsCrossed, err}
 	}
 	return err
 }

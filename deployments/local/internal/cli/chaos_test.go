@@ -40,6 +40,20 @@ func TestChaosThatPasses(t *testing.T) {
 	requireLeft(t, tmp, 0)
 }
 
+// Events that waited for too long are no wrong result, but told, unless told not to.
+func TestChaosWithinBounds(t *testing.T) {
+	t.Setenv("FAKE_UNTIL", "noted")
+	report := `{"verdict":"pass","annotations":[{"what":"kill -9 worker-1","wait_seconds":1.75}]}`
+	s, tmp := startChaos(t, report, "0", "--faults=kill-worker", "--no-bounds")
+	s.await("kill-worker     1      1  1.750 s  1.750 s  1.00 s, 1.50 s  crossed")
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	requireLeft(t, tmp, 0)
+
+	s, _ = startChaos(t, report, "0", "--faults=kill-worker")
+	require.Equal(t, boundsCrossed, s.exitCode())
+	require.Equal(t, "local: events waited for longer than the bounds of kill-worker\n", s.errOut.String())
+}
+
 func TestChaosThatFails(t *testing.T) {
 	s, tmp := startChaos(t, `{"verdict":"fail"}`, "98", "--faults=kill-worker")
 	s.await("the plan of seed ")

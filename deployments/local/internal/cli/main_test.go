@@ -83,7 +83,8 @@ func fakeService(args []string) int {
 
 type about struct{ Args, Env []string }
 
-// fakeProducer waits until a worker of the stack dies, reports what FAKE_REPORT says and exits with FAKE_EXIT.
+// fakeProducer waits until a worker of the stack dies, with FAKE_UNTIL=noted until that is noted, reports what FAKE_REPORT
+// says and exits with FAKE_EXIT.
 func fakeProducer(args []string) int {
 	f, err := stackdir.Read(flagValue(args, "stack"))
 	if err != nil {
@@ -100,6 +101,9 @@ func fakeProducer(args []string) int {
 		fmt.Println(err)
 		return 1
 	}
+	if os.Getenv("FAKE_UNTIL") == "noted" {
+		awaitContent(flagValue(args, "annotations"))
+	}
 	report := os.Getenv("FAKE_REPORT")
 	if report == "" {
 		fmt.Println("no report today")
@@ -111,6 +115,16 @@ func fakeProducer(args []string) int {
 	}
 	code, _ := strconv.Atoi(os.Getenv("FAKE_EXIT"))
 	return code
+}
+
+// awaitContent returns when there is something in a file.
+func awaitContent(path string) {
+	for {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // awaitDeath returns when the process that listens at address is gone.

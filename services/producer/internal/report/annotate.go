@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// Annotation is something that happened to the system during the load, and the
-// pause that followed.
+// Annotation is something that happened to the system during the load, and what
+// came of it before the next one.
 type Annotation struct {
 	At           float64 `json:"at"`
 	Seconds      float64 `json:"seconds"`       // how long it lasted; 0 for a moment
 	What         string  `json:"what"`          // as in kill -9 worker-2
-	PauseSeconds float64 `json:"pause_seconds"` // the longest pause of a shard that began with it or after it, before the next one
+	PauseSeconds float64 `json:"pause_seconds"` // the longest pause of a shard that began with it or after it
+	WaitSeconds  float64 `json:"wait_seconds"`  // the longest that an event due then waited to be applied, by the timeline's intervals
 }
 
 // annotated is a line of an annotations file.
@@ -70,8 +71,8 @@ func (r *Report) Annotate(path string) error {
 // a shard's last receipt came earlier than what stopped it.
 const before = 0.25
 
-// blame gives each annotation the longest pause that it may have caused: one that
-// began with it or after it, before the next one.
+// blame gives each annotation the longest pause and the longest wait that it may
+// have caused: what began with it or after it, before the next one.
 func (r *Report) blame() {
 	for i := range r.Annotations {
 		a := &r.Annotations[i]
@@ -86,5 +87,18 @@ func (r *Report) blame() {
 				a.PauseSeconds = max(a.PauseSeconds, p.Seconds)
 			}
 		}
+		a.WaitSeconds = r.Timeline.longestWait(a.At, end)
 	}
+}
+
+// longestWait is that of the events due between two moments, by whole intervals:
+// the one of the first moment counts, that of the last one only if it is the same.
+func (t Timeline) longestWait(from, to float64) (longest float64) {
+	for _, p := range t.Points {
+		next := p.At + t.IntervalSeconds
+		if next > from && (next <= to || p.At <= from) {
+			longest = max(longest, p.ApplyMaxMS/1000)
+		}
+	}
+	return longest
 }

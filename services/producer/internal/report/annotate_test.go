@@ -20,7 +20,9 @@ func annotations(t *testing.T, text string) string {
 
 func TestWhatHappenedIsHeldAgainstPauses(t *testing.T) {
 	r := Report{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Verdict: Pass}
-	r.Timeline = Timeline{IntervalSeconds: 0.1, Points: []Point{{At: 0}, {At: 9.9}}}
+	r.Timeline = Timeline{IntervalSeconds: 0.1, Points: []Point{
+		{At: 0, ApplyMaxMS: 5100}, {At: 1.95, ApplyMaxMS: 400}, {At: 4.6, ApplyMaxMS: 300}, {At: 4.95, ApplyMaxMS: 500}, {At: 9.9, ApplyMaxMS: 2},
+	}}
 	r.Pauses.Longest = []Pause{
 		{Shard: 1, From: 0.5, Seconds: 5},     // before all
 		{Shard: 1, From: 1.9, Seconds: 0.4},   // begun by the last receipt before
@@ -33,9 +35,9 @@ func TestWhatHappenedIsHeldAgainstPauses(t *testing.T) {
 {"at":"2026-01-02T03:04:13Z","what":"nothing came of it"}
 `)))
 	require.Equal(t, []Annotation{
-		{At: 2, Seconds: 1.5, What: "<stop>", PauseSeconds: 0.4},
-		{At: 5, What: "a moment", PauseSeconds: 0.125},
-		{At: 8, What: "nothing came of it"},
+		{At: 2, Seconds: 1.5, What: "<stop>", PauseSeconds: 0.4, WaitSeconds: 0.4},
+		{At: 5, What: "a moment", PauseSeconds: 0.125, WaitSeconds: 0.5},
+		{At: 8, What: "nothing came of it", WaitSeconds: 0.002},
 	}, r.Annotations)
 
 	for _, m := range r.shading().marks {
@@ -46,7 +48,7 @@ func TestWhatHappenedIsHeldAgainstPauses(t *testing.T) {
 	require.Contains(t, page.String(), "What happened meanwhile")
 	require.Contains(t, page.String(), "&lt;stop&gt;")
 	require.NoError(t, r.WriteTable(&table))
-	require.Regexp(t, `2\.0 s +<stop> +0\.40 s`, table.String())
+	require.Regexp(t, `2\.0 s +<stop> +0\.40 s +0\.400 s`, table.String())
 }
 
 func TestAnnotationsThatCannotBeRead(t *testing.T) {

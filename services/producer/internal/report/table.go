@@ -55,9 +55,9 @@ func (r Report) WriteTable(out io.Writer) error {
 	}
 
 	if len(r.Annotations) > 0 {
-		fmt.Fprintln(out, "\nwhat happened meanwhile, and the longest pause after it:")
+		fmt.Fprintln(out, "\nwhat happened meanwhile, the longest pause of a shard and the longest wait of an event after it:")
 		for _, a := range r.Annotations {
-			line("%.1f s\t%s\t%.2f s\t", a.At, a.What, a.PauseSeconds)
+			line("%.1f s\t%s\t%.2f s\t%.3f s\t", a.At, a.What, a.PauseSeconds, a.WaitSeconds)
 		}
 		if err := w.Flush(); err != nil {
 			return err

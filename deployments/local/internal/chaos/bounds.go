@@ -1,0 +1,112 @@
+package chaos
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// bound is what events may wait at most, from when they were due until they were applied, for a fault that comes alone.
+type bound struct {
+	median time.Duration // of the longest waits of several faults; 0: none
+	most   time.Duration
+}
+
+// bounds are those of crashes, which others notice at once, and of what is done on purpose. What hangs, or takes a server
+// with it, is bounded by how long it lasts.
+func bounds() map[string]bound {
+	crash, handover := bound{time.Second, 1500 * time.Millisecond}, bound{most: 250 * time.Millisecond}
+	return map[string]bound{
+		KillWorker: crash, KillRouter: crash, CutProducer: crash,
+		TermWorker: handover, TermRouter: handover, RollingRestart: handover,
+	}
+}
+
+// tally is what events waited when faults of one name came alone.
+type tally struct {
+	fault string
+	times int             // it came, alone or not
+	waits []time.Duration // the longest of each that came alone, sorted
+}
+
+// tallies sums up what came of a plan's faults, by name. They are sorted by time, as the report's annotations are.
+func tallies(happened []note, r Report) (all []*tally) {
+	for i, n := range happened {
+		at := slices.IndexFunc(all, func(t *tally) bool { return t.fault == n.fault })
+		if at < 0 {
+			at, all = len(all), append(all, &tally{fault: n.fault})
+		}
+		all[at].times++
+		if i < len(r.Annotations) && alone(happened, i) {
+			all[at].waits = append(all[at].waits, time.Duration(r.Annotations[i].WaitSeconds*float64(time.Second)))
+		}
+	}
+	for _, t := range all {
+		slices.Sort(t.waits)
+	}
+	slices.SortFunc(all, func(a, b *tally) int { return slices.Index(names(), a.fault) - slices.Index(names(), b.fault) })
+	return all
+}
+
+// alone tells whether no other fault was on while one was, or shortly before: what came of it came of it alone.
+func alone(happened []note, i int) bool {
+	n := happened[i]
+	return !slices.ContainsFunc(happened, func(other note) bool {
+		return other != n && other.At.Before(n.Until) && n.At.Before(other.Until.Add(calm(other.fault)))
+	})
+}
+
+// calm is how long after a fault another does not count as alone: workers whose connections broke judge nobody for a while.
+func calm(fault string) time.Duration {
+	if fault == KillNATS || kindOf(fault).part == aLink && fault != CutProducer {
+		return settled
+	}
+	return recovery
+}
+
+func (t *tally) most() time.Duration   { return t.waits[len(t.waits)-1] }
+func (t *tally) median() time.Duration { return t.waits[len(t.waits)/2] }
+
+// crossed tells whether a bound was.
+func (t *tally) crossed(b bound) bool {
+	return len(t.waits) > 0 && b.most > 0 && (t.most() > b.most || b.median > 0 && t.median() > b.median)
+}
+
+// printTallies prints them and returns the names of the faults whose bounds were crossed.
+func printTallies(out io.Writer, all []*tally) (crossed []string, err error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	fmt.Fprintln(out, "\nthe longest wait of an event, for each fault that came alone:")
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "fault\tcame\talone\tmedian\tmost\tbounds\t")
+	limits := bounds()
+	for _, t := range all {
+		b, says := limits[t.fault], ""
+		if t.crossed(b) {
+			crossed = append(crossed, t.fault)
+			says = "  crossed"
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", t.fault, t.times, len(t.waits), t.show((*tally).median), t.show((*tally).most), b, says)
+	}
+	return crossed, table.Flush()
+}
+
+func (t *tally) show(of func(*tally) time.Duration) string {
+	if len(t.waits) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f s", of(t).Seconds())
+}
+
+func (b bound) String() string {
+	switch {
+	case b.most == 0:
+		return "-"
+	case b.median == 0:
+		return fmt.Sprintf("%.2f s", b.most.Seconds())
+	}
+	return fmt.Sprintf("%.2f s, %.2f s", b.median.Seconds(), b.most.Seconds())
+}
