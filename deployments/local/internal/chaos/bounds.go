@@ -50,9 +50,14 @@ func tallies(happened []note, r Report) (all []*tally) {
 	return all
 }
 
-// alone tells whether no other fault was on while one was, or shortly before: what came of it came of it alone.
+// alone tells whether no other fault was on while one was, or shortly before: what came of it came of it alone. A receipt
+// that is lost with the producer's connection may come again from a shard's next owner, and then tells of a wait that was
+// none: so nothing else may happen at all.
 func alone(happened []note, i int) bool {
 	n := happened[i]
+	if n.fault == CutProducer && slices.ContainsFunc(happened, func(other note) bool { return other.fault != CutProducer }) {
+		return false
+	}
 	return !slices.ContainsFunc(happened, func(other note) bool {
 		return other != n && other.At.Before(n.Until) && n.At.Before(other.Until.Add(calm(other.fault)))
 	})

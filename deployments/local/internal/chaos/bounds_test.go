@@ -30,18 +30,20 @@ func TestBounds(t *testing.T) {
 		happened(StopWorker, 20, 30), happened(TermRouter, 25, 25.1), // while another is on
 		happened(KillWorker, 30.5, 31),                               // shortly after it
 		happened(KillNATS, 40, 40.5), happened(KillWorker, 46, 46.5), // before workers judge again
-	}, waited(0.3, 0.2, 1.4, 0.4, 9, 9, 9, 0.7, 9))
+		happened(CutProducer, 60, 60.1), // among others
+	}, waited(0.3, 0.2, 1.4, 0.4, 9, 9, 9, 0.7, 9, 9))
 	var out strings.Builder
 	crossed, err := printTallies(&out, all)
 	require.NoError(t, err)
 	require.Empty(t, crossed)
 	require.Equal(t, `
 the longest wait of an event, for each fault that came alone:
-        fault  came  alone   median     most          bounds
-  kill-worker     5      3  0.400 s  1.400 s  1.00 s, 1.50 s
-  term-router     2      1  0.200 s  0.200 s          0.25 s
-  stop-worker     1      0        -        -               -
-    kill-nats     1      1  0.700 s  0.700 s               -
+         fault  came  alone   median     most          bounds
+   kill-worker     5      3  0.400 s  1.400 s  1.00 s, 1.50 s
+   term-router     2      1  0.200 s  0.200 s          0.25 s
+   stop-worker     1      0        -        -               -
+     kill-nats     1      1  0.700 s  0.700 s               -
+  cut-producer     1      0        -        -  1.00 s, 1.50 s
 `, out.String())
 }
 
