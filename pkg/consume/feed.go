@@ -18,6 +18,9 @@ const (
 	feedExpiry     = 5 * time.Second
 	feedInactive   = 10 * time.Second // then the server forgets a consumer nobody pulls from
 	feedDeleteTime = time.Second
+	// feedAnswerTime is how long a question of the log may take. In a cluster it may be lost with the server that it went to,
+	// and be answered at once by the one that takes its place.
+	feedAnswerTime = 2 * time.Second
 )
 
 // errReopen means that messages may have changed or been missed: the shard is claimed and its log opened again.
@@ -78,6 +81,8 @@ func open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app string
 	if from > 0 {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
 	}
+	ctx, cancel := context.WithTimeout(ctx, feedAnswerTime)
+	defer cancel()
 	var err error
 	f.consumer, err = js.OrderedConsumer(ctx, f.stream, cfg)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -161,6 +166,8 @@ func (f *feed) lag() uint64 {
 
 // has tells whether the stream has a message at a sequence.
 func (f *feed) has(ctx context.Context, seq uint64) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, feedAnswerTime)
+	defer cancel()
 	s, err := f.js.Stream(ctx, f.stream)
 	if err == nil {
 		_, err = s.GetMsg(ctx, seq)
@@ -176,6 +183,8 @@ func (f *feed) has(ctx context.Context, seq uint64) (bool, error) {
 
 // info is the stream as it is now, and whose it is.
 func (f *feed) info(ctx context.Context) (state jetstream.StreamState, topologyID string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, feedAnswerTime)
+	defer cancel()
 	s, err := f.js.Stream(ctx, f.stream)
 	if err != nil {
 		return state, "", fmt.Errorf("look at stream %s: %w", f.stream, err)

@@ -36,7 +36,8 @@ var errHandOver = errors.New("to be handed over")
 // own works on a shard for as long as this worker owns it.
 func (w *Worker) own(ctx context.Context, o group.Ownership) {
 	defer w.forget(o.Shard)
-	retry, said := retryMin, ""
+	var again pace
+	said := ""
 	for {
 		began := time.Now()
 		err := w.serve(ctx, o)
@@ -44,22 +45,21 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 			return
 		}
 		if time.Since(began) > retryMax {
-			retry = retryMin
+			again = pace{}
 		}
-		wait := retry
-		retry = min(2*retry, retryMax)
+		var wait time.Duration
 		log := w.cfg.Log.With("shard", o.Shard)
 		switch {
 		case errors.Is(err, store.ErrStale):
 			w.metrics.stale.Inc()
 			log.Warn("another has claimed the shard, or the store went back in time; claiming it again")
-			wait = retryMin
+			wait = again.soon()
 		case errors.Is(err, group.ErrOutrun):
 			log.Warn("another has announced that it owns the shard; claiming it again")
-			wait = retryMin
+			wait = again.soon()
 		case errors.Is(err, errReopen):
 			log.Info("opening the log again", "cause", err)
-			wait = retryMin
+			wait = again.soon()
 		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology):
 			wait = w.waits.stopped
 			w.note(o.Shard, func(s *shardStatus) { s.state = "stopped: " + err.Error() })
@@ -68,6 +68,7 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 				said = err.Error()
 			}
 		default:
+			wait = again.later()
 			w.note(o.Shard, func(s *shardStatus) { s.state = "interrupted: " + err.Error() })
 			log.Warn("shard interrupted; trying again", "in", wait, "error", err)
 		}

@@ -1,0 +1,22 @@
+package consume
+
+import "time"
+
+// claimMax is the longest wait between two attempts to serve a shard. It adds to every pause that outlasts some of them.
+const claimMax = 2 * time.Second
+
+// pace says how long an owner waits before it serves its shard again.
+type pace struct{ next time.Duration }
+
+// soon is the wait after what passes by itself: it may come often, and is no reason to wait long for anything else.
+func (p *pace) soon() time.Duration {
+	p.next = 0
+	return retryMin
+}
+
+// later is the wait after a failure, longer with each one in a row.
+func (p *pace) later() time.Duration {
+	wait := max(p.next, retryMin)
+	p.next = min(2*wait, claimMax)
+	return wait
+}
