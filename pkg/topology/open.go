@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -103,7 +104,7 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 		if ctx.Err() != nil {
 			return Topology{}, nil, notJoined(ctx, app)
 		}
-		if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, ErrNotFound) {
+		if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, ErrNotFound) && !isUnanswered(err) {
 			return Topology{}, nil, fmt.Errorf("read topology of app %s: %w", app, err)
 		}
 		if !said {
@@ -116,6 +117,12 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 			return Topology{}, nil, notJoined(ctx, app)
 		}
 	}
+}
+
+// isUnanswered tells whether nobody answered who should. In a cluster it is so for some seconds after a bucket was made or
+// a server was lost.
+func isUnanswered(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func notJoined(ctx context.Context, app string) error {
