@@ -79,6 +79,7 @@ func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return Report{}, ErrNoRedis
 	}
+	cfg.Stack.NATSProgram = filepath.Join(cfg.Stack.Bin, "local")
 	if err := cfg.Stack.Check(); err != nil {
 		return Report{}, err
 	}
@@ -143,10 +144,13 @@ func (c *chaos) judge(happened []note, r Report) error {
 	return err
 }
 
+func shapeOf(cfg stack.Config) Shape {
+	return Shape{Workers: cfg.Workers, Routers: cfg.Routers, Locks: cfg.LockServers, NATSServers: cfg.NATSServers}
+}
+
 func (c *chaos) newStack(links *links) (*stack.Stack, error) {
 	cfg := c.cfg.Stack
 	cfg.Dir, cfg.NATSPort, cfg.Redis = c.path("stack"), stack.PortAny, stack.RedisAuto
-	cfg.NATSProgram = filepath.Join(cfg.Bin, "local")
 	if c.cfg.Plan.hasLinks() {
 		cfg.Via = links.via
 	}
@@ -162,7 +166,7 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	defer notes.close()
 	spec := c.producer()
 	if c.cfg.Plan.hasLinks() {
-		address, err := links.via(producerName, stack.NATS, s.File().NATS)
+		address, err := s.NATSFor(producerName)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -176,7 +180,7 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	}
 	r := &run{
 		seed: c.cfg.Plan.Seed, links: links, redisDir: filepath.Join(c.path("stack"), stackdir.RedisDir),
-		stack: s, shape: Shape{Workers: c.cfg.Stack.Workers, Routers: c.cfg.Stack.Routers}, notes: notes, say: c.say,
+		stack: s, shape: shapeOf(c.cfg.Stack), notes: notes, say: c.say,
 		held: map[string]*sync.Mutex{},
 	}
 	ctx, cancel := context.WithCancel(soft)

@@ -12,8 +12,11 @@ import (
 	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
-// ErrUnknown says that there is no fault of that name.
-var ErrUnknown = errors.New("no such fault")
+// ErrUnknown says that there is no fault of that name, ErrShape that the stack has nothing that it could befall.
+var (
+	ErrUnknown = errors.New("no such fault")
+	ErrShape   = errors.New("this stack cannot have the fault")
+)
 
 // The faults.
 const (
@@ -34,6 +37,11 @@ const (
 	LossyLinks     = "lossy-links"
 	CutLinks       = "cut-links"
 	StallLinks     = "stall-links"
+	StopLock       = "stop-lock"
+	StopLocks      = "stop-locks"
+	KillLeader     = "kill-leader"
+	CutFollower    = "cut-follower"
+	RollingNATS    = "rolling-nats"
 )
 
 // everyone is the victim of what befalls all of a kind.
@@ -52,6 +60,8 @@ type kind struct {
 	name    string
 	part    part
 	victims func(Shape) []string
+	needs   string          // of the stack, for victims to be there
+	ways    bool            // it befalls ways between servers, though it breaks one of them
 	lasts   []time.Duration // what is drawn from; none if it passes by itself
 	upTo    time.Duration   // one more to draw: any time up to this
 }
@@ -76,14 +86,67 @@ func kinds() []kind {
 		{name: LossyLinks, part: aLink, victims: everyWay, lasts: []time.Duration{some}, upTo: 30 * time.Second},
 		{name: CutLinks, part: aLink, victims: everyWay, lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
 		{name: StallLinks, part: aLink, victims: everyWay, lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
+		{name: StopLock, victims: locks, needs: "--locks=1 or --locks=3", lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
+		{name: StopLocks, victims: twoLocks, needs: "--locks=3", lasts: []time.Duration{some, 15 * time.Second}, upTo: 30 * time.Second},
+		{name: KillLeader, victims: inCluster(theLeader), needs: aCluster},
+		{name: CutFollower, victims: inCluster(aFollower), needs: aCluster, ways: true, lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
+		{name: RollingNATS, victims: func(s Shape) []string { return inCluster(strings.Join(theNATS(s), and))(s) }, needs: aCluster},
 	}
 }
 
+const (
+	aCluster = "--nats-servers=3"
+	// theLeader and aFollower are of the work stream; which servers that are, shows when they are to be broken.
+	theLeader = "nats-leader"
+	aFollower = "nats-follower"
+	and       = "+" // as in lock-1+lock-3
+)
+
 func theRedis(Shape) []string  { return []string{stack.Redis} }
-func theNATS(Shape) []string   { return []string{stack.NATS} }
 func workers(s Shape) []string { return numbered(stackdir.RoleWorker, s.Workers) }
 func routers(s Shape) []string { return numbered(stackdir.RoleRouter, s.Routers) }
+func locks(s Shape) []string   { return numbered(stackdir.RoleLock, s.Locks) }
 func all(Shape) []string       { return []string{everyone} }
+
+func theNATS(s Shape) []string {
+	if s.NATSServers > 1 {
+		return numbered(stackdir.RoleNATS, s.NATSServers)
+	}
+	return []string{stack.NATS}
+}
+
+func inCluster(victim string) func(Shape) []string {
+	return func(s Shape) []string {
+		if s.NATSServers > 1 {
+			return []string{victim}
+		}
+		return nil
+	}
+}
+
+// twoLocks are the majorities of three lock servers.
+func twoLocks(s Shape) (pairs []string) {
+	if s.Locks != 3 {
+		return nil
+	}
+	for i, one := range locks(s) {
+		for _, other := range locks(s)[i+1:] {
+			pairs = append(pairs, one+and+other)
+		}
+	}
+	return pairs
+}
+
+// team is the servers of which a victim is one or some, that stand in for one another; else the victim itself. Of a team
+// one fault at a time is enough.
+func team(victim string) string {
+	for _, role := range []string{stackdir.RoleNATS, stackdir.RoleLock} {
+		if strings.HasPrefix(victim, role+"-") {
+			return role
+		}
+	}
+	return victim
+}
 
 func numbered(role string, n int) (names []string) {
 	for i := range n {
@@ -120,20 +183,34 @@ func names() (names []string) {
 
 // hasLinks tells whether a plan needs the links.
 func (p Plan) hasLinks() bool {
-	return slices.ContainsFunc(p.Steps, func(s Step) bool { return kindOf(s.Fault).part == aLink })
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { k := kindOf(s.Fault); return k.part == aLink || k.ways })
 }
 
-// ParseFaults reads all or a list of names, separated by commas. It returns ErrUnknown, with the known ones.
-func ParseFaults(list string) ([]string, error) {
-	known := names()
-	if list == "all" {
-		return known, nil
+// possible lists the faults that a stack can have.
+func possible(s Shape) (names []string) {
+	for _, k := range kinds() {
+		if len(k.victims(s)) > 0 {
+			names = append(names, k.name)
+		}
 	}
+	return names
+}
+
+// ParseFaults reads a list of names, separated by commas, or all, which means all that the stack can have. It returns
+// ErrUnknown, with the known ones, or ErrShape, with what is missing.
+func ParseFaults(list string, s Shape) ([]string, error) {
+	if list == "all" {
+		return possible(s), nil
+	}
+	known := names()
 	var faults []string
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("%w as %q; there are %s", ErrUnknown, name, FaultNames())
+		}
+		if k := kindOf(name); len(k.victims(s)) == 0 {
+			return nil, fmt.Errorf("%w: %s needs %s", ErrShape, name, k.needs)
 		}
 		if !slices.Contains(faults, name) {
 			faults = append(faults, name)

@@ -27,7 +27,8 @@ const (
 	arrow        = ">" // as in worker-1>nats
 )
 
-// links are the ways from the services and the producer to the servers, by their names, as in worker-1>nats.
+// links are the ways from the services and the producer to the servers, and between those of a cluster, by their names,
+// as in worker-1>nats.
 type links struct {
 	seed uint64
 
@@ -35,8 +36,8 @@ type links struct {
 	ways map[string]*link.Link
 }
 
-// via opens the way from a service to a server, and returns its address, which looks like the server's.
-func (l *links) via(service, server, address string) (string, error) {
+// via opens the way from one to another, and returns its address, which looks like the other's.
+func (l *links) via(from, to, address string) (string, error) {
 	host := strings.TrimPrefix(address, "nats://")
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,16 +45,30 @@ func (l *links) via(service, server, address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l.ways[service+arrow+server] = way
+	l.ways[from+arrow+to] = way
 	return strings.Replace(address, host, way.Addr(), 1), nil
 }
 
-// to returns the ways that a victim means.
-func (l *links) to(victim string) (ways []*link.Link) {
+// to returns the ways that a victim means. Those to NATS are several if it is a cluster.
+func (l *links) to(victim string) []*link.Link {
+	return l.which(func(name string) bool {
+		return victim == everyone || name == victim || strings.HasPrefix(name, victim+"-")
+	})
+}
+
+// peers returns the ways, in both directions, between a server of a cluster and the others.
+func (l *links) peers(server string) []*link.Link {
+	return l.which(func(name string) bool {
+		from, to, _ := strings.Cut(name, arrow)
+		return team(from) == team(to) && (from == server || to == server)
+	})
+}
+
+func (l *links) which(is func(name string) bool) (ways []*link.Link) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, way := range l.ways {
-		if name == victim || victim == everyone {
+		if is(name) {
 			ways = append(ways, way)
 		}
 	}
@@ -72,15 +87,26 @@ func (l *links) close() error {
 	return errors.Join(errs...)
 }
 
-// everyWay lists the ways from services to servers.
+// everyWay lists the ways from services to servers: to each, and in a cluster also to all of NATS at once.
 func everyWay(s Shape) (names []string) {
 	for _, service := range slices.Concat(routers(s), workers(s)) {
 		names = append(names, service+arrow+stackdir.RoleNATS)
+		if s.NATSServers > 1 {
+			names = append(names, prefixed(service+arrow, theNATS(s))...)
+		}
 	}
 	for _, service := range workers(s) {
 		names = append(names, service+arrow+stackdir.RoleRedis)
+		names = append(names, prefixed(service+arrow, locks(s))...)
 	}
 	return names
+}
+
+func prefixed(prefix string, names []string) (with []string) {
+	for _, name := range names {
+		with = append(with, prefix+name)
+	}
+	return with
 }
 
 func everyWayOrAll(s Shape) []string { return append(everyWay(s), everyone) }

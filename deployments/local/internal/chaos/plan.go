@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -26,7 +27,11 @@ type Step struct {
 }
 
 // Shape is what there is to break.
-type Shape struct{ Workers, Routers int }
+type Shape struct {
+	Workers, Routers int
+	Locks            int // Redis that hold only locks
+	NATSServers      int // a cluster if there are several
+}
 
 const (
 	// room is the part of a plan that belongs to one fault.
@@ -133,7 +138,12 @@ func (s Step) clashes(other Step) bool {
 		return false
 	}
 	a, b := kindOf(s.Fault), kindOf(other.Fault)
-	return a.part == b.part && (s.Victim == other.Victim || s.Victim == everyone || other.Victim == everyone)
+	return a.part == b.part && meets(s.Victim, other.Victim)
+}
+
+// meets tells whether two victims are the same one, or have one in common.
+func meets(a, b string) bool {
+	return a == everyone || b == everyone || team(a) == team(b) || strings.HasPrefix(a, b+"-") || strings.HasPrefix(b, a+"-")
 }
 
 // Print lays the plan out: its seed, and a line for each fault.

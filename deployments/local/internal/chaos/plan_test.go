@@ -12,8 +12,11 @@ import (
 
 func TestPlan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		shape := Shape{Workers: rapid.IntRange(1, 5).Draw(t, "workers"), Routers: rapid.IntRange(1, 3).Draw(t, "routers")}
-		faults := rapid.SliceOfNDistinct(rapid.SampledFrom(names()), 1, -1, rapid.ID[string]).Draw(t, "faults")
+		shape := Shape{
+			Workers: rapid.IntRange(1, 5).Draw(t, "workers"), Routers: rapid.IntRange(1, 3).Draw(t, "routers"),
+			Locks: rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "locks"), NATSServers: rapid.SampledFrom([]int{1, 3}).Draw(t, "NATS servers"),
+		}
+		faults := rapid.SliceOfNDistinct(rapid.SampledFrom(possible(shape)), 1, -1, rapid.ID[string]).Draw(t, "faults")
 		seed := rapid.Uint64().Draw(t, "seed")
 		duration := time.Duration(rapid.Int64Range(0, int64(10*time.Minute)).Draw(t, "duration"))
 
@@ -56,10 +59,17 @@ func TestPlanTooShort(t *testing.T) {
 
 // Over some seeds, every victim and every length is drawn, and faults overlap.
 func TestPlansDiffer(t *testing.T) {
-	shape := Shape{Workers: 3, Routers: 2}
+	t.Run("one of each server", func(t *testing.T) { plansDiffer(t, Shape{Workers: 3, Routers: 2, NATSServers: 1}, 17) })
+	t.Run("a cluster and lock servers", func(t *testing.T) {
+		plansDiffer(t, Shape{Workers: 3, Routers: 2, Locks: 3, NATSServers: 3}, len(names()))
+	})
+}
+
+func plansDiffer(t *testing.T, shape Shape, faults int) {
+	require.Len(t, possible(shape), faults)
 	seen, overlaps := map[string]bool{}, 0
-	for seed := range uint64(200) {
-		p, err := NewPlan(seed, 2*time.Minute, names(), shape)
+	for seed := range uint64(300) {
+		p, err := NewPlan(seed, 2*time.Minute, possible(shape), shape)
 		require.NoError(t, err)
 		for i, s := range p.Steps {
 			seen[s.Fault+" "+s.Victim] = true
@@ -91,15 +101,74 @@ func TestPrint(t *testing.T) {
 }
 
 func TestParseFaults(t *testing.T) {
-	all, err := ParseFaults("all")
+	whole := Shape{Workers: 1, Routers: 1, Locks: 3, NATSServers: 3}
+	all, err := ParseFaults("all", whole)
 	require.NoError(t, err)
 	require.Equal(t, names(), all)
-	two, err := ParseFaults("kill-worker, flush-redis,kill-worker")
+	two, err := ParseFaults("kill-worker, flush-redis,kill-worker", whole)
 	require.NoError(t, err)
 	require.Equal(t, []string{KillWorker, FlushRedis}, two)
 	for _, bad := range []string{"", "kill-workers", "kill-worker,", "all,kill-worker"} {
-		_, err := ParseFaults(bad)
+		_, err := ParseFaults(bad, whole)
 		require.ErrorIs(t, err, ErrUnknown, bad)
 		require.ErrorContains(t, err, "there are kill-worker, ")
+	}
+}
+
+// A stack has the faults of what it is made of.
+func TestFaultsOfAShape(t *testing.T) {
+	small := Shape{Workers: 3, Routers: 2, NATSServers: 1}
+	ofLock, ofLocks, ofCluster := []string{StopLock}, []string{StopLock, StopLocks}, []string{KillLeader, CutFollower, RollingNATS}
+	for _, test := range []struct {
+		locks, natsServers int
+		more               []string
+	}{{0, 1, nil}, {1, 1, ofLock}, {3, 1, ofLocks}, {0, 3, ofCluster}, {3, 3, slices.Concat(ofLocks, ofCluster)}} {
+		shape := small
+		shape.Locks, shape.NATSServers = test.locks, test.natsServers
+		all, err := ParseFaults("all", shape)
+		require.NoError(t, err)
+		require.Equal(t, slices.Concat(possible(small), test.more), all)
+	}
+	for name, says := range map[string]string{
+		StopLock:    "this stack cannot have the fault: stop-lock needs --locks=1 or --locks=3",
+		StopLocks:   "this stack cannot have the fault: stop-locks needs --locks=3",
+		KillLeader:  "this stack cannot have the fault: kill-leader needs --nats-servers=3",
+		CutFollower: "this stack cannot have the fault: cut-follower needs --nats-servers=3",
+		RollingNATS: "this stack cannot have the fault: rolling-nats needs --nats-servers=3",
+	} {
+		_, err := ParseFaults("kill-worker,"+name, small)
+		require.ErrorIs(t, err, ErrShape)
+		require.EqualError(t, err, says)
+	}
+}
+
+func TestVictimsOfAShape(t *testing.T) {
+	shape := Shape{Workers: 1, Routers: 1, Locks: 3, NATSServers: 3}
+	require.Equal(t, []string{"nats-1", "nats-2", "nats-3"}, kindOf(KillNATS).victims(shape))
+	require.Equal(t, []string{"lock-1+lock-2", "lock-1+lock-3", "lock-2+lock-3"}, kindOf(StopLocks).victims(shape))
+	require.Equal(t, []string{"producer>nats"}, kindOf(CutProducer).victims(shape))
+	require.Equal(t, []string{
+		"router-1>nats", "router-1>nats-1", "router-1>nats-2", "router-1>nats-3",
+		"worker-1>nats", "worker-1>nats-1", "worker-1>nats-2", "worker-1>nats-3",
+		"worker-1>redis", "worker-1>lock-1", "worker-1>lock-2", "worker-1>lock-3",
+	}, kindOf(CutLinks).victims(shape))
+}
+
+// Of servers that stand in for one another, one fault at a time is enough.
+func TestClashes(t *testing.T) {
+	for _, test := range []struct {
+		one, other Step
+		clash      bool
+	}{
+		{Step{Fault: KillLeader, Victim: theLeader}, Step{Fault: KillNATS, Victim: "nats-1"}, true},
+		{Step{Fault: CutFollower, Victim: aFollower}, Step{Fault: RollingNATS, Victim: "nats-1+nats-2+nats-3"}, true},
+		{Step{Fault: StopLock, Victim: "lock-1"}, Step{Fault: StopLocks, Victim: "lock-2+lock-3"}, true},
+		{Step{Fault: StopLock, Victim: "lock-1"}, Step{Fault: KillNATS, Victim: "nats-1"}, false},
+		{Step{Fault: StopWorker, Victim: "worker-1"}, Step{Fault: KillWorker, Victim: "worker-2"}, false},
+		{Step{Fault: CutLinks, Victim: "worker-1>nats"}, Step{Fault: StallLinks, Victim: "worker-1>nats-2"}, true},
+		{Step{Fault: CutLinks, Victim: "worker-1>nats-1"}, Step{Fault: StallLinks, Victim: "worker-1>nats-2"}, false},
+	} {
+		require.Equal(t, test.clash, test.one.clashes(test.other), "%v and %v", test.one, test.other)
+		require.Equal(t, test.clash, test.other.clashes(test.one))
 	}
 }

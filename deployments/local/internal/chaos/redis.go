@@ -18,21 +18,55 @@ import (
 	"example.com/lockstep/deployments/local/internal/stack"
 )
 
-// stopRedis ends Redis in order, so that it loses nothing, and starts it again later.
-func (r *run) stopRedis() fault {
-	var was *process.Process
-	release := func() {}
+// takeDown ends some Redis in order, so that they lose nothing, and starts them again later.
+func (r *run) takeDown(names ...string) fault {
+	var releases []func()
+	was := map[string]*process.Process{}
 	return fault{
-		inject: func(context.Context) (what string, err error) {
-			if release, err = r.stack.Hold(stack.Redis); err != nil {
-				return "", err
+		inject: func(context.Context) (string, error) {
+			for _, name := range names {
+				release, err := r.stack.Hold(name)
+				if err != nil {
+					return "", err
+				}
+				releases = append(releases, release)
+				if was[name], err = r.stack.Signal(name, syscall.SIGTERM); err != nil {
+					return "", err
+				}
 			}
-			was, err = r.stack.Signal(stack.Redis, syscall.SIGTERM)
-			return "redis is down", err
+			if len(names) == 1 {
+				return names[0] + " is down", nil
+			}
+			return strings.Join(names, " and ") + " are down", nil
 		},
-		mend:  func() error { release(); return nil },
-		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, stack.Redis, was) },
+		mend: func() error {
+			for _, release := range releases {
+				release()
+			}
+			return nil
+		},
+		whole: func(ctx context.Context) error {
+			for _, name := range names {
+				if err := r.stack.AwaitReady(ctx, name, was[name]); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	}
+}
+
+// takeLocksDown is over when the shards have owners again.
+func (r *run) takeLocksDown(names []string) fault {
+	f := r.takeDown(names...)
+	back := f.whole
+	f.whole = func(ctx context.Context) error {
+		if err := back(ctx); err != nil {
+			return err
+		}
+		return r.ready(ctx, everyone)
+	}
+	return f
 }
 
 // lostWrites is what a machine's crash may cost a Redis that syncs its file every second.

@@ -57,9 +57,8 @@ type Report struct {
 	UnknownKeys uint64   `json:"unknown_keys"`
 	Failed      uint64   `json:"failed"`
 	LatencyMS   struct {
-		Apply struct {
-			Max float64 `json:"max"`
-		} `json:"apply"`
+		Ack   struct{ Max float64 } `json:"ack"`
+		Apply struct{ Max float64 } `json:"apply"`
 	} `json:"latency_ms"`
 	Pauses struct {
 		Longest []struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -41,7 +42,7 @@ type run struct {
 	began time.Time
 
 	mu   sync.Mutex             // guards the map held, not its locks
-	held map[string]*sync.Mutex // by process: locked while a fault has it
+	held map[string]*sync.Mutex // by process or team of them: locked while a fault has it
 }
 
 // play carries the plan out and returns when all is whole again. When ctx ends it mends what is broken and injects
@@ -63,7 +64,7 @@ func (r *run) play(ctx context.Context, p Plan) error {
 // befall carries out one step, and notes it when it is over.
 func (r *run) befall(ctx context.Context, s Step) error {
 	if s.Victim != everyone && kindOf(s.Fault).part == aProcess {
-		held := r.hold(s.Victim)
+		held := r.hold(team(s.Victim))
 		held.Lock()
 		defer held.Unlock()
 	}
@@ -115,7 +116,15 @@ func (r *run) fault(s Step) fault {
 	case StopWorker, StopRouter:
 		return r.stop(s.Victim)
 	case StopRedis:
-		return r.stopRedis()
+		return r.takeDown(stack.Redis)
+	case StopLock, StopLocks:
+		return r.takeLocksDown(strings.Split(s.Victim, and))
+	case KillLeader:
+		return r.killLeader()
+	case CutFollower:
+		return r.cutFollower(s)
+	case RollingNATS:
+		return r.rollServers(strings.Split(s.Victim, and))
 	case CrashRedis:
 		return r.crashRedis()
 	case FlushRedis:
@@ -134,7 +143,7 @@ func (r *run) fault(s Step) fault {
 	panic("a plan with an unknown fault: " + s.Fault)
 }
 
-// hold returns the lock of a process.
+// hold returns the lock of a process, or of a team.
 func (r *run) hold(process string) *sync.Mutex {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,16 +16,18 @@ const boundsCrossed = 99
 
 type chaos struct {
 	stackFlags
-	Seed     *uint64       `placeholder:"N" help:"Decides which fault comes when, to whom and for how long, and the load. Default: drawn, and printed."`
-	Duration time.Duration `default:"60s" help:"How long to send; the first and the last seconds of it are quiet."`
-	Faults   string        `default:"all" placeholder:"all|NAME,..." help:"What is to happen: all, or some of ${faults}."`
-	Rate     string        `default:"2000" help:"Events per second, or max."`
-	Keys     int           `default:"1000" help:"How many keys."`
-	Workers  int           `default:"3" help:"How many workers."`
-	Routers  int           `default:"2" help:"How many routers."`
-	Out      string        `default:"report.json" type:"path" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
-	Keep     bool          `help:"Keep the logs and the data, also when all went well."`
-	Bounds   bool          `default:"true" negatable:"" help:"Exit with 99 if events wait for too long after a crash or a restart that comes alone."`
+	Seed        *uint64       `placeholder:"N" help:"Decides which fault comes when, to whom and for how long, and the load. Default: drawn, and printed."`
+	Duration    time.Duration `default:"60s" help:"How long to send; the first and the last seconds of it are quiet."`
+	Faults      string        `default:"all" placeholder:"all|NAME,..." help:"What is to happen: all that the stack can have, or some of ${faults}."`
+	Rate        string        `default:"2000" help:"Events per second, or max."`
+	Keys        int           `default:"1000" help:"How many keys."`
+	Workers     int           `default:"3" help:"How many workers."`
+	Routers     int           `default:"2" help:"How many routers."`
+	Locks       int           `default:"0" placeholder:"0|1|3" help:"How many redis-servers hold the locks and nothing else; 0: the locks are in the Redis of the state."`
+	NATSServers int           `name:"nats-servers" default:"1" placeholder:"1|3" help:"How many NATS servers: 1, or 3 for a cluster that keeps three replicas."`
+	Out         string        `default:"report.json" type:"path" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
+	Keep        bool          `help:"Keep the logs and the data, also when all went well."`
+	Bounds      bool          `default:"true" negatable:"" help:"Exit with 99 if events wait for too long after a crash or a restart that comes alone."`
 
 	plan breaking.Plan
 }
@@ -46,7 +48,14 @@ func (c *chaos) Validate() error {
 	if c.Redis != stack.RedisAuto {
 		return fmt.Errorf("--redis=%s: chaos breaks a redis-server of its own", c.Redis)
 	}
-	faults, err := breaking.ParseFaults(c.Faults)
+	if c.Locks != 0 && c.Locks != 1 && c.Locks != 3 {
+		return fmt.Errorf("--locks=%d: must be 0, 1 or 3", c.Locks)
+	}
+	if c.NATSServers != 1 && c.NATSServers != 3 {
+		return fmt.Errorf("--nats-servers=%d: must be 1 or 3", c.NATSServers)
+	}
+	shape := breaking.Shape{Workers: c.Workers, Routers: c.Routers, Locks: c.Locks, NATSServers: c.NATSServers}
+	faults, err := breaking.ParseFaults(c.Faults, shape)
 	if err != nil {
 		return fmt.Errorf("--faults=%s: %w", c.Faults, err)
 	}
@@ -54,7 +63,7 @@ func (c *chaos) Validate() error {
 	if c.Seed != nil {
 		seed = *c.Seed
 	}
-	c.plan, err = breaking.NewPlan(seed, c.Duration, faults, breaking.Shape{Workers: c.Workers, Routers: c.Routers})
+	c.plan, err = breaking.NewPlan(seed, c.Duration, faults, shape)
 	return err
 }
 
@@ -65,7 +74,7 @@ func (c *chaos) Run(e *environment) error {
 	cfg := breaking.Config{
 		Stack: c.config(e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Bounds: c.Bounds, Out: e.out,
 	}
-	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
+	cfg.Stack.Workers, cfg.Stack.Routers, cfg.Stack.LockServers, cfg.Stack.NATSServers = c.Workers, c.Routers, c.Locks, c.NATSServers
 	_, err := breaking.Run(l.soft, l.hard, cfg)
 	if verdict := (*breaking.VerdictError)(nil); errors.As(err, &verdict) {
 		return &codeError{verdict.Code, err}

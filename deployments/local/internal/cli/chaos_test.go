@@ -92,6 +92,9 @@ func TestChaosRefusesBeforeItStarts(t *testing.T) {
 		"--keys=0":            "--keys=0: must be at least 1",
 		"--workers=0":         "--workers=0: must be at least 1",
 		"--redis=embedded":    "--redis=embedded: chaos breaks a redis-server of its own",
+		"--locks=2":           "--locks=2: must be 0, 1 or 3",
+		"--nats-servers=2":    "--nats-servers=2: must be 1 or 3",
+		"--faults=stop-locks": "--faults=stop-locks: this stack cannot have the fault: stop-locks needs --locks=3",
 	} {
 		code, out, errOut := local("chaos", "--bin="+programs, flag)
 		require.Equal(t, exitUsage, code, flag)

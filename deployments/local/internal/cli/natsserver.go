@@ -1,15 +1,35 @@
 package cli
 
-import "example.com/lockstep/deployments/local/internal/stack"
+import (
+	"errors"
+
+	"example.com/lockstep/deployments/local/internal/stack"
+)
 
 type natsServer struct {
-	Port     int    `required:"" help:"Port to listen on, on loopback."`
-	StoreDir string `required:"" help:"Directory of the streams."`
+	Port        int      `required:"" help:"Port to listen on, on loopback."`
+	StoreDir    string   `required:"" help:"Directory of the streams."`
+	Name        string   `help:"Name within a cluster. Default: it is alone."`
+	ClusterPort int      `help:"Port for the routes of the cluster's other servers, on loopback."`
+	MonitorPort int      `help:"Port that tells its state of health, on loopback."`
+	Route       []string `placeholder:"HOST:PORT" help:"Where another server of the cluster takes routes; repeatable."`
+}
+
+// Validate is called by kong.
+func (c *natsServer) Validate() error {
+	if c.Name != "" && (c.ClusterPort == 0 || c.MonitorPort == 0 || len(c.Route) == 0) {
+		return errors.New("--name wants --cluster-port, --monitor-port and --route as well")
+	}
+	return nil
 }
 
 // Run serves until it is told to stop.
 func (c *natsServer) Run(*environment) error {
 	l := newLife(false)
 	defer l.stop()
-	return stack.ServeNATS(l.soft, c.Port, c.StoreDir)
+	var node *stack.ClusterNode
+	if c.Name != "" {
+		node = &stack.ClusterNode{Name: c.Name, ClusterPort: c.ClusterPort, MonitorPort: c.MonitorPort, Routes: c.Route}
+	}
+	return stack.ServeNATS(l.soft, c.Port, c.StoreDir, node)
 }

@@ -8,6 +8,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,14 +41,17 @@ type Config struct {
 	Shards   int    // 1 to 4096; counts only when the topology is created
 	Lanes    string // a number up to Shards, or auto; the same
 	Redis    string // RedisAuto, RedisEmbedded, host:port or a redis:// URL
-	NATSPort int    // PortUsual, PortAny or a port, which must then be free
+	NATSPort int    // PortUsual, PortAny or a port, which must then be free; a cluster takes any
 
 	// NATSProgram is the program local, whose command nats-server runs NATS as a process of its own; "" runs it in this one.
 	NATSProgram string
+	NATSServers int // 1, or 3 for a cluster, of processes; default 1
+	// LockServers is how many redis-servers hold the locks and nothing else: 0 for none, so that the state's Redis does, 1 or 3.
+	LockServers int
 
-	// Via returns where a service, by its name, is to reach a server (the role nats or redis) that listens at address.
-	// Default: there.
-	Via func(service, server, address string) (string, error)
+	// Via returns where a service, or a server of a cluster, is to reach a server that listens at address. Both go by
+	// their names. Default: there.
+	Via func(who, server, address string) (string, error)
 
 	RouterFlags, WorkerFlags []string // appended to the flags of every router and worker
 
@@ -70,6 +74,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Redis == "" {
 		c.Redis = RedisAuto
+	}
+	if c.NATSServers == 0 {
+		c.NATSServers = 1
 	}
 	if c.ReadyTimeout == 0 {
 		c.ReadyTimeout = 30 * time.Second
@@ -111,6 +118,15 @@ func (c *Config) validate() error {
 	}
 	if c.NATSPort < PortAny || c.NATSPort > 65535 {
 		return fmt.Errorf("NATS port %d is out of range", c.NATSPort)
+	}
+	if c.NATSServers != 1 && c.NATSServers != clusterSize {
+		return fmt.Errorf("there are %d NATS servers and must be 1 or %d", c.NATSServers, clusterSize)
+	}
+	if c.NATSServers > 1 && c.NATSProgram == "" {
+		return errors.New("a cluster's NATS servers must be processes of their own")
+	}
+	if c.LockServers != 0 && c.LockServers != 1 && c.LockServers != 3 {
+		return fmt.Errorf("there are %d lock servers and must be 0, 1 or 3", c.LockServers)
 	}
 	return CheckPrograms(c.Bin, "router", "worker")
 }

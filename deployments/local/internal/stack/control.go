@@ -11,7 +11,7 @@ import (
 	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
-// The names of the processes that are no services.
+// The names of the servers of which there is one. Those of several go by ServiceName.
 const (
 	NATS  = stackdir.RoleNATS
 	Redis = stackdir.RoleRedis
@@ -41,11 +41,8 @@ func (s *Stack) process(name string) (*process.Process, error) {
 
 // Hold keeps the process of that name from being started again until release is called.
 func (s *Stack) Hold(name string) (release func(), err error) {
-	if r, ok := s.redis.(*redisServer); ok && name == Redis {
-		return r.keeper.Hold(), nil
-	}
-	if n, ok := s.nats.(*natsProcess); ok && name == NATS {
-		return n.keeper.Hold(), nil
+	if one := s.server(name); one != nil {
+		return one.kept().Hold(), nil
 	}
 	if c := s.child(name); c != nil {
 		return c.keeper.Hold(), nil
@@ -68,15 +65,8 @@ func (s *Stack) AwaitReady(ctx context.Context, name string, not *process.Proces
 	if err != nil {
 		return err
 	}
-	switch name {
-	case Redis:
-		return s.awaitRedis(ctx, s.redis.address())
-	case NATS:
-		n, ok := s.nats.(*natsProcess)
-		if !ok {
-			return fmt.Errorf("%w: %s", errNone, name)
-		}
-		return s.await(ctx, NATS, n.answers)
+	if one := s.server(name); one != nil {
+		return s.await(ctx, name, one.answers)
 	}
 	c := s.child(name)
 	if c == nil {

@@ -40,15 +40,15 @@ func startNATS(port int, storeDir, logFile string) (*natsServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newNATS(port, storeDir, &natsLog{file: log})
+	s, err := newNATS(natsOptions(port, storeDir), &natsLog{file: log})
 	if err != nil {
 		log.Close()
 	}
 	return s, err
 }
 
-func newNATS(port int, storeDir string, log *natsLog) (*natsServer, error) {
-	s, err := server.NewServer(&server.Options{
+func natsOptions(port int, storeDir string) *server.Options {
+	return &server.Options{
 		ServerName:        "lockstep-local",
 		Host:              "127.0.0.1",
 		Port:              port,
@@ -56,7 +56,11 @@ func newNATS(port int, storeDir string, log *natsLog) (*natsServer, error) {
 		JetStream:         true,
 		StoreDir:          storeDir,
 		JetStreamMaxStore: maxStore,
-	})
+	}
+}
+
+func newNATS(options *server.Options, log *natsLog) (*natsServer, error) {
+	s, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS: %w", err)
 	}

@@ -15,41 +15,57 @@ import (
 	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
-// natsProcess is the NATS server as a child, which can be killed.
+// natsProcess is a NATS server as a child, which can be killed.
 type natsProcess struct {
-	stack  *Stack
-	port   int
-	keeper *process.Keeper
+	stack    *Stack
+	name     string
+	port     int
+	storeDir string
+	node     *ClusterNode // nil if it is alone
+	keeper   *process.Keeper
 }
 
-func (n *natsProcess) url() string { return "nats://" + localAddress(n.port) }
+func (n *natsProcess) url() string           { return "nats://" + localAddress(n.port) }
+func (n *natsProcess) called() string        { return n.name }
+func (n *natsProcess) kept() *process.Keeper { return n.keeper }
 
 func (n *natsProcess) start(ctx context.Context) error {
+	if err := n.launch(ctx); err != nil {
+		return err
+	}
+	return n.stack.await(ctx, n.name, n.answers)
+}
+
+func (n *natsProcess) launch(ctx context.Context) error {
 	n.keeper = process.NewKeeper(n.stack.starter, process.Events{
 		Spec: n.spec,
 		Started: func(p *process.Process) {
-			n.stack.childStarted(stackdir.Process{Name: stackdir.RoleNATS, Role: stackdir.RoleNATS, PID: p.PID()}, p)
+			n.stack.childStarted(stackdir.Process{Name: n.name, Role: stackdir.RoleNATS, PID: p.PID()}, p)
 		},
-		Ended: func(why string, wait time.Duration) { n.stack.childEnded(stackdir.RoleNATS, why, wait) },
+		Ended: func(why string, wait time.Duration) { n.stack.childEnded(n.name, why, wait) },
 	})
-	if err := n.keeper.Start(ctx); err != nil {
-		return err
-	}
-	return n.stack.await(ctx, stackdir.RoleNATS, n.answers)
+	return n.keeper.Start(ctx)
 }
 
-// spec keeps port and data over restarts.
+// spec keeps ports and data over restarts.
 func (n *natsProcess) spec() process.Spec {
+	args := []string{"nats-server", "--port=" + strconv.Itoa(n.port), "--store-dir=" + n.storeDir}
+	if n.node != nil {
+		args = append(args, n.node.flags()...)
+	}
 	return process.Spec{
-		Name: stackdir.RoleNATS,
+		Name: n.name,
 		Path: n.stack.cfg.NATSProgram,
-		Args: []string{"nats-server", "--port=" + strconv.Itoa(n.port), "--store-dir=" + n.stack.dir.Path(stackdir.NATSDir)},
-		Log:  n.stack.dir.Path(stackdir.LogsDir, "nats.log"),
+		Args: args,
+		Log:  n.stack.dir.Path(stackdir.LogsDir, n.name+".log"),
 	}
 }
 
-// answers connects once: the server is up when JetStream answers.
+// answers connects once: a server that is alone is up when JetStream answers, one of a cluster when it says so.
 func (n *natsProcess) answers(ctx context.Context) error {
+	if n.node != nil {
+		return n.node.healthy(ctx)
+	}
 	nc, err := nats.Connect(n.url(), nats.Name("local ready"), nats.Timeout(askTimeout))
 	if err != nil {
 		return err
@@ -64,14 +80,20 @@ func (n *natsProcess) stop(ctx context.Context) error {
 		return nil
 	}
 	if err := n.keeper.Stop(ctx); err != nil {
-		return fmt.Errorf("nats %w", err)
+		return fmt.Errorf("%s %w", n.name, err)
 	}
 	return nil
 }
 
-// ServeNATS runs the stack's NATS server in this process until ctx ends. It logs to standard output.
-func ServeNATS(ctx context.Context, port int, storeDir string) error {
-	s, err := newNATS(port, storeDir, &natsLog{file: os.Stdout})
+// ServeNATS runs a NATS server of the stack in this process until ctx ends. It logs to standard output.
+func ServeNATS(ctx context.Context, port int, storeDir string, node *ClusterNode) error {
+	options := natsOptions(port, storeDir)
+	if node != nil {
+		if err := node.apply(options); err != nil {
+			return err
+		}
+	}
+	s, err := newNATS(options, &natsLog{file: os.Stdout})
 	if err != nil {
 		return err
 	}
@@ -86,13 +108,28 @@ func freeNATSPort(port int) (int, error) {
 	if port != server.RANDOM_PORT {
 		return port, nil
 	}
-	addresses, err := freePorts(1)
+	ports, err := freeNATSPorts(1)
 	if err != nil {
 		return 0, err
 	}
-	_, found, err := net.SplitHostPort(addresses[0])
+	return ports[0], nil
+}
+
+func freeNATSPorts(n int) (ports []int, err error) {
+	addresses, err := freePorts(n)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return strconv.Atoi(found)
+	for _, address := range addresses {
+		_, found, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		port, err := strconv.Atoi(found)
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
 }

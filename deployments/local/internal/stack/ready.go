@@ -62,10 +62,6 @@ func (s *Stack) awaitReady(ctx context.Context, c *child) error {
 	})
 }
 
-func (s *Stack) awaitRedis(ctx context.Context, address string) error {
-	return s.await(ctx, "redis", func(ctx context.Context) error { return ping(ctx, address) })
-}
-
 // Epoch returns the current epoch of the stack's topology, which may be older than the configuration.
 func (s *Stack) Epoch(ctx context.Context) (topology.Epoch, error) {
 	nc, err := nats.Connect(s.nats.url(), nats.Name("local topology"))

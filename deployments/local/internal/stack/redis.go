@@ -38,14 +38,15 @@ func (s *Stack) chooseRedis() (redisPart, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, missing := exec.LookPath("redis-server")
+	path, missing := exec.LookPath(redisProgram)
 	if s.cfg.Redis == RedisAuto && missing == nil {
 		if before == RedisEmbedded {
 			if err := s.dropLog(); err != nil {
 				return nil, err
 			}
 		}
-		return &redisServer{stack: s, path: path}, s.dir.SetNote("redis-server")
+		r := &redisServer{stack: s, path: path, name: stackdir.RoleRedis, role: stackdir.RoleRedis, dir: s.dir.Path(stackdir.RedisDir)}
+		return r, s.dir.SetNote("redis-server")
 	}
 	if s.cfg.Redis == RedisAuto && before != "" && before != RedisEmbedded {
 		return nil, fmt.Errorf("the state of this stack lives in %s, and redis-server is not on PATH: install it, or wipe the stack with `go tool task clean`", before)
@@ -66,19 +67,27 @@ func (s *Stack) dropLog() error {
 	return nil
 }
 
+const redisProgram = "redis-server"
+
 // redisServer is redis-server as a child, with its data in the stack directory.
 type redisServer struct {
-	stack  *Stack
-	path   string
-	addr   string
-	keeper *process.Keeper
+	stack      *Stack
+	path       string
+	name, role string
+	dir        string
+	addr       string
+	keeper     *process.Keeper
 }
 
-func (r *redisServer) kind() string    { return "redis-server" }
-func (r *redisServer) address() string { return r.addr }
+func (r *redisServer) kind() string          { return "redis-server" }
+func (r *redisServer) address() string       { return r.addr }
+func (r *redisServer) called() string        { return r.name }
+func (r *redisServer) kept() *process.Keeper { return r.keeper }
+
+func (r *redisServer) answers(ctx context.Context) error { return ping(ctx, r.addr) }
 
 func (r *redisServer) start(ctx context.Context) error {
-	if err := os.MkdirAll(r.stack.dir.Path(stackdir.RedisDir), 0o755); err != nil {
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
 	addresses, err := freePorts(1)
@@ -89,28 +98,28 @@ func (r *redisServer) start(ctx context.Context) error {
 	r.keeper = process.NewKeeper(r.stack.starter, process.Events{
 		Spec: r.spec,
 		Started: func(p *process.Process) {
-			r.stack.childStarted(stackdir.Process{Name: "redis", Role: stackdir.RoleRedis, PID: p.PID()}, p)
+			r.stack.childStarted(stackdir.Process{Name: r.name, Role: r.role, PID: p.PID()}, p)
 		},
-		Ended: func(why string, wait time.Duration) { r.stack.childEnded("redis", why, wait) },
+		Ended: func(why string, wait time.Duration) { r.stack.childEnded(r.name, why, wait) },
 	})
 	if err := r.keeper.Start(ctx); err != nil {
 		return err
 	}
-	return r.stack.awaitRedis(ctx, r.addr)
+	return r.stack.await(ctx, r.name, r.answers)
 }
 
 // spec keeps the port over restarts: workers know no other.
 func (r *redisServer) spec() process.Spec {
 	host, port, _ := net.SplitHostPort(r.addr)
 	return process.Spec{
-		Name: "redis",
+		Name: r.name,
 		Path: r.path,
 		Args: []string{
-			"--bind", host, "--port", port, "--dir", r.stack.dir.Path(stackdir.RedisDir),
+			"--bind", host, "--port", port, "--dir", r.dir,
 			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
 			"--maxmemory-policy", "noeviction", "--daemonize", "no",
 		},
-		Log: r.stack.dir.Path(stackdir.LogsDir, "redis.log"),
+		Log: r.stack.dir.Path(stackdir.LogsDir, r.name+".log"),
 	}
 }
 
@@ -119,7 +128,7 @@ func (r *redisServer) stop(ctx context.Context) error {
 		return nil
 	}
 	if err := r.keeper.Stop(ctx); err != nil {
-		return fmt.Errorf("redis %w", err)
+		return fmt.Errorf("%s %w", r.name, err)
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ type Stack struct {
 
 	nats          natsPart
 	redis         redisPart
+	locks         []*redisServer
 	routers       []*child
 	workers       []*child
 	probePatience time.Duration
@@ -93,7 +94,7 @@ func (s *Stack) Start(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		s.startRedis, s.startNATS, s.startRouters, s.startWorkers, s.probe, s.announce,
+		s.startRedis, s.startLocks, s.startNATS, s.startRouters, s.startWorkers, s.probe, s.announce,
 	} {
 		if err := step(ctx); err != nil {
 			return orCause(ctx, err)
@@ -133,6 +134,9 @@ func (s *Stack) startNATS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.cfg.NATSServers > 1 {
+		return s.startNATSCluster(ctx)
+	}
 	if s.cfg.NATSProgram != "" {
 		return s.startNATSProcess(ctx, port)
 	}
@@ -152,14 +156,18 @@ func (s *Stack) startNATSProcess(ctx context.Context, port int) error {
 	if err != nil {
 		return err
 	}
-	n := &natsProcess{stack: s, port: port}
+	n := &natsProcess{stack: s, name: stackdir.RoleNATS, port: port, storeDir: s.dir.Path(stackdir.NATSDir)}
 	s.nats = n
 	return n.start(ctx)
 }
 
 // Routers come first: they create the topology that workers look for.
 func (s *Stack) startRouters(ctx context.Context) (err error) {
-	flags := append([]string{fmt.Sprintf("--shards=%d", s.cfg.Shards), "--lanes=" + s.cfg.Lanes}, s.cfg.RouterFlags...)
+	flags := []string{fmt.Sprintf("--shards=%d", s.cfg.Shards), "--lanes=" + s.cfg.Lanes}
+	if s.cfg.NATSServers > 1 {
+		flags = append(flags, fmt.Sprintf("--replicas=%d", s.cfg.NATSServers))
+	}
+	flags = append(flags, s.cfg.RouterFlags...)
 	s.routers, err = s.startServices(ctx, stackdir.RoleRouter, s.cfg.Routers, flags)
 	return err
 }
@@ -171,22 +179,48 @@ func (s *Stack) startWorkers(ctx context.Context) (err error) {
 
 // serverFlags are the flags by which a service finds the servers.
 func (s *Stack) serverFlags(name, role string) ([]string, error) {
-	nats, err := s.cfg.Via(name, stackdir.RoleNATS, s.nats.url())
+	nats, err := s.NATSFor(name)
 	if err != nil {
 		return nil, err
 	}
 	flags := []string{"--nats=" + nats}
-	if role == stackdir.RoleWorker {
-		redis, err := s.cfg.Via(name, stackdir.RoleRedis, s.redis.address())
+	if role != stackdir.RoleWorker {
+		return flags, nil
+	}
+	redis, err := s.cfg.Via(name, stackdir.RoleRedis, s.redis.address())
+	if err != nil {
+		return nil, err
+	}
+	flags = append(flags, "--redis="+redis)
+	for _, l := range s.locks {
+		lock, err := s.cfg.Via(name, l.name, l.addr)
 		if err != nil {
 			return nil, err
 		}
-		flags = append(flags, "--redis="+redis)
+		flags = append(flags, "--lock-redis="+lock)
 	}
 	return flags, nil
 }
 
-// ServiceName is the name of a service; i counts from 0.
+// NATSFor returns the URL by which a client of that name reaches NATS, or those of a cluster, separated by commas. Each
+// call asks Config.Via for new ways.
+func (s *Stack) NATSFor(name string) (string, error) {
+	cluster, ok := s.nats.(*natsCluster)
+	if !ok {
+		return s.cfg.Via(name, stackdir.RoleNATS, s.nats.url())
+	}
+	var urls []string
+	for _, node := range cluster.nodes {
+		url, err := s.cfg.Via(name, node.name, node.url())
+		if err != nil {
+			return "", err
+		}
+		urls = append(urls, url)
+	}
+	return strings.Join(urls, ","), nil
+}
+
+// ServiceName is the name of a service, or of a server of which there are several; i counts from 0.
 func ServiceName(role string, i int) string { return fmt.Sprintf("%s-%d", role, i+1) }
 
 // startServices starts n processes of one role and waits until all are ready.
@@ -358,6 +392,11 @@ func (s *Stack) stop() error {
 	if s.redis != nil {
 		ctx, cancel := context.WithTimeout(s.aborted, redisStop)
 		errs = append(errs, s.redis.stop(ctx))
+		cancel()
+	}
+	for _, l := range s.locks {
+		ctx, cancel := context.WithTimeout(s.aborted, redisStop)
+		errs = append(errs, l.stop(ctx))
 		cancel()
 	}
 	if s.nats != nil {

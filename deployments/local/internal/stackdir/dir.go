@@ -33,14 +33,15 @@ const (
 	lockName   = "lock"
 	fileName   = "stack.json"
 
-	// NATSDir, RedisDir and LogsDir are the directories inside a stack directory.
+	// NATSDir, RedisDir, LocksDir and LogsDir are the directories inside a stack directory.
 	NATSDir  = "nats"
 	RedisDir = "redis"
+	LocksDir = "locks"
 	LogsDir  = "logs"
 )
 
 // written lists what a stack leaves in its directory; the lock goes last, since it guards the others.
-var written = []string{fileName, fileName + ".new", NATSDir, RedisDir, LogsDir, markerName, lockName}
+var written = []string{fileName, fileName + ".new", NATSDir, RedisDir, LocksDir, LogsDir, markerName, lockName}
 
 // Dir is a stack directory whose lock this process holds.
 type Dir struct {

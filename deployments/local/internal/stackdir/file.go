@@ -15,6 +15,7 @@ const (
 	RoleRouter = "router"
 	RoleWorker = "worker"
 	RoleRedis  = "redis"
+	RoleLock   = "lock" // a Redis that holds only locks
 	RoleNATS   = "nats"
 )
 
@@ -22,7 +23,7 @@ const (
 type File struct {
 	Schema    int       `json:"schema"`
 	PID       int       `json:"pid"`   // the supervisor, which also runs NATS unless that is among the processes
-	NATS      string    `json:"nats"`  // URL
+	NATS      string    `json:"nats"`  // URL, or those of a cluster, separated by commas
 	Redis     string    `json:"redis"` // host:port, or a redis:// URL if one was given
 	App       string    `json:"app"`
 	Processes []Process `json:"processes"`
