@@ -92,7 +92,7 @@ func (l *Locker) TryNamed(ctx context.Context, what string) (*Lease, error) {
 		return nil, fmt.Errorf("take lease %s: %w", m.Name(), err)
 	}
 	held, lose := context.WithCancelCause(context.Background())
-	lease := &Lease{mutex: m, cfg: l.cfg, held: held, lose: lose, quit: make(chan struct{}), done: make(chan struct{})}
+	lease := &Lease{mutex: m, clients: l.clients, cfg: l.cfg, held: held, lose: lose, quit: make(chan struct{}), done: make(chan struct{})}
 	go lease.renew(m.Until())
 	return lease, nil
 }
@@ -126,13 +126,14 @@ func (l *Locker) Unlock(ctx context.Context, shard int, value string) error {
 
 // Lease is the lease of one shard, renewed until it is released or lost.
 type Lease struct {
-	mutex *redsync.Mutex
-	cfg   Config
-	held  context.Context
-	lose  context.CancelCauseFunc
-	quit  chan struct{}
-	once  sync.Once
-	done  chan struct{}
+	mutex   *redsync.Mutex
+	clients []redis.UniversalClient
+	cfg     Config
+	held    context.Context
+	lose    context.CancelCauseFunc
+	quit    chan struct{}
+	once    sync.Once
+	done    chan struct{}
 }
 
 // Value is the lock's random value, with which others may unlock it when its holder is gone.
@@ -177,6 +178,7 @@ func (l *Lease) renew(until time.Time) {
 			until = l.mutex.Until()
 			expiry.Reset(time.Until(until))
 			next.Reset(l.cfg.Renew)
+			l.spread()
 		case isTaken(err):
 			l.lose(fmt.Errorf("%w: %w", ErrLost, err))
 			return
@@ -184,4 +186,19 @@ func (l *Lease) renew(until time.Time) {
 			next.Reset(l.cfg.Renew / 6)
 		}
 	}
+}
+
+// spread puts a lease that has just been renewed, and so stands, on those of several servers that lack it: one was down, or
+// had another's lock when it was taken. That counts for nothing now; but the next renewal may need them for its majority.
+func (l *Lease) spread() {
+	if len(l.clients) == 1 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Renew/2)
+	defer cancel()
+	var servers sync.WaitGroup
+	for _, c := range l.clients {
+		servers.Go(func() { _ = c.SetNX(ctx, l.mutex.Name(), l.mutex.Value(), l.cfg.TTL).Err() })
+	}
+	servers.Wait() // what is under way when the lease is released would put it back
 }

@@ -120,6 +120,30 @@ func TestQuorum(t *testing.T) {
 	require.NoError(t, b.Release(ctx))
 }
 
+// A server that was down, or empty, or had another's lock when the lease was taken, holds it after a renewal. Else the lease
+// would end with the next server, though a majority is there.
+func TestServerThatIsBackHoldsTheLease(t *testing.T) {
+	ctx := context.Background()
+	servers := []*testkit.RedisServer{testkit.RealRedis(t), testkit.RealRedis(t), testkit.RealRedis(t)}
+	var clients []redis.UniversalClient
+	for _, s := range servers {
+		clients = append(clients, client(t, s.Addr))
+	}
+	require.NoError(t, clients[0].Set(ctx, "app:lease:1", "another's, who gives it back", 0).Err())
+	a, err := locker(t, 2*time.Second, clients...).Try(ctx, 1)
+	require.NoError(t, err, "two of three are free")
+	require.NoError(t, clients[0].Del(ctx, "app:lease:1").Err())
+	require.Eventually(t, func() bool { return clients[0].Get(ctx, "app:lease:1").Val() == a.Value() }, 10*time.Second, 10*time.Millisecond)
+	servers[1].Kill()
+	select {
+	case <-a.Context().Done():
+		t.Fatal(context.Cause(a.Context()))
+	case <-time.After(3 * time.Second): // longer than its time to live
+	}
+	require.NoError(t, a.Release(ctx))
+	require.Zero(t, clients[0].Exists(ctx, "app:lease:1").Val())
+}
+
 func TestConfig(t *testing.T) {
 	_, err := lease.New(lease.Config{App: "app", TTL: time.Second, Renew: 500 * time.Millisecond}, client(t, "127.0.0.1:1"))
 	require.ErrorContains(t, err, "at least three renewals")
