@@ -65,7 +65,8 @@ func alone(happened []note, i int) bool {
 
 // calm is how long after a fault another does not count as alone: workers whose connections broke judge nobody for a while.
 func calm(fault string) time.Duration {
-	if fault == KillNATS || kindOf(fault).part == aLink && fault != CutProducer {
+	switch fault {
+	case KillNATS, KillLeader, CutFollower, RollingNATS, SlowLinks, LossyLinks, CutLinks, StallLinks:
 		return settled
 	}
 	return recovery
