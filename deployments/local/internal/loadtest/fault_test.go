@@ -1,13 +1,13 @@
 package loadtest
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/programs"
 )
 
 // fault is a mistake that a worker makes with the key ending in -7, once.
@@ -28,19 +28,19 @@ var faults = []fault{
 }
 
 // Whatever goes wrong with a single event of 3,000 is found, and named.
-func testFaults(t *testing.T, programs string) {
+func testFaults(t *testing.T, bin string) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			s := up(t, programs, f.build(t, programs))
+			s := up(t, bin, f.build(t, bin))
 			l := s.load(t, "--rate=2000", "--events=3000", "--keys=50")
-			r := l.ended(98)
+			r := l.Ended(98)
 			require.Equal(t, "fail", r.Verdict)
 			require.Len(t, r.Violations, 1)
 			require.Regexp(t, `^`+f.kind+`: key load-[a-z0-9]+-7: `, r.Violations[0])
-			require.Contains(t, l.out.String(), "\n"+f.count+"\n  "+r.Violations[0]+"\n")
+			require.Contains(t, l.Out.String(), "\n"+f.count+"\n  "+r.Violations[0]+"\n")
 
-			page, err := os.ReadFile(filepath.Join(l.dir, "report.html"))
+			page, err := os.ReadFile(filepath.Join(l.Dir, "report.html"))
 			require.NoError(t, err)
 			require.Contains(t, string(page), `<section class="verdict fail"`)
 			require.Contains(t, string(page), "<li>"+r.Violations[0]+"</li>")
@@ -69,26 +69,12 @@ func apply` + apply,
 }
 
 // build builds a worker with the fault and returns where it is, beside the router.
-func (f fault) build(t *testing.T, programs string) (bin string) {
+func (f fault) build(t *testing.T, bin string) (faulty string) {
 	t.Helper()
-	dir := t.TempDir()
-	bin = filepath.Join(dir, "bin")
-	require.NoError(t, os.Mkdir(bin, 0o755))
-	require.NoError(t, os.Symlink(filepath.Join(programs, "router"), filepath.Join(bin, "router")))
-
-	handler := inRoot(t, "services/worker/handler.go")
-	source, err := os.ReadFile(handler)
-	require.NoError(t, err)
-	text := string(source)
-	for old, new := range f.edits() {
-		require.Equal(t, 1, strings.Count(text, old), "%q in %s: the source has changed, and the fault must too", old, handler)
-		text = strings.Replace(text, old, new, 1)
-	}
-	faulty := filepath.Join(dir, "handler.go")
-	require.NoError(t, os.WriteFile(faulty, []byte(text), 0o600))
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{handler: faulty}})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	buildModule(t, "services/worker", bin, "-overlay="+filepath.Join(dir, "overlay.json"))
-	return bin
+	faulty = t.TempDir()
+	require.NoError(t, os.Symlink(filepath.Join(bin, "router"), filepath.Join(faulty, "router")))
+	overlay := programs.Overlay{}
+	overlay.Edit(t, programs.InRoot(t, "services/worker/handler.go"), f.edits())
+	programs.BuildModule(t, "services/worker", faulty, overlay.Flag(t))
+	return faulty
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/deployments/local/internal/programs"
 	"example.com/lockstep/pkg/query"
 )
 
@@ -15,22 +16,25 @@ func (s *stack) testInterrupts(t *testing.T) {
 		flags := []string{"--rate=2000", "--duration=1h", "--keys=100", "--producers=" + strconv.Itoa(producers)}
 		t.Run("one, producers "+strconv.Itoa(producers), func(t *testing.T) {
 			l := s.load(t, flags...)
-			l.await(sending)
-			l.interrupt()
-			r := l.passed()
+			l.Await(programs.Sending)
+			l.Interrupt()
+			r := l.Passed()
 			require.True(t, r.Interrupted)
 			require.Equal(t, producers, r.Config.Producers)
-			require.Contains(t, l.out.String(), "\ninterrupted: sending ended after ")
+			require.Contains(t, l.Out.String(), "\ninterrupted: sending ended after ")
 		})
 		t.Run("two, producers "+strconv.Itoa(producers), func(t *testing.T) {
 			l := s.load(t, flags...)
-			l.await(sending)
+			l.Await(programs.Sending)
 			s.pause(t, query.MaxPause) // nothing reaches the log's end: so the first one is still at work
 			defer s.pause(t, 0)
-			l.interrupt()
-			l.await("waiting until every shard has reached the log's end")
-			l.interrupt()
-			l.aborted()
+			l.Interrupt()
+			l.Await("waiting until every shard has reached the log's end")
+			l.Interrupt()
+			require.Equal(t, 1, l.ExitCode())
+			require.Equal(t, "producer: aborted, nothing was verified", l.Seen[len(l.Seen)-1])
+			require.Empty(t, l.Out.String())
+			require.Empty(t, l.Left(), "nothing is reported")
 		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/programs"
 )
 
 // closing is how many events a producer sends at its end, at most: one to each shard.
@@ -28,18 +30,18 @@ func (s *stack) testRefusals(t *testing.T) {
 	} {
 		t.Run(c.flags, func(t *testing.T) {
 			l := s.load(t, append(strings.Fields(c.flags), "--events=10")...)
-			require.Equal(t, c.code, l.exitCode())
-			require.Len(t, l.seen, 1, strings.Join(l.seen, "\n"))
-			require.True(t, strings.HasPrefix(l.seen[0], c.says), l.seen[0])
-			require.Empty(t, l.out.String())
-			require.Empty(t, l.left())
+			require.Equal(t, c.code, l.ExitCode())
+			require.Len(t, l.Seen, 1, strings.Join(l.Seen, "\n"))
+			require.True(t, strings.HasPrefix(l.Seen[0], c.says), l.Seen[0])
+			require.Empty(t, l.Out.String())
+			require.Empty(t, l.Left())
 		})
 	}
 }
 
 // Each event waits for the one before.
 func (s *stack) testClosedLoopOfOne(t *testing.T) {
-	r := s.load(t, "--rate=max", "--in-flight=1", "--events=200").passed()
+	r := s.load(t, "--rate=max", "--in-flight=1", "--events=200").Passed()
 	require.Equal(t, 1, r.Config.InFlight)
 	require.Greater(t, r.Sent, uint64(200))
 	require.LessOrEqual(t, r.Sent, uint64(200+closing))
@@ -71,7 +73,7 @@ func (s *stack) testFiles(t *testing.T) {
 		"both, by two at once": {[]string{"--distribution=" + trace, "--payload=" + payloads, "--producers=2"}, 2 * 4}, // keys of their own
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := s.load(t, append([]string{"--rate=2000", "--events=500"}, c.flags...)...).passed()
+			r := s.load(t, append([]string{"--rate=2000", "--events=500"}, c.flags...)...).Passed()
 			require.Equal(t, c.keys, r.Config.Keys)
 		})
 	}
@@ -80,7 +82,7 @@ func (s *stack) testFiles(t *testing.T) {
 // Several producers send together what one would.
 func (s *stack) testSeveralProducers(t *testing.T) {
 	const producers, scheduled = 3, 2000 * 3 / 2
-	r := s.load(t, "--producers=3", "--rate=2000", "--warm-up=500ms", "--duration=1s", "--keys=1000").passed()
+	r := s.load(t, "--producers=3", "--rate=2000", "--warm-up=500ms", "--duration=1s", "--keys=1000").Passed()
 	require.Equal(t, producers, r.Config.Producers)
 	require.Equal(t, 1000, r.Config.Keys)
 	require.Greater(t, r.Sent, uint64(scheduled))
@@ -98,10 +100,10 @@ func (s *stack) testBacklog(t *testing.T) {
 	require.NoError(t, err)
 	defer sub.Unsubscribe()
 	l := s.load(t, "--profile=backlog", "--duration=1s")
-	_, err = sub.NextMsg(patience)
+	_, err = sub.NextMsg(programs.Patience)
 	require.NoError(t, err)
 	for paused := 0; paused < workers; {
-		require.NotContains(t, l.left(), "report.json", "the load is over, and nobody saw the workers paused")
+		require.NotContains(t, l.Left(), "report.json", "the load is over, and nobody saw the workers paused")
 		paused = 0
 		for _, w := range s.status(t) {
 			if w.PausedMS > 0 {
@@ -109,20 +111,20 @@ func (s *stack) testBacklog(t *testing.T) {
 			}
 		}
 	}
-	s.requireDrained(t, l.passed())
+	s.requireDrained(t, l.Passed())
 }
 
 // An interrupt ends a backlog's first part, and the workers go on.
 func (s *stack) testBacklogInterrupted(t *testing.T) {
 	l := s.load(t, "--profile=backlog", "--duration=1h", "--rate=2000")
-	l.await(sending)
-	l.interrupt()
-	r := l.passed()
+	l.Await(programs.Sending)
+	l.Interrupt()
+	r := l.Passed()
 	require.True(t, r.Interrupted)
 	s.requireDrained(t, r)
 }
 
-func (s *stack) requireDrained(t *testing.T, r report) {
+func (s *stack) requireDrained(t *testing.T, r programs.Report) {
 	t.Helper()
 	require.Equal(t, r.Sent, r.Backlog.Events)
 	require.Positive(t, r.Backlog.DrainedPerSecond)

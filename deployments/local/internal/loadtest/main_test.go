@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"example.com/lockstep/deployments/local/internal/programs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -15,9 +17,9 @@ func TestLoads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("did not run: -short, and it builds every program")
 	}
-	programs := build(t)
+	bin := programs.Build(t)
 	t.Run("one stack", func(t *testing.T) {
-		s := up(t, programs, programs)
+		s := up(t, bin, bin)
 		t.Run("refusals", s.testRefusals)
 		t.Run("closed loop of one", s.testClosedLoopOfOne)
 		t.Run("files", s.testFiles)
@@ -28,5 +30,5 @@ func TestLoads(t *testing.T) {
 		t.Run("backlog interrupted", s.testBacklogInterrupted)
 		t.Run("stopped worker", s.testStoppedWorker)
 	})
-	t.Run("faults", func(t *testing.T) { testFaults(t, programs) })
+	t.Run("faults", func(t *testing.T) { testFaults(t, bin) })
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/programs"
 )
 
 func (s *stack) testSearch(t *testing.T) {
@@ -13,9 +15,9 @@ func (s *stack) testSearch(t *testing.T) {
 
 	t.Run("no rate holds", func(t *testing.T) {
 		l := s.load(t, flags("--rate=4", "--find-max=1us")...)
-		r := l.passed()
+		r := l.Passed()
 		require.Zero(t, r.FindMax.Rate)
-		require.Contains(t, l.out.String(), "\nno rate held; ")
+		require.Contains(t, l.Out.String(), "\nno rate held; ")
 		var tried []uint64
 		for _, trial := range r.FindMax.Trials {
 			tried = append(tried, trial.Rate)
@@ -27,21 +29,21 @@ func (s *stack) testSearch(t *testing.T) {
 
 	t.Run("interrupted", func(t *testing.T) {
 		l := s.load(t, flags("--rate=2000", "--find-max=5s")...)
-		l.await("2000/s: held")
-		l.await("run ") // the next trial
-		l.interrupt()
-		r := l.passed()
+		l.Await("2000/s: held")
+		l.Await("run ") // the next trial
+		l.Interrupt()
+		r := l.Passed()
 		require.True(t, r.Interrupted)
 		require.GreaterOrEqual(t, r.FindMax.Rate, uint64(2000))
 		require.NotEmpty(t, r.FindMax.Trials)
-		require.Equal(t, trial{Rate: 2000, Held: true}, r.FindMax.Trials[0])
+		require.Equal(t, programs.Trial{Rate: 2000, Held: true}, r.FindMax.Trials[0])
 	})
 
 	t.Run("interrupted in the first trial", func(t *testing.T) {
 		l := s.load(t, append(flags("--rate=2000", "--find-max=5s"), "--duration=1h")...)
-		l.await(sending)
-		l.interrupt()
-		r := l.passed()
+		l.Await(programs.Sending)
+		l.Interrupt()
+		r := l.Passed()
 		require.True(t, r.Interrupted)
 		require.Zero(t, r.FindMax.Rate)
 		require.NotNil(t, r.FindMax.Trials, "none, and not null")

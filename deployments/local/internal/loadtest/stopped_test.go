@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/programs"
 )
 
 // A worker that stands still for a second shows in every figure that is there to show it, though nothing was wrong
@@ -18,20 +20,20 @@ func (s *stack) testStoppedWorker(t *testing.T) {
 
 	plain := s.load(t, flags...)
 	judged := s.load(t, append(flags, "--threshold=apply.p99<100ms")...)
-	plain.await(sending)
-	judged.await(sending)
+	plain.Await(programs.Sending)
+	judged.Await(programs.Sending)
 	t.Cleanup(func() { _ = syscall.Kill(worker.PID, syscall.SIGCONT) })
 	require.NoError(t, syscall.Kill(worker.PID, syscall.SIGSTOP))
 	<-time.After(stop) // waits for nothing: it is what the loads must show
 	require.NoError(t, syscall.Kill(worker.PID, syscall.SIGCONT))
 
-	r := plain.passed()
+	r := plain.Passed()
 	require.Greater(t, r.LatencyMS.Apply.P99, 500.0, "p99 from the intended time")
-	seen := r.longestPause(owned)
+	seen := longestPause(r, owned)
 	require.GreaterOrEqual(t, seen.Seconds, 0.7, "of the shards %v: %+v", owned, r.Pauses.Longest)
-	require.Greater(t, r.slowestOver(seen), 700.0, "ms, in the timeline during %+v", seen)
+	require.Greater(t, slowestOver(r, seen), 700.0, "ms, in the timeline during %+v", seen)
 
-	r = judged.ended(99)
+	r = judged.Ended(99)
 	require.Equal(t, "crossed", r.Verdict)
 	require.Empty(t, r.Violations)
 	require.Len(t, r.Thresholds, 1)
@@ -54,7 +56,7 @@ func (s *stack) shardsOf(t *testing.T, name string) map[int]bool {
 }
 
 // longestPause returns the longest pause of some shards.
-func (r report) longestPause(of map[int]bool) (longest pause) {
+func longestPause(r programs.Report, of map[int]bool) (longest programs.Pause) {
 	for _, p := range r.Pauses.Longest {
 		if of[p.Shard] && p.Seconds > longest.Seconds {
 			longest = p
@@ -64,7 +66,7 @@ func (r report) longestPause(of map[int]bool) (longest pause) {
 }
 
 // slowestOver returns what the slowest of the events waited that were due during a pause, as the timeline has it.
-func (r report) slowestOver(p pause) (ms float64) {
+func slowestOver(r programs.Report, p programs.Pause) (ms float64) {
 	for _, point := range r.Timeline.Points {
 		if point.At+r.Timeline.IntervalSeconds > p.From && point.At < p.From+p.Seconds {
 			ms = max(ms, point.ApplyMaxMS)

@@ -1,0 +1,76 @@
+// Package programs builds and runs the programs of this repository, as they are or with a fault on purpose, for tests that
+// need them as processes.
+package programs
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// modules are those of the programs of a stack.
+var modules = []string{"services/router", "services/worker", "services/producer", "deployments/local"}
+
+// Build builds local and the services, without the race detector, and returns where they are.
+func Build(t *testing.T) (bin string) {
+	t.Helper()
+	bin = t.TempDir()
+	for _, module := range modules {
+		BuildModule(t, module, bin)
+	}
+	return bin
+}
+
+// BuildModule builds the program of one module into a directory.
+func BuildModule(t *testing.T, module, into string, flags ...string) {
+	t.Helper()
+	args := append([]string{"build", "-C", InRoot(t, module), "-ldflags=-s -w", "-o", into + "/"}, flags...)
+	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
+	require.NoError(t, err, "build %s: %s", module, out)
+}
+
+// InRoot returns the absolute path of something in the repository. Tests are run four directories below its root.
+func InRoot(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("../../../..", path))
+	require.NoError(t, err)
+	return path
+}
+
+// Overlay is what a build finds in place of files as they are, by their absolute paths.
+type Overlay map[string]string
+
+// Edit replaces texts in a file, each of which must be there just once: where the source has changed, the fault must too.
+func (o Overlay) Edit(t *testing.T, file string, edits map[string]string) {
+	t.Helper()
+	source, err := os.ReadFile(file)
+	require.NoError(t, err)
+	text := string(source)
+	for old, new := range edits {
+		require.Equal(t, 1, strings.Count(text, old), "%q in %s: the source has changed, and the fault must too", old, file)
+		text = strings.Replace(text, old, new, 1)
+	}
+	o[file] = text
+}
+
+// Flag writes the overlay and returns go build's flag for it.
+func (o Overlay) Flag(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := make(map[string]string, len(o))
+	for file, text := range o {
+		replace[file] = filepath.Join(dir, filepath.Base(file))
+		require.NoError(t, os.WriteFile(replace[file], []byte(text), 0o600))
+	}
+	require.Len(t, replace, len(o))
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	path := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	return "-overlay=" + path
+}
