@@ -33,6 +33,7 @@ type feed struct {
 	nc         *nats.Conn
 	js         jetstream.JetStream
 	stream     string
+	subject    string // of the shard in it
 	consumer   jetstream.Consumer
 	reconnects uint64
 
@@ -69,11 +70,12 @@ func unbroken(ctx context.Context, nc *nats.Conn) (context.Context, func()) {
 // open opens the log of a shard at a stream sequence, or at its first message if from is 0.
 func open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app string, e topology.Epoch, shard int, from uint64) (*feed, error) {
 	f := &feed{
-		nc: nc, js: js, stream: topology.StreamName(app, e.Epoch, e.Lane(shard)), reconnects: nc.Stats().Reconnects,
+		nc: nc, js: js, reconnects: nc.Stats().Reconnects,
+		stream: topology.StreamName(app, e.Epoch, e.Lane(shard)), subject: topology.WorkSubject(app, e.Epoch, e.Lane(shard), shard),
 		messages: make(chan message, 1), broken: make(chan struct{}), quit: make(chan struct{}),
 	}
 	cfg := jetstream.OrderedConsumerConfig{
-		FilterSubjects:    []string{topology.WorkSubject(app, e.Epoch, e.Lane(shard), shard)},
+		FilterSubjects:    []string{f.subject},
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
 		InactiveThreshold: feedInactive,
 		MaxResetAttempts:  1,
@@ -164,21 +166,21 @@ func (f *feed) lag() uint64 {
 	return f.pending + f.held
 }
 
-// has tells whether the stream has a message at a sequence.
-func (f *feed) has(ctx context.Context, seq uint64) (bool, error) {
+// at returns the message that the stream has at a sequence, of whatever shard, or nil.
+func (f *feed) at(ctx context.Context, seq uint64) (m *jetstream.RawStreamMsg, err error) {
 	ctx, cancel := context.WithTimeout(ctx, feedAnswerTime)
 	defer cancel()
 	s, err := f.js.Stream(ctx, f.stream)
 	if err == nil {
-		_, err = s.GetMsg(ctx, seq)
+		m, err = s.GetMsg(ctx, seq)
 	}
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look at message %d of stream %s: %w", seq, f.stream, err)
+		return nil, fmt.Errorf("look at message %d of stream %s: %w", seq, f.stream, err)
 	}
-	return true, nil
+	return m, nil
 }
 
 // info is the stream as it is now, and whose it is.

@@ -190,6 +190,25 @@ func TestLogMadeAnewUnderARunningWorker(t *testing.T) {
 	require.Equal(t, uint64(3), r.position(0))
 }
 
+// Nor does it take a message for its own because it lies at the shard's position: in the new log it may be another shard's.
+func TestPositionInALogMadeAnewIsAnotherShards(t *testing.T) {
+	r := newRig(t, 2)
+	w := r.start()
+	r.resend(3)
+	r.applied()
+	r.remake()
+	for range 4 {
+		r.send(1, "y")
+	}
+	r.resend(3)
+	eventually(t, func() bool { return strings.HasPrefix(w.shard(0).State, "stopped: ") }, "not stopped: %s", w.shard(0).State)
+	require.Contains(t, w.shard(0).State, "up to message 3 of stream APP_1_0, but message 3 is another shard's: the log lost its tail or was made anew")
+	require.Equal(t, uint64(3), r.position(0))
+	_, err := r.acceptGap(0)
+	require.NoError(t, err)
+	r.applied()
+}
+
 func TestForeignMessageStopsItsShard(t *testing.T) {
 	for name, m := range map[string]struct {
 		data   string

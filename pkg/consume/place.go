@@ -68,7 +68,7 @@ func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed
 
 // misplaced is the error of a log that does not deliver the message at the position.
 func (w *Worker) misplaced(ctx context.Context, s *shard, f *feed, what string) error {
-	there, err := f.has(ctx, s.position.Seq)
+	there, err := f.at(ctx, s.position.Seq)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,9 @@ func (w *Worker) misplaced(ctx context.Context, s *shard, f *feed, what string) 
 	switch {
 	case err != nil:
 		return err
-	case there:
+	case there != nil && there.Subject != f.subject:
+		return s.gap(f, fmt.Sprintf("but message %d is another shard's: the log lost its tail or was made anew", s.position.Seq))
+	case there != nil:
 		return fmt.Errorf("%w: message %d did not come within %s", errReopen, s.position.Seq, w.waits.place)
 	case state.FirstSeq > s.position.Seq:
 		return fmt.Errorf("%w: message %d was purged meanwhile", errReopen, s.position.Seq)
