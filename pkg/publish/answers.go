@@ -92,11 +92,20 @@ func parseReply(s string) (frameID uint64, attempt int, err error) {
 // giveUp ends what was given up: frames, and events that did not leave, which are younger than those of their key that did.
 func (p *Publisher) giveUp(o window.Overdue, notSent, timeout error) {
 	for _, f := range o.GivenUp {
-		p.endFrame(f, timeout)
+		p.endFrame(f, because(timeout, f.Refusal))
 	}
 	for _, e := range o.Expired {
 		p.end(handle(e), notSent)
 	}
+}
+
+// because adds to an error what a router has said, if one has. It does not wrap it: what a router refused is not stored, and
+// of what was given up that is not known.
+func because(err error, last frame.Answer) error {
+	if last.Code == frame.Stored {
+		return err
+	}
+	return fmt.Errorf("%w; the last answer was: %v", err, last)
 }
 
 // endFrame ends a frame's events.

@@ -192,6 +192,20 @@ func TestNoRouterIsWaitedFor(t *testing.T) {
 	require.NoError(t, h.Wait(ctx))
 }
 
+// An event that was given up tells what kept it, if a router has said so.
+func TestTimeoutNamesTheLastRefusal(t *testing.T) {
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{DeliveryTimeout: time.Second})
+	h, err := p.SendAsync("alice", nil)
+	require.NoError(t, err)
+	r.answer(t, <-r.got, frame.Answer{Code: frame.LogFull, Reason: "no room", Retry: true})
+	err = h.Wait(context.Background())
+	require.ErrorIs(t, err, ErrTimeout)
+	require.ErrorContains(t, err, "the last answer was: router refused (log full): no room")
+	require.False(t, errors.As(err, new(frame.Answer)), "that would mean that it is not stored")
+}
+
 // A key whose event was given up sends its next one with a floor above it, and only once all below are resolved.
 func TestGivenUpEventHoldsItsKey(t *testing.T) {
 	ctx := context.Background()

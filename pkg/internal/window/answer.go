@@ -25,6 +25,7 @@ func (w *Window) Answered(id uint64, attempt int, a frame.Answer, now time.Time)
 		return nil, InFlight // resolved before
 	}
 	if a.Retry {
+		f.Refusal = a
 		if f.Attempt == attempt { // not the word on an attempt that another has followed
 			f.refused(now)
 		}

@@ -44,6 +44,7 @@ type Frame struct {
 	Attempt int // 1, 2, 3 ...
 	Data    []byte
 	Events  []*Event
+	Refusal frame.Answer // the last one that let it be sent again; the zero value if none has
 
 	resendAt time.Time
 	deadline time.Time // given up then
