@@ -18,6 +18,9 @@ var ErrNoGap = errors.New("there is no gap")
 // in the gap is lost to the store; what is applied again, if the log was made anew, is not told from new events. Where the
 // shard's next message is not a router's, it is passed over. The shard's owner notices by itself.
 func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard int, open func(topology string) store.Store, log *slog.Logger) (string, error) {
+	if _, err := topology.Load(ctx, js, app); err != nil { // nobody waits for one here
+		return "", err
+	}
 	t, kv, err := topology.Join(ctx, js, app, log)
 	if err != nil {
 		return "", err

@@ -78,6 +78,14 @@ func TestStartRefuses(t *testing.T) {
 		require.ErrorIs(t, w.Start(ctx), topology.ErrNotFound)
 		require.NoError(t, w.Stop(background))
 	})
+	t.Run("no topology in time", func(t *testing.T) {
+		r := newRig(t, 1)
+		w := r.worker(func(c *Config) { c.App, c.TopologyTimeout = "other", 50*time.Millisecond })
+		err := w.Start(background)
+		require.ErrorIs(t, err, topology.ErrNotFound)
+		require.ErrorContains(t, err, "no topology of app other: is a router running, and is that the app's name? (none within 50ms)")
+		require.NoError(t, w.Stop(background))
+	})
 }
 
 func TestNewChecksItsConfig(t *testing.T) {

@@ -25,9 +25,10 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultCacheBytes  = 64 << 20
-	DefaultRoundEvents = 4096
-	DefaultRoundBytes  = 1 << 20
+	DefaultCacheBytes      = 64 << 20
+	DefaultRoundEvents     = 4096
+	DefaultRoundBytes      = 1 << 20
+	DefaultTopologyTimeout = 30 * time.Second
 )
 
 // Config is how a Worker works.
@@ -40,6 +41,8 @@ type Config struct {
 	// JanitorLease takes the lease of the one worker that cleans the log; nil: this one never does.
 	JanitorLease func(context.Context) (*lease.Lease, error)
 	JanitorEvery time.Duration // default 5 s
+	// TopologyTimeout bounds the wait for a router that creates the app's topology; default 30 s.
+	TopologyTimeout time.Duration
 	CacheBytes   int64         // of states of all shards; default 64 MiB
 	RoundEvents  int           // taken into one commit; default 4,096. A batch is never split for it
 	RoundBytes   int           // likewise; default 1 MiB
@@ -97,11 +100,14 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if cfg.RoundBytes == 0 {
 		cfg.RoundBytes = DefaultRoundBytes
 	}
+	if cfg.TopologyTimeout == 0 {
+		cfg.TopologyTimeout = DefaultTopologyTimeout
+	}
 	switch {
 	case cfg.Handler == nil || cfg.Store == nil || cfg.Locker == nil || cfg.Log == nil:
 		return nil, errors.New("a worker needs a Handler, a Store, a Locker and a Log")
-	case cfg.CacheBytes < 0 || cfg.RoundEvents < 1 || cfg.RoundBytes < 1:
-		return nil, fmt.Errorf("worker: CacheBytes %d, RoundEvents %d and RoundBytes %d must be positive", cfg.CacheBytes, cfg.RoundEvents, cfg.RoundBytes)
+	case cfg.CacheBytes < 0 || cfg.RoundEvents < 1 || cfg.RoundBytes < 1 || cfg.TopologyTimeout < 0:
+		return nil, fmt.Errorf("worker: CacheBytes %d, RoundEvents %d, RoundBytes %d and TopologyTimeout %s must be positive", cfg.CacheBytes, cfg.RoundEvents, cfg.RoundBytes, cfg.TopologyTimeout)
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -119,8 +125,8 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 func (w *Worker) Start(ctx context.Context) error { return w.once.Start(ctx) }
 
 func (w *Worker) start(ctx context.Context) error {
-	var err error
-	if w.topology, w.kv, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log); err != nil {
+	err := w.join(ctx)
+	if err != nil {
 		return err
 	}
 	if w.owns == nil {
@@ -159,6 +165,14 @@ func (w *Worker) start(ctx context.Context) error {
 	w.ready = true
 	w.mu.Unlock()
 	return nil
+}
+
+// join waits for the topology, but not for ever: who was given another app's name must hear of it.
+func (w *Worker) join(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, w.cfg.TopologyTimeout, fmt.Errorf("none within %s", w.cfg.TopologyTimeout))
+	defer cancel()
+	w.topology, w.kv, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log)
+	return err
 }
 
 func (w *Worker) startJanitor(ctx context.Context) error {

@@ -126,7 +126,7 @@ func isUnanswered(err error) bool {
 }
 
 func notJoined(ctx context.Context, app string) error {
-	return fmt.Errorf("%w of app %s: is a router running? (%w)", ErrNotFound, app, context.Cause(ctx))
+	return fmt.Errorf("%w of app %s: is a router running, and is that the app's name? (%w)", ErrNotFound, app, context.Cause(ctx))
 }
 
 // Load returns the app's topology, or an error that wraps ErrNotFound.

@@ -176,7 +176,7 @@ func TestJoinEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	_, _, err = Join(ctx, js, "app", quiet)
 	require.ErrorIs(t, err, ErrNotFound)
-	require.ErrorContains(t, err, "no topology of app app: is a router running?")
+	require.ErrorContains(t, err, "no topology of app app: is a router running, and is that the app's name?")
 	_, err = Load(t.Context(), js, "app")
 	require.ErrorIs(t, err, ErrNotFound)
 }

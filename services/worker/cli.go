@@ -34,14 +34,18 @@ type RunCommand struct {
 	service.Config      `embed:""`
 	service.RedisConfig `embed:""`
 
-	Name       string           `help:"Name of this worker, for people. Default: the host's name."`
-	CacheBytes units.Base2Bytes `default:"64MiB" help:"States kept in memory, of all shards. The process holds some 120 MiB more at most."`
+	Name            string           `help:"Name of this worker, for people. Default: the host's name."`
+	TopologyTimeout time.Duration    `default:"30s" help:"How long to wait for a router to create the app's topology; then the worker ends."`
+	CacheBytes      units.Base2Bytes `default:"64MiB" help:"States kept in memory, of all shards. The process holds some 120 MiB more at most."`
 }
 
 // Validate checks what the flags' types do not. Parsing calls it.
 func (c *RunCommand) Validate() error {
 	if c.CacheBytes < 1 {
 		return fmt.Errorf("--cache-bytes=%s: must be above 0", c.CacheBytes)
+	}
+	if c.TopologyTimeout <= 0 {
+		return fmt.Errorf("--topology-timeout=%s: must be above 0", c.TopologyTimeout)
 	}
 	return validate(&c.Config, &c.RedisConfig)
 }
@@ -69,7 +73,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 		name, _ = os.Hostname()
 	}
 	worker, err := consume.New(conns.nats, consume.Config{
-		App: c.App, Name: name, Handler: consume.Typed(Apply), Locker: group.Real(locker), CacheBytes: int64(c.CacheBytes), Log: log, Metrics: admin.Registry(),
+		App: c.App, Name: name, Handler: consume.Typed(Apply), Locker: group.Real(locker), CacheBytes: int64(c.CacheBytes), TopologyTimeout: c.TopologyTimeout, Log: log, Metrics: admin.Registry(),
 		JanitorLease: func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") },
 		Store:        func(topology string) store.Store { return store.NewRedis(conns.state, c.App, topology) },
 	})

@@ -90,6 +90,7 @@ func TestBadUsage(t *testing.T) {
 		{"--cache-bytes=-1MiB", "--cache-bytes"},
 		{"--cache-bytes=0", "--cache-bytes"},
 		{"--stop-timeout=0s", "--stop-timeout"},
+		{"--topology-timeout=0s", "--topology-timeout"},
 		{"--shards=16", "unknown flag --shards"},
 		{"run --log-level=loud", "--log-level"},
 		{"fly", "unexpected argument fly"},
@@ -122,6 +123,12 @@ func TestStoreOfAnotherTopology(t *testing.T) {
 	defer func() { _ = rdb.Close() }()
 	require.NoError(t, store.NewRedis(rdb, "lockstep", "another").Check(t.Context()))
 	requireRefused(t, 1, `lockstep:topology is "another", the log's is "`+topo.ID+`"`, "--nats="+n.URL, "--redis="+state)
+}
+
+func TestAppWithoutTopology(t *testing.T) {
+	at := []string{"--nats=" + testkit.NATS(t).URL, "--redis=" + testkit.Redis(t), "--app=stranger"}
+	requireRefused(t, 1, "no topology of app stranger: is a router running, and is that the app's name? (none within 100ms)", append(at, "--topology-timeout=100ms")...)
+	requireRefused(t, 1, "no topology of app stranger", append([]string{"accept-gap", "0"}, at...)...)
 }
 
 // `worker` is `worker run`. Both own shards, apply what comes, and end well when told to.
