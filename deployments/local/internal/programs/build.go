@@ -4,6 +4,7 @@ package programs
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,25 +14,28 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// modules are those of the programs of a stack.
-var modules = []string{"services/router", "services/worker", "services/producer", "deployments/local"}
-
 // Build builds local and the services, without the race detector, and returns where they are.
-func Build(t *testing.T) (bin string) {
+func Build(t *testing.T, flags ...string) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
-	for _, module := range modules {
-		BuildModule(t, module, bin)
-	}
+	build(t, bin, flags, "services/router", "services/worker", "services/producer", "deployments/local")
 	return bin
 }
 
 // BuildModule builds the program of one module into a directory.
 func BuildModule(t *testing.T, module, into string, flags ...string) {
 	t.Helper()
-	args := append([]string{"build", "-C", InRoot(t, module), "-ldflags=-s -w", "-o", into + "/"}, flags...)
-	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
-	require.NoError(t, err, "build %s: %s", module, out)
+	build(t, into, flags, module)
+}
+
+func build(t *testing.T, into string, flags []string, modules ...string) {
+	t.Helper()
+	args := append([]string{"build", "-C", InRoot(t, "."), "-ldflags=-s -w", "-o", into + "/"}, flags...)
+	for _, module := range modules {
+		args = append(args, "./"+module)
+	}
+	out, err := exec.Command("go", args...).CombinedOutput()
+	require.NoError(t, err, "build %s: %s", modules, out)
 }
 
 // InRoot returns the absolute path of something in the repository. Tests are run four directories below its root.
@@ -64,10 +68,9 @@ func (o Overlay) Flag(t *testing.T) string {
 	dir := t.TempDir()
 	replace := make(map[string]string, len(o))
 	for file, text := range o {
-		replace[file] = filepath.Join(dir, filepath.Base(file))
+		replace[file] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
 		require.NoError(t, os.WriteFile(replace[file], []byte(text), 0o600))
 	}
-	require.Len(t, replace, len(o))
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	require.NoError(t, err)
 	path := filepath.Join(dir, "overlay.json")

@@ -23,12 +23,21 @@ type Load struct {
 // Sending is in the lines that a load says while it sends.
 const Sending = "  sent "
 
-// StartLoad starts a load by the producer in bin, on the stack in a directory. Its working directory is where its report
-// goes.
+// StartLoad starts a load by the producer in bin, on the stack in a directory.
 func StartLoad(t *testing.T, bin, stack string, flags ...string) *Load {
 	t.Helper()
+	return StartLoadAs(t, LoadCommand(bin, stack, flags...))
+}
+
+// LoadCommand is the command of a load by the producer in bin, on the stack in a directory.
+func LoadCommand(bin, stack string, flags ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(bin, "producer"), append([]string{"load", "--stack=" + stack}, flags...)...)
+}
+
+// StartLoadAs starts a load's command. Its working directory is where its report goes.
+func StartLoadAs(t *testing.T, cmd *exec.Cmd) *Load {
+	t.Helper()
 	l := &Load{Dir: t.TempDir()}
-	cmd := exec.Command(filepath.Join(bin, "producer"), append([]string{"load", "--stack=" + stack}, flags...)...)
 	cmd.Dir, cmd.Stdout = l.Dir, &l.Out
 	l.Program = Start(t, cmd)
 	return l

@@ -1,0 +1,78 @@
+package misfit
+
+import (
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/pkg/publish"
+	"example.com/lockstep/pkg/query"
+)
+
+// large is more than fits in where a batch did not.
+var large = strings.Repeat("1", 256<<10)
+
+// A log that is full of what is not yet committed refuses what is new, and says so to whoever sends. When the workers go on
+// the janitor frees it, and so do the publishers, without anybody's help.
+func testFullLog(t *testing.T, bin string) {
+	r := up(t, bin, bin, append(shortHistory, "--log-bytes=1MiB")...)
+	r.pause(query.MaxPause)
+	l := programs.StartLoad(t, bin, r.dir, "--rate=4000", "--events=12000", "--keys=100", "--delivery-timeout=50s")
+	l.Await(programs.Sending)
+	r.eventually(r.refusesAsFull, "the log is never full")
+
+	_, err := r.send("plain", large)
+	require.EqualError(t, err, "503: maximum bytes exceeded")
+	code, said := r.run(filepath.Join(bin, "producer"), "send", "--stack="+r.dir, "plain", large[:100<<10])
+	require.Equal(t, 1, code)
+	require.Equal(t, "producer: refused (503): maximum bytes exceeded\n", said)
+	require.ErrorContains(t, r.publish("brief", 2*time.Second), "log full")
+
+	r.pause(0)
+	require.NoError(t, r.publish("patient", time.Minute))
+	report := l.Passed()
+	require.Zero(t, report.Failed)
+	r.requireCounts([]string{"patient"}, 1)
+	require.Equal(t, []uint64{0}, r.counts([]string{"plain"}), "it was refused")
+}
+
+// publish sends one event by a publisher of its own.
+func (r *rig) publish(key string, deliveryTimeout time.Duration) error {
+	r.t.Helper()
+	p, err := publish.New(r.nc, publish.Config{App: app, DeliveryTimeout: deliveryTimeout})
+	require.NoError(r.t, err)
+	require.NoError(r.t, p.Start(r.t.Context()))
+	err = p.Send(r.t.Context(), key, []byte(large))
+	require.NoError(r.t, p.Stop(r.t.Context()))
+	return err
+}
+
+var full = regexp.MustCompile(`(?m)^lockstep_router_refused_total\{\w+="log full"\} [1-9]`)
+
+// refusesAsFull tells whether the router has refused something because the log is full.
+func (r *rig) refusesAsFull() bool {
+	r.t.Helper()
+	res, err := http.Get("http://" + r.process("router-1").Admin + "/metrics")
+	require.NoError(r.t, err)
+	defer http.DefaultClient.CloseIdleConnections()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(r.t, err)
+	require.NoError(r.t, res.Body.Close())
+	return full.Match(body)
+}
+
+// pause pauses the intake of both workers; 0 lets them go on.
+func (r *rig) pause(d time.Duration) {
+	r.t.Helper()
+	r.eventually(func() bool {
+		all, err := r.query.Pause(r.t.Context(), d, answers)
+		return err == nil && len(all) == len(workers)
+	}, "not both workers pause")
+}

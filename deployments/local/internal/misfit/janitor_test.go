@@ -1,0 +1,159 @@
+package misfit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/programs"
+)
+
+// The janitor is caught when it has looked at all that the shards had committed, or has recorded it too; then the store is
+// wiped and filled again half-way. What it purges after that the shards have yet to commit.
+func testPausedJanitor(t *testing.T, bin string) {
+	overlay := programs.Overlay{}
+	overlay.Edit(t, programs.InRoot(t, "pkg/janitor/janitor.go"), map[string]string{
+		"	state := stream.CachedInfo().State\n": "	gate(\"clean\")\n	state := stream.CachedInfo().State\n",
+		// What it has begun is on its way, whatever becomes of its lease.
+		"	j.beforePurge()\n":       "	gate(\"look\")\n	ctx = context.WithoutCancel(ctx)\n",
+		"	if err := stream.Purge(": "	gate(\"record\")\n	if err := stream.Purge(",
+	})
+	overlay[programs.InRoot(t, "pkg/janitor/gate.go")] = "package janitor\n" + gateSource
+	overlay.Edit(t, programs.InRoot(t, "services/worker/handler.go"), map[string]string{"func Apply(": "func apply("})
+	overlay[programs.InRoot(t, "services/worker/gate.go")] = "package main\n" + gateSource
+	overlay[programs.InRoot(t, "services/worker/held.go")] = `package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"example.com/lockstep/pkg/consume"
+)
+
+func Apply(ctx context.Context, acc *Account, ev consume.Event) error {
+	if strings.HasPrefix(ev.Key, "held-") {
+		gate("shard-" + strconv.Itoa(ev.Shard))
+	}
+	return apply(ctx, acc, ev)
+}
+`
+	flag := overlay.Flag(t)
+	for _, c := range []struct {
+		gate    string
+		stopped bool // the janitor's whole process, so that its shards move
+	}{{"look", true}, {"record", false}} {
+		t.Run("behind the "+c.gate, func(t *testing.T) {
+			g := gates{t, t.TempDir()}
+			programs.BuildModule(t, "services/worker", g.dir, flag)
+			require.NoError(t, os.Symlink(filepath.Join(bin, "router"), filepath.Join(g.dir, "router")))
+			g.shut("clean")
+			g.shut(c.gate)
+			r := up(t, bin, g.dir, shortHistory...)
+			testJanitorBehind(r, g, c.gate, c.stopped)
+		})
+	}
+}
+
+func testJanitorBehind(r *rig, g gates, gate string, stopped bool) {
+	t := r.t
+	const many = "--events=24000" // more for each shard than it takes into one round
+	r.load("--rate=12000", many, "--keys=100")
+	held := r.sendEach("held", 40)
+	r.load("--rate=12000", many, "--keys=100")
+	r.requireCounts(held, 1)
+	g.open("clean")
+	janitor := g.caught(r, gate)
+
+	for n := range shards {
+		g.shut("shard-" + strconv.Itoa(n))
+	}
+	if stopped {
+		require.NoError(t, syscall.Kill(janitor, syscall.SIGSTOP))
+		t.Cleanup(func() { syscall.Kill(janitor, syscall.SIGCONT) })
+	}
+	require.NoError(t, r.rdb.FlushAll(context.Background()).Err())
+	for n := range shards {
+		g.caught(r, "shard-"+strconv.Itoa(n))
+	}
+	if stopped {
+		require.NoError(t, syscall.Kill(janitor, syscall.SIGCONT))
+	}
+	g.open(gate)
+	r.awaitPurged()
+	for n := range shards {
+		g.open("shard-" + strconv.Itoa(n))
+	}
+	const why = "what follows was purged, for the store had it once"
+	r.awaitStopped(why)
+	r.restartWorkers()
+	r.awaitStopped(why)
+	r.acceptGaps("is gone; it goes on behind that")
+	r.someLoad()
+}
+
+// gates are where the programs in a directory wait while a file of the gate's name lies there.
+type gates struct {
+	t   *testing.T
+	dir string
+}
+
+func (g gates) shut(name string) {
+	g.t.Helper()
+	require.NoError(g.t, os.WriteFile(filepath.Join(g.dir, name), nil, 0o600))
+}
+
+func (g gates) open(name string) {
+	g.t.Helper()
+	require.NoError(g.t, os.Remove(filepath.Join(g.dir, name)))
+}
+
+// caught waits until a process waits at a gate, and returns its id.
+func (g gates) caught(r *rig, name string) (pid int) {
+	g.t.Helper()
+	r.eventually(func() bool {
+		text, err := os.ReadFile(filepath.Join(g.dir, name+".caught"))
+		if err != nil {
+			return false
+		}
+		_, err = fmt.Sscanf(string(text), "%d\n", &pid)
+		return err == nil
+	}, "nobody comes to the gate %s", name)
+	return pid
+}
+
+const gateSource = `
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+func gate(name string) {
+	program, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	at := filepath.Join(filepath.Dir(program), name)
+	said := false
+	for {
+		if _, err := os.Stat(at); err != nil {
+			return
+		}
+		if !said {
+			if err := os.WriteFile(at+".caught", []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+				panic(err)
+			}
+			said = true
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+`

@@ -1,0 +1,32 @@
+// Package misfit holds whole stacks, of programs as they are built, against what must end in a refusal or a stop with a
+// clear line and never in a guess: a log and a store that do not fit together, a log that is full, clocks that are off,
+// programs started where they do not belong.
+package misfit
+
+import (
+	"os/exec"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"example.com/lockstep/deployments/local/internal/programs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestMisfits runs them all, so that the programs are built once.
+func TestMisfits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("did not run: -short, and it builds every program")
+	}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("did not run: there is no redis-server on PATH to wipe")
+	}
+	bin := programs.Build(t)
+	t.Run("wiped store", func(t *testing.T) { testWipedStore(t, bin) })
+	t.Run("paused janitor", func(t *testing.T) { testPausedJanitor(t, bin) })
+	t.Run("another log", func(t *testing.T) { testAnotherLog(t, bin) })
+	t.Run("full log", func(t *testing.T) { testFullLog(t, bin) })
+	t.Run("strangers", func(t *testing.T) { testStrangers(t, bin) })
+	t.Run("clocks", func(t *testing.T) { testClocks(t, bin) })
+}

@@ -1,0 +1,305 @@
+package misfit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/topology"
+)
+
+const (
+	app    = "lockstep"
+	shards = 4
+	// look is how often it is looked whether something has happened; answers bounds one round of questions to the workers.
+	look, answers = 20 * time.Millisecond, 100 * time.Millisecond
+)
+
+var workers = []string{"worker-1", "worker-2"}
+
+// rig is a stack of one router and two workers, with NATS and Redis as processes.
+type rig struct {
+	*stack.Stack
+	t       *testing.T
+	bin     string // of the programs as they are
+	dir     string
+	starter *process.Starter
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	rdb     *redis.Client
+	query   *query.Client
+}
+
+// up starts a stack, with the router's flags. The services are those in another directory than bin if one is given. It
+// stops when the test ends.
+func up(t *testing.T, bin, services string, routerFlags ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, bin: bin, dir: filepath.Join(t.TempDir(), "stack"), starter: process.NewStarter()}
+	t.Cleanup(r.starter.Close)
+	var err error
+	r.Stack, err = stack.New(stack.Config{
+		Dir: r.dir, Bin: services, Workers: len(workers), Routers: 1, Shards: shards, NATSPort: stack.PortAny, NATSProgram: filepath.Join(bin, "local"),
+		RouterFlags: routerFlags, ReadyTimeout: programs.Patience, Say: func(line string) { t.Log(line) },
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.Stop(context.Background())) })
+	require.NoError(t, r.Start(t.Context()))
+	r.nc, err = nats.Connect(r.File().NATS, nats.MaxReconnects(-1), nats.ReconnectWait(look))
+	require.NoError(t, err)
+	t.Cleanup(r.nc.Close)
+	r.js, err = jetstream.New(r.nc)
+	require.NoError(t, err)
+	r.rdb = redis.NewClient(&redis.Options{Addr: r.File().Redis})
+	t.Cleanup(func() { r.rdb.Close() })
+	r.query = query.NewClient(r.nc, app)
+	return r
+}
+
+// eventually waits until something has happened.
+func (r *rig) eventually(happened func() bool, format string, args ...any) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), programs.Patience)
+	defer cancel()
+	for !happened() {
+		select {
+		case <-time.After(look):
+		case <-ctx.Done():
+			require.FailNow(r.t, fmt.Sprintf(format, args...), "%s", r.states())
+		}
+	}
+}
+
+// load makes a load that must pass.
+func (r *rig) load(flags ...string) programs.Report {
+	r.t.Helper()
+	return programs.StartLoad(r.t, r.bin, r.dir, flags...).Passed()
+}
+
+// someLoad is a load that reaches every shard many times.
+func (r *rig) someLoad() { r.load("--rate=4000", "--events=2000", "--keys=100") }
+
+// send sends a plain event and returns its place in the log.
+func (r *rig) send(key, data string) (seq uint64, err error) {
+	r.t.Helper()
+	m, err := r.nc.Request(topology.EventSubject(app)+"."+key, []byte(data), 10*time.Second)
+	if err != nil {
+		return 0, err
+	}
+	var a struct {
+		Seq   uint64
+		Error *struct {
+			Code        int
+			Description string
+		}
+	}
+	require.NoError(r.t, json.Unmarshal(m.Data, &a))
+	if a.Error != nil {
+		return 0, fmt.Errorf("%d: %s", a.Error.Code, a.Error.Description)
+	}
+	return a.Seq, nil
+}
+
+// sendEach sends a plain event to each of n keys and returns the keys. A router that has just lost its lease, or the log,
+// may refuse one first.
+func (r *rig) sendEach(name string, n int) (keys []string) {
+	r.t.Helper()
+	for i := range n {
+		key := fmt.Sprintf("%s-%d", name, i)
+		var err error
+		r.eventually(func() bool { _, err = r.send(key, "1"); return err == nil }, "no router takes events: %v", err)
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// requireCounts waits until each key has as many events applied, and none has more.
+func (r *rig) requireCounts(keys []string, events uint64) {
+	r.t.Helper()
+	var last []uint64
+	r.eventually(func() bool {
+		last = r.counts(keys)
+		for _, n := range last {
+			require.LessOrEqual(r.t, n, events, "doubled: %v", last)
+			if n < events {
+				return false
+			}
+		}
+		return true
+	}, "not applied: %v", &last)
+}
+
+// counts returns how many events of each key are applied, as the workers read it from the store.
+func (r *rig) counts(keys []string) (counts []uint64) {
+	r.t.Helper()
+	var states []query.State
+	r.eventually(func() bool {
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
+		var err error
+		states, err = r.query.States(ctx, keys)
+		return err == nil
+	}, "no worker answers")
+	for _, s := range states {
+		var account struct{ Events uint64 }
+		if s.Found {
+			require.NoError(r.t, json.Unmarshal(s.Data, &account))
+		}
+		counts = append(counts, account.Events)
+	}
+	return counts
+}
+
+// status asks both workers and returns what they say, if both do.
+func (r *rig) status() ([]query.Worker, bool) {
+	all, err := r.query.Status(r.t.Context(), answers)
+	return all, err == nil && len(all) == len(workers)
+}
+
+// owned returns each shard as its owner knows it, if all have one.
+func (r *rig) owned() (map[int]query.ShardStatus, bool) {
+	all, both := r.status()
+	owned := make(map[int]query.ShardStatus)
+	for _, w := range all {
+		for _, s := range w.Shards {
+			owned[s.Shard] = s
+		}
+	}
+	return owned, both && len(owned) == shards
+}
+
+// states is what the workers say of their shards, and have logged last, for people.
+func (r *rig) states() string {
+	var out strings.Builder
+	all, err := r.query.Status(context.Background(), answers)
+	for _, w := range all {
+		fmt.Fprintf(&out, "%s: %+v\n", w.Name, w.Shards)
+	}
+	if err != nil {
+		fmt.Fprintln(&out, err)
+	}
+	for _, name := range workers {
+		lines := strings.SplitAfter(r.log(name), "\n")
+		fmt.Fprintf(&out, "%s:\n%s", name, strings.Join(lines[max(0, len(lines)-20):], ""))
+	}
+	return out.String()
+}
+
+// in is the rig in a subtest.
+func (r *rig) in(t *testing.T) *rig {
+	sub := *r
+	sub.t = t
+	return &sub
+}
+
+// awaitRunning waits until every shard is at work.
+func (r *rig) awaitRunning() {
+	r.t.Helper()
+	r.eventually(func() bool {
+		owned, all := r.owned()
+		for _, s := range owned {
+			all = all && s.State == "running"
+		}
+		return all
+	}, "not every shard is at work")
+}
+
+// position returns what is committed of each shard, as the store has it.
+func (r *rig) positions() (positions []string) {
+	r.t.Helper()
+	for n := range shards {
+		p, err := r.rdb.HGet(context.Background(), fmt.Sprintf("%s:shard:%d", app, n), "position").Result()
+		if err != redis.Nil {
+			require.NoError(r.t, err)
+		}
+		positions = append(positions, p)
+	}
+	return positions
+}
+
+// run runs a program to its end and returns its exit code and its last line.
+func (r *rig) run(path string, args ...string) (code int, said string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), programs.Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	out, _ := cmd.CombinedOutput()
+	require.NotNil(r.t, cmd.ProcessState, "%s cannot be run", path)
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// end ends a process of the stack by a signal, and waits for its end.
+func (r *rig) end(name string, sig syscall.Signal) *process.Process {
+	r.t.Helper()
+	p, err := r.Signal(name, sig)
+	require.NoError(r.t, err)
+	<-p.Ended()
+	return p
+}
+
+// hold keeps a process of the stack from being started again until release is called.
+func (r *rig) hold(name string) (release func()) {
+	r.t.Helper()
+	release, err := r.Hold(name)
+	require.NoError(r.t, err)
+	return release
+}
+
+// restartWorkers ends the workers in good order, and waits until others answer in their place.
+func (r *rig) restartWorkers() {
+	r.t.Helper()
+	before := make(map[string]bool)
+	all, both := r.status()
+	require.True(r.t, both, r.states())
+	for _, w := range all {
+		before[w.ID] = true
+	}
+	for _, name := range workers {
+		r.end(name, syscall.SIGTERM)
+	}
+	r.eventually(func() bool {
+		all, both := r.status()
+		for _, w := range all {
+			both = both && !before[w.ID]
+		}
+		return both
+	}, "the workers do not come back")
+}
+
+// process returns a process of the stack by its name.
+func (r *rig) process(name string) stackdir.Process {
+	r.t.Helper()
+	all := r.File().Processes
+	i := slices.IndexFunc(all, func(p stackdir.Process) bool { return p.Name == name })
+	require.GreaterOrEqual(r.t, i, 0)
+	return all[i]
+}
+
+// log returns what a process has logged.
+func (r *rig) log(name string) string {
+	r.t.Helper()
+	text, err := os.ReadFile(r.logFile(name))
+	require.NoError(r.t, err)
+	return string(text)
+}
+
+func (r *rig) logFile(name string) string {
+	return filepath.Join(r.dir, stackdir.LogsDir, name+".log")
+}

@@ -1,0 +1,123 @@
+package misfit
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
+)
+
+// Who is started where it does not belong refuses to work, and says why.
+func testStrangers(t *testing.T, bin string) {
+	r := up(t, bin, bin)
+	worker, router := filepath.Join(bin, "worker"), filepath.Join(bin, "router")
+	here := []string{"--nats=" + r.File().NATS, "--redis=" + r.File().Redis}
+
+	t.Run("another app", func(t *testing.T) {
+		r.requireRefused(t, "no topology of app stranger: is a router running, and is that the app's name? (none within 1s)", worker, append(here, "--app=stranger", "--topology-timeout=1s")...)
+		r.requireRefused(t, "no topology of app stranger", worker, append([]string{"accept-gap", "0", "--app=stranger"}, here...)...)
+	})
+	t.Run("a worker before its router", func(t *testing.T) {
+		early := r.start("early", worker, append(here, "--app=early")...)
+		r.awaitLog("early", "waiting for a router to create the topology")
+		first := r.start("first", router, "--nats="+r.File().NATS, "--app=early")
+		r.awaitLog("early", `"msg":"started"`)
+		for _, p := range []*process.Process{early, first} {
+			p.Signal(syscall.SIGTERM)
+			require.Zero(t, p.ExitCode(), p.Outcome())
+		}
+	})
+
+	other := testkit.NATS(t)
+	js, err := jetstream.New(other.Conn)
+	require.NoError(t, err)
+	there := "--nats=" + other.URL
+	p := r.start("other", router, there)
+	r.awaitLog("other", `"msg":"started"`)
+	p.Signal(syscall.SIGTERM)
+	require.Zero(t, p.ExitCode(), p.Outcome())
+	t.Run("another's store", func(t *testing.T) {
+		const says = `lockstep:topology is "`
+		r.requireRefused(t, says, worker, there, here[1])
+		r.requireRefused(t, says, worker, "accept-gap", "0", there, here[1])
+	})
+	t.Run("another's streams", func(t *testing.T) {
+		require.NoError(t, js.DeleteKeyValue(t.Context(), topology.Bucket(app, "topology")))
+		for range 2 {
+			r.requireRefused(t, "stream LOCKSTEP_1_0: ", router, there)
+		}
+	})
+	t.Run("another log under all that runs", func(t *testing.T) { r.in(t).testAnotherTopology() })
+}
+
+// NATS comes back empty, and a router sets it up anew: the workers' store belongs to the log that is gone.
+func (r *rig) testAnotherTopology() {
+	t := r.t
+	r.someLoad()
+	at := r.positions()
+	r.withoutNATS(func() { require.NoError(t, os.RemoveAll(filepath.Join(r.dir, stackdir.NATSDir))) })
+	r.end("router-1", syscall.SIGTERM)
+	r.sendEach("new", 40)
+	r.restartWorkersInVain(`lockstep:topology is "`)
+	require.Equal(t, at, r.positions(), "what the store has is left alone")
+
+	require.NoError(t, r.rdb.FlushAll(context.Background()).Err())
+	r.awaitRunning()
+	r.requireCounts([]string{"new-0", "new-39"}, 1)
+	r.someLoad()
+}
+
+// restartWorkersInVain ends the workers, and waits until each has been started again and has refused to work.
+func (r *rig) restartWorkersInVain(says string) {
+	r.t.Helper()
+	for _, name := range workers {
+		r.end(name, syscall.SIGTERM)
+		r.eventually(func() bool { return strings.Contains(r.log(name), "\nworker: ") }, "%s does not refuse", name)
+		lines := r.log(name)
+		require.Contains(r.t, lines[strings.Index(lines, "\nworker: "):], says)
+	}
+}
+
+// requireRefused requires that a program ends with exit code 1 and one line beside those of its log.
+func (r *rig) requireRefused(t *testing.T, says, path string, args ...string) {
+	t.Helper()
+	code, out := r.run(path, args...)
+	require.Equal(t, 1, code, out)
+	var said []string
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "{") {
+			said = append(said, line)
+		}
+	}
+	require.Len(t, said, 1, out)
+	require.True(t, strings.HasPrefix(said[0], filepath.Base(path)+": "), said[0])
+	require.Contains(t, said[0], says)
+}
+
+// start starts a program beside the stack's. It is killed when the test ends.
+func (r *rig) start(name, path string, args ...string) *process.Process {
+	r.t.Helper()
+	p, err := r.starter.Start(process.Spec{Name: name, Path: path, Args: args, Log: r.logFile(name)})
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() {
+		p.Signal(syscall.SIGKILL)
+		<-p.Ended()
+	})
+	return p
+}
+
+// awaitLog waits until a process has logged some text.
+func (r *rig) awaitLog(name, text string) {
+	r.t.Helper()
+	r.eventually(func() bool { return strings.Contains(r.log(name), text) }, "%s does not say: %s", name, text)
+}

@@ -1,0 +1,70 @@
+package misfit
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/pkg/topology"
+)
+
+// shortHistory leaves next to nothing of what is committed in the log.
+var shortHistory = []string{"--history-age=1s", "--history-bytes=1KiB"}
+
+// The store is wiped when the janitor has purged what would fill it again. No shard goes on by itself, and none begins
+// behind the hole.
+func testWipedStore(t *testing.T, bin string) {
+	r := up(t, bin, bin, shortHistory...)
+	r.someLoad()
+	r.awaitPurged()
+	require.NoError(t, r.rdb.FlushAll(context.Background()).Err())
+	const why = "what follows was purged, for the store had it once"
+	r.awaitStopped(why)
+
+	r.restartWorkers()
+	r.awaitStopped(why)
+	r.requireNothingApplied()
+
+	code, out := r.acceptGap(0)
+	require.Zero(t, code, out)
+	code, out = r.acceptGap(0)
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "worker: shard 0: there is no gap: nothing was changed")
+	for n := 1; n < shards; n++ {
+		code, out = r.acceptGap(n)
+		require.Zero(t, code, out)
+		require.Regexp(t, `^shard \d had committed up to message 0; what follows up to message \d+ is gone; it goes on behind that\n`, out)
+	}
+	r.awaitRunning()
+	r.someLoad()
+}
+
+// awaitPurged waits until the janitor has purged something of every shard.
+func (r *rig) awaitPurged() {
+	r.t.Helper()
+	kv, err := r.js.KeyValue(r.t.Context(), topology.Bucket(app, "topology"))
+	require.NoError(r.t, err)
+	r.eventually(func() bool {
+		purged, err := topology.LoadPurged(r.t.Context(), kv, 1, 0)
+		require.NoError(r.t, err)
+		stream, err := r.js.Stream(r.t.Context(), topology.StreamName(app, 1, 0))
+		require.NoError(r.t, err)
+		all := purged.First > 1 && stream.CachedInfo().State.FirstSeq == purged.First
+		for n := range shards {
+			all = all && purged.Shards[n] > 0
+		}
+		return all
+	}, "the janitor purges nothing")
+}
+
+// requireNothingApplied requires a store that is as empty as it was left.
+func (r *rig) requireNothingApplied() {
+	r.t.Helper()
+	for n, p := range r.positions() {
+		require.Contains(r.t, []string{"", "0:0:0"}, p, "shard %d", n)
+	}
+	states, err := r.rdb.Keys(context.Background(), app+":state:*").Result()
+	require.NoError(r.t, err)
+	require.Empty(r.t, states)
+}
