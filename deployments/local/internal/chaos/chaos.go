@@ -51,7 +51,8 @@ type Config struct {
 	Rate   string // events per second, or max
 	Keys   int
 	Report string // file for report.json
-	Keep   bool   // the directory, also when all went well
+	Dir    string // for logs and data; default a new one, which is removed when all went well
+	Keep   bool   // the new one, also when all went well
 	Bounds bool   // a fault after which events wait for too long is a BoundsError
 	Out    io.Writer
 }
@@ -85,6 +86,9 @@ func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	}
 	if err := stack.CheckPrograms(cfg.Stack.Bin, "producer", "local"); err != nil {
 		return Report{}, err
+	}
+	if cfg.Dir != "" {
+		return (&chaos{cfg: cfg, dir: cfg.Dir}).run(soft, hard)
 	}
 	dir, err := os.MkdirTemp("", "lockstep-chaos-")
 	if err != nil {

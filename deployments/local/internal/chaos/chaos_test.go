@@ -55,15 +55,31 @@ func build() {
 	}
 }
 
-// testShape is what is broken here.
-var testShape = Shape{Workers: 3, Routers: 2}
+// The shapes of what is broken here.
+var (
+	oneOfEach  = Shape{Workers: 3, Routers: 2, NATSServers: 1}
+	oneLock    = Shape{Workers: 3, Routers: 2, NATSServers: 1, Locks: 1}
+	threeLocks = Shape{Workers: 3, Routers: 2, NATSServers: 1, Locks: 3}
+	cluster    = Shape{Workers: 3, Routers: 2, NATSServers: 3}
+)
 
 const (
 	testRate = "2000"
 	testKeys = 200
 	// stall is the longest that an event may wait: the lease of a worker of which nobody can tell that it is gone.
 	stall = 10 * time.Second
+	// election is the longest that nats-server waits for a leader before it elects another; it cannot be set.
+	election = 9 * time.Second
 )
+
+// atOnce are the stacks that run side by side: more would only wait for the processors.
+var atOnce = make(chan struct{}, 2)
+
+func enter(t *testing.T) {
+	t.Parallel()
+	atOnce <- struct{}{}
+	t.Cleanup(func() { <-atOnce })
+}
 
 // lines writes to a test's log.
 type lines struct{ t *testing.T }
@@ -73,13 +89,16 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// play carries a plan out and requires that nothing is wrong in the end.
-func play(t *testing.T, p Plan) Report {
+// play carries a plan out and requires that nothing is wrong in the end. Logs and data are in dir.
+func play(t *testing.T, shape Shape, dir string, p Plan) Report {
 	t.Helper()
 	bin := programs(t)
 	r, err := Run(t.Context(), context.Background(), Config{
-		Stack: stack.Config{Bin: bin, Workers: testShape.Workers, Routers: testShape.Routers, Shards: 16, Say: func(line string) { t.Log(line) }},
-		Plan:  p, Rate: testRate, Keys: testKeys, Report: filepath.Join(t.TempDir(), "report.json"), Out: lines{t},
+		Stack: stack.Config{
+			Bin: bin, Workers: shape.Workers, Routers: shape.Routers, LockServers: shape.Locks, NATSServers: shape.NATSServers, Shards: 16,
+			Say: func(line string) { t.Log(line) },
+		},
+		Plan: p, Rate: testRate, Keys: testKeys, Report: filepath.Join(t.TempDir(), "report.json"), Dir: dir, Out: lines{t},
 	})
 	require.NoError(t, err)
 	require.Equal(t, pass, r.Verdict, "%v", r.Violations)
@@ -91,49 +110,64 @@ func play(t *testing.T, p Plan) Report {
 
 // Nothing is lost, doubled or reordered when one thing breaks, and nothing stands still for long.
 func TestEachFault(t *testing.T) {
-	steps := []Step{
-		{Fault: KillWorker, Victim: "worker-1"},
-		{Fault: KillRouter, Victim: "router-1"},
-		{Fault: TermWorker, Victim: "worker-2"},
-		{Fault: TermRouter, Victim: "router-2"},
-		{Fault: RollingRestart, Victim: everyone},
-		{Fault: StopWorker, Victim: "worker-3", For: 3 * time.Second},
-		{Fault: StopRouter, Victim: "router-1", For: 2 * time.Second},
-		{Fault: KillRedis, Victim: stack.Redis},
-		{Fault: CrashRedis, Victim: stack.Redis},
-		{Fault: StopRedis, Victim: stack.Redis, For: 3 * time.Second},
-		{Fault: FlushRedis, Victim: stack.Redis},
-		{Fault: KillNATS, Victim: stack.NATS},
-		{Fault: CutProducer, Victim: "producer>nats"},
-		{Fault: SlowLinks, Victim: everyone, For: 2 * time.Second},
-		{Fault: LossyLinks, Victim: "worker-1>redis", For: 2 * time.Second},
-		{Fault: CutLinks, Victim: "worker-2>nats", For: 2 * time.Second},
-		{Fault: StallLinks, Victim: "worker-3>nats", For: 2 * time.Second},
-	}
 	var covered []string
-	atOnce := make(chan struct{}, 2) // more would only wait for the processors
-	for _, s := range steps {
-		covered = append(covered, s.Fault)
-		t.Run(s.Fault, func(t *testing.T) {
-			t.Parallel()
-			atOnce <- struct{}{}
-			defer func() { <-atOnce }()
-			s.At = 1500 * time.Millisecond
-			length := 4*time.Second + s.For
-			if s.Fault == KillWorker {
-				length *= 2 // workers judge one another only when they are some seconds old
-			}
-			r := play(t, Plan{Seed: 1, Duration: length, Steps: []Step{s}})
-			require.Less(t, r.LatencyMS.Apply.Max, float64(stall.Milliseconds()))
-			t.Logf("longest pause %s, longest wait %.0f ms", r.LongestPause(), r.LatencyMS.Apply.Max)
-		})
+	each := func(shape Shape, longest time.Duration, steps ...Step) {
+		for _, s := range steps {
+			covered = append(covered, s.Fault)
+			t.Run(s.Fault, func(t *testing.T) {
+				enter(t)
+				eachFault(t, shape, longest, s)
+			})
+		}
 	}
+	each(oneOfEach, stall,
+		Step{Fault: KillWorker, Victim: "worker-1"},
+		Step{Fault: KillRouter, Victim: "router-1"},
+		Step{Fault: TermWorker, Victim: "worker-2"},
+		Step{Fault: TermRouter, Victim: "router-2"},
+		Step{Fault: RollingRestart, Victim: everyone},
+		Step{Fault: StopWorker, Victim: "worker-3", For: 3 * time.Second},
+		Step{Fault: StopRouter, Victim: "router-1", For: 2 * time.Second},
+		Step{Fault: KillRedis, Victim: stack.Redis},
+		Step{Fault: CrashRedis, Victim: stack.Redis},
+		Step{Fault: StopRedis, Victim: stack.Redis, For: 3 * time.Second},
+		Step{Fault: FlushRedis, Victim: stack.Redis},
+		Step{Fault: KillNATS, Victim: stack.NATS},
+		Step{Fault: CutProducer, Victim: "producer>nats"},
+		Step{Fault: SlowLinks, Victim: everyone, For: 2 * time.Second},
+		Step{Fault: LossyLinks, Victim: "worker-1>redis", For: 2 * time.Second},
+		Step{Fault: CutLinks, Victim: "worker-2>nats", For: 2 * time.Second},
+		Step{Fault: StallLinks, Victim: "worker-3>nats", For: 2 * time.Second},
+	)
+	// With one lock server that is down, nobody can take a shard that is free; owners keep theirs until their leases end.
+	each(oneLock, stall, Step{Fault: StopLock, Victim: "lock-1", For: 3 * time.Second})
+	each(cluster, stall,
+		Step{Fault: CutFollower, Victim: aFollower, For: 2 * time.Second},
+		Step{Fault: RollingNATS, Victim: "nats-1+nats-2+nats-3"},
+	)
+	each(cluster, election+stall, Step{Fault: KillLeader, Victim: theLeader})
+	covered = append(covered, StopLocks) // TestMajorityOfLocksDown
 	require.ElementsMatch(t, names(), covered, "each fault is tried")
+}
+
+// eachFault breaks one thing, and requires that no event waits for as long as given.
+func eachFault(t *testing.T, shape Shape, longest time.Duration, s Step) {
+	s.At = 1500 * time.Millisecond
+	length := 4*time.Second + s.For
+	if s.Fault == KillWorker {
+		length *= 2 // workers judge one another only when they are some seconds old
+	}
+	if shape.NATSServers > 1 {
+		length += stall // a server that is back takes its time until it has what the others have
+	}
+	r := play(t, shape, t.TempDir(), Plan{Seed: 1, Duration: length, Steps: []Step{s}})
+	require.Less(t, r.LatencyMS.Apply.Max, float64(longest.Milliseconds()))
+	t.Logf("longest pause %s, longest waits: %.0f ms to be acknowledged, %.0f ms to be applied", r.LongestPause(), r.LatencyMS.Ack.Max, r.LatencyMS.Apply.Max)
 }
 
 // Some at once: slow links while NATS is killed, the store lost twice, a worker killed while another one is stopped.
 func TestFaultsMixed(t *testing.T) {
-	r := play(t, Plan{Seed: 1, Duration: 16 * time.Second, Steps: []Step{
+	r := play(t, oneOfEach, t.TempDir(), Plan{Seed: 1, Duration: 16 * time.Second, Steps: []Step{
 		{At: 1000 * time.Millisecond, Fault: SlowLinks, Victim: everyone, For: 3 * time.Second},
 		{At: 1500 * time.Millisecond, Fault: KillNATS, Victim: stack.NATS},
 		{At: 2500 * time.Millisecond, Fault: FlushRedis, Victim: stack.Redis},
@@ -146,5 +180,23 @@ func TestFaultsMixed(t *testing.T) {
 	// A receipt may come by a replay, long after its event was applied: so it is the pauses that count here. And where
 	// nobody can judge, a lease must run out first, which alone may take as long as an event may wait.
 	require.Less(t, r.LongestPause(), stall+stall/2)
+	t.Logf("longest pause %s", r.LongestPause())
+}
+
+// Some at once on a cluster, whose locks lie on servers of their own.
+func TestFaultsMixedOnACluster(t *testing.T) {
+	enter(t)
+	shape := cluster
+	shape.Locks = 3
+	r := play(t, shape, t.TempDir(), Plan{Seed: 1, Duration: 24 * time.Second, Steps: []Step{
+		{At: 1000 * time.Millisecond, Fault: SlowLinks, Victim: everyone, For: 3 * time.Second},
+		{At: 1500 * time.Millisecond, Fault: CutFollower, Victim: aFollower, For: time.Second},
+		{At: 2000 * time.Millisecond, Fault: StopLock, Victim: "lock-3", For: 5 * time.Second},
+		{At: 3000 * time.Millisecond, Fault: FlushRedis, Victim: stack.Redis},
+		{At: 8000 * time.Millisecond, Fault: KillLeader, Victim: theLeader},
+		{At: 8500 * time.Millisecond, Fault: KillWorker, Victim: "worker-1"},
+		{At: 9000 * time.Millisecond, Fault: CutLinks, Victim: "worker-2>nats", For: time.Second},
+	}})
+	require.Less(t, r.LongestPause(), election+stall+stall/2)
 	t.Logf("longest pause %s", r.LongestPause())
 }

@@ -1,0 +1,105 @@
+package chaos
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
+)
+
+const leaseTTL = 10 * time.Second
+
+// workerLogs returns what the workers of a run in dir have logged.
+func workerLogs(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "stack", stackdir.LogsDir, stackdir.RoleWorker+"-*.log"))
+	require.NoError(t, err)
+	require.Len(t, files, oneOfEach.Workers)
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all.Write(text)
+	}
+	return all.String()
+}
+
+// Two of three lock servers are enough: no shard changes hands, and nobody notices.
+func TestOneOfThreeLocksDown(t *testing.T) {
+	enter(t)
+	dir := t.TempDir()
+	lasts := leaseTTL + 2*time.Second
+	// Workers that start at once take some leases from two servers only, while the third has another's; the first renewal,
+	// after 3 s, puts them on all.
+	r := play(t, threeLocks, dir, Plan{Seed: 1, Duration: 7*time.Second + lasts, Steps: []Step{
+		{At: 4500 * time.Millisecond, Fault: StopLock, Victim: "lock-2", For: lasts},
+	}})
+	require.NotContains(t, workerLogs(t, dir), "lease lost")
+	require.Less(t, r.LongestPause(), leaseTTL/2, "no lease had to run out")
+	t.Logf("longest pause %s", r.LongestPause())
+}
+
+// Without a majority of the lock servers owners stop when their leases end, say so, and go on when it is back.
+func TestMajorityOfLocksDown(t *testing.T) {
+	enter(t)
+	dir := t.TempDir()
+	lasts := leaseTTL + 3*time.Second
+	told := readiness(t, dir)
+	r := play(t, threeLocks, dir, Plan{Seed: 1, Duration: 4*time.Second + lasts, Steps: []Step{
+		{At: 1500 * time.Millisecond, Fault: StopLocks, Victim: "lock-1+lock-3", For: lasts},
+	}})
+	require.Less(t, r.LongestPause(), lasts+leaseTTL)
+	logs := workerLogs(t, dir)
+	require.Contains(t, logs, "lease lost")
+	require.NotContains(t, logs, "panic")
+	require.Contains(t, told(), "shards are being handed over")
+	t.Logf("longest pause %s", r.LongestPause())
+}
+
+// readiness collects what the workers of a run that is yet to begin say of their readiness, until told is called.
+func readiness(t *testing.T, dir string) (told func() string) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	said := map[string]bool{}
+	asking.Go(func() {
+		client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+		for sleep(ctx, 100*time.Millisecond) {
+			f, err := stackdir.Read(filepath.Join(dir, "stack"))
+			if err != nil {
+				continue // it is starting or stopping
+			}
+			for _, p := range f.Processes {
+				if p.Role == stackdir.RoleWorker {
+					said[readyz(client, p.Admin)] = true
+				}
+			}
+		}
+	})
+	stop := func() { cancel(); asking.Wait() }
+	t.Cleanup(stop)
+	return func() string {
+		stop()
+		return strings.Join(slices.Sorted(maps.Keys(said)), "\n")
+	}
+}
+
+func readyz(client *http.Client, admin string) string {
+	response, err := client.Get("http://" + admin + "/readyz")
+	if err != nil {
+		return err.Error()
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	return string(body)
+}
