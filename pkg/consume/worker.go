@@ -43,11 +43,11 @@ type Config struct {
 	JanitorEvery time.Duration // default 5 s
 	// TopologyTimeout bounds the wait for a router that creates the app's topology; default 30 s.
 	TopologyTimeout time.Duration
-	CacheBytes   int64         // of states of all shards; default 64 MiB
-	RoundEvents  int           // taken into one commit; default 4,096. A batch is never split for it
-	RoundBytes   int           // likewise; default 1 MiB
-	Log          *slog.Logger
-	Metrics      prometheus.Registerer
+	CacheBytes      int64 // of states of all shards; default 64 MiB
+	RoundEvents     int   // taken into one commit; default 4,096. A batch is never split for it
+	RoundBytes      int   // likewise; default 1 MiB
+	Log             *slog.Logger
+	Metrics         prometheus.Registerer
 }
 
 // Worker owns shards.

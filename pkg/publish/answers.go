@@ -43,24 +43,28 @@ func (p *Publisher) answered(m *nats.Msg) {
 	}
 	now := time.Now()
 	p.mu.Lock()
-	switch {
-	case id == askID:
+	if id == askID {
 		if !nobody {
 			p.routers.askHeard(uint64(attempt), m.Reply, now)
 		}
 		p.mu.Unlock()
 		return
-	case nobody:
+	}
+	if nobody {
 		p.routers.nobody(id)
-	default:
+	} else {
 		p.routers.heard(id, m.Reply, now)
 	}
+	move := p.roams(a, now)
 	f, outcome := p.w.Answered(id, attempt, a, now)
 	switch outcome {
 	case window.InFlight:
 		p.mu.Unlock()
 		if a.Retry {
 			p.wake()
+		}
+		if move {
+			_ = p.nc.ForceReconnect() // fails only if the connection is closed
 		}
 		return
 	case window.Stored:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/elsewhere"
 	"example.com/lockstep/pkg/internal/window"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -34,6 +35,7 @@ type Publisher struct {
 	mu      sync.Mutex // guards what follows, and the handles
 	w       *window.Window
 	routers *routers
+	outage  elsewhere.Outage
 	started bool
 	closed  bool
 	room    []waiter      // for room

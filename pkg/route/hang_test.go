@@ -15,9 +15,7 @@ import (
 func TestFramesGoAroundARouterThatHangs(t *testing.T) {
 	s := newSystem(t)
 	link := s.Link(t)
-	cfg := s.cfg
-	cfg.Metrics = nil
-	hung, err := New(s.ConnectOver(t, link, nats.ReconnectBufSize(-1)), cfg)
+	hung, err := New(s.ConnectOver(t, link, nats.ReconnectBufSize(-1)), s.linked())
 	require.NoError(t, err)
 	require.NoError(t, hung.Start(t.Context()))
 

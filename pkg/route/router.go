@@ -121,8 +121,9 @@ func (r *Router) start(ctx context.Context) error {
 	if err = r.listen(ctx); err != nil {
 		return err
 	}
-	r.done.Add(1)
+	r.done.Add(2)
 	go r.run()
+	go r.roam()
 	r.mu.Lock()
 	r.ready = true
 	r.mu.Unlock()

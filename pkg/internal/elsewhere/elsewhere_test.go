@@ -1,0 +1,30 @@
+package elsewhere
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOutage(t *testing.T) {
+	var o Outage
+	begun := time.Now()
+	at := func(seconds float64, servers int) bool {
+		return o.Goes(begun.Add(time.Duration(seconds*float64(time.Second))), 2*time.Second, servers)
+	}
+	require.False(t, at(0, 3))
+	require.False(t, at(1.9, 3))
+	require.True(t, at(2, 3), "it has lasted")
+	require.False(t, at(3.9, 3), "the next one has its time too")
+	require.True(t, at(4, 3))
+	for _, later := range []float64{6, 8, 60} {
+		require.False(t, at(later, 3), "each was tried")
+	}
+	o.End()
+	require.False(t, at(61, 3))
+	require.True(t, at(63, 3))
+	o.End()
+	require.False(t, at(64, 1))
+	require.False(t, at(100, 1), "there is no other")
+}
