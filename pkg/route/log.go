@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ var (
 	errNoStream       = errors.New("no stream takes this subject, or JetStream is not available")
 	errNotJetStream   = errors.New("who confirmed is not JetStream: does another service listen on this subject?")
 	errCut            = errors.New("the connection to the log broke before it confirmed")
+	errOvertaken      = errors.New("the log has confirmed what was sent later")
 	errStopped        = errors.New("router is stopping")
 )
 
@@ -50,6 +52,7 @@ type logWriter struct {
 	mu      sync.Mutex // guards what follows
 	last    uint64
 	waiting map[uint64]stored
+	newest  map[string]uint64 // by lane: the newest that is confirmed
 	closed  bool
 
 	quit    chan struct{}
@@ -59,14 +62,15 @@ type logWriter struct {
 
 // stored is called with the log's confirmation as it came, or an error. It must not block.
 type stored struct {
-	fn func(confirmation []byte, err error)
-	at time.Time
+	fn   func(confirmation []byte, err error)
+	at   time.Time
+	lane string // the subjects of one stream begin with it
 }
 
 // newLogWriter makes one that works already: it belongs to a Router, whose Start makes it and whose Stop closes it.
 func newLogWriter(nc *nats.Conn) (*logWriter, error) {
 	l := &logWriter{
-		nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), quit: make(chan struct{}),
+		nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), newest: make(map[string]uint64), quit: make(chan struct{}),
 		status: nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
 	sub, err := nc.Subscribe(l.inbox+".*", l.confirmed)
@@ -92,7 +96,7 @@ func (l *logWriter) store(m *nats.Msg, fn func([]byte, error)) {
 	}
 	l.last++
 	id := l.last
-	l.waiting[id] = stored{fn: fn, at: time.Now()}
+	l.waiting[id] = stored{fn: fn, at: time.Now(), lane: m.Subject[:strings.LastIndexByte(m.Subject, '.')+1]}
 	l.mu.Unlock()
 	m.Reply = l.inbox + "." + strconv.FormatUint(id, 36)
 	if err := l.nc.PublishMsg(m); err != nil {
@@ -104,6 +108,9 @@ func (l *logWriter) end(id uint64, confirmation []byte, err error) {
 	l.mu.Lock()
 	s, ok := l.waiting[id]
 	delete(l.waiting, id)
+	if ok && err == nil {
+		l.newest[s.lane] = max(l.newest[s.lane], id)
+	}
 	l.mu.Unlock()
 	if ok {
 		s.fn(confirmation, err)
@@ -145,6 +152,7 @@ func (l *logWriter) sweep() {
 	tick := time.NewTicker(storeTimeout / 10)
 	defer tick.Stop()
 	var broke time.Time
+	newest := map[string]uint64{}
 	for {
 		select {
 		case status := <-l.status:
@@ -155,6 +163,7 @@ func (l *logWriter) sweep() {
 			}
 		case now := <-tick.C:
 			l.expire(now.Add(-storeTimeout), errNoConfirmation)
+			newest = l.overtaken(newest)
 		case <-l.quit:
 			return
 		}
@@ -162,10 +171,23 @@ func (l *logWriter) sweep() {
 }
 
 func (l *logWriter) expire(before time.Time, err error) {
+	l.endThose(func(_ uint64, s stored) bool { return s.at.Before(before) }, err)
+}
+
+// overtaken ends what is older than the newest that a lane had confirmed a tick ago, and returns the newest as of now. A
+// stream confirms in the order in which it takes: what it passed over went down with its leader before this one.
+func (l *logWriter) overtaken(newest map[string]uint64) map[string]uint64 {
+	l.endThose(func(id uint64, s stored) bool { return id < newest[s.lane] }, errOvertaken)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.newest)
+}
+
+func (l *logWriter) endThose(is func(uint64, stored) bool, err error) {
 	l.mu.Lock()
 	var late []uint64
 	for id, s := range l.waiting {
-		if s.at.Before(before) {
+		if is(id, s) {
 			late = append(late, id)
 		}
 	}
