@@ -38,7 +38,7 @@ func (g *Group) probe() {
 		}
 		ids := neighbours(g.id, g.Members(), probedMembers)
 		maps.DeleteFunc(state, func(id string, _ *health) bool { return !slices.Contains(ids, id) })
-		answers := g.ask(ids)
+		answers := g.ask(append(slices.Clone(ids), g.id))
 		for _, id := range ids {
 			h := state[id]
 			if h == nil {
@@ -52,7 +52,8 @@ func (g *Group) probe() {
 	}
 }
 
-// ask probes members side by side, each for as long as the time between two probes.
+// ask probes members side by side, each for as long as the time between two probes. This one is among them: if it does not
+// hear itself, it is its own connection that takes nothing, or brings nothing, and the silence of others tells nothing.
 func (g *Group) ask(ids []string) map[string]answer {
 	type result struct {
 		id string
@@ -77,6 +78,9 @@ func (g *Group) ask(ids []string) map[string]answer {
 	for range ids {
 		r := <-results
 		out[r.id] = r.a
+	}
+	if out[g.id] != heard {
+		maps.DeleteFunc(out, func(_ string, a answer) bool { return a == silent })
 	}
 	return out
 }
@@ -139,8 +143,8 @@ func (g *Group) tryUnlock(ctx context.Context, locks map[int]string) (err error)
 	ctx, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()
 	var freed []int
-	for shard, lock := range locks {
-		if err = g.cfg.Locker.Unlock(ctx, shard, lock); err != nil {
+	for _, shard := range slices.Sorted(maps.Keys(locks)) {
+		if err = g.cfg.Locker.Unlock(ctx, shard, locks[shard]); err != nil {
 			break // the servers, and so the others too
 		}
 		delete(locks, shard)

@@ -16,9 +16,10 @@ const (
 type answer int
 
 const (
-	heard   answer = iota // the member answered
+	deaf    answer = iota // nothing came, from ourselves neither: it tells nothing
+	heard                 // the member answered
 	refused               // the server says that nobody listens
-	silent                // nothing came, or our own connection failed
+	silent                // nothing came, though our own connection works
 )
 
 // verdict is what a prober thinks of a member.
@@ -50,7 +51,7 @@ func (h *health) judge(a answer, now, up time.Time, steadyBefore time.Duration) 
 		h.lastHeard = now
 	}
 	switch a {
-	case heard:
+	case deaf, heard:
 		*h = health{lastHeard: now, lastJudged: now}
 	case refused:
 		if h.refusals++; h.refusals >= refusalsToGo {

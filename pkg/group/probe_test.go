@@ -30,6 +30,7 @@ func TestJudge(t *testing.T) {
 		"refused, silent, refused: alive":       {time.Hour, []probe{{0, refused, alive}, {tick, silent, alive}, {2 * tick, refused, alive}}},
 		"silent for 2 s: hung":                  {time.Hour, append(silence(10, 0), probe{2 * time.Second, silent, hung})},
 		"silent for 2 s since heard: hung":      {time.Hour, append(append([]probe{{0, heard, alive}}, silence(9, tick)...), probe{2 * time.Second, silent, hung})},
+		"deaf: alive; silence counts anew":      {time.Hour, append(append(silence(9, 0), probe{9 * tick, deaf, alive}), append(silence(9, 10*tick), probe{19 * tick, silent, hung})...)},
 		"heard between: alive":                  {time.Hour, append(append(silence(9, 0), probe{9 * tick, heard, alive}), silence(9, 10*tick)...)},
 		"a hung member is hung until it is not": {time.Hour, append(silence(10, 0), probe{2 * time.Second, silent, hung}, probe{2*time.Second + tick, silent, hung}, probe{2*time.Second + 2*tick, heard, alive})},
 		"own connection young":                  {0, append([]probe{{0, refused, alive}, {tick, refused, alive}, {2 * tick, refused, alive}}, silence(22, 3*tick)...)},

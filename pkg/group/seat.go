@@ -113,7 +113,8 @@ func (g *Group) sit(s *seat) {
 			var taken *lease.Taken
 			switch {
 			case err == nil:
-				retry, wait = retryMin, 0
+				retry = retryMin
+				continue
 			case errors.As(err, &taken):
 				// A release is announced; else we try when the lease is due to expire.
 				retry, wait = retryMin, max(taken.For, retryMin)
