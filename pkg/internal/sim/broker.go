@@ -1,0 +1,238 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Broker is a NATS server, as far as our processes use it: subjects with queue groups and the word that nobody listens,
+// streams with their acknowledgements, buckets, and ordered consumers.
+type Broker struct {
+	// Stray is asked about each message that is to be stored, and tells whether it lies behind an end: then it is confirmed,
+	// and nobody finds it.
+	Stray func(p *Process, subject string) bool
+	// Stored is called with each message that was stored.
+	Stored func(p *Process, subject string, header, data []byte)
+	// Slow is how long a stream takes to confirm, beside the network.
+	Slow func() time.Duration
+
+	w       *World
+	down    bool
+	last    int
+	conns   []*conn
+	subs    []*sub // of all connections, by age
+	inboxes map[string]string
+	streams []*stream
+}
+
+type sub struct {
+	c      *conn
+	sid    string
+	tokens []string
+	queue  string
+	max    int // then it ends; 0: never
+	got    int
+}
+
+func newBroker(w *World) *Broker { return &Broker{w: w, inboxes: make(map[string]string)} }
+
+func (b *Broker) accept(c *conn) {
+	if b.down || c.p.dead {
+		c.breakOff()
+		return
+	}
+	b.last++
+	c.id = b.last
+	b.conns = append(b.conns, c)
+	c.p.conn, c.p.up = c, time.Now()
+	b.w.Say("%s connects", c.p.Name)
+}
+
+// drop forgets a connection.
+func (b *Broker) drop(c *conn) {
+	i := slices.Index(b.conns, c)
+	if i < 0 {
+		return
+	}
+	b.conns = slices.Delete(b.conns, i, i+1)
+	b.subs = slices.DeleteFunc(b.subs, func(s *sub) bool { return s.c == c })
+	if c.p.conn == c {
+		c.p.conn = nil
+	}
+	c.breakOff()
+	b.w.Say("%s is not connected", c.p.Name)
+}
+
+func (b *Broker) breakOff(p *Process) {
+	for _, c := range slices.Clone(b.conns) {
+		if c.p == p {
+			b.drop(c)
+		}
+	}
+}
+
+// Stop breaks all connections and forgets what a server keeps in memory. Streams are kept.
+func (b *Broker) Stop() {
+	b.w.Say("the broker stops")
+	b.w.Note("broker stopped")
+	b.w.change(func() { b.down = true })
+	for _, c := range slices.Clone(b.conns) {
+		b.drop(c)
+	}
+	for _, s := range b.streams {
+		s.consumers = nil
+	}
+}
+
+// Start takes connections again.
+func (b *Broker) Start() {
+	b.w.Say("the broker starts")
+	b.w.change(func() { b.down = false })
+}
+
+// known is a subject without what is random in it: an inbox is known by its connection.
+func (b *Broker) known(subject string) string {
+	if !strings.HasPrefix(subject, "_INBOX.") {
+		return subject
+	}
+	inbox, rest, _ := strings.Cut(subject[len("_INBOX."):], ".")
+	name := b.inboxes[inbox]
+	if strings.HasSuffix(name, ".0") { // of requests
+		return name
+	}
+	return name + "." + rest
+}
+
+// take does what a client asks.
+func (b *Broker) take(c *conn, o op) {
+	switch o.verb {
+	case "PING":
+		c.down.push(func() { c.feed([]byte("PONG\r\n")) })
+	case "SUB":
+		s := &sub{c: c, sid: o.sid, tokens: strings.Split(o.subject, "."), queue: o.queue}
+		b.subs = append(b.subs, s)
+		if s.tokens[0] == "_INBOX" && b.inboxes[s.tokens[1]] == "" {
+			b.inboxes[s.tokens[1]] = fmt.Sprintf("_INBOX.%s.%d", c.p.Name, c.inboxes)
+			c.inboxes++
+		}
+		b.pump()
+	case "UNSUB":
+		b.subs = slices.DeleteFunc(b.subs, func(s *sub) bool {
+			if s.c != c || s.sid != o.sid {
+				return false
+			}
+			s.max = o.max
+			return s.max == 0 || s.got >= s.max
+		})
+	case "PUB":
+		b.publish(c, o)
+	}
+}
+
+func (b *Broker) publish(c *conn, o op) {
+	if api, ok := strings.CutPrefix(o.subject, "$JS.API."); ok {
+		b.w.Say("%s: %s", c.p.Name, verbOf(api))
+		b.request(c, api, o)
+		return
+	}
+	b.w.Say("%s: %s", c.p.Name, b.known(o.subject))
+	stored := false
+	for _, s := range b.streams {
+		if s.takes(o.subject) {
+			stored = true
+			b.store(c, s, o)
+		}
+	}
+	if b.deliver(o.subject, o.subject, o.reply, o.header, o.data) || stored || o.reply == "" {
+		return
+	}
+	b.deliverTo(c, o.reply, []byte("NATS/1.0 503\r\n\r\n"))
+}
+
+// deliverTo is deliver to one connection alone.
+func (b *Broker) deliverTo(c *conn, subject string, header []byte) {
+	for _, s := range b.subs {
+		if s.c == c && matches(s.tokens, subject) {
+			b.give(s, subject, "", header, nil)
+			return
+		}
+	}
+}
+
+// deliver gives a message to who listens on a subject, as one of the subject shown. It tells whether anybody did.
+func (b *Broker) deliver(subject, shown, reply string, header, data []byte) bool {
+	var to []*sub
+	groups := make(map[string][]*sub)
+	var names []string
+	for _, s := range b.subs {
+		switch {
+		case !matches(s.tokens, subject):
+		case s.queue == "":
+			to = append(to, s)
+		default:
+			if groups[s.queue] == nil {
+				names = append(names, s.queue)
+			}
+			groups[s.queue] = append(groups[s.queue], s)
+		}
+	}
+	for _, name := range names {
+		group := groups[name]
+		to = append(to, group[b.w.Rand.IntN(len(group))])
+	}
+	for _, s := range to {
+		b.give(s, shown, reply, header, data)
+	}
+	return len(to) > 0
+}
+
+func (b *Broker) listens(subject string) bool {
+	return slices.ContainsFunc(b.subs, func(s *sub) bool { return matches(s.tokens, subject) })
+}
+
+func (b *Broker) give(s *sub, subject, reply string, header, data []byte) {
+	var m bytes.Buffer
+	if len(header) > 0 {
+		m.WriteByte('H')
+	}
+	m.WriteString("MSG " + subject + " " + s.sid + " ")
+	if reply != "" {
+		m.WriteString(reply + " ")
+	}
+	if len(header) > 0 {
+		m.WriteString(strconv.Itoa(len(header)) + " ")
+	}
+	m.WriteString(strconv.Itoa(len(header)+len(data)) + "\r\n")
+	m.Write(header)
+	m.Write(data)
+	m.WriteString("\r\n")
+	s.c.down.push(func() { s.c.feed(m.Bytes()) })
+	if s.got++; s.max > 0 && s.got >= s.max {
+		b.subs = slices.DeleteFunc(b.subs, func(o *sub) bool { return o == s })
+	}
+}
+
+// matches tells whether a subject is one that a pattern, by its tokens, is meant for.
+func matches(pattern []string, subject string) bool {
+	for i, p := range pattern {
+		if p == ">" {
+			return subject != ""
+		}
+		token, rest, more := strings.Cut(subject, ".")
+		if p != "*" && p != token {
+			return false
+		}
+		if i == len(pattern)-1 {
+			return !more
+		}
+		if !more {
+			return false
+		}
+		subject = rest
+	}
+	return false
+}

@@ -1,0 +1,280 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// info is what the broker greets with.
+const info = `INFO {"server_id":"SIM","server_name":"sim","version":"2.15.2","proto":1,"host":"127.0.0.1","port":4222,"headers":true,"max_payload":1048576,"jetstream":true}` + "\r\n"
+
+// conn is a connection to the broker: a net.Conn for the client, and what the broker knows of it.
+type conn struct {
+	w        *World
+	p        *Process
+	id       int
+	up, down *link
+
+	mu       sync.Mutex // guards what follows
+	changed  *sync.Cond
+	in       []byte // for the client
+	out      []byte // of the client, not looked at
+	greeted  bool   // the client's first ping was answered
+	broken   bool   // no more for either
+	closed   bool   // by the client
+	deadline time.Time
+
+	subs    []*sub // the broker's; only it uses them
+	inboxes int
+}
+
+func (w *World) dial(p *Process) (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.held() || p.dead || w.Broker.down {
+		return nil, errRefused
+	}
+	c := &conn{w: w, p: p, in: []byte(info)}
+	c.changed = sync.NewCond(&c.mu)
+	c.up, c.down = &link{p: p}, &link{p: p}
+	w.dialled = append(w.dialled, c)
+	return c, nil
+}
+
+// Read is net.Conn's.
+func (c *conn) Read(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.in) == 0 {
+		switch {
+		case c.closed:
+			return 0, net.ErrClosed
+		case c.broken:
+			return 0, io.EOF
+		case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+			return 0, os.ErrDeadlineExceeded
+		}
+		c.changed.Wait()
+	}
+	n := copy(b, c.in)
+	c.in = c.in[n:]
+	return n, nil
+}
+
+// Write is net.Conn's. It never waits. The first ping is answered here, for the client holds a lock that others want until
+// it has that answer: so a connection begins without taking time.
+func (c *conn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0, net.ErrClosed
+	}
+	if c.broken {
+		return 0, io.ErrClosedPipe
+	}
+	first := len(c.out) == 0
+	c.out = append(c.out, b...)
+	if !c.greeted {
+		if _, rest, ok := bytes.Cut(c.out, []byte("PING\r\n")); ok {
+			c.greeted, c.out = true, append([]byte(nil), rest...)
+			c.in = append(c.in, "PONG\r\n"...)
+			c.changed.Broadcast()
+		}
+		first = c.greeted && len(c.out) > 0
+	}
+	if first {
+		c.w.mu.Lock()
+		c.w.written = append(c.w.written, c)
+		c.w.mu.Unlock()
+		c.w.wake()
+	}
+	return len(b), nil
+}
+
+// Close is net.Conn's.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	c.changed.Broadcast()
+	c.w.mu.Lock()
+	c.w.written = append(c.w.written, c)
+	c.w.mu.Unlock()
+	c.w.wake()
+	return nil
+}
+
+// LocalAddr is net.Conn's.
+func (c *conn) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: c.id} }
+
+// RemoteAddr is net.Conn's.
+func (c *conn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4222} }
+
+// SetDeadline is net.Conn's.
+func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetWriteDeadline is net.Conn's. Nothing waits to be written.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetReadDeadline is net.Conn's.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	if !t.IsZero() {
+		time.AfterFunc(time.Until(t), func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.changed.Broadcast()
+		})
+	}
+	return nil
+}
+
+// feed gives the client bytes to read.
+func (c *conn) feed(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in = append(c.in, b...)
+	c.changed.Broadcast()
+}
+
+// breakOff breaks the connection: what was not read is lost.
+func (c *conn) breakOff() {
+	c.up.cut, c.down.cut = true, true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken, c.in, c.out = true, nil, nil
+	c.changed.Broadcast()
+}
+
+// op is one thing that a client asks of the broker.
+type op struct {
+	verb           string
+	subject, reply string
+	queue          string
+	sid            string
+	max            int
+	header, data   []byte
+}
+
+// collect takes what the client has written: in the order written, save that where several of the process's goroutines have
+// written at the same instant, theirs do not depend on which was first.
+func (c *conn) collect() {
+	c.mu.Lock()
+	b, closed := c.out, c.closed
+	c.out = nil
+	c.mu.Unlock()
+	ops, rest := parse(b)
+	if len(rest) > 0 && !closed {
+		panic(fmt.Sprintf("sim: a client wrote a part: %q", rest))
+	}
+	rank := func(o op) int {
+		switch o.verb {
+		case "PUB":
+			return 1
+		case "PING":
+			return 2
+		}
+		return 0
+	}
+	slices.SortStableFunc(ops, func(a, b op) int {
+		if r := rank(a) - rank(b); r != 0 || a.verb != "PUB" {
+			return r
+		}
+		x, y := c.w.Broker.known(a.subject), c.w.Broker.known(b.subject)
+		if x == y && strings.Contains(x, ".ctl.") {
+			return bytes.Compare(a.data, b.data)
+		}
+		return strings.Compare(x, y)
+	})
+	if len(ops) > 0 {
+		c.up.push(func() {
+			for _, o := range ops {
+				c.w.Broker.take(c, o)
+			}
+		})
+	}
+	if closed {
+		c.up.push(func() { c.w.Broker.drop(c) })
+	}
+}
+
+// parse reads the client's protocol.
+func parse(b []byte) (ops []op, rest []byte) {
+	for len(b) > 0 {
+		line, after, ok := bytes.Cut(b, []byte("\r\n"))
+		if !ok {
+			return ops, b
+		}
+		f := strings.Fields(string(line))
+		o := op{verb: strings.ToUpper(f[0])}
+		hlen, size := 0, -1
+		switch o.verb {
+		case "CONNECT", "PONG":
+			b = after
+			continue
+		case "PING":
+		case "SUB":
+			o.subject, o.sid = f[1], f[len(f)-1]
+			if len(f) == 4 {
+				o.queue = f[2]
+			}
+		case "UNSUB":
+			o.sid = f[1]
+			if len(f) == 3 {
+				o.max = number(f[2])
+			}
+		case "PUB", "HPUB":
+			sizes := 1
+			if o.verb == "HPUB" {
+				sizes = 2
+				hlen = number(f[len(f)-2])
+			}
+			o.verb, o.subject, size = "PUB", f[1], number(f[len(f)-1])
+			if len(f) == 3+sizes {
+				o.reply = f[2]
+			}
+		default:
+			panic(fmt.Sprintf("sim: %q is not simulated", line))
+		}
+		b = after
+		if size >= 0 {
+			if len(b) < size+2 {
+				return ops, b
+			}
+			o.header, o.data = bytes.Clone(b[:hlen]), bytes.Clone(b[hlen:size])
+			b = b[size+2:]
+		}
+		ops = append(ops, o)
+	}
+	return ops, nil
+}
+
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func jsonOf(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}

@@ -1,0 +1,125 @@
+package sim
+
+import (
+	"time"
+)
+
+// episode breaks something, or several things at once, and holds the members to how long they may take.
+func (c *council) episode() {
+	c.steady()
+	m := pick(c.World, c.present())
+	others := func() []*member {
+		var out []*member
+		for _, o := range c.well() {
+			if o != m {
+				out = append(out, o)
+			}
+		}
+		return out
+	}
+	switch c.Rand.IntN(9) {
+	case 0:
+		if len(c.present()) < 2 {
+			c.start()
+			c.settle(c.present(), calm, "a member has started")
+			return
+		}
+		m.kill()
+		c.settle(others(), moved, m.Name+" has died")
+		return
+	case 1:
+		if len(c.present()) < 2 {
+			return
+		}
+		m.Pause()
+		c.settle(others(), runsOut, m.Name+" has been paused")
+		c.wait(5 * time.Second)
+		m.Resume()
+	case 2:
+		m.Pause()
+		c.wait(8 * time.Second)
+		m.Resume()
+	case 3:
+		m.Stall()
+		c.wait(16 * time.Second)
+		m.Flow()
+	case 4:
+		m.Cut()
+	case 5:
+		c.Broker.Stop()
+		c.wait(3 * time.Second)
+		c.Broker.Start()
+	case 6:
+		s := pick(c.World, c.locks)
+		s.Down()
+		c.wait(15 * time.Second)
+		s.Serve()
+	case 7:
+		if len(c.present()) < 2 {
+			return
+		}
+		c.Note("left")
+		c.Say("%s leaves", m.Name)
+		m.stop(background)
+		c.settle(others(), handOver, m.Name+" leaves")
+		return
+	default:
+		c.muddle()
+	}
+	c.settle(c.present(), calm, "all is well again")
+}
+
+// muddle breaks several things, one soon after another.
+func (c *council) muddle() {
+	for range 2 + c.Rand.IntN(3) {
+		gap := []time.Duration{time.Millisecond, 20 * time.Millisecond, 500 * time.Millisecond, 5 * time.Second}
+		c.wait(pick(c.World, gap))
+		m := pick(c.World, c.present())
+		switch c.Rand.IntN(8) {
+		case 0:
+			if len(c.well()) > 2 && !m.held() {
+				m.kill()
+			}
+		case 1:
+			if !m.held() {
+				m.Pause()
+			}
+		case 2:
+			if !m.held() {
+				m.Stall()
+			}
+		case 3:
+			m.Cut()
+		case 4:
+			c.Broker.Stop()
+			c.wait(pick(c.World, gap))
+			c.Broker.Start()
+		case 5:
+			s := pick(c.World, c.locks)
+			s.Down()
+			c.wait(pick(c.World, gap))
+			s.Serve()
+		case 6:
+			if len(c.present()) < 4 {
+				c.start()
+			}
+		default:
+			c.release(m)
+		}
+	}
+	for _, m := range c.present() {
+		c.release(m)
+	}
+}
+
+// release ends a member's pause or stall.
+func (c *council) release(m *member) {
+	if m.paused {
+		m.Resume()
+	}
+	if m.stalled {
+		m.Flow()
+	}
+}
+
+func pick[T any](w *World, from []T) T { return from[w.Rand.IntN(len(from))] }

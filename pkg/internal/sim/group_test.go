@@ -1,0 +1,305 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/lease"
+	"github.com/nats-io/nats.go"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+var background = context.Background()
+
+// Times within which members have found their places again.
+const (
+	calm     = 20 * time.Second                         // after whatever it was: a lease's time, and what it takes to find and to judge
+	moved    = time.Second                              // after a crash, if the others are steady
+	runsOut  = lease.DefaultTTL + 3500*time.Millisecond // after a member has been paused: its lease, and the silence before
+	steady   = 6 * time.Second                          // then members judge
+	handOver = time.Second                              // after a member has begun to stop
+	excused  = 3 * time.Second                          // for so long after a trouble of its own a member may be removed
+)
+
+// council is a history of a group: real members with real leases, and nothing to do for owners.
+type council struct {
+	*World
+	shards  int
+	locks   []*LockServer
+	members []*member
+	started int
+
+	mu     sync.Mutex               // guards what follows
+	owners map[int]map[*member]bool // true: it has announced that it owns the shard
+}
+
+type member struct {
+	*Process
+	c       *council
+	g       *group.Group
+	nc      *nats.Conn
+	cancel  context.CancelFunc // of its start
+	up      chan struct{}      // closed when its start has ended
+	leaving bool
+	stopped chan struct{} // closed when its stop has ended
+}
+
+func newCouncil(w *World) (run, end func()) {
+	c := &council{World: w, shards: 1 + w.Rand.IntN(6), owners: make(map[int]map[*member]bool)}
+	for i := range []int{1, 1, 1, 3}[w.Rand.IntN(4)] {
+		s := w.NewLockServer([]string{"lock server", "lock server 2", "lock server 3"}[i])
+		c.watch(s)
+		c.locks = append(c.locks, s)
+	}
+	w.Broker.Stored = c.stored
+	return c.run, c.end
+}
+
+// watch lets nobody end another's lease who is well, and no lease go on that had ended.
+func (c *council) watch(s *LockServer) {
+	holders := make(map[string]*Process)
+	s.Took = func(p *Process, name, value string) { holders[name+value] = p }
+	s.Renewed = func(p *Process, name, value string) {
+		broken("%s hides that it had lost %s: it has taken it again by renewing it", p.Name, name)
+	}
+	s.Ended = func(p *Process, name, value string) {
+		if of := holders[name+value]; of != nil && of != p && of.Untroubled() > excused {
+			broken("%s has ended the lease %s of %s, which is well", p.Name, name, of.Name)
+		}
+	}
+}
+
+// stored lets nobody remove a member that is well.
+func (c *council) stored(p *Process, subject string, header, _ []byte) {
+	id, ok := strings.CutPrefix(subject, "$KV.app_members.")
+	if !ok || headerOf(header, "KV-Operation") != "DEL" {
+		return
+	}
+	for _, m := range c.members {
+		if m.g != nil && m.g.ID() == id && !m.leaving && m.Untroubled() > excused {
+			broken("%s has removed %s, which is alive and reachable", p.Name, m.Name)
+		}
+	}
+	c.Note("removed")
+}
+
+func (c *council) start() *member {
+	c.started++
+	m := &member{c: c, up: make(chan struct{}), Process: c.NewProcess(c.started, "member "+string(rune('a'+c.started-1)))}
+	c.members = append(c.members, m)
+	var ctx context.Context
+	ctx, m.cancel = context.WithCancel(background)
+	clients := make([]redis.UniversalClient, len(c.locks))
+	for i, s := range c.locks {
+		clients[i] = s.For(m.Process)
+	}
+	locker, err := lease.New(lease.Config{App: "app"}, clients...)
+	if err != nil {
+		panic(err)
+	}
+	go func() {
+		defer close(m.up)
+		for ctx.Err() == nil && !m.begin(ctx, locker) { // as whoever looks after processes does
+			time.Sleep(time.Second)
+		}
+	}()
+	return m
+}
+
+// begin tells whether the member has joined the group.
+func (m *member) begin(ctx context.Context, locker *lease.Locker) bool {
+	nc, err := m.Connect()
+	if err != nil {
+		return false
+	}
+	g, err := group.New(nc, group.Config{App: "app", Name: m.Name, Shards: m.c.shards, Replicas: 1, Locker: group.Real(locker), Own: m.own, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	m.c.mu.Lock()
+	m.nc, m.g = nc, g
+	m.c.mu.Unlock()
+	if g.Start(ctx) == nil {
+		return true
+	}
+	nc.Close()
+	return false
+}
+
+// own is what a worker does for ownership's sake.
+func (m *member) own(ctx context.Context, o group.Ownership) {
+	m.c.mu.Lock()
+	if m.c.owners[o.Shard] == nil {
+		m.c.owners[o.Shard] = make(map[*member]bool)
+	}
+	m.c.owners[o.Shard][m] = false
+	m.c.mu.Unlock()
+	defer func() {
+		m.c.mu.Lock()
+		defer m.c.mu.Unlock()
+		delete(m.c.owners[o.Shard], m)
+	}()
+	for {
+		if rev, err := o.Announce(ctx); err == nil {
+			if _, err = o.Confirm(ctx, rev); err == nil {
+				m.c.mu.Lock()
+				m.c.owners[o.Shard][m] = true
+				m.c.mu.Unlock()
+				break
+			}
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-o.Stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+	select {
+	case <-o.Stop:
+	case <-ctx.Done():
+	}
+}
+
+// stop makes a member leave, soft or hard.
+func (m *member) stop(ctx context.Context) {
+	if m.leaving {
+		return
+	}
+	m.leaving, m.stopped = true, make(chan struct{})
+	m.cancel()
+	go func() {
+		defer close(m.stopped)
+		<-m.up
+		if m.g != nil {
+			_ = m.g.Stop(ctx)
+			time.Sleep(time.Millisecond) // else it is chance whether the client writes its last
+			m.nc.Close()
+		}
+	}()
+}
+
+func (m *member) kill() {
+	m.Kill()
+	m.stop(gone)
+}
+
+// gone is a context that has ended.
+var gone = func() context.Context {
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	return ctx
+}()
+
+// present are the members that are there to stay.
+func (c *council) present() []*member {
+	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m.leaving || m.Dead() })
+}
+
+// well are those of them that are in no trouble.
+func (c *council) well() []*member {
+	return slices.DeleteFunc(c.present(), func(m *member) bool { return m.held() })
+}
+
+// owned tells whether each shard has just the one owner that it should, given these members.
+func (c *council) owned(by []*member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := make([]string, 0, len(by))
+	for _, m := range by {
+		if m.g == nil {
+			return false
+		}
+		ids = append(ids, m.g.ID())
+	}
+	for shard, id := range group.Assign(c.shards, ids) {
+		right := false
+		for m, announced := range c.owners[shard] {
+			switch {
+			case m.g.ID() == id:
+				right = announced
+			case !m.Dead() && !m.held():
+				return false
+			}
+		}
+		if !right {
+			return false
+		}
+	}
+	return true
+}
+
+// settle waits until members own all shards as they should.
+func (c *council) settle(by []*member, within time.Duration, what string) {
+	until := c.Since() + within
+	over := false
+	c.RunUntil(func() bool {
+		over = c.Since() >= until
+		return over || c.owned(by) && !slices.ContainsFunc(by, func(m *member) bool { return !m.g.Settled() })
+	})
+	if over {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for shard := range c.shards {
+			for m := range c.owners[shard] {
+				c.Say("shard %d: %s", shard, m.Name)
+			}
+		}
+		broken("%s, and %s later not every shard has the one owner it should", what, within)
+	}
+}
+
+// steady waits until all members have been connected for long enough to judge one another.
+func (c *council) steady() {
+	c.RunUntil(func() bool {
+		return !slices.ContainsFunc(c.present(), func(m *member) bool { return m.Up() < steady })
+	})
+	c.settle(c.present(), time.Second, "all have been connected for a while")
+}
+
+func (c *council) wait(d time.Duration) { c.Run(time.Duration(1 + c.Rand.Int64N(int64(d)))) }
+
+func (c *council) run() {
+	for range 2 + c.Rand.IntN(2) {
+		c.start()
+		c.wait(time.Second)
+	}
+	c.settle(c.members, calm, "members have started")
+	for range 1 + c.Rand.IntN(3) {
+		c.episode()
+	}
+}
+
+// end ends all that is left.
+func (c *council) end() {
+	for _, m := range c.members {
+		m.stop(gone)
+	}
+	for _, m := range c.members {
+		c.RunUntil(func() bool {
+			select {
+			case <-m.stopped:
+				return true
+			default:
+				return false
+			}
+		})
+	}
+	c.Run(2 * time.Second) // what the client still waits for
+}
+
+// Members find their places after whatever breaks, in time, and nobody takes from one who is well.
+func TestGroupHistories(t *testing.T) {
+	total := all(t, 40, newCouncil)
+	for _, what := range []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"} {
+		require.NotZero(t, total[what], "no history saw: %s", what)
+	}
+}

@@ -1,0 +1,251 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// stream is one of JetStream's.
+type stream struct {
+	b          *Broker
+	name       string
+	config     json.RawMessage
+	subjects   [][]string
+	perSubject int // messages kept of a subject; 0: all
+	created    time.Time
+	messages   []*stored // by sequence; what is gone is nil
+	first      uint64    // the sequence of messages[0]
+	last       uint64
+	newest     map[string]uint64 // by subject
+	consumers  []*consumer
+}
+
+// stored is a message of a stream.
+type stored struct {
+	subject      string
+	header, data []byte
+	seq          uint64
+	at           time.Time
+}
+
+// apiError is how JetStream refuses.
+type apiError struct {
+	Code    int    `json:"code"`
+	ErrCode int    `json:"err_code"`
+	Text    string `json:"description"`
+}
+
+var (
+	errNoStream   = &apiError{404, 10059, "stream not found"}
+	errNoMessage  = &apiError{404, 10037, "no message found"}
+	errNoConsumer = &apiError{404, 10014, "consumer not found"}
+	errNameTaken  = &apiError{400, 10058, "stream name already in use with a different configuration"}
+)
+
+func (s *stream) takes(subject string) bool {
+	return slices.ContainsFunc(s.subjects, func(t []string) bool { return matches(t, subject) })
+}
+
+func (s *stream) at(seq uint64) *stored {
+	if seq < s.first || seq > s.last {
+		return nil
+	}
+	return s.messages[seq-s.first]
+}
+
+// firstSeq is that of the first message there is, or of the next one if there is none.
+func (s *stream) firstSeq() uint64 {
+	for _, m := range s.messages {
+		if m != nil {
+			return m.seq
+		}
+	}
+	return s.last + 1
+}
+
+func (s *stream) count() (n int) {
+	for _, m := range s.messages {
+		if m != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// headerOf is the value of a header.
+func headerOf(header []byte, name string) string {
+	_, after, ok := bytes.Cut(header, []byte("\r\n"+name+": "))
+	if !ok {
+		return ""
+	}
+	value, _, _ := bytes.Cut(after, []byte("\r\n"))
+	return string(value)
+}
+
+// store keeps a message and confirms it.
+func (b *Broker) store(c *conn, s *stream, o op) {
+	confirm := func(v any) {
+		wait := time.Duration(0)
+		if b.Slow != nil {
+			wait = b.Slow()
+		}
+		if o.reply == "" {
+			return
+		}
+		b.w.After(wait, func() { b.deliver(o.reply, o.reply, "", nil, jsonOf(v)) })
+	}
+	if want := headerOf(o.header, "Nats-Expected-Last-Subject-Sequence"); want != "" && want != strconv.FormatUint(s.newest[o.subject], 10) {
+		confirm(map[string]any{"stream": s.name, "seq": 0, "error": apiError{400, 10071, fmt.Sprintf("wrong last sequence: %d", s.newest[o.subject])}})
+		return
+	}
+	s.last++
+	m := &stored{subject: o.subject, header: o.header, data: o.data, seq: s.last, at: time.Now()}
+	if b.Stray != nil && b.Stray(c.p, o.subject) {
+		b.w.Say("it lies behind the end")
+		m = nil
+	}
+	s.messages = append(s.messages, m)
+	if m != nil {
+		if before := s.at(s.newest[o.subject]); before != nil && s.perSubject == 1 {
+			s.messages[before.seq-s.first] = nil
+		}
+		s.newest[o.subject] = s.last
+		if b.Stored != nil {
+			b.Stored(c.p, o.subject, o.header, o.data)
+		}
+		b.pump()
+	}
+	confirm(map[string]any{"stream": s.name, "seq": s.last})
+}
+
+func (b *Broker) stream(name string) *stream {
+	for _, s := range b.streams {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// verbOf is a request to JetStream without what is random in it.
+func verbOf(api string) string {
+	f := strings.SplitN(api, ".", 4)
+	return strings.Join(f[:min(len(f), 3)], " ")
+}
+
+// request answers what is asked of JetStream.
+func (b *Broker) request(c *conn, api string, o op) {
+	f := strings.Split(api, ".")
+	answer := func(v any) { b.deliver(o.reply, o.reply, "", nil, jsonOf(v)) }
+	refuse := func(e *apiError) { answer(map[string]any{"error": e}) }
+	if api == "INFO" {
+		answer(map[string]any{"type": "io.nats.jetstream.api.v1.account_info_response"})
+		return
+	}
+	if api == "STREAM.CREATE."+f[len(f)-1] {
+		b.create(f[2], o.data, answer, refuse)
+		return
+	}
+	name := f[2]
+	if f[1] == "MSG" {
+		name = f[3]
+	}
+	s := b.stream(name)
+	switch verb := f[0] + "." + f[1]; {
+	case s == nil && verb != "DIRECT.GET":
+		refuse(errNoStream)
+	case s == nil:
+		b.deliverTo(c, o.reply, []byte("NATS/1.0 503\r\n\r\n"))
+	case verb == "STREAM.INFO":
+		answer(s.info("stream_info_response"))
+	case verb == "DIRECT.GET":
+		b.direct(s, f[3:], o)
+	case verb == "STREAM.MSG":
+		var ask struct{ Seq uint64 }
+		unmarshal(o.data, &ask)
+		m := s.at(ask.Seq)
+		if m == nil {
+			refuse(errNoMessage)
+			return
+		}
+		answer(map[string]any{"message": map[string]any{"subject": m.subject, "seq": m.seq, "time": m.at.UTC(),
+			"data": base64.StdEncoding.EncodeToString(m.data), "hdrs": base64.StdEncoding.EncodeToString(m.header)}})
+	case verb == "CONSUMER.CREATE":
+		b.consume(c.p, s, f[3], o.data, answer)
+	case verb == "CONSUMER.DELETE":
+		if i := slices.IndexFunc(s.consumers, func(c *consumer) bool { return c.name == f[3] }); i >= 0 {
+			s.consumers = slices.Delete(s.consumers, i, i+1)
+			answer(map[string]any{"success": true})
+			return
+		}
+		refuse(errNoConsumer)
+	case verb == "CONSUMER.MSG":
+		s.pull(f[4], o)
+	default:
+		panic("sim: " + api + " is not simulated")
+	}
+}
+
+func unmarshal(b []byte, v any) {
+	if len(b) == 0 {
+		return
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		panic(err)
+	}
+}
+
+func (b *Broker) create(name string, config []byte, answer func(any), refuse func(*apiError)) {
+	if s := b.stream(name); s != nil {
+		if !bytes.Equal(s.config, config) {
+			refuse(errNameTaken)
+			return
+		}
+		answer(s.info("stream_create_response"))
+		return
+	}
+	var cfg struct {
+		Subjects   []string `json:"subjects"`
+		PerSubject int      `json:"max_msgs_per_subject"`
+	}
+	unmarshal(config, &cfg)
+	s := &stream{b: b, name: name, config: config, perSubject: cfg.PerSubject, created: time.Now(), first: 1, newest: make(map[string]uint64)}
+	for _, subject := range cfg.Subjects {
+		s.subjects = append(s.subjects, strings.Split(subject, "."))
+	}
+	b.streams = append(b.streams, s)
+	answer(s.info("stream_create_response"))
+}
+
+func (s *stream) info(kind string) any {
+	return map[string]any{"type": "io.nats.jetstream.api.v1." + kind, "config": s.config, "created": s.created.UTC(),
+		"state": map[string]any{"messages": s.count(), "first_seq": s.firstSeq(), "last_seq": s.last, "consumer_count": len(s.consumers)}}
+}
+
+// direct answers with the newest message of a subject, or the one of a sequence.
+func (b *Broker) direct(s *stream, subject []string, o op) {
+	var ask struct{ Seq uint64 }
+	if len(subject) > 0 {
+		ask.Seq = s.newest[strings.Join(subject, ".")]
+	} else {
+		unmarshal(o.data, &ask)
+	}
+	m := s.at(ask.Seq)
+	if m == nil {
+		b.deliver(o.reply, o.reply, "", []byte("NATS/1.0 404 Message Not Found\r\n\r\n"), nil)
+		return
+	}
+	header := m.header
+	if len(header) == 0 {
+		header = []byte("NATS/1.0\r\n\r\n")
+	}
+	header = append(header[:len(header)-2:len(header)-2], fmt.Sprintf("Nats-Stream: %s\r\nNats-Subject: %s\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %s\r\n\r\n",
+		s.name, m.subject, m.seq, m.at.UTC().Format(time.RFC3339Nano))...)
+	b.deliver(o.reply, o.reply, "", header, m.data)
+}

@@ -1,0 +1,247 @@
+// Package sim lets real processes run in a world that is simulated: one goroutine, the history, decides when each message
+// arrives, each call is answered, and what breaks. The processes are the real publisher, router and worker over the real
+// clients of NATS and redsync, in a bubble of testing/synctest, whose clock is the world's. All that happens is drawn from
+// a seed, so that a history which breaks a promise can be had again, exactly.
+//
+// Simulated are the network, NATS with its streams and buckets (Broker), the Redis servers that keep leases (LockServer),
+// and the time that calls of a store take. What they do is compared with real servers in this package's tests.
+//
+// A paused process is one whose messages and calls are held, in both directions, until it is resumed: its code runs on to
+// its next message or call, and its timers run. So it can be held between any two steps that others can see.
+package sim
+
+import (
+	"cmp"
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+)
+
+// World is what processes live in. Only the history's goroutine uses it, save for what mu guards.
+type World struct {
+	Rand   *rand.Rand
+	Broker *Broker
+	Tell   func(string, ...any) // nil: nobody listens
+	// Latency is how long a message or a call takes, one way.
+	Latency func() time.Duration
+
+	start  time.Time
+	agenda agenda
+	added  uint64
+	trace  hash.Hash64
+	count  map[string]int
+
+	awake chan struct{} // cap 1: a process has written or called
+
+	mu      sync.Mutex // guards what follows, and what dial asks of processes and the broker: only the history changes that
+	dialled []*conn    // not looked at
+	written []*conn    // with output that was not looked at
+	calls   []*call    // not looked at
+}
+
+// New makes an empty world. It must be made within a bubble.
+func New(seed uint64) *World {
+	w := &World{
+		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: fnv.New64a(), count: make(map[string]int), awake: make(chan struct{}, 1),
+	}
+	w.Latency = w.lively
+	w.Broker = newBroker(w)
+	return w
+}
+
+// lively is a network that is mostly quick.
+func (w *World) lively() time.Duration {
+	d := 300 * time.Microsecond
+	if w.Rand.IntN(40) == 0 {
+		d = 5 * time.Millisecond
+	}
+	return time.Duration(1 + w.Rand.Int64N(int64(d)))
+}
+
+// Since is how long the world has been there.
+func (w *World) Since() time.Duration { return time.Since(w.start) }
+
+// Note counts that something happened.
+func (w *World) Note(what string) { w.count[what]++ }
+
+// Counts are what was noted.
+func (w *World) Counts() map[string]int { return w.count }
+
+// Say notes in the trace that something happened. What is said must be the same whenever the history is had again.
+func (w *World) Say(format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	_, _ = w.trace.Write(binary.LittleEndian.AppendUint64(nil, uint64(w.Since())))
+	_, _ = w.trace.Write([]byte(what))
+	if w.Tell != nil {
+		w.Tell("%12s %s", w.Since(), what)
+	}
+}
+
+// Trace is a digest of all that happened, with its times.
+func (w *World) Trace() uint64 { return w.trace.Sum64() }
+
+// event is something that happens at its time.
+type event struct {
+	due   time.Time
+	order uint64
+	fn    func()
+}
+
+type agenda []*event
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	if !a[i].due.Equal(a[j].due) {
+		return a[i].due.Before(a[j].due)
+	}
+	return a[i].order < a[j].order
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(*event)) }
+func (a *agenda) Pop() any {
+	old := *a
+	e := old[len(old)-1]
+	*a = old[:len(old)-1]
+	return e
+}
+
+// After lets fn happen in a while.
+func (w *World) After(d time.Duration, fn func()) { w.at(time.Now().Add(d), fn) }
+
+func (w *World) at(due time.Time, fn func()) {
+	w.added++
+	heap.Push(&w.agenda, &event{due, w.added, fn})
+}
+
+// wake is called by processes.
+func (w *World) wake() {
+	select {
+	case w.awake <- struct{}{}:
+	default:
+	}
+}
+
+// Run lets time pass.
+func (w *World) Run(d time.Duration) {
+	end := false
+	w.After(d, func() { end = true })
+	w.RunUntil(func() bool { return end })
+}
+
+// RunUntil lets time pass until something is so.
+func (w *World) RunUntil(so func() bool) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		synctest.Wait()
+		w.collect()
+		if so() {
+			return
+		}
+		if len(w.agenda) == 0 {
+			w.After(time.Second, func() {})
+		}
+		next := w.agenda[0]
+		if wait := time.Until(next.due); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-w.awake:
+			}
+			continue
+		}
+		heap.Pop(&w.agenda)
+		next.fn()
+	}
+}
+
+// collect takes what processes have written and called since it was last looked, in an order that does not depend on which
+// of their goroutines ran first.
+func (w *World) collect() {
+	w.mu.Lock()
+	dialled, written, calls := w.dialled, w.written, w.calls
+	w.dialled, w.written, w.calls = nil, nil, nil
+	w.mu.Unlock()
+	slices.SortStableFunc(dialled, func(a, b *conn) int { return a.p.number - b.p.number })
+	for _, c := range dialled {
+		w.Broker.accept(c)
+	}
+	slices.SortStableFunc(written, func(a, b *conn) int { return a.id - b.id })
+	for _, c := range written {
+		c.collect()
+	}
+	slices.SortStableFunc(calls, func(a, b *call) int {
+		if a.p != b.p {
+			return a.p.number - b.p.number
+		}
+		return cmp.Or(strings.Compare(a.what, b.what), strings.Compare(a.s.Name, b.s.Name))
+	})
+	for _, c := range calls {
+		c.begin()
+	}
+}
+
+// change is how the history changes what dial asks for.
+func (w *World) change(fn func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fn()
+}
+
+// link carries messages one way, in order.
+type link struct {
+	p     *Process
+	queue []sent
+	last  time.Time // when the newest is due
+	armed bool
+	cut   bool
+}
+
+type sent struct {
+	due time.Time
+	fn  func()
+}
+
+func (l *link) push(fn func()) {
+	if l.cut {
+		return
+	}
+	due := time.Now().Add(l.p.w.Latency())
+	if !due.After(l.last) {
+		due = l.last.Add(1)
+	}
+	l.last = due
+	l.queue = append(l.queue, sent{due, fn})
+	l.arm()
+}
+
+func (l *link) arm() {
+	if l.armed || l.cut || len(l.queue) == 0 || l.p.held() {
+		return
+	}
+	l.armed = true
+	due := l.queue[0].due
+	if now := time.Now(); !due.After(now) {
+		due = now.Add(1)
+	}
+	l.p.w.at(due, l.carry)
+}
+
+func (l *link) carry() {
+	l.armed = false
+	if l.cut || l.p.held() {
+		return
+	}
+	fn := l.queue[0].fn
+	l.queue = l.queue[1:]
+	fn()
+	l.arm()
+}
