@@ -104,22 +104,10 @@ func (c *council) muddle() {
 				c.start()
 			}
 		default:
-			c.release(m)
+			m.release()
 		}
 	}
 	for _, m := range c.present() {
-		c.release(m)
+		m.release()
 	}
 }
-
-// release ends a member's pause or stall.
-func (c *council) release(m *member) {
-	if m.paused {
-		m.Resume()
-	}
-	if m.stalled {
-		m.Flow()
-	}
-}
-
-func pick[T any](w *World, from []T) T { return from[w.Rand.IntN(len(from))] }

@@ -284,14 +284,7 @@ func (c *council) end() {
 		m.stop(gone)
 	}
 	for _, m := range c.members {
-		c.RunUntil(func() bool {
-			select {
-			case <-m.stopped:
-				return true
-			default:
-				return false
-			}
-		})
+		c.RunUntil(func() bool { return ended(m.stopped) })
 	}
 	c.Run(2 * time.Second) // what the client still waits for
 }

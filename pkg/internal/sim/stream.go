@@ -108,10 +108,10 @@ func (b *Broker) store(c *conn, s *stream, o op) {
 	m := &stored{subject: o.subject, header: o.header, data: o.data, seq: s.last, at: time.Now()}
 	if b.Stray != nil && b.Stray(c.p, o.subject) {
 		b.w.Say("it lies behind the end")
-		m = nil
+		m.subject = "behind.the.end"
 	}
 	s.messages = append(s.messages, m)
-	if m != nil {
+	if m.subject == o.subject {
 		if before := s.at(s.newest[o.subject]); before != nil && s.perSubject == 1 {
 			s.messages[before.seq-s.first] = nil
 		}

@@ -1,0 +1,233 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/consume"
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/route"
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+)
+
+// flow is a history of events: real publishers, routers and workers, and all that is between them.
+type flow struct {
+	*World
+	shards int
+	locks  *LockServer
+	server *Server // of the store
+	kept   *storetest.Memory
+	past   []moment
+	stands []store.Version // by shard: what the next commit must name
+
+	publishers []*source
+	routers    []*actor
+	workers    []*actor
+	all        []*actor
+	renewed    map[*Process]time.Time // when a router's lease entry was stored last
+	calm       bool
+
+	mu       sync.Mutex // guards what follows: handlers use it
+	attempts map[string]int
+	fences   map[[2]uint64]string // by shard and fence: the worker that has used it
+}
+
+// moment is what a restored store goes back to.
+type moment struct {
+	kept   storetest.Snapshot
+	stands []store.Version
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func newFlow(w *World) (run, end func()) {
+	f := &flow{
+		World: w, shards: 1 + w.Rand.IntN(3), locks: w.NewLockServer("lock server"), server: w.NewServer("store"), kept: storetest.NewMemory(),
+		renewed: make(map[*Process]time.Time), attempts: make(map[string]int), fences: make(map[[2]uint64]string),
+	}
+	f.stands = make([]store.Version, f.shards)
+	w.Broker.Stored, w.Broker.Stray = f.stored, f.stray
+	return f.run, f.end
+}
+
+func (f *flow) add(name string, begin func(*Process) func(context.Context, *nats.Conn) (func(context.Context) error, error)) *actor {
+	p := f.NewProcess(len(f.all)+1, fmt.Sprintf("%s %d", name, len(f.all)+1))
+	a := launch(p, begin(p))
+	f.all = append(f.all, a)
+	return a
+}
+
+func (f *flow) router(*Process) func(context.Context, *nats.Conn) (func(context.Context) error, error) {
+	return func(ctx context.Context, nc *nats.Conn) (func(context.Context) error, error) {
+		r, err := route.New(nc, route.Config{App: "app", Log: quiet,
+			Initial: topology.Initial{Shards: f.shards, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30, HistoryAge: time.Hour, HistoryBytes: 1 << 30}}})
+		if err != nil {
+			panic(err)
+		}
+		return r.Stop, r.Start(ctx)
+	}
+}
+
+func (f *flow) worker(p *Process) func(context.Context, *nats.Conn) (func(context.Context) error, error) {
+	locker, err := lease.New(lease.Config{App: "app"}, f.locks.For(p))
+	if err != nil {
+		panic(err)
+	}
+	return func(ctx context.Context, nc *nats.Conn) (func(context.Context) error, error) {
+		w, err := consume.New(nc, consume.Config{
+			App: "app", Name: p.Name, Handler: ledger{f, p.Name}, Locker: group.Real(locker), Log: quiet,
+			RoundEvents: 1, // what else arrives in time for a round is chance
+			Store: func(topology string) store.Store {
+				return &RemoteStore{Process: p, Server: f.server, Kept: f.kept.At(topology), Claimed: f.claimed, Committed: f.committed}
+			},
+		})
+		if err != nil {
+			panic(err)
+		}
+		return w.Stop, w.Start(ctx)
+	}
+}
+
+// stored remembers when routers' leases were renewed.
+func (f *flow) stored(p *Process, subject string, _, _ []byte) {
+	if strings.HasPrefix(subject, "$KV.app_topology.router.") {
+		f.renewed[p] = time.Now()
+	}
+}
+
+// stray lets an epoch end while a router has no lease: what it has stored then may lie behind the end.
+func (f *flow) stray(p *Process, subject string) bool {
+	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < topology.LeaseTTL || f.Rand.IntN(2) == 0 {
+		return false
+	}
+	f.Note("stray")
+	return true
+}
+
+func (f *flow) claimed(shard int, v store.Version) {
+	f.Note("claimed")
+	f.stands[shard] = v
+}
+
+func (f *flow) committed(c *store.Commit) {
+	switch f.stands[c.Shard] {
+	case c.Old:
+		f.Note("committed")
+	case c.New:
+		f.Note("commit repeated")
+	default:
+		broken("shard %d has two owners: a commit stands that names another version than the last one's", c.Shard)
+	}
+	f.stands[c.Shard] = c.New
+}
+
+func (f *flow) remember() {
+	f.past = append(f.past, moment{f.kept.Snapshot(), slices.Clone(f.stands)})
+}
+
+// goBack makes the store lose its latest writes: mostly a few, now and then all.
+func (f *flow) goBack() {
+	i := len(f.past) - 1
+	if f.Rand.IntN(4) == 0 {
+		i = f.Rand.IntN(len(f.past))
+	}
+	f.Note("went back")
+	f.Say("the store goes back, %d of %d moments", len(f.past)-i, len(f.past))
+	f.kept.Restore(f.past[i].kept)
+	copy(f.stands, f.past[i].stands)
+}
+
+// ledger is the workers' handler: a key's state is what was applied to it, in order. It fails now and then, when it has
+// changed the state already.
+type ledger struct {
+	f      *flow
+	worker string
+}
+
+func (ledger) Decode(envelope []byte) (any, error) {
+	state := append([]byte(nil), envelope...)
+	return &state, nil
+}
+
+func (ledger) Encode(b []byte, state any) ([]byte, error) { return append(b, *state.(*[]byte)...), nil }
+
+var errHandler = errors.New("the handler refused")
+
+func (l ledger) Apply(_ context.Context, state any, ev consume.Event) error {
+	s := state.(*[]byte)
+	*s = append(*s, ev.Data...)
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
+	fence := [2]uint64{uint64(ev.Shard), ev.Fence}
+	switch l.f.fences[fence] {
+	case "":
+		l.f.fences[fence] = l.worker
+	case l.worker:
+	default:
+		return fmt.Errorf("%s and %s have the same fence %d of shard %d", l.worker, l.f.fences[fence], ev.Fence, ev.Shard)
+	}
+	h := fnv.New32()
+	_, _ = h.Write(ev.Data)
+	if l.f.attempts[string(ev.Data)]++; l.f.attempts[string(ev.Data)] == 1 && h.Sum32()%16 == 0 {
+		return errHandler
+	}
+	return nil
+}
+
+func (f *flow) wait(d time.Duration) { f.Run(time.Duration(1 + f.Rand.Int64N(int64(d)))) }
+
+func (f *flow) run() {
+	f.remember()
+	for range 2 {
+		f.routers = append(f.routers, f.add("router", f.router))
+		f.wait(100 * time.Millisecond)
+	}
+	for range 2 {
+		f.workers = append(f.workers, f.add("worker", f.worker))
+	}
+	for range 1 + f.Rand.IntN(2) {
+		f.publishers = append(f.publishers, f.publisher())
+	}
+	f.RunUntil(func() bool { return !slices.ContainsFunc(f.all, func(a *actor) bool { return !ended(a.up) }) })
+	for range 30 + f.Rand.IntN(40) {
+		f.step()
+	}
+	f.heal()
+	f.check()
+}
+
+// end ends all that is left.
+func (f *flow) end() {
+	for _, a := range f.all {
+		a.stop(gone)
+	}
+	for _, a := range f.all {
+		f.RunUntil(func() bool { return ended(a.stopped) })
+	}
+	f.Run(2 * time.Second)
+}
+
+// What is sent is applied once, in order, and nothing acknowledged is lost, whatever breaks.
+func TestFlowHistories(t *testing.T) {
+	total := all(t, 30, newFlow)
+	for _, what := range []string{
+		"acknowledged", "given up", "not sent", "stray", "committed", "commit stale", "killed", "paused", "stalled", "cut", "broker stopped", "server down", "went back",
+	} {
+		require.NotZero(t, total[what], "no history saw: %s", what)
+	}
+}
+
+func TestFlowHistoriesReplay(t *testing.T) { replays(t, newFlow) }

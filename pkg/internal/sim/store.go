@@ -1,0 +1,81 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"example.com/lockstep/pkg/store"
+)
+
+// RemoteStore is a store as a process sees it: each call takes its time, may fail, and may have happened all the same.
+type RemoteStore struct {
+	Process *Process
+	Server  *Server
+	Kept    store.Store
+	// Claimed and Committed are called when the store has done so.
+	Claimed   func(shard int, v store.Version)
+	Committed func(c *store.Commit)
+}
+
+var _ store.Store = (*RemoteStore)(nil)
+
+// ask makes a call and returns what came of it.
+func ask[T any](ctx context.Context, r *RemoteStore, what string, fn func() (T, error)) (T, error) {
+	var v T
+	var err error
+	if failed := r.Process.Call(ctx, r.Server, what, func() { v, err = fn() }); failed != nil {
+		var none T
+		return none, failed
+	}
+	return v, err
+}
+
+// Check is store.Store's.
+func (r *RemoteStore) Check(ctx context.Context) error {
+	_, err := ask(ctx, r, "checks", func() (struct{}, error) { return struct{}{}, r.Kept.Check(ctx) })
+	return err
+}
+
+// Claim is store.Store's.
+func (r *RemoteStore) Claim(ctx context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
+	return ask(ctx, r, fmt.Sprintf("claims shard %d", shard), func() (store.Record, error) {
+		rec, err := r.Kept.Claim(context.Background(), shard, revision, version)
+		if err == nil {
+			r.Claimed(shard, version)
+		}
+		return rec, err
+	})
+}
+
+// Load is store.Store's.
+func (r *RemoteStore) Load(ctx context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
+	return ask(ctx, r, fmt.Sprintf("loads %d keys of shard %d", len(keys), shard), func() ([][]byte, error) {
+		return r.Kept.Load(context.Background(), shard, version, keys)
+	})
+}
+
+// Commit is store.Store's.
+func (r *RemoteStore) Commit(ctx context.Context, c *store.Commit) error {
+	_, err := ask(ctx, r, fmt.Sprintf("commits shard %d up to %d", c.Shard, c.Position.Seq), func() (struct{}, error) {
+		err := r.Kept.Commit(context.Background(), c)
+		switch {
+		case err == nil:
+			r.Committed(c)
+		case errors.Is(err, store.ErrStale):
+			r.Process.w.Note("commit stale")
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// States is store.Store's.
+func (r *RemoteStore) States(ctx context.Context, keys []string) ([][]byte, error) {
+	return ask(ctx, r, "reads states", func() ([][]byte, error) { return r.Kept.States(context.Background(), keys) })
+}
+
+// Shards is store.Store's.
+func (r *RemoteStore) Shards(ctx context.Context, n int) ([]store.Shard, error) {
+	return ask(ctx, r, "reads shards", func() ([]store.Shard, error) { return r.Kept.Shards(context.Background(), n) })
+}
