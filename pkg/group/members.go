@@ -106,6 +106,10 @@ func (g *Group) rejoin() {
 		if err == nil {
 			return
 		}
+		select { // without a connection it fails at once
+		case <-time.After(retryMin):
+		case <-g.staying.Done():
+		}
 	}
 }
 
