@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,28 +95,26 @@ func (b *Broker) Start() {
 
 // known is a subject without what is random in it: an inbox is known by its connection.
 func (b *Broker) known(subject string) string {
-	if !strings.HasPrefix(subject, "_INBOX.") {
-		return subject
+	if api, ok := strings.CutPrefix(subject, "$JS.API."); ok {
+		return verbOf(api)
 	}
-	inbox, rest, _ := strings.Cut(subject[len("_INBOX."):], ".")
-	name := b.inboxes[inbox]
-	if strings.HasSuffix(name, ".0") { // of requests
-		return name
+	if inbox, ok := strings.CutPrefix(subject, "_INBOX."); ok {
+		inbox, _, _ = strings.Cut(inbox, ".")
+		return "_INBOX." + b.inboxes[inbox]
 	}
-	return name + "." + rest
+	return subject
 }
 
 // take does what a client asks.
 func (b *Broker) take(c *conn, o op) {
 	switch o.verb {
 	case "PING":
-		c.down.push(func() { c.feed([]byte("PONG\r\n")) })
+		c.down.push("pong", func() { c.feed([]byte("PONG\r\n")) })
 	case "SUB":
 		s := &sub{c: c, sid: o.sid, tokens: strings.Split(o.subject, "."), queue: o.queue}
 		b.subs = append(b.subs, s)
 		if s.tokens[0] == "_INBOX" && b.inboxes[s.tokens[1]] == "" {
-			b.inboxes[s.tokens[1]] = fmt.Sprintf("_INBOX.%s.%d", c.p.Name, c.inboxes)
-			c.inboxes++
+			b.inboxes[s.tokens[1]] = c.p.Name
 		}
 		b.pump()
 	case "UNSUB":
@@ -134,12 +131,11 @@ func (b *Broker) take(c *conn, o op) {
 }
 
 func (b *Broker) publish(c *conn, o op) {
+	b.w.Say("%s: %s", c.p.Name, b.known(o.subject))
 	if api, ok := strings.CutPrefix(o.subject, "$JS.API."); ok {
-		b.w.Say("%s: %s", c.p.Name, verbOf(api))
 		b.request(c, api, o)
 		return
 	}
-	b.w.Say("%s: %s", c.p.Name, b.known(o.subject))
 	stored := false
 	for _, s := range b.streams {
 		if s.takes(o.subject) {
@@ -182,7 +178,7 @@ func (b *Broker) deliver(subject, shown, reply string, header, data []byte) bool
 	}
 	for _, name := range names {
 		group := groups[name]
-		to = append(to, group[b.w.Rand.IntN(len(group))])
+		to = append(to, group[b.w.Luck(subject, len(group))])
 	}
 	for _, s := range to {
 		b.give(s, shown, reply, header, data)
@@ -210,7 +206,7 @@ func (b *Broker) give(s *sub, subject, reply string, header, data []byte) {
 	m.Write(header)
 	m.Write(data)
 	m.WriteString("\r\n")
-	s.c.down.push(func() { s.c.feed(m.Bytes()) })
+	s.c.down.push(b.known(subject), func() { s.c.feed(m.Bytes()) })
 	if s.got++; s.max > 0 && s.got >= s.max {
 		b.subs = slices.DeleteFunc(b.subs, func(o *sub) bool { return o == s })
 	}

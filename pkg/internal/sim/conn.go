@@ -234,15 +234,26 @@ func (c *conn) collect() {
 		}
 		return strings.Compare(x, y)
 	})
+	ops = slices.DeleteFunc(ops, func(o op) bool {
+		idle := strings.HasPrefix(o.subject, "$JS.API.CONSUMER.DELETE.")
+		if idle {
+			c.w.Broker.forget(o.subject)
+		}
+		return idle
+	})
 	if len(ops) > 0 {
-		c.up.push(func() {
+		what := ops[0].verb
+		if i := slices.IndexFunc(ops, func(o op) bool { return o.verb == "PUB" }); i >= 0 {
+			what = c.w.Broker.known(ops[i].subject)
+		}
+		c.up.push(what, func() {
 			for _, o := range ops {
 				c.w.Broker.take(c, o)
 			}
 		})
 	}
 	if closed {
-		c.up.push(func() { c.w.Broker.drop(c) })
+		c.up.push("closes", func() { c.w.Broker.drop(c) })
 	}
 }
 

@@ -110,7 +110,7 @@ func (f *flow) stored(p *Process, subject string, _, _ []byte) {
 
 // stray lets an epoch end while a router has no lease: what it has stored then may lie behind the end.
 func (f *flow) stray(p *Process, subject string) bool {
-	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < topology.LeaseTTL || f.Rand.IntN(2) == 0 {
+	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < topology.LeaseTTL || f.Luck("stray", 2) == 0 {
 		return false
 	}
 	f.Note("stray")

@@ -86,7 +86,7 @@ func (p *Process) Resume() {
 	waiting := p.waiting
 	p.waiting = nil
 	for _, fn := range waiting {
-		p.w.After(p.w.Latency(), fn)
+		p.w.After(p.w.latency(p, "resumes"), fn)
 	}
 	p.flow()
 }
@@ -201,7 +201,7 @@ func (c *call) begin() {
 		c.p.w.Say("%s, paused, would: %s", c.p.Name, c.what)
 		c.p.waiting = append(c.p.waiting, c.begin)
 	default:
-		c.p.w.After(c.p.w.Latency(), c.arrive)
+		c.p.w.After(c.p.w.latency(c.p, c.s.Name+c.what), c.arrive)
 	}
 }
 
@@ -215,7 +215,7 @@ func (c *call) arrive() {
 		c.p.w.Say("%s: %s %s", c.s.Name, c.p.Name, c.what)
 		c.effect()
 	}
-	c.p.w.After(c.p.w.Latency(), c.end)
+	c.p.w.After(c.p.w.latency(c.p, c.s.Name+c.what), c.end)
 }
 
 // end is the process's end again: it may be held before it sees the answer.

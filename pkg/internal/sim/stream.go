@@ -42,10 +42,9 @@ type apiError struct {
 }
 
 var (
-	errNoStream   = &apiError{404, 10059, "stream not found"}
-	errNoMessage  = &apiError{404, 10037, "no message found"}
-	errNoConsumer = &apiError{404, 10014, "consumer not found"}
-	errNameTaken  = &apiError{400, 10058, "stream name already in use with a different configuration"}
+	errNoStream  = &apiError{404, 10059, "stream not found"}
+	errNoMessage = &apiError{404, 10037, "no message found"}
+	errNameTaken = &apiError{400, 10058, "stream name already in use with a different configuration"}
 )
 
 func (s *stream) takes(subject string) bool {
@@ -178,17 +177,19 @@ func (b *Broker) request(c *conn, api string, o op) {
 			"data": base64.StdEncoding.EncodeToString(m.data), "hdrs": base64.StdEncoding.EncodeToString(m.header)}})
 	case verb == "CONSUMER.CREATE":
 		b.consume(c.p, s, f[3], o.data, answer)
-	case verb == "CONSUMER.DELETE":
-		if i := slices.IndexFunc(s.consumers, func(c *consumer) bool { return c.name == f[3] }); i >= 0 {
-			s.consumers = slices.Delete(s.consumers, i, i+1)
-			answer(map[string]any{"success": true})
-			return
-		}
-		refuse(errNoConsumer)
 	case verb == "CONSUMER.MSG":
 		s.pull(f[4], o)
 	default:
 		panic("sim: " + api + " is not simulated")
+	}
+}
+
+// forget deletes a consumer, as a client asks. It does so at times of its own, and does not care for the answer: so it takes no
+// time and has none.
+func (b *Broker) forget(subject string) {
+	f := strings.Split(subject, ".")
+	if s := b.stream(f[4]); s != nil {
+		s.consumers = slices.DeleteFunc(s.consumers, func(c *consumer) bool { return c.name == f[5] })
 	}
 }
 

@@ -30,9 +30,9 @@ type World struct {
 	Rand   *rand.Rand
 	Broker *Broker
 	Tell   func(string, ...any) // nil: nobody listens
-	// Latency is how long a message or a call takes, one way.
-	Latency func() time.Duration
 
+	seed   uint64
+	times  map[string]uint64 // by what was left to luck
 	start  time.Time
 	agenda agenda
 	added  uint64
@@ -50,20 +50,30 @@ type World struct {
 // New makes an empty world. It must be made within a bubble.
 func New(seed uint64) *World {
 	w := &World{
-		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: fnv.New64a(), count: make(map[string]int), awake: make(chan struct{}, 1),
+		Rand: rand.New(rand.NewPCG(seed, 2)), seed: seed, times: make(map[string]uint64), start: time.Now(), trace: fnv.New64a(), count: make(map[string]int), awake: make(chan struct{}, 1),
 	}
-	w.Latency = w.lively
 	w.Broker = newBroker(w)
 	return w
 }
 
-// lively is a network that is mostly quick.
-func (w *World) lively() time.Duration {
+// Luck draws one of n for something that processes have brought about. It is the same for the same thing at its same time
+// of many, whatever else happens: so what the clients do of their own accord, and not always in the same order, does not
+// make another history of it. Rand is for the history's own decisions.
+func (w *World) Luck(what string, n int) int {
+	w.times[what]++
+	h := fnv.New64a()
+	_, _ = h.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, w.seed), w.times[what]))
+	_, _ = h.Write([]byte(what))
+	return int((h.Sum64() ^ h.Sum64()>>29) * 0xbf58476d1ce4e5b9 >> 16 % uint64(n))
+}
+
+// latency is how long a message or a call takes, one way: mostly it is quick.
+func (w *World) latency(p *Process, what string) time.Duration {
 	d := 300 * time.Microsecond
-	if w.Rand.IntN(40) == 0 {
+	if w.Luck(p.Name+" slow "+what, 40) == 0 {
 		d = 5 * time.Millisecond
 	}
-	return time.Duration(1 + w.Rand.Int64N(int64(d)))
+	return time.Duration(1 + w.Luck(p.Name+" "+what, int(d)))
 }
 
 // Since is how long the world has been there.
@@ -210,11 +220,11 @@ type sent struct {
 	fn  func()
 }
 
-func (l *link) push(fn func()) {
+func (l *link) push(what string, fn func()) {
 	if l.cut {
 		return
 	}
-	due := time.Now().Add(l.p.w.Latency())
+	due := time.Now().Add(l.p.w.latency(l.p, what))
 	if !due.After(l.last) {
 		due = l.last.Add(1)
 	}
