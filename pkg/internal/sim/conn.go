@@ -251,6 +251,7 @@ func (c *conn) collect() {
 				c.w.Broker.take(c, o)
 			}
 		})
+		c.p.trap(what)
 	}
 	if closed {
 		c.up.push("closes", func() { c.w.Broker.drop(c) })

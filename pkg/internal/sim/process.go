@@ -18,6 +18,7 @@ type Process struct {
 	conn    *conn // nil while it has none
 	paused  bool
 	stalled bool
+	trapped bool // paused by a trap, for its time
 	dead    bool
 	waiting []func() // calls that go on when it is resumed
 	up      time.Time
@@ -89,6 +90,25 @@ func (p *Process) Resume() {
 		p.w.After(p.w.latency(p, "resumes"), fn)
 	}
 	p.flow()
+}
+
+// trap pauses the process, if that is to be, before what it has just sent is under way.
+func (p *Process) trap(what string) {
+	if p.w.Trap == nil || p.held() || p.dead {
+		return
+	}
+	if d := p.w.Trap(p, what); d > 0 {
+		p.w.Say("%s is held at: %s", p.Name, what)
+		p.w.Note("held")
+		p.Pause()
+		p.trapped = true
+		p.w.After(d, func() {
+			p.trapped = false
+			if p.paused && !p.dead {
+				p.Resume()
+			}
+		})
+	}
 }
 
 // Stall holds the process's connection to the broker.
@@ -193,13 +213,18 @@ func (p *Process) Call(ctx context.Context, s *Server, what string, effect func(
 
 // begin is the process's end: it may be held before the call leaves.
 func (c *call) begin() {
+	c.p.trap(c.what)
+	c.leave()
+}
+
+func (c *call) leave() {
 	switch {
 	case c.p.dead:
 		c.err = errDead
 		close(c.done)
 	case c.p.paused:
 		c.p.w.Say("%s, paused, would: %s", c.p.Name, c.what)
-		c.p.waiting = append(c.p.waiting, c.begin)
+		c.p.waiting = append(c.p.waiting, c.leave)
 	default:
 		c.p.w.After(c.p.w.latency(c.p, c.s.Name+c.what), c.arrive)
 	}

@@ -30,6 +30,8 @@ type World struct {
 	Rand   *rand.Rand
 	Broker *Broker
 	Tell   func(string, ...any) // nil: nobody listens
+	// Trap is asked whenever a process has sent a message or made a call, and tells for how long to pause it just then.
+	Trap func(p *Process, what string) time.Duration
 
 	seed   uint64
 	times  map[string]uint64 // by what was left to luck
