@@ -1,28 +1,23 @@
 package consume
 
 import (
-	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"example.com/lockstep/pkg/testkit"
 )
 
 // mutation takes one rule of the protocol away. A test must find it.
 type mutation struct {
 	name  string
-	edits []edit
+	edits []testkit.Edit
 	test  []string // package below pkg, and the test's arguments; nil: histories
 	says  string   // what the test's output says then; "": a promise is broken
 }
 
-// edit replaces a text that occurs just once in a file below pkg.
-type edit struct{ file, old, new string }
-
-func in(file, old, new string) []edit { return []edit{{file, old, new}} }
+func in(file, old, new string) []testkit.Edit {
+	return []testkit.Edit{{File: file, Old: old, New: new}}
+}
 
 var mutations = []mutation{
 	{name: "a key may have two frames in flight", edits: in("internal/window/window.go",
@@ -59,10 +54,10 @@ var mutations = []mutation{
 		"return min(s.since, s.position.Seq)", "return min(s.since, s.position.Seq) + 1")},
 	{name: "a state is kept though its handler failed", edits: in("consume/cache.go",
 		"for _, e := range c.dirty {\n\t\tc.drop(e)", "for _, e := range c.dirty {\n\t\te.changed = false")},
-	{name: "states are kept after a commit failed", edits: []edit{
-		{"consume/shard.go", "cache: newCache(b)", "cache: oldCache(b)"},
-		{"consume/cache.go", "func newCache(", "var old = map[*budget]*cache{}\n\nfunc oldCache(b *budget) *cache {\n\tif old[b] == nil {\n\t\told[b] = newCache(b)\n\t}\n\treturn old[b]\n}\n\nfunc newCache("},
-		{"consume/cache.go", "for c.lru.prev != &c.lru {", "for false {"},
+	{name: "states are kept after a commit failed", edits: []testkit.Edit{
+		{File: "consume/shard.go", Old: "cache: newCache(b)", New: "cache: oldCache(b)"},
+		{File: "consume/cache.go", Old: "func newCache(", New: "var old = map[*budget]*cache{}\n\nfunc oldCache(b *budget) *cache {\n\tif old[b] == nil {\n\t\told[b] = newCache(b)\n\t}\n\treturn old[b]\n}\n\nfunc newCache("},
+		{File: "consume/cache.go", Old: "for c.lru.prev != &c.lru {", New: "for false {"},
 	}},
 	{name: "nothing bounds how far seqs run ahead of the floor", edits: in("internal/window/window.go",
 		"len(f.Data)+size > frame.MaxFrameBytes || w.seq+1-w.floor > frame.MaxSpan {", "len(f.Data)+size > frame.MaxFrameBytes {"),
@@ -87,62 +82,10 @@ func TestMutationsAreFound(t *testing.T) {
 			if says == "" {
 				says = violated
 			}
-			binary := buildMutated(t, m.edits, test[0])
-			cmd := exec.Command(binary, test[1:]...)
-			cmd.Dir = t.TempDir() // rapid leaves what it found where it runs
-			out, err := cmd.CombinedOutput()
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit, "not found. It said:\n%s", out)
-			require.Contains(t, string(out), says)
-			for line := range strings.Lines(string(out)) {
-				if strings.Contains(line, says) {
-					t.Log(strings.TrimSpace(line))
-					break
-				}
-			}
+			binary := testkit.Mutant(t, "..", test[0], m.edits, func(file string) bool {
+				return test[0] != "consume" || strings.HasPrefix(file, "history_")
+			})
+			testkit.FindMutant(t, binary, says, test[1:]...)
 		})
 	}
-}
-
-// buildMutated builds the tests of a package with edits made, and returns the binary.
-func buildMutated(t *testing.T, edits []edit, pkg string) string {
-	t.Helper()
-	dir := t.TempDir()
-	texts := make(map[string]string) // by absolute name
-	for _, e := range edits {
-		name, err := filepath.Abs(filepath.Join("..", e.file))
-		require.NoError(t, err)
-		if _, read := texts[name]; !read {
-			b, err := os.ReadFile(name)
-			require.NoError(t, err)
-			texts[name] = string(b)
-		}
-		require.Equal(t, 1, strings.Count(texts[name], e.old), "%q in %s: the source has changed, and the mutation must too", e.old, e.file)
-		texts[name] = strings.Replace(texts[name], e.old, e.new, 1)
-	}
-	replace := make(map[string]string)
-	if pkg == "consume" { // histories need no servers: without them, it links in a third of the time
-		tests, err := filepath.Glob("*_test.go")
-		require.NoError(t, err)
-		for _, test := range tests {
-			if !strings.HasPrefix(test, "history_") {
-				name, err := filepath.Abs(test)
-				require.NoError(t, err)
-				replace[name] = ""
-			}
-		}
-	}
-	for name, text := range texts {
-		replace[name] = filepath.Join(dir, filepath.Base(name))
-		require.NoError(t, os.WriteFile(replace[name], []byte(text), 0o600))
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	binary := filepath.Join(dir, "mutated.test")
-	build := exec.Command("go", "test", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags=-s -w", "-o", binary, ".")
-	build.Dir = filepath.Join("..", pkg)
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "the mutated copy does not compile:\n%s", out)
-	return binary
 }

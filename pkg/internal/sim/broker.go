@@ -14,8 +14,8 @@ type Broker struct {
 	// Stray is asked about each message that is to be stored, and tells whether it lies behind an end: then it is confirmed,
 	// and nobody finds it.
 	Stray func(p *Process, subject string) bool
-	// Stored is called with each message that was stored.
-	Stored func(p *Process, subject string, header, data []byte)
+	// Stored is called with each message that was stored, and when the process had sent it.
+	Stored func(p *Process, sent time.Time, subject string, header []byte)
 	// Slow is how long a stream takes to confirm, beside the network.
 	Slow func() time.Duration
 

@@ -202,6 +202,7 @@ type op struct {
 	sid            string
 	max            int
 	header, data   []byte
+	sent           time.Time
 }
 
 // collect takes what the client has written: in the order written, save that where several of the process's goroutines have
@@ -241,6 +242,9 @@ func (c *conn) collect() {
 		}
 		return idle
 	})
+	for i := range ops {
+		ops[i].sent = time.Now()
+	}
 	if len(ops) > 0 {
 		what := ops[0].verb
 		if i := slices.IndexFunc(ops, func(o op) bool { return o.verb == "PUB" }); i >= 0 {

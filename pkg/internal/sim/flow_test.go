@@ -137,7 +137,7 @@ func (f *flow) worker(p *Process) func(context.Context, *nats.Conn) (func(contex
 }
 
 // stored remembers when routers' leases were renewed.
-func (f *flow) stored(p *Process, subject string, _, _ []byte) {
+func (f *flow) stored(p *Process, _ time.Time, subject string, _ []byte) {
 	if strings.HasPrefix(subject, "$KV.app_topology.router.") {
 		f.renewed[p] = time.Now()
 	}
@@ -164,7 +164,7 @@ func (f *flow) committed(c *store.Commit) {
 	case c.New:
 		f.Note("commit repeated")
 	default:
-		broken("shard %d has two owners: a commit stands that names another version than the last one's", c.Shard)
+		f.Break("shard %d has two owners: a commit stands that names another version than the last one's", c.Shard)
 	}
 	f.stands[c.Shard] = c.New
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -62,29 +63,57 @@ func newCouncil(w *World) (run, end func()) {
 	return c.run, c.end
 }
 
-// watch lets nobody end another's lease who is well, and no lease go on that had ended.
+// watch lets nobody end another's lease who is well, and no lease go on that had ended: neither at the server nor at its owner.
 func (c *council) watch(s *LockServer) {
-	holders := make(map[string]*Process)
-	s.Took = func(p *Process, name, value string) { holders[name+value] = p }
+	type holder struct {
+		p     *Process
+		value string
+		ended bool // by somebody, not by its time
+	}
+	holders := make(map[string]holder)
+	s.Took = func(p *Process, name, value string) {
+		before := holders[name]
+		holders[name] = holder{p: p, value: value}
+		if before.p != nil && before.p != p && !before.ended && len(c.locks) == 1 && c.owns(before.p, name) {
+			c.Break("%s takes %s, and %s, whose lease had run out, is still its owner", p.Name, name, before.p.Name)
+		}
+	}
 	s.Renewed = func(p *Process, name, value string) {
-		broken("%s hides that it had lost %s: it has taken it again by renewing it", p.Name, name)
+		c.Break("%s hides that it had lost %s: it has taken it again by renewing it", p.Name, name)
 	}
 	s.Ended = func(p *Process, name, value string) {
-		if of := holders[name+value]; of != nil && of != p && of.Untroubled() > excused {
-			broken("%s has ended the lease %s of %s, which is well", p.Name, name, of.Name)
+		of := holders[name]
+		of.ended = true
+		holders[name] = of
+		if of.p != p && of.p.Untroubled() > excused {
+			c.Break("%s has ended the lease %s of %s, which is well", p.Name, name, of.p.Name)
 		}
 	}
 }
 
-// stored lets nobody remove a member that is well.
-func (c *council) stored(p *Process, subject string, header, _ []byte) {
+// owns tells whether a process that lives owns what a lease is for.
+func (c *council) owns(p *Process, name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for shard, owners := range c.owners {
+		for m := range owners {
+			if m.Process == p && !m.Dead() && name == fmt.Sprintf("app:lease:%d", shard) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stored lets nobody remove a member that was well when that was sent: who judges may be paused before it is under way.
+func (c *council) stored(p *Process, sent time.Time, subject string, header []byte) {
 	id, ok := strings.CutPrefix(subject, "$KV.app_members.")
 	if !ok || headerOf(header, "KV-Operation") != "DEL" {
 		return
 	}
 	for _, m := range c.members {
-		if m.g != nil && m.g.ID() == id && !m.leaving && m.Untroubled() > excused {
-			broken("%s has removed %s, which is alive and reachable", p.Name, m.Name)
+		if m.g != nil && m.g.ID() == id && !m.leaving && m.Untroubled() > excused && sent.Sub(m.trouble) > excused {
+			c.Break("%s has removed %s, which is alive and reachable", p.Name, m.Name)
 		}
 	}
 	c.Note("removed")
@@ -259,9 +288,13 @@ func (c *council) settle(by []*member, within time.Duration, what string) {
 
 // steady waits until all members have been connected for long enough to judge one another.
 func (c *council) steady() {
+	until := c.Since() + time.Minute
 	c.RunUntil(func() bool {
-		return !slices.ContainsFunc(c.present(), func(m *member) bool { return m.Up() < steady })
+		return c.Since() > until || !slices.ContainsFunc(c.present(), func(m *member) bool { return m.Up() < steady })
 	})
+	if c.Since() > until {
+		broken("a member that nothing troubles does not stay connected")
+	}
 	c.settle(c.present(), time.Second, "all have been connected for a while")
 }
 

@@ -25,10 +25,8 @@ type told struct {
 	count  map[string]int
 }
 
-type promise string
-
 // broken ends a history.
-func broken(format string, args ...any) { panic(promise(fmt.Sprintf(format, args...))) }
+func broken(format string, args ...any) { panic(Broken(fmt.Sprintf(format, args...))) }
 
 // history has one history, in a bubble of its own: run plays it, and end makes all its processes end.
 func history(t *testing.T, seed uint64, begin func(*World) (run, end func())) (out told) {
@@ -44,7 +42,7 @@ func history(t *testing.T, seed uint64, begin func(*World) (run, end func())) (o
 		}
 		run, end := begin(w)
 		out.broken = attempt(run)
-		out.trace, out.count = w.Trace(), w.Counts()
+		out.trace, out.count, w.over = w.Trace(), w.Counts(), true
 		if late := attempt(end); out.broken == "" {
 			out.broken = late
 		}
@@ -56,7 +54,7 @@ func attempt(fn func()) (broken string) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
-		case promise:
+		case Broken:
 			broken = string(p)
 		default:
 			panic(p)

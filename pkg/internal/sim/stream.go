@@ -116,7 +116,7 @@ func (b *Broker) store(c *conn, s *stream, o op) {
 		}
 		s.newest[o.subject] = s.last
 		if b.Stored != nil {
-			b.Stored(c.p, o.subject, o.header, o.data)
+			b.Stored(c.p, o.sent, o.subject, o.header)
 		}
 		b.pump()
 	}

@@ -35,6 +35,8 @@ type World struct {
 
 	seed   uint64
 	times  map[string]uint64 // by what was left to luck
+	broken Broken
+	over   bool // what is left only ends
 	start  time.Time
 	agenda agenda
 	added  uint64
@@ -100,6 +102,24 @@ func (w *World) Say(format string, args ...any) {
 // Trace is a digest of all that happened, with its times.
 func (w *World) Trace() uint64 { return w.trace.Sum64() }
 
+// Broken is the panic that ends a history: a promise is broken.
+type Broken string
+
+// Break ends the history as soon as what happens now is over.
+func (w *World) Break(format string, args ...any) {
+	if w.broken == "" {
+		w.broken = Broken(fmt.Sprintf(format, args...))
+	}
+}
+
+// raise ends a history once.
+func (w *World) raise() {
+	if b := w.broken; b != "" && !w.over {
+		w.broken = ""
+		panic(b)
+	}
+}
+
 // event is something that happens at its time.
 type event struct {
 	due   time.Time
@@ -155,6 +175,7 @@ func (w *World) RunUntil(so func() bool) {
 	for {
 		synctest.Wait()
 		w.collect()
+		w.raise()
 		if so() {
 			return
 		}

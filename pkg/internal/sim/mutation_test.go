@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"testing"
+
+	"example.com/lockstep/pkg/testkit"
+)
+
+// mutation takes one rule of the shells away. The histories of a kind must find it.
+type mutation struct {
+	name  string
+	kind  string // of the test
+	edits []testkit.Edit
+}
+
+func in(file, old, new string) []testkit.Edit {
+	return []testkit.Edit{{File: file, Old: old, New: new}}
+}
+
+// resent changes the frames that are sent again.
+func resent(code string) []testkit.Edit {
+	return []testkit.Edit{
+		{File: "internal/window/late.go", Old: "	for _, f := range o.Again {\n", New: code},
+		{File: "internal/window/late.go", Old: "	\"time\"\n)", New: "	\"time\"\n\n	\"example.com/lockstep/pkg/frame\"\n)"},
+	}
+}
+
+var mutations = []mutation{
+	{"whoever unlocks for a dead member does not look whose lease it is", "Group", in("lease/lease.go",
+		"_, err := l.mutex(strconv.Itoa(shard), redsync.WithValue(value)).UnlockContext(ctx)",
+		"_, err := true, l.clients[0].Del(ctx, l.mutex(strconv.Itoa(shard)).Name()).Err()")},
+	{"a prober judges though its own connection is young", "Group", in("group/probe.go",
+		"if now.Sub(up) < steadyBefore {", "if false {")},
+	{"a prober judges though it does not hear itself", "Group", in("group/presence.go",
+		"if out[g.id] != heard {", "if false {")},
+	{"an owner does not hear that its lease is lost", "Group", in("group/seat.go",
+		"func() { cancel(context.Cause(held.Context())) }", "func() {}")},
+	{"a lease that was lost is taken again by renewing it", "Group", in("lease/lease.go",
+		"redsync.WithTries(1))...)", "redsync.WithTries(1), redsync.WithSetNXOnExtend())...)")},
+	{"a release is not announced", "Group", in("group/seat.go",
+		"b, err := json.Marshal(shards)", "b, err := json.Marshal(shards[:0])")},
+	{"a member that is not among the members does not join again", "Group", in("group/members.go",
+		"	go g.rejoin()", "	g.rejoins.Done()")},
+	{"who left while the connection was broken is still a member", "Group", in("group/members.go",
+		"g.revision, g.arriving, g.synced = g.arriving, nil, true",
+		"maps.Copy(g.revision, g.arriving)\n\tg.arriving, g.synced = nil, true")},
+	{"what is sent again has new seqs", "Fill", resent(`	for _, f := range o.Again {
+		f.Data = frame.AppendHeader(nil, w.session, w.floor)
+		for _, e := range f.Events {
+			w.seq++
+			f.Data = frame.AppendEvent(f.Data, e.Draft, w.seq)
+		}
+`)},
+	{"what is sent again lacks an event", "Fill", resent(`	for _, f := range o.Again {
+		if len(f.Events) > 1 {
+			f.Data = frame.AppendHeader(nil, w.session, w.floor)
+			for _, e := range f.Events[1:] {
+				f.Data = frame.AppendEvent(f.Data, e.Draft, e.Seq)
+			}
+		}
+`)},
+	{"a router answers before all of a frame is stored", "Fill", in("internal/gather/gather.go",
+		"p.parts--; p.parts > 0 || p.ended {", "p.parts--; p.ended {")},
+	{"a router answers without a lease", "Fill", in("route/frames.go",
+		"	term, valid := r.lease.Valid()\n	r.mu.Lock()\n	if err == nil {",
+		"	term, _ := r.lease.Valid()\n	valid := true\n	r.mu.Lock()\n	if err == nil {")},
+	{"what was under way on a broken connection counts as stored", "Fill", in("route/log.go",
+		"l.expire(broke, errCut)", "l.expire(broke, nil)")},
+}
+
+// servers are the tests that link real ones: without them, it links in a third of the time.
+var servers = map[string]bool{"mutation_test.go": true, "real_test.go": true}
+
+// Every rule matters: without it some history breaks a promise.
+func TestMutationsAreFound(t *testing.T) {
+	for _, m := range mutations {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			binary := testkit.Mutant(t, "../..", "internal/sim", m.edits, func(file string) bool { return !servers[file] })
+			testkit.FindMutant(t, binary, violated, "-test.run=^Test"+m.kind+"Histories$", "-histories=3000", "-test.timeout=100s")
+		})
+	}
+}
