@@ -56,15 +56,17 @@ func quiet(duration time.Duration) (start, end time.Duration) {
 }
 
 // NewPlan draws a plan: each of the faults once, in any order; then again, as long as there is room. What lasts is over
-// when the quiet end begins, and nobody has two faults at once. A duration without room for each is an error.
-func NewPlan(seed uint64, duration time.Duration, faults []string, shape Shape) (Plan, error) {
+// when the quiet end begins, and nobody has two faults at once. What lasts does so for lasting, or if that is 0 for as long
+// as is drawn. A duration without room for each is an error.
+func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.Duration, shape Shape) (Plan, error) {
 	start, end := quiet(duration)
 	window := duration - start - end
-	if least := time.Duration(len(faults)) * leastRoom; window < least {
+	needs := (lasting + recovery) * 4 / 3 // a fault begins within the first quarter of its room
+	if least := time.Duration(len(faults)) * max(leastRoom, needs); window < least {
 		return Plan{}, fmt.Errorf("--duration=%s is too short for %s: it must be at least %s", duration, count(len(faults), "fault"), shortest(least))
 	}
-	d := drawing{rand: rand.New(rand.NewPCG(seed, 0)), shape: shape, over: start + window}
-	rooms := max(len(faults), int(window/room))
+	d := drawing{rand: rand.New(rand.NewPCG(seed, 0)), shape: shape, lasting: lasting, over: start + window}
+	rooms := max(len(faults), int(window/max(room, needs)))
 	size := window / time.Duration(rooms)
 	var bag []string
 	for i := range rooms {
@@ -97,10 +99,11 @@ func shortest(window time.Duration) time.Duration {
 
 // drawing is a plan as it is drawn.
 type drawing struct {
-	rand  *rand.Rand
-	shape Shape
-	over  time.Duration // by when all is to be over
-	steps []Step
+	rand    *rand.Rand
+	shape   Shape
+	lasting time.Duration // how long what lasts does so; 0: as drawn
+	over    time.Duration // by when all is to be over
+	steps   []Step
 }
 
 // step adds a fault in its room, which begins at from, or while the one before is on. If everybody it could befall is
@@ -116,6 +119,9 @@ func (d *drawing) step(fault string, from, size, until time.Duration) {
 	victims := k.victims(d.shape)
 	d.rand.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
 	lasts := k.draw(d.rand)
+	if lasts > 0 && d.lasting > 0 {
+		lasts = d.lasting
+	}
 	for _, at := range times {
 		s := Step{At: at.Truncate(grain), Fault: fault}
 		if lasts > 0 {

@@ -20,8 +20,8 @@ func TestPlan(t *testing.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
 		duration := time.Duration(rapid.Int64Range(0, int64(10*time.Minute)).Draw(t, "duration"))
 
-		p, err := NewPlan(seed, duration, faults, shape)
-		again, _ := NewPlan(seed, duration, faults, shape)
+		p, err := NewPlan(seed, duration, faults, 0, shape)
+		again, _ := NewPlan(seed, duration, faults, 0, shape)
 		require.Equal(t, p, again, "the same arguments, the same plan")
 		start, end := quiet(duration)
 		if err != nil {
@@ -51,10 +51,28 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPlanTooShort(t *testing.T) {
-	_, err := NewPlan(1, time.Second, []string{KillWorker, KillRouter}, Shape{Workers: 1, Routers: 1})
+	_, err := NewPlan(1, time.Second, []string{KillWorker, KillRouter}, 0, Shape{Workers: 1, Routers: 1})
 	require.EqualError(t, err, "--duration=1s is too short for 2 faults: it must be at least 7s")
-	_, err = NewPlan(1, 7*time.Second, []string{KillWorker, KillRouter}, Shape{Workers: 1, Routers: 1})
+	_, err = NewPlan(1, 7*time.Second, []string{KillWorker, KillRouter}, 0, Shape{Workers: 1, Routers: 1})
 	require.NoError(t, err)
+}
+
+// What lasts does so for as long as was asked, and each has the room for it.
+func TestPlanOfALength(t *testing.T) {
+	shape := Shape{Workers: 3, Routers: 2, NATSServers: 1}
+	_, err := NewPlan(1, 2*time.Minute, []string{StopWorker, StopRouter}, time.Minute, shape)
+	require.EqualError(t, err, "--duration=2m0s is too short for 2 faults: it must be at least 2m59s")
+	for seed := range uint64(50) {
+		p, err := NewPlan(seed, 3*time.Minute, []string{StopWorker, StopRouter}, time.Minute, shape)
+		require.NoError(t, err)
+		require.Len(t, p.Steps, 2)
+		for _, s := range p.Steps {
+			require.Equal(t, time.Minute, s.For)
+		}
+		p, err = NewPlan(seed, time.Minute, []string{KillWorker}, time.Minute, shape)
+		require.Error(t, err)
+		require.Empty(t, p)
+	}
 }
 
 // Over some seeds, every victim and every length is drawn, and faults overlap.
@@ -69,7 +87,7 @@ func plansDiffer(t *testing.T, shape Shape, faults int) {
 	require.Len(t, possible(shape), faults)
 	seen, overlaps := map[string]bool{}, 0
 	for seed := range uint64(300) {
-		p, err := NewPlan(seed, 2*time.Minute, possible(shape), shape)
+		p, err := NewPlan(seed, 2*time.Minute, possible(shape), 0, shape)
 		require.NoError(t, err)
 		for i, s := range p.Steps {
 			seen[s.Fault+" "+s.Victim] = true

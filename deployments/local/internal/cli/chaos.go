@@ -19,6 +19,7 @@ type chaos struct {
 	Seed        *uint64       `placeholder:"N" help:"Decides which fault comes when, to whom and for how long, and the load. Default: drawn, and printed."`
 	Duration    time.Duration `default:"60s" help:"How long to send; the first and the last seconds of it are quiet."`
 	Faults      string        `default:"all" placeholder:"all|NAME,..." help:"What is to happen: all that the stack can have, or some of ${faults}."`
+	For         time.Duration `placeholder:"DURATION" help:"How long a fault lasts, of those that last. Default: drawn for each."`
 	Rate        string        `default:"2000" help:"Events per second, or max."`
 	Keys        int           `default:"1000" help:"How many keys."`
 	Workers     int           `default:"3" help:"How many workers."`
@@ -45,6 +46,9 @@ func (c *chaos) Validate() error {
 			return fmt.Errorf("--%s=%d: must be at least 1", count.flag, count.n)
 		}
 	}
+	if c.For < 0 {
+		return fmt.Errorf("--for=%s: must not be negative", c.For)
+	}
 	if c.Redis != stack.RedisAuto {
 		return fmt.Errorf("--redis=%s: chaos breaks a redis-server of its own", c.Redis)
 	}
@@ -63,7 +67,7 @@ func (c *chaos) Validate() error {
 	if c.Seed != nil {
 		seed = *c.Seed
 	}
-	c.plan, err = breaking.NewPlan(seed, c.Duration, faults, shape)
+	c.plan, err = breaking.NewPlan(seed, c.Duration, faults, c.For, shape)
 	return err
 }
 

@@ -88,6 +88,8 @@ func TestChaosRefusesBeforeItStarts(t *testing.T) {
 	for flag, says := range map[string]string{
 		"--faults=kill-wrker": `--faults=kill-wrker: no such fault as "kill-wrker"; there are kill-worker, kill-router, `,
 		"--duration=3s":       "--duration=3s is too short for 17 faults: it must be at least ",
+		"--for=-1s":           "--for=-1s: must not be negative",
+		"--for=60s":           "--duration=1m0s is too short for 17 faults: it must be at least ",
 		"--rate=fast":         "--rate=fast: must be max or a number",
 		"--keys=0":            "--keys=0: must be at least 1",
 		"--workers=0":         "--workers=0: must be at least 1",
