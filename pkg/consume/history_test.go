@@ -13,6 +13,7 @@ import (
 	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/store/storetest"
+	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -40,8 +41,19 @@ func TestHistories(t *testing.T) {
 		require.Empty(t, h.run())
 		return
 	}
+	tryHistories(t, *histories)
+}
+
+func TestLongHistories(t *testing.T) {
+	testkit.Long(t)
+	tryHistories(t, 200_000)
+}
+
+// tryHistories requires that no history of the first n seeds breaks a promise, and that what may happen happens in some.
+func tryHistories(t *testing.T, n int) {
+	t.Helper()
 	total := make(map[string]int)
-	for seed := uint64(1); seed <= uint64(*histories); seed++ {
+	for seed := uint64(1); seed <= uint64(n); seed++ {
 		h := newHistory(seed)
 		if broken := h.run(); broken != "" {
 			t.Fatalf("%s by history %d: %s\nrun it alone: go test -run TestHistories ./consume -history=%d -v", violated, seed, broken, seed)
@@ -50,7 +62,7 @@ func TestHistories(t *testing.T) {
 			total[what] += n
 		}
 	}
-	t.Logf("%d histories: %v", *histories, total)
+	t.Logf("%d histories: %v", n, total)
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "sent again", "untold", "stray", "router died", "batch failed",
 		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "paused", "owner died", "went back", "wiped",

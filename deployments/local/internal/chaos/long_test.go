@@ -1,0 +1,40 @@
+package chaos
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/pkg/testkit"
+)
+
+// TestLongMixes mixes all faults that a stack can have for some minutes, by plans of several seeds.
+func TestLongMixes(t *testing.T) {
+	testkit.Long(t)
+	clusterAndLocks := cluster
+	clusterAndLocks.Locks = 3
+	for seed, shape := range []Shape{oneOfEach, clusterAndLocks, oneOfEach, clusterAndLocks} {
+		t.Run(fmt.Sprintf("seed %d, %d NATS servers", seed, shape.NATSServers), func(t *testing.T) {
+			p, err := NewPlan(uint64(seed), 3*time.Minute, possible(shape), shape)
+			require.NoError(t, err)
+			t.Logf("longest pause %s", play(t, shape, t.TempDir(), p).LongestPause())
+		})
+	}
+}
+
+// TestLongStops stops a process for so long that everything it held has run out when it goes on.
+func TestLongStops(t *testing.T) {
+	testkit.Long(t)
+	for _, s := range []Step{
+		{At: 8 * time.Second, Fault: StopWorker, Victim: "worker-1", For: time.Minute},
+		{At: 2 * time.Second, Fault: StopRouter, Victim: "router-1", For: time.Minute},
+	} {
+		t.Run(s.Fault, func(t *testing.T) {
+			r := play(t, oneOfEach, t.TempDir(), Plan{Seed: 1, Duration: s.At + s.For + 5*time.Second, Steps: []Step{s}})
+			require.Less(t, r.LongestPause(), stall+stall/2)
+			t.Logf("longest pause %s, longest wait %.0f ms", r.LongestPause(), r.LatencyMS.Apply.Max)
+		})
+	}
+}
