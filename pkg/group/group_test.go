@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -207,4 +209,16 @@ func TestLocksThatCannotBeHadAreTriedAgain(t *testing.T) {
 	eventually(t, func() bool { return dead.tries.Load() >= 6 }, "not tried again")
 	require.False(t, m.Settled())
 	require.NoError(t, m.Stop(background))
+}
+
+// An owner whose claim cannot be announced, as the bucket is gone, says so.
+func TestClaimsBucketIsGone(t *testing.T) {
+	c := newCluster(t, 1)
+	m := c.start(1)[0]
+	js, err := jetstream.New(c.nats.Conn)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteKeyValue(background, topology.Bucket("app", "claims")))
+	_, err = m.announce(background, 0, "lock")
+	require.ErrorIs(t, err, topology.ErrGone)
+	require.ErrorContains(t, err, "announce the owner of shard 0: bucket app_claims: it is gone: restore it")
 }

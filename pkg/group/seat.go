@@ -12,6 +12,7 @@ import (
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -170,6 +171,9 @@ func (g *Group) occupy(s *seat) error {
 
 func (g *Group) announce(ctx context.Context, shard int, lock string) (uint64, error) {
 	rev, err := g.claims.Put(ctx, claimKey(shard), g.claim(lock))
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		err = topology.OrGone(ctx, g.claims, err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("announce the owner of shard %d: %w", shard, err)
 	}

@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -18,6 +19,7 @@ const (
 	LeaseRenew  = 500 * time.Millisecond
 	leaseStale  = time.Minute // entries of dead routers are removed after this
 	leaseGiveUp = time.Second // for the server to take our entry away
+	leaseAsk    = 100 * time.Millisecond
 )
 
 // leaseEntry is the value of a router's lease.
@@ -114,8 +116,18 @@ func (l *Lease) put(ctx context.Context, epoch uint64) {
 	attempt, cancel := context.WithTimeout(ctx, LeaseRenew)
 	defer cancel()
 	if _, err := l.kv.Put(attempt, leasePrefix+l.id, b); err != nil && ctx.Err() == nil {
-		l.log.Warn("router lease not renewed", "error", err)
+		l.log.Warn("router lease not renewed", "error", l.why(ctx, err))
 	}
+}
+
+// why finds out more of a renewal that nobody has answered, unless there is still a lease to be renewed in time.
+func (l *Lease) why(ctx context.Context, err error) error {
+	if _, valid := l.Valid(); valid || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaseAsk)
+	defer cancel()
+	return OrGone(ctx, l.kv, err)
 }
 
 // delivered takes an entry from the watcher.

@@ -252,3 +252,18 @@ func (ls *leases) deliver(e jetstream.KeyValueEntry) {
 		l.delivered(id, e)
 	}
 }
+
+// A lease whose bucket is gone says so, and not only that nobody answers.
+func TestLeaseWhoseBucketIsGone(t *testing.T) {
+	t.Parallel()
+	n := testkit.NATS(t)
+	r := newRouter(t, n, "a")
+	var log logged
+	r.Lease.log = log.logger()
+	r.start(t)
+	require.NoError(t, stream(t, n).DeleteKeyValue(t.Context(), Bucket("app", "topology")))
+	const says = `level=WARN msg="router lease not renewed" error="bucket app_topology: it is gone: restore it; or, if NATS was set up anew, start routers`
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), says) }, patience, time.Millisecond, "%s", &log)
+	_, valid := r.Valid()
+	require.False(t, valid)
+}

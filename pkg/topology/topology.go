@@ -16,6 +16,7 @@ import (
 var (
 	ErrNotFound = errors.New("no topology")
 	ErrMismatch = errors.New("settings differ")
+	ErrGone     = errors.New("it is gone") // a bucket that there was
 )
 
 const (
