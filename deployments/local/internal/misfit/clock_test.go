@@ -16,7 +16,6 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/programs"
-	"example.com/lockstep/pkg/query"
 )
 
 const day = 24 * time.Hour
@@ -24,19 +23,15 @@ const day = 24 * time.Hour
 // A wall clock that is off changes nothing of who owns a shard, of order or of what is applied. A publisher's is held
 // against the broker's time: within hours it may be off, by a day it is refused.
 func testClocks(t *testing.T, bin string) {
-	off := programs.Build(t, clockOverlay(t).Flag(t))
+	off := programs.BuildServices(t, clockOverlay(t).Flag(t))
 	r := up(t, bin, bin)
-	t.Run("worker and router", func(t *testing.T) {
-		for _, c := range [][2]time.Duration{{10 * time.Minute, -10 * time.Minute}, {-10 * time.Minute, 10 * time.Minute}, {day, -day}, {-day, day}} {
-			t.Run(fmt.Sprintf("worker %s, router %s", c[0], c[1]), func(t *testing.T) { r.testClocksOff(t, off, c[0], c[1]) })
+	for _, by := range []time.Duration{10 * time.Minute, day} {
+		t.Run("services "+by.String(), func(t *testing.T) { r.in(t).testClocksOff(t, off, by) })
+		for _, by := range []time.Duration{by, -by} {
+			t.Run("producer "+by.String(), func(t *testing.T) { r.in(t).testProducerOff(t, off, by) })
 		}
-	})
-	t.Run("producer", func(t *testing.T) {
-		for _, by := range []time.Duration{10 * time.Minute, -10 * time.Minute, day, -day} {
-			t.Run(by.String(), func(t *testing.T) { r.testProducerOff(t, off, by) })
-		}
-	})
-	t.Run("jumps", func(t *testing.T) { r.testClocksJump(t, off) })
+	}
+	t.Run("jumps", func(t *testing.T) { r.in(t).testClocksJump(t, off) })
 }
 
 // clockOverlay is a standard library whose wall clock a file sets off.
@@ -57,10 +52,11 @@ func clockOverlay(t *testing.T) programs.Overlay {
 type clock struct {
 	t    *testing.T
 	file string
+	off  time.Duration // at first
 }
 
 func newClock(t *testing.T, by time.Duration) clock {
-	c := clock{t, filepath.Join(t.TempDir(), "clock")}
+	c := clock{t, filepath.Join(t.TempDir(), "clock"), by}
 	c.set(by)
 	return c
 }
@@ -82,12 +78,14 @@ type service struct {
 	*process.Process
 	r    *rig
 	name string
+	off  time.Duration // its clock, when it was started
 }
 
 // startBy starts a service by a clock and waits until it takes part.
 func (r *rig) startBy(t *testing.T, c clock, name, path string, flags ...string) service {
 	t.Helper()
-	s := service{r.start(name, "/usr/bin/env", append([]string{c.env(), path, "--nats=" + r.File().NATS}, flags...)...), r, name}
+	flags = append([]string{c.env(), path, "--nats=" + r.File().NATS}, flags...)
+	s := service{r.start(name, "/usr/bin/env", flags...), r, name, c.off}
 	r.awaitLog(name, `"msg":"started"`)
 	return s
 }
@@ -101,63 +99,53 @@ func (s service) stop(t *testing.T) {
 }
 
 // requireOff requires that a service's clock is off, by the first line that it has logged.
-func (s service) requireOff(t *testing.T, by time.Duration) {
+func (s service) requireOff(t *testing.T) {
 	t.Helper()
 	var line struct{ Time time.Time }
 	first, _, _ := strings.Cut(s.r.log(s.name), "\n")
 	require.NoError(t, json.Unmarshal([]byte(first), &line), first)
-	require.InDelta(t, by.Seconds(), time.Until(line.Time).Seconds(), programs.Patience.Seconds())
+	require.InDelta(t, s.off.Seconds(), time.Until(line.Time).Seconds(), programs.Patience.Seconds())
 }
 
-// startOff starts a third worker and a second router with clocks of their own, and waits until the worker owns its share.
-func (r *rig) startOff(t *testing.T, off string, worker, router clock) (services []service) {
+// startOff starts two workers and two routers by two clocks, and waits until each of the four workers owns a shard.
+func (r *rig) startOff(t *testing.T, off string, a, b clock) (services []service) {
 	t.Helper()
-	w := r.startBy(t, worker, "worker-off", filepath.Join(off, "worker"), "--redis="+r.File().Redis, "--name=worker-off")
-	r.awaitThree(t)
-	return []service{w, r.startBy(t, router, "router-off", filepath.Join(off, "router"))}
+	for name, c := range map[string]clock{"a": a, "b": b} {
+		services = append(services,
+			r.startBy(t, c, "worker-"+name, filepath.Join(off, "worker"), "--redis="+r.File().Redis, "--name=worker-"+name),
+			r.startBy(t, c, "router-"+name, filepath.Join(off, "router")))
+	}
+	return services
 }
 
-// awaitThree waits until three workers share the shards, each at work with those it has, and returns who owns which under
-// which fence.
-func (r *rig) awaitThree(t *testing.T) (owners map[int]string) {
+// awaitShared waits until each of four workers is at work with a shard of its own, and returns who owns which under which
+// fence.
+func (r *rig) awaitShared(t *testing.T) (owners map[int]string) {
 	t.Helper()
 	r.eventually(func() bool {
 		all, err := r.query.Status(t.Context(), answers)
-		owners = ownersOf(all)
-		return err == nil && len(all) == 3 && len(owners) == shards && shared(all)
-	}, "not three workers at work")
-	return owners
-}
-
-func ownersOf(all []query.Worker) map[int]string {
-	owners := make(map[int]string)
-	for _, w := range all {
-		for _, s := range w.Shards {
-			if s.State == "running" {
-				owners[s.Shard] = fmt.Sprintf("%s with fence %d", w.Name, s.Fence)
+		owners = make(map[int]string)
+		for _, w := range all {
+			for _, s := range w.Shards {
+				if s.State == "running" && len(w.Shards) == 1 {
+					owners[s.Shard] = fmt.Sprintf("%s with fence %d", w.Name, s.Fence)
+				}
 			}
 		}
-	}
+		return err == nil && len(owners) == shards
+	}, "no four workers with a shard each")
 	return owners
 }
 
-// shared tells whether each worker has some shard.
-func shared(all []query.Worker) bool {
-	for _, w := range all {
-		if len(w.Shards) == 0 {
-			return false
-		}
+func (r *rig) testClocksOff(t *testing.T, off string, by time.Duration) {
+	a, b := newClock(t, by), newClock(t, -by)
+	services := r.startOff(t, off, a, b)
+	for _, s := range services {
+		s.requireOff(t)
 	}
-	return true
-}
-
-func (r *rig) testClocksOff(t *testing.T, off string, worker, router time.Duration) {
-	services := r.startOff(t, off, newClock(t, worker), newClock(t, router))
-	services[0].requireOff(t, worker)
-	services[1].requireOff(t, router)
-	owners := r.awaitThree(t)
+	owners := r.awaitShared(t)
 	r.load("--rate=2000", "--events=4000", "--keys=100")
-	require.Equal(t, owners, r.awaitThree(t), "no shard changes hands")
+	require.Equal(t, owners, r.awaitShared(t), "no shard changes hands")
 	for _, s := range services {
 		require.NotContains(t, s.r.log(s.name), "lease had run out")
 		s.stop(t)
@@ -182,26 +170,24 @@ func (r *rig) testProducerOff(t *testing.T, off string, by time.Duration) {
 	require.Contains(t, said, "\nproducer: nothing was acknowledged, so nothing was proven")
 }
 
-// A clock that jumps under a running process: a router's lease may end by it, and comes back by itself; nothing fails.
+// Clocks jump under running processes: a router's lease may end by it, and comes back by itself; nothing fails.
 func (r *rig) testClocksJump(t *testing.T, off string) {
-	worker, router, producer := newClock(t, 0), newClock(t, 0), newClock(t, 0)
-	services := r.startOff(t, off, worker, router)
-	owners := r.awaitThree(t)
-	cmd := programs.LoadCommand(off, r.dir, "--rate=2000", "--duration=6s", "--keys=100")
-	cmd.Env = append(os.Environ(), producer.env())
+	a, b := newClock(t, 0), newClock(t, 0)
+	services := r.startOff(t, off, a, b)
+	owners := r.awaitShared(t)
+	cmd := programs.LoadCommand(off, r.dir, "--rate=2000", "--duration=5s", "--keys=100")
+	cmd.Env = append(os.Environ(), a.env())
 	l := programs.StartLoadAs(t, cmd)
 	l.Await(programs.Sending)
-	router.set(10 * time.Minute)
-	r.awaitLog("router-off", "router lease had run out and is back")
-	worker.set(10 * time.Minute)
-	producer.set(10 * time.Minute)
+	a.set(10 * time.Minute)
+	r.awaitLog("router-a", "router lease had run out and is back")
+	b.set(-10 * time.Minute)
 	l.Await(programs.Sending)
-	router.set(-10 * time.Minute)
-	worker.set(-10 * time.Minute)
-	producer.set(-10 * time.Minute)
-	l.Await(programs.Sending)
+	a.set(-10 * time.Minute)
+	b.set(10 * time.Minute)
+	r.awaitLog("router-b", "router lease had run out and is back")
 	require.Zero(t, l.Passed().Failed)
-	require.Equal(t, owners, r.awaitThree(t), "no shard changes hands")
+	require.Equal(t, owners, r.awaitShared(t), "no shard changes hands")
 	for _, s := range services {
 		s.stop(t)
 	}

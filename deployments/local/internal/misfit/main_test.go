@@ -23,10 +23,20 @@ func TestMisfits(t *testing.T) {
 		t.Skip("did not run: there is no redis-server on PATH to wipe")
 	}
 	bin := programs.Build(t)
-	t.Run("wiped store", func(t *testing.T) { testWipedStore(t, bin) })
-	t.Run("paused janitor", func(t *testing.T) { testPausedJanitor(t, bin) })
-	t.Run("another log", func(t *testing.T) { testAnotherLog(t, bin) })
-	t.Run("full log", func(t *testing.T) { testFullLog(t, bin) })
-	t.Run("strangers", func(t *testing.T) { testStrangers(t, bin) })
-	t.Run("clocks", func(t *testing.T) { testClocks(t, bin) })
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, bin string)
+	}{ // the longest first; most of it is waiting
+		{"clocks", testClocks},
+		{"paused janitor", testPausedJanitor},
+		{"another log", testAnotherLog},
+		{"wiped store", testWipedStore},
+		{"full log", testFullLog},
+		{"strangers", testStrangers},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, bin)
+		})
+	}
 }

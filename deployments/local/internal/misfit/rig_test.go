@@ -4,12 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +17,6 @@ import (
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/programs"
 	"example.com/lockstep/deployments/local/internal/stack"
-	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/topology"
 )
@@ -221,7 +216,7 @@ func (r *rig) awaitRunning() {
 	}, "not every shard is at work")
 }
 
-// position returns what is committed of each shard, as the store has it.
+// positions returns what is committed of each shard, as the store has it.
 func (r *rig) positions() (positions []string) {
 	r.t.Helper()
 	for n := range shards {
@@ -232,74 +227,4 @@ func (r *rig) positions() (positions []string) {
 		positions = append(positions, p)
 	}
 	return positions
-}
-
-// run runs a program to its end and returns its exit code and its last line.
-func (r *rig) run(path string, args ...string) (code int, said string) {
-	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), programs.Patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, args...)
-	out, _ := cmd.CombinedOutput()
-	require.NotNil(r.t, cmd.ProcessState, "%s cannot be run", path)
-	return cmd.ProcessState.ExitCode(), string(out)
-}
-
-// end ends a process of the stack by a signal, and waits for its end.
-func (r *rig) end(name string, sig syscall.Signal) *process.Process {
-	r.t.Helper()
-	p, err := r.Signal(name, sig)
-	require.NoError(r.t, err)
-	<-p.Ended()
-	return p
-}
-
-// hold keeps a process of the stack from being started again until release is called.
-func (r *rig) hold(name string) (release func()) {
-	r.t.Helper()
-	release, err := r.Hold(name)
-	require.NoError(r.t, err)
-	return release
-}
-
-// restartWorkers ends the workers in good order, and waits until others answer in their place.
-func (r *rig) restartWorkers() {
-	r.t.Helper()
-	before := make(map[string]bool)
-	all, both := r.status()
-	require.True(r.t, both, r.states())
-	for _, w := range all {
-		before[w.ID] = true
-	}
-	for _, name := range workers {
-		r.end(name, syscall.SIGTERM)
-	}
-	r.eventually(func() bool {
-		all, both := r.status()
-		for _, w := range all {
-			both = both && !before[w.ID]
-		}
-		return both
-	}, "the workers do not come back")
-}
-
-// process returns a process of the stack by its name.
-func (r *rig) process(name string) stackdir.Process {
-	r.t.Helper()
-	all := r.File().Processes
-	i := slices.IndexFunc(all, func(p stackdir.Process) bool { return p.Name == name })
-	require.GreaterOrEqual(r.t, i, 0)
-	return all[i]
-}
-
-// log returns what a process has logged.
-func (r *rig) log(name string) string {
-	r.t.Helper()
-	text, err := os.ReadFile(r.logFile(name))
-	require.NoError(r.t, err)
-	return string(text)
-}
-
-func (r *rig) logFile(name string) string {
-	return filepath.Join(r.dir, stackdir.LogsDir, name+".log")
 }

@@ -66,6 +66,10 @@ func (r *rig) testAnotherTopology() {
 	r.someLoad()
 	at := r.positions()
 	r.withoutNATS(func() { require.NoError(t, os.RemoveAll(filepath.Join(r.dir, stackdir.NATSDir))) })
+	r.awaitLog("router-1", "bucket lockstep_topology: it is gone: restore it")
+	for _, name := range workers {
+		r.awaitLog(name, "bucket lockstep_claims: it is gone: restore it")
+	}
 	r.end("router-1", syscall.SIGTERM)
 	r.sendEach("new", 40)
 	r.restartWorkersInVain(`lockstep:topology is "`)
@@ -102,22 +106,4 @@ func (r *rig) requireRefused(t *testing.T, says, path string, args ...string) {
 	require.Len(t, said, 1, out)
 	require.True(t, strings.HasPrefix(said[0], filepath.Base(path)+": "), said[0])
 	require.Contains(t, said[0], says)
-}
-
-// start starts a program beside the stack's. It is killed when the test ends.
-func (r *rig) start(name, path string, args ...string) *process.Process {
-	r.t.Helper()
-	p, err := r.starter.Start(process.Spec{Name: name, Path: path, Args: args, Log: r.logFile(name)})
-	require.NoError(r.t, err)
-	r.t.Cleanup(func() {
-		p.Signal(syscall.SIGKILL)
-		<-p.Ended()
-	})
-	return p
-}
-
-// awaitLog waits until a process has logged some text.
-func (r *rig) awaitLog(name, text string) {
-	r.t.Helper()
-	r.eventually(func() bool { return strings.Contains(r.log(name), text) }, "%s does not say: %s", name, text)
 }

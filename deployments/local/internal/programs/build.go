@@ -14,11 +14,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// services are the modules of a stack's services.
+var services = []string{"services/router", "services/worker", "services/producer"}
+
 // Build builds local and the services, without the race detector, and returns where they are.
-func Build(t *testing.T, flags ...string) (bin string) {
+func Build(t *testing.T) (bin string) {
+	t.Helper()
+	bin = BuildServices(t)
+	BuildModule(t, "deployments/local", bin)
+	return bin
+}
+
+// BuildServices builds the services and returns where they are.
+func BuildServices(t *testing.T, flags ...string) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
-	build(t, bin, flags, "services/router", "services/worker", "services/producer", "deployments/local")
+	build(t, bin, flags, services...)
 	return bin
 }
 
