@@ -17,7 +17,7 @@ func TestLongMixes(t *testing.T) {
 	clusterAndLocks.Locks = 3
 	for seed, shape := range []Shape{oneOfEach, clusterAndLocks, oneOfEach, clusterAndLocks} {
 		t.Run(fmt.Sprintf("seed %d, %d NATS servers", seed, shape.NATSServers), func(t *testing.T) {
-			p, err := NewPlan(uint64(seed), 3*time.Minute, possible(shape), shape)
+			p, err := NewPlan(uint64(seed), 3*time.Minute, possible(shape), 0, shape)
 			require.NoError(t, err)
 			t.Logf("longest pause %s", play(t, shape, t.TempDir(), p).LongestPause())
 		})
