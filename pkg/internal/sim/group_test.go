@@ -324,7 +324,7 @@ func (c *council) end() {
 
 // Members find their places after whatever breaks, in time, and nobody takes from one who is well.
 func TestGroupHistories(t *testing.T) {
-	total := all(t, 40, newCouncil)
+	total := all(t, 30, newCouncil)
 	for _, what := range []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"} {
 		require.NotZero(t, total[what], "no history saw: %s", what)
 	}

@@ -42,7 +42,7 @@ func TestSimulatedAsReal(t *testing.T) {
 		w.RunUntil(func() bool { return ended(answered) })
 		w.Run(10 * time.Second) // what the client still waits for
 	})
-	require.Equal(t, fromReal, fromSimulated)
+	require.Equal(t, []string(fromReal), fromSimulated)
 }
 
 // asked collects answers.
