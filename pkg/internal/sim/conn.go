@@ -36,7 +36,6 @@ type conn struct {
 
 	sids map[string]string // of inboxes
 
-	inboxes int // the broker's; only it uses it
 }
 
 func (w *World) dial(p *Process) (net.Conn, error) {

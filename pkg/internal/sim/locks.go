@@ -78,7 +78,7 @@ func (c *lockClient) SetNX(ctx context.Context, name string, value any, ttl time
 
 // EvalSha is redis.Scripter's. No script was ever loaded.
 func (c *lockClient) EvalSha(context.Context, string, []string, ...any) *redis.Cmd {
-	return redis.NewCmdResult(nil, errors.New("NOSCRIPT No matching script. Please use EVAL."))
+	return redis.NewCmdResult(nil, errors.New("NOSCRIPT No matching script"))
 }
 
 // Eval is redis.Scripter's, for redsync's three scripts.

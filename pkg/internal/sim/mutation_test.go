@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"os/exec"
 	"testing"
 
 	"example.com/lockstep/pkg/testkit"
+	"github.com/stretchr/testify/require"
 )
 
 // mutation takes one rule of the shells away. The histories of a kind must find it.
@@ -25,6 +27,8 @@ func resent(code string) []testkit.Edit {
 	}
 }
 
+var deafOwner = in("group/seat.go", "func() { cancel(context.Cause(held.Context())) }", "func() {}")
+
 var mutations = []mutation{
 	{"whoever unlocks for a dead member does not look whose lease it is", "Group", in("lease/lease.go",
 		"_, err := l.mutex(strconv.Itoa(shard), redsync.WithValue(value)).UnlockContext(ctx)",
@@ -33,8 +37,7 @@ var mutations = []mutation{
 		"if now.Sub(up) < steadyBefore {", "if false {")},
 	{"a prober judges though it does not hear itself", "Group", in("group/presence.go",
 		"if out[g.id] != heard {", "if false {")},
-	{"an owner does not hear that its lease is lost", "Group", in("group/seat.go",
-		"func() { cancel(context.Cause(held.Context())) }", "func() {}")},
+	{"an owner does not hear that its lease is lost", "Group", deafOwner},
 	{"a lease that was lost is taken again by renewing it", "Group", in("lease/lease.go",
 		"redsync.WithTries(1))...)", "redsync.WithTries(1), redsync.WithSetNXOnExtend())...)")},
 	{"a release is not announced", "Group", in("group/seat.go",
@@ -80,4 +83,13 @@ func TestMutationsAreFound(t *testing.T) {
 			testkit.FindMutant(t, binary, violated, "-test.run=^Test"+m.kind+"Histories$", "-histories=3000", "-test.timeout=100s")
 		})
 	}
+}
+
+// Safety rests on the store's versions alone: an owner that does not hear that its lease is lost is what histories of the
+// group find, and those of events do not notice.
+func TestStatesAreRightThoughLeasesAreNot(t *testing.T) {
+	t.Parallel()
+	binary := testkit.Mutant(t, "../..", "internal/sim", deafOwner, func(file string) bool { return !servers[file] })
+	out, err := exec.Command(binary, "-test.run=^TestFlowHistories$", "-test.timeout=100s").CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
