@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A router whose server stands, and has lost JetStream, tries the other one: once.
+// A router whose server stands, and has lost JetStream, tries the other one.
 func TestRouterWithoutALeaseTriesAnotherServer(t *testing.T) {
 	s, other := newSystem(t), testkit.NATS(t)
 	nc, err := nats.Connect(s.URL+","+other.URL, nats.DontRandomize(), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectBufSize(-1))
@@ -25,5 +25,4 @@ func TestRouterWithoutALeaseTriesAnotherServer(t *testing.T) {
 	require.NoError(t, s.Server.ShutdownJetStream())
 	require.Eventually(t, func() bool { return nc.ConnectedUrl() == other.URL }, 20*time.Second, 10*time.Millisecond)
 	require.ErrorIs(t, r.Ready(), errNoLease)
-	require.EqualValues(t, 1, nc.Stats().Reconnects)
 }

@@ -1,7 +1,7 @@
 // Package elsewhere tells when a client of a NATS cluster should try another of its servers. One that is cut off from its
 // peers keeps its clients, answers their pings, and is of no use to them.
 //
-//   - In an outage each other server is tried once: when the whole cluster is out, it does not help to go round.
+//   - It goes round, for a server that was of no use during an election may be the right one after it; each time more slowly.
 //   - It is for clients that have nothing to lose by it, as they get nothing done.
 package elsewhere
 
@@ -13,13 +13,16 @@ type Outage struct {
 	moves int
 }
 
-// Goes notes that the outage goes on. It returns true, each time that it has lasted for longer than patience, up to
-// as many times as there are other servers of all those known.
+// maxDoublings bounds the patience: 8 times what it was.
+const maxDoublings = 3
+
+// Goes notes that the outage goes on. It returns true each time that it has lasted for longer than patience, which doubles
+// with each round of the servers that are known; never if there is only one.
 func (o *Outage) Goes(now time.Time, patience time.Duration, servers int) (move bool) {
 	if o.since.IsZero() {
 		o.since = now
 	}
-	if now.Sub(o.since) < patience || o.moves >= servers-1 {
+	if servers < 2 || now.Sub(o.since) < patience<<min(o.moves/servers, maxDoublings) {
 		return false
 	}
 	o.since = now

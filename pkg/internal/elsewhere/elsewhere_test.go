@@ -18,9 +18,13 @@ func TestOutage(t *testing.T) {
 	require.True(t, at(2, 3), "it has lasted")
 	require.False(t, at(3.9, 3), "the next one has its time too")
 	require.True(t, at(4, 3))
-	for _, later := range []float64{6, 8, 60} {
-		require.False(t, at(later, 3), "each was tried")
-	}
+	require.True(t, at(6, 3), "the first again")
+	require.False(t, at(9.9, 3), "and now more slowly")
+	require.True(t, at(10, 3))
+	require.True(t, at(14, 3))
+	require.True(t, at(18, 3))
+	require.False(t, at(25.9, 3))
+	require.True(t, at(26, 3))
 	o.End()
 	require.False(t, at(61, 3))
 	require.True(t, at(63, 3))
