@@ -71,6 +71,9 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 			wait = again.later()
 			w.note(o.Shard, func(s *shardStatus) { s.state = "interrupted: " + err.Error() })
 			log.Warn("shard interrupted; trying again", "in", wait, "error", err)
+			if errors.Is(err, errUnanswered) {
+				w.roam()
+			}
 		}
 		if sleep(ctx, o.Stop, wait) {
 			return
@@ -112,7 +115,7 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard, idle <-chan time.Time) error {
 	f, err := open(asking, w.nc, w.js, w.cfg.App, w.topology.Current(), o.Shard, s.start())
 	if err != nil {
-		return reason(asking, err)
+		return reason(asking, unanswered(err))
 	}
 	defer w.closing.Go(f.close) // it may wait for the server; the next owner need not
 	w.note(o.Shard, func(st *shardStatus) { st.feed = f })
@@ -122,6 +125,7 @@ func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard
 	if err := w.place(asking, o, s, f, r); err != nil {
 		return reason(asking, err)
 	}
+	w.arrived()
 	var before string
 	w.note(o.Shard, func(st *shardStatus) { before, st.state = st.state, stateRunning })
 	if before != statePaused {
@@ -164,9 +168,11 @@ func reason(ctx context.Context, err error) error {
 
 // claim makes this worker the shard's owner.
 func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
-	revision, err := o.Announce(ctx)
+	announcing, cancel := context.WithTimeout(ctx, feedAnswerTime)
+	revision, err := o.Announce(announcing)
+	cancel()
 	if err != nil {
-		return nil, err
+		return nil, unanswered(err)
 	}
 	rec, err := w.store.Claim(ctx, o.Shard, revision, store.NewVersion())
 	if err != nil {

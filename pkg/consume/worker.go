@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/internal/elsewhere"
 	"example.com/lockstep/pkg/janitor"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
@@ -76,6 +77,7 @@ type Worker struct {
 	mu     sync.Mutex // guards what follows
 	shards map[int]*shardStatus
 	ready  bool
+	outage elsewhere.Outage
 }
 
 // shardStatus is what others may ask about a shard that is owned here.

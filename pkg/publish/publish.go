@@ -46,6 +46,10 @@ type Config struct {
 	MaxBytes        int           // outstanding, encoded; default 32 MiB
 	DeliveryTimeout time.Duration // from Publish until an event is given up; default 30 s, at least 1 s
 
+	// KeepServer leaves the connection where it is. Else, if several servers of NATS are known to it and over the one that it
+	// leads to no router can be reached, or no router reaches the log, for 2 s, it is closed and opened to the next one.
+	KeepServer bool
+
 	// OnResolve is called once for each event when it is resolved, for one key in the order sent. It must not block: while it
 	// does, no more than MaxEvents events wait for it, and then the publisher is full.
 	OnResolve func(*Handle)

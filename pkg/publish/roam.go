@@ -13,7 +13,7 @@ const roamPatience = 2 * time.Second
 // roams tells whether to try another server: this one, or the routers that can be reached over it, may be cut off from the
 // log. What is busy or full is so for every server.
 func (p *Publisher) roams(a frame.Answer, now time.Time) bool {
-	if a.Retry && (a.Code == frame.Closing || a.Code == frame.LogError) {
+	if a.Retry && !p.cfg.KeepServer && (a.Code == frame.Closing || a.Code == frame.LogError) {
 		return p.outage.Goes(now, roamPatience, len(p.nc.Servers()))
 	}
 	p.outage.End()
