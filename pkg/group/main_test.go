@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -80,8 +81,20 @@ func (c *cluster) memberOn(nc *nats.Conn, change ...func(*Config)) *member {
 	cfg := Config{App: "app", Name: "m", Shards: c.shards, Replicas: 1, Locker: Real(c.locker), Log: slog.New(slog.DiscardHandler), Metrics: m.reg}
 	cfg.Own = func(ctx context.Context, o Ownership) {
 		defer c.board.enter(o.Shard, m.ID())()
-		if _, err := o.Announce(ctx); err != nil && ctx.Err() == nil && !m.nc.IsClosed() {
-			c.t.Errorf("announce shard %d: %v", o.Shard, err)
+		for {
+			_, err := o.Announce(ctx)
+			if err == nil || ctx.Err() != nil || m.nc.IsClosed() {
+				break
+			}
+			if !errors.Is(err, nats.ErrDisconnected) { // between two connections: as owners do, try again
+				c.t.Errorf("announce shard %d: %v", o.Shard, err)
+				break
+			}
+			select {
+			case <-time.After(time.Millisecond):
+			case <-o.Stop:
+			case <-ctx.Done():
+			}
 		}
 		select {
 		case <-o.Stop:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -192,6 +193,7 @@ func (l *logWriter) endThose(is func(uint64, stored) bool, err error) {
 		}
 	}
 	l.mu.Unlock()
+	slices.Sort(late)
 	for _, id := range late {
 		l.end(id, nil, err)
 	}
