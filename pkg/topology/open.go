@@ -21,6 +21,7 @@ const (
 	metadataID    = "lockstep-topology"
 	duplicates    = 2 * time.Minute // JetStream's own window for plain events with a Nats-Msg-Id
 	joinRetryWait = 200 * time.Millisecond
+	joinTryTime   = 2 * time.Second
 )
 
 // Open returns the app's topology, creating it with its streams if there is none yet. Any number of routers may do so at
@@ -94,18 +95,15 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 		return Topology{}, nil, err
 	}
 	for said := false; ; {
-		kv, err := js.KeyValue(ctx, Bucket(app, "topology"))
-		if err == nil {
-			var t Topology
-			if t, _, err = load(ctx, kv); err == nil && t.Ready {
-				return t, kv, CheckStreams(ctx, js, app, t)
-			}
+		t, kv, err := tryJoin(ctx, js, app)
+		if err == nil && t.Ready {
+			return t, kv, nil
 		}
 		if ctx.Err() != nil {
 			return Topology{}, nil, notJoined(ctx, app)
 		}
 		if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, ErrNotFound) && !isUnanswered(err) {
-			return Topology{}, nil, fmt.Errorf("read topology of app %s: %w", app, err)
+			return Topology{}, nil, err
 		}
 		if !said {
 			log.Info("waiting for a router to create the topology", "app", app)
@@ -117,6 +115,25 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 			return Topology{}, nil, notJoined(ctx, app)
 		}
 	}
+}
+
+// tryJoin reads the topology and, if it is ready, checks its streams. In a cluster a question may be lost with the server
+// that it went to, so all of them together have joinTryTime, and are then asked again.
+func tryJoin(ctx context.Context, js jetstream.JetStream, app string) (Topology, jetstream.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinTryTime)
+	defer cancel()
+	kv, err := js.KeyValue(ctx, Bucket(app, "topology"))
+	var t Topology
+	if err == nil {
+		t, _, err = load(ctx, kv)
+	}
+	if err != nil {
+		return Topology{}, nil, fmt.Errorf("read topology of app %s: %w", app, err)
+	}
+	if t.Ready {
+		err = CheckStreams(ctx, js, app, t)
+	}
+	return t, kv, err
 }
 
 // isUnanswered tells whether nobody answered who should. In a cluster it is so for some seconds after a bucket was made or

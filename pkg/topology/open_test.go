@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/testkit"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
@@ -156,6 +157,31 @@ func TestJoinWaitsForARouter(t *testing.T) {
 	require.Equal(t, "half", (<-joined).ID)
 	require.NoError(t, <-failed)
 	require.Equal(t, 1, strings.Count(log.String(), "waiting for a router"))
+}
+
+// A question that is lost, as with the server of a cluster that it went to, is asked again, whoever is patient enough.
+func TestJoinAsksAgain(t *testing.T) {
+	n := testkit.NATS(t, func(o *server.Options) { o.JetStream = false })
+	lost, err := n.Conn.SubscribeSync("$JS.API.>")
+	require.NoError(t, err)
+	js := stream(t, n)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	begun := time.Now()
+	joined := make(chan error, 1)
+	go func() {
+		_, _, err := Join(ctx, js, "app", quiet)
+		joined <- err
+	}()
+	_, err = lost.NextMsg(time.Minute)
+	require.NoError(t, err)
+	require.NoError(t, lost.Unsubscribe())
+	require.NoError(t, n.Conn.Flush())
+	require.NoError(t, n.Server.EnableJetStream(&server.JetStreamConfig{StoreDir: t.TempDir()}))
+	_, _, err = Open(t.Context(), stream(t, n), "app", initial, quiet)
+	require.NoError(t, err)
+	require.NoError(t, <-joined)
+	require.Less(t, time.Since(begun), 30*time.Second)
 }
 
 func TestJoinEndsWithItsContext(t *testing.T) {
