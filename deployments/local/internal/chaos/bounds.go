@@ -24,6 +24,10 @@ func bounds() map[string]bound {
 	}
 }
 
+// calmWait is what events may have waited before a fault at most, for what they waited after it to be its work: they may
+// wait long for a store that was lost to be filled again.
+const calmWait = 100 * time.Millisecond
+
 // tally is what events waited when faults of one name came alone.
 type tally struct {
 	fault string
@@ -39,7 +43,7 @@ func tallies(happened []note, r Report) (all []*tally) {
 			at, all = len(all), append(all, &tally{fault: n.fault})
 		}
 		all[at].times++
-		if i < len(r.Annotations) && alone(happened, i) {
+		if i < len(r.Annotations) && alone(happened, i) && r.waitBefore(r.Annotations[i].At) <= calmWait {
 			all[at].waits = append(all[at].waits, time.Duration(r.Annotations[i].WaitSeconds*float64(time.Second)))
 		}
 	}

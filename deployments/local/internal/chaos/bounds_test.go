@@ -47,6 +47,18 @@ the longest wait of an event, for each fault that came alone:
 `, out.String())
 }
 
+// What events wait for already is not the work of a fault.
+func TestWaitsFromBefore(t *testing.T) {
+	r := waited(9, 0.3)
+	r.Annotations[0].At, r.Annotations[1].At = 10, 20
+	r.Timeline.IntervalSeconds = 2
+	r.Timeline.Points = []Point{{At: 6, ApplyMaxMS: 12_000}, {At: 8, ApplyMaxMS: 10_000}, {At: 10, ApplyMaxMS: 9_000}, {At: 18, ApplyMaxMS: 90}, {At: 20, ApplyMaxMS: 300}}
+	all := tallies([]note{happened(KillWorker, 10, 10.5), happened(KillWorker, 20, 20.5)}, r)
+	require.Len(t, all, 1)
+	require.Equal(t, 2, all[0].times)
+	require.Equal(t, []time.Duration{300 * time.Millisecond}, all[0].waits)
+}
+
 func TestCrossedBounds(t *testing.T) {
 	for fault, waits := range map[string][]float64{
 		KillWorker:     {1.6},           // the most

@@ -66,10 +66,31 @@ type Report struct {
 		} `json:"longest"`
 	} `json:"pauses"`
 	Annotations []Annotation `json:"annotations"`
+	Timeline    struct {
+		IntervalSeconds float64 `json:"interval_seconds"`
+		Points          []Point `json:"points"`
+	} `json:"timeline"`
+}
+
+// Point is an interval of the load, with the longest wait of the events that were due in it.
+type Point struct {
+	At         float64 `json:"at"`
+	ApplyMaxMS float64 `json:"apply_max_ms"`
+}
+
+// waitBefore is the longest wait of an event in the last interval that had ended by then.
+func (r Report) waitBefore(at float64) (wait time.Duration) {
+	for _, p := range r.Timeline.Points {
+		if p.At+r.Timeline.IntervalSeconds <= at {
+			wait = time.Duration(p.ApplyMaxMS * float64(time.Millisecond))
+		}
+	}
+	return wait
 }
 
 // Annotation is a fault in the report, with the longest that an event due then waited.
 type Annotation struct {
+	At          float64 `json:"at"`
 	What        string  `json:"what"`
 	WaitSeconds float64 `json:"wait_seconds"`
 }
