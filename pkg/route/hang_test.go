@@ -34,7 +34,8 @@ func TestFramesGoAroundARouterThatHangs(t *testing.T) {
 	send(50) // half of them by each
 	link.Stall()
 	defer link.Resume()
-	for { // until one has met the silence
+	for tries := 0; ; tries++ { // until one has met the silence
+		require.Less(t, tries, 50, "nothing goes around it")
 		send(1)
 		if n, _, err := sent.Pending(); err == nil && n > 0 {
 			break

@@ -40,13 +40,6 @@ func (w *World) NewLockServer(name string) *LockServer {
 // Value is who holds a lease, "" if nobody does.
 func (s *LockServer) Value(name string) string { return s.get(name).value }
 
-// Wipe is what a restart without its files is.
-func (s *LockServer) Wipe() {
-	s.w.Say("%s is wiped", s.Name)
-	s.w.Note("locks wiped")
-	clear(s.values)
-}
-
 func (s *LockServer) get(name string) lock {
 	l := s.values[name]
 	if !l.until.IsZero() && !time.Now().Before(l.until) {
