@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,16 +15,21 @@ import (
 // Edit replaces a text that occurs just once in a file.
 type Edit struct{ File, Old, New string }
 
-// Mutant builds the tests of the package in dir with edits made in its module, whose files are named from root, and returns
-// the binary. The sources stay as they are: the mutated copies come by way of an overlay. Of the package's tests those files
-// stay that keep says, nil: all; without servers it links in a third of the time.
+// Mutant builds the tests of the package in dir with edits made in its module, whose files are named from root, or in other
+// sources, which are named from the file system's, and returns the binary. The sources stay as they are: the mutated copies
+// come by way of an overlay. Of the package's tests those files stay that keep says, nil: all; without servers it links in
+// a third of the time.
 func Mutant(t *testing.T, root, dir string, edits []Edit, keep func(file string) bool) string {
 	t.Helper()
 	out := t.TempDir()
 	texts := make(map[string]string) // by absolute name
 	for _, e := range edits {
-		name, err := filepath.Abs(filepath.Join(root, e.File))
-		require.NoError(t, err)
+		name := e.File
+		if !filepath.IsAbs(name) {
+			var err error
+			name, err = filepath.Abs(filepath.Join(root, name))
+			require.NoError(t, err)
+		}
 		if _, read := texts[name]; !read {
 			b, err := os.ReadFile(name)
 			require.NoError(t, err)
@@ -43,7 +49,7 @@ func Mutant(t *testing.T, root, dir string, edits []Edit, keep func(file string)
 		}
 	}
 	for name, text := range texts {
-		replace[name] = filepath.Join(out, filepath.Base(name))
+		replace[name] = filepath.Join(out, fmt.Sprintf("%d-%s", len(replace), filepath.Base(name)))
 		require.NoError(t, os.WriteFile(replace[name], []byte(text), 0o600))
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": replace})

@@ -11,7 +11,7 @@ import (
 // mutation takes one rule of the shells away. The histories of a kind must find it.
 type mutation struct {
 	name  string
-	kind  string // of the test
+	kind  string // of the histories
 	edits []testkit.Edit
 }
 
@@ -71,16 +71,12 @@ var mutations = []mutation{
 		"l.expire(broke, errCut)", "l.expire(broke, nil)")},
 }
 
-// servers are the tests that link real ones: without them, it links in a third of the time.
-var servers = map[string]bool{"mutation_test.go": true, "real_test.go": true}
-
 // Every rule matters: without it some history breaks a promise.
 func TestMutationsAreFound(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			binary := testkit.Mutant(t, "../..", "internal/sim", m.edits, func(file string) bool { return !servers[file] })
-			testkit.FindMutant(t, binary, violated, "-test.run=^Test"+m.kind+"Histories$", "-histories=3000", "-test.timeout=100s")
+			testkit.FindMutant(t, determined(t, m.edits...), violated, "-test.run=^TestHistoriesHere$/^"+m.kind+"$", "-histories=10000", "-test.timeout=100s")
 		})
 	}
 }
@@ -89,7 +85,6 @@ func TestMutationsAreFound(t *testing.T) {
 // group find, and those of events do not notice.
 func TestStatesAreRightThoughLeasesAreNot(t *testing.T) {
 	t.Parallel()
-	binary := testkit.Mutant(t, "../..", "internal/sim", deafOwner, func(file string) bool { return !servers[file] })
-	out, err := exec.Command(binary, "-test.run=^TestFlowHistories$", "-test.timeout=100s").CombinedOutput()
+	out, err := exec.Command(determined(t, deafOwner...), "-test.run=^TestHistoriesHere$/^Flow$", "-histories=200", "-test.timeout=100s").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

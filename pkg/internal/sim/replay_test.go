@@ -2,46 +2,39 @@ package sim
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// replays tells where a history, had again, was another one.
-func replays(t *testing.T, begin func(*World) (run, end func())) {
-	t.Helper()
-	if *historySeed != 0 {
-		t.Skip("for one history only")
-	}
-	recorded := func(seed uint64) (lines []string) {
-		history(t, seed, func(w *World) (func(), func()) {
-			run, end := begin(w)
-			w.Tell = func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-			return func() {
-				defer func() { w.Tell = nil }()
-				run()
-			}, end
-		})
-		return lines
-	}
-	for seed := uint64(1); seed <= 10; seed++ {
-		times := 1
-		if seed <= 2 {
-			times = 10
-		}
-		first := recorded(seed)
-		for range times {
-			again := recorded(seed)
-			for i := range min(len(first), len(again)) {
-				if first[i] != again[i] {
-					lo := max(0, i-10)
-					t.Fatalf("history %d was another one after %d steps:\n%s\nand then\n%s", seed, i, strings.Join(first[lo:min(i+15, len(first))], "\n"), strings.Join(again[i:min(i+15, len(again))], "\n"))
-				}
+// A history is the same whenever it is had again: whatever the process has done before, and however busy the machine is.
+func TestHistoriesReplay(t *testing.T) {
+	const n = 24
+	binary := determined(t)
+	traced := func(t *testing.T, k kind, from, to int) []string {
+		t.Helper()
+		out, err := exec.Command(binary, fmt.Sprintf("-test.run=^TestHistoriesHere$/^%s$", k.name), "-traces", fmt.Sprintf("-from=%d", from), fmt.Sprintf("-histories=%d", to)).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		var traces []string
+		for line := range strings.Lines(string(out)) {
+			if strings.HasPrefix(line, "trace ") {
+				traces = append(traces, line)
 			}
-			require.Len(t, again, len(first))
 		}
+		return traces
+	}
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			together := traced(t, k, 1, n)
+			require.Len(t, together, n)
+			var alone []string
+			for seed := 1; seed <= n; seed++ {
+				alone = append(alone, traced(t, k, seed, seed)...)
+			}
+			require.Equal(t, together, alone)
+		})
 	}
 }
-
-func TestGroupHistoriesReplay(t *testing.T) { replays(t, newCouncil) }

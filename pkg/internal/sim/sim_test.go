@@ -1,22 +1,56 @@
 package sim
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
 
-	"runtime"
+	"github.com/stretchr/testify/require"
 )
 
 var (
 	histories   = flag.Int("histories", 0, "so many histories of each kind, of the seeds from 1 on; 0: as many as a test run has time for")
 	historySeed = flag.Uint64("history", 0, "only the history of this seed, told step by step")
+	every       = flag.Int("every", 1, "of the histories only each n-th")
+	from        = flag.Int("from", 1, "the first of them")
+	traces      = flag.Bool("traces", false, "print what identifies each history")
 )
+
+// exact says that this binary runs on a runtime that leaves nothing to chance: see determined.
+const exact = false
+
+func TestMain(m *testing.M) {
+	if exact {
+		runtime.GOMAXPROCS(1)
+		debug.SetGCPercent(-1) // memory is collected between histories
+	}
+	os.Exit(m.Run())
+}
 
 // violated marks the output of a history that breaks a promise. The mutations are recognised by it.
 const violated = "promise broken"
+
+// kind is a kind of histories.
+type kind struct {
+	name  string
+	begin func(*World) (run, end func())
+	n     int      // in a test run
+	seen  []string // what must have been seen in so many
+}
+
+var kinds = []kind{
+	{"Group", newCouncil, 300, []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"}},
+	{"Fill", newFill, 600, []string{"acknowledged", "given up", "held", "stray", "killed", "paused", "stalled", "cut", "broker stopped"}},
+	{"Flow", newFlow, 300, []string{"acknowledged", "given up", "committed", "commit stale", "commit repeated", "held", "stray", "killed", "paused", "stalled", "cut",
+		"broker stopped", "server down", "went back"}},
+}
 
 // told is what came of a history.
 type told struct {
@@ -34,11 +68,17 @@ func history(t *testing.T, seed uint64, begin func(*World) (run, end func())) (o
 	// collection takes what the first one has set aside.
 	runtime.GC()
 	runtime.GC()
+	var lines []string // written when all is over: to write takes the machine's time
+	defer func() {
+		if *historySeed != 0 {
+			t.Log("\n" + strings.Join(lines, "\n"))
+		}
+	}()
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)
 		w := New(seed)
 		if *historySeed != 0 {
-			w.Tell = t.Logf
+			w.Tell = func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 		}
 		run, end := begin(w)
 		out.broken = attempt(run)
@@ -64,28 +104,40 @@ func attempt(fn func()) (broken string) {
 	return ""
 }
 
-// all has the histories of a kind, and returns what was seen in them.
-func all(t *testing.T, n int, begin func(*World) (run, end func())) map[string]int {
-	t.Helper()
-	if *historySeed != 0 {
-		if out := history(t, *historySeed, begin); out.broken != "" {
-			t.Fatalf("%s by history %d: %s", violated, *historySeed, out.broken)
-		}
-		t.SkipNow()
-	}
-	if *histories > 0 {
-		n = *histories
-	}
+// play has histories of a kind in this process, and adds up what was seen in them.
+func (k kind) play(t *testing.T, n int) map[string]int {
 	total := make(map[string]int)
-	for seed := uint64(1); seed <= uint64(n); seed++ {
-		out := history(t, seed, begin)
+	first, last, step := uint64(*from), uint64(n), uint64(*every)
+	if *historySeed != 0 {
+		first, last, step = *historySeed, *historySeed, 1
+	}
+	for seed := first; seed <= last; seed += step {
+		out := history(t, seed, k.begin)
+		if *traces {
+			fmt.Printf("trace %d %x\n", seed, out.trace)
+		}
 		if out.broken != "" {
-			t.Fatalf("%s by history %d: %s\nhave it again: go test -run '^%s$' ./internal/sim -history=%d -v", violated, seed, out.broken, t.Name(), seed)
+			t.Fatalf("%s by history %d: %s\nhave it again: go test -run '^TestHistories$/^%s$' ./internal/sim -history=%d -v", violated, seed, out.broken, k.name, seed)
 		}
 		for what, n := range out.count {
 			total[what] += n
 		}
 	}
-	t.Logf("%d histories: %v", n, total)
 	return total
+}
+
+// Histories in this process: on Go as it is, on several processors and under the race detector, where a history is another
+// one each time; or in a determined binary, by which TestHistories has many more.
+func TestHistoriesHere(t *testing.T) {
+	n := 15
+	if *histories > 0 {
+		n = *histories
+	}
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			seen, err := json.Marshal(k.play(t, n))
+			require.NoError(t, err)
+			fmt.Printf("seen %s\n", seen)
+		})
+	}
 }

@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"example.com/lockstep/pkg/testkit"
+	"github.com/stretchr/testify/require"
+)
+
+// spread has n histories of a kind in processes of a binary, one for each processor, and adds up what was seen in them.
+func (k kind) spread(t *testing.T, binary string, n int) map[string]int {
+	type result struct {
+		out  []byte
+		seen map[string]int
+		err  error
+	}
+	processes := runtime.GOMAXPROCS(0)
+	if *historySeed != 0 {
+		processes = 1
+	}
+	results := make(chan result, processes)
+	for i := range processes {
+		go func() {
+			var r result
+			r.out, r.err = exec.Command(binary, "-test.v", fmt.Sprintf("-test.run=^TestHistoriesHere$/^%s$", k.name), fmt.Sprintf("-histories=%d", n),
+				fmt.Sprintf("-from=%d", 1+i), fmt.Sprintf("-every=%d", processes), fmt.Sprintf("-history=%d", *historySeed)).CombinedOutput()
+			for lines := bufio.NewScanner(bytes.NewReader(r.out)); lines.Scan(); {
+				if seen, ok := bytes.CutPrefix(lines.Bytes(), []byte("seen ")); ok && r.err == nil {
+					r.err = json.Unmarshal(seen, &r.seen)
+				}
+			}
+			results <- r
+		}()
+	}
+	total := make(map[string]int)
+	for range processes {
+		r := <-results
+		require.NoError(t, r.err, "%s", r.out)
+		require.NotEmpty(t, r.seen, "%s", r.out)
+		for what, n := range r.seen {
+			total[what] += n
+		}
+		if *historySeed != 0 {
+			t.Logf("%s", r.out)
+		}
+	}
+	return total
+}
+
+// What is simulated keeps its promises in every history: members find their places after whatever breaks, in time, and
+// nobody takes from one who is well (Group); what is sent lies in the log so that each event is applied once, in order, and
+// nothing acknowledged is missing (Fill); and so it is with workers, all the way to the states (Flow).
+func TestHistories(t *testing.T) {
+	binary := determined(t)
+	for _, k := range kinds {
+		n := k.n
+		if *histories > 0 {
+			n = *histories
+		}
+		t.Run(k.name, func(t *testing.T) {
+			total := k.spread(t, binary, n)
+			t.Logf("%d histories: %v", n, total)
+			if n < k.n || *historySeed != 0 {
+				return
+			}
+			for _, what := range k.seen {
+				require.NotZero(t, total[what], "no history saw: %s", what)
+			}
+		})
+	}
+}
+
+// Many more of them.
+func TestLongSimulation(t *testing.T) {
+	testkit.Long(t)
+	binary := determined(t)
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, 20_000)) })
+	}
+}

@@ -1,0 +1,104 @@
+package sim
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.com/lockstep/pkg/testkit"
+	"github.com/stretchr/testify/require"
+)
+
+// determinism are edits of Go's runtime, by its files. What it draws at random within a bubble - which of several cases of a
+// select, which of several timers of the same instant, where the iteration of a map begins - follows from the bubble's
+// history alone. So does which goroutine runs next, on one processor and without the collector: none is preempted, and what
+// happens outside the bubble changes no order within. Polar Signals' "(Mostly) Deterministic Simulation Testing in Go"
+// (2024) goes the same way with a runtime for WebAssembly.
+var determinism = []testkit.Edit{
+	{File: "runtime/synctest.go", Old: "	active  int // other sources of activity\n}\n", New: `	active  int // other sources of activity
+
+	chosen   uint64 // what choose has drawn
+	at, drawn int64  // what draw has drawn at an instant
+}
+
+// choose draws for selects and timers.
+//
+//go:nosplit
+func (b *synctestBubble) choose() uint64 {
+	b.chosen++
+	return scramble(b.chosen)
+}
+
+// draw draws for all else. It depends on the instant and not on what was drawn before: caches that are filled once for all
+// bubbles draw too.
+//
+//go:nosplit
+func (b *synctestBubble) draw() uint64 {
+	if b.at != b.now {
+		b.at, b.drawn = b.now, 0
+	}
+	b.drawn++
+	return scramble(uint64(b.now) ^ uint64(b.drawn)<<56)
+}
+
+// scramble is the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
+//
+//go:nosplit
+func scramble(z uint64) uint64 {
+	z *= 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+`},
+	{File: "runtime/select.go", Old: "		j := cheaprandn(uint32(norder + 1))\n", New: `		j := uint32(0)
+		if gp.bubble != nil {
+			j = uint32(gp.bubble.choose() % uint64(norder+1))
+		} else {
+			j = cheaprandn(uint32(norder + 1))
+		}
+`},
+	{File: "runtime/time.go", Old: "			t.rand = cheaprand()\n", New: "			t.rand = uint32(getg().bubble.choose())\n"},
+	{File: "runtime/rand.go", Old: "func rand() uint64 {\n", New: `func rand() uint64 {
+	if b := getg().bubble; b != nil {
+		return b.draw()
+	}
+`},
+	// Maps' seeds and iterations. Hashes are seeded too, once for the program.
+	{File: "runtime/rand.go", Old: "func rand32() uint32 {\n	return uint32(rand())\n", New: "func rand32() uint32 {\n	return uint32(maps_rand())\n"},
+	{File: "runtime/rand.go", Old: "func maps_rand() uint64 {\n	return rand()\n", New: `//go:nosplit
+func maps_rand() uint64 {
+	if b := getg().bubble; b != nil {
+		return scramble(uint64(b.now))
+	}
+	return rand()
+`},
+	{File: "runtime/alg.go", Old: "		hashkey[i] = uintptr(bootstrapRand())\n", New: "		hashkey[i] = uintptr(scramble(uint64(i + 1)))\n"},
+	{File: "runtime/alg.go", Old: "		key[i] = bootstrapRand()\n", New: "		key[i] = scramble(uint64(i + 1))\n"},
+	// Which goroutine runs next.
+	{File: "runtime/proc.go", Old: "	if pp.schedtick%61 == 0 && !sched.runq.empty() {\n", New: "	if false {\n"},
+	{File: "runtime/proc.go", Old: "		} else if pd.schedwhen+forcePreemptNS <= now {\n", New: "		} else if false {\n"},
+	{File: "runtime/proc.go", Old: "	runqput(mp.p.ptr(), gp, next)\n", New: "	runqput(mp.p.ptr(), gp, next && gp.bubble != nil)\n"},
+	{File: "internal/sync/mutex.go", Old: "	starvationThresholdNs = 1e6\n", New: "	starvationThresholdNs = 1 << 62\n"},
+	// This package.
+	{File: "internal/sim/sim_test.go", Old: "const exact = false\n", New: "const exact = true\n"},
+}
+
+// apart are tests that are not in such a binary. They need real servers, which take long to build, or build such binaries.
+var apart = map[string]bool{"histories_test.go": true, "mutation_test.go": true, "real_test.go": true, "replay_test.go": true, "runtime_test.go": true}
+
+// determined builds this package's tests for a runtime that leaves nothing to chance, with edits made in our module, and
+// returns the binary. What it finds in a history it finds whenever that history is had again.
+func determined(t *testing.T, edits ...testkit.Edit) string {
+	t.Helper()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	for _, e := range determinism {
+		if !strings.HasPrefix(e.File, "internal/sim/") {
+			e.File = filepath.Join(strings.TrimSpace(string(goroot)), "src", e.File)
+		}
+		edits = append(edits, e)
+	}
+	return testkit.Mutant(t, "../..", "internal/sim", edits, func(file string) bool { return !apart[file] })
+}
