@@ -42,7 +42,6 @@ func (a *actor) start(ctx context.Context) bool {
 		a.nc = nc
 		return true
 	}
-	time.Sleep(time.Millisecond) // else it is chance whether the client writes its last
 	nc.Close()
 	return false
 }

@@ -109,7 +109,7 @@ func (b *Broker) known(subject string) string {
 func (b *Broker) take(c *conn, o op) {
 	switch o.verb {
 	case "PING":
-		c.down.push("pong", func() { c.feed([]byte("PONG\r\n")) })
+		c.down.push(func() { c.feed([]byte("PONG\r\n")) })
 	case "SUB":
 		s := &sub{c: c, sid: o.sid, tokens: strings.Split(o.subject, "."), queue: o.queue}
 		b.subs = append(b.subs, s)
@@ -178,7 +178,7 @@ func (b *Broker) deliver(subject, shown, reply string, header, data []byte) bool
 	}
 	for _, name := range names {
 		group := groups[name]
-		to = append(to, group[b.w.Luck(subject, len(group))])
+		to = append(to, group[b.w.Rand.IntN(len(group))])
 	}
 	for _, s := range to {
 		b.give(s, shown, reply, header, data)
@@ -206,7 +206,7 @@ func (b *Broker) give(s *sub, subject, reply string, header, data []byte) {
 	m.Write(header)
 	m.Write(data)
 	m.WriteString("\r\n")
-	s.c.down.push(b.known(subject), func() { s.c.feed(m.Bytes()) })
+	s.c.down.push(func() { s.c.feed(m.Bytes()) })
 	if s.got++; s.max > 0 && s.got >= s.max {
 		b.subs = slices.DeleteFunc(b.subs, func(o *sub) bool { return o == s })
 	}

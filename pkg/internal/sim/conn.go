@@ -110,7 +110,7 @@ const refusal = `{"error":{"code":503,"err_code":10008,"description":"jetstream 
 
 // refuseResets takes them out of what a client writes. c.mu is held.
 func (c *conn) refuseResets(b []byte) []byte {
-	if !bytes.Contains(b, []byte(" _INBOX.")) {
+	if !bytes.Contains(b, []byte("SUB _INBOX.")) && !bytes.Contains(b, []byte("$JS.API.CONSUMER.CREATE.")) {
 		return b
 	}
 	ops, _ := parse(b)
@@ -204,8 +204,7 @@ type op struct {
 	sent           time.Time
 }
 
-// collect takes what the client has written: in the order written, save that where several of the process's goroutines have
-// written at the same instant, theirs do not depend on which was first.
+// collect takes what the client has written.
 func (c *conn) collect() {
 	c.mu.Lock()
 	b, closed := c.out, c.closed
@@ -215,41 +214,15 @@ func (c *conn) collect() {
 	if len(rest) > 0 && !closed {
 		panic(fmt.Sprintf("sim: a client wrote a part: %q", rest))
 	}
-	rank := func(o op) int {
-		switch o.verb {
-		case "PUB":
-			return 1
-		case "PING":
-			return 2
-		}
-		return 0
-	}
-	slices.SortStableFunc(ops, func(a, b op) int {
-		if r := rank(a) - rank(b); r != 0 || a.verb != "PUB" {
-			return r
-		}
-		x, y := c.w.Broker.known(a.subject), c.w.Broker.known(b.subject)
-		if x == y && strings.Contains(x, ".ctl.") {
-			return bytes.Compare(a.data, b.data)
-		}
-		return strings.Compare(x, y)
-	})
-	ops = slices.DeleteFunc(ops, func(o op) bool {
-		idle := strings.HasPrefix(o.subject, "$JS.API.CONSUMER.DELETE.")
-		if idle {
-			c.w.Broker.forget(o.subject)
-		}
-		return idle
-	})
-	for i := range ops {
-		ops[i].sent = time.Now()
-	}
 	if len(ops) > 0 {
 		what := ops[0].verb
 		if i := slices.IndexFunc(ops, func(o op) bool { return o.verb == "PUB" }); i >= 0 {
 			what = c.w.Broker.known(ops[i].subject)
 		}
-		c.up.push(what, func() {
+		for i := range ops {
+			ops[i].sent = time.Now()
+		}
+		c.up.push(func() {
 			for _, o := range ops {
 				c.w.Broker.take(c, o)
 			}
@@ -257,7 +230,7 @@ func (c *conn) collect() {
 		c.p.trap(what)
 	}
 	if closed {
-		c.up.push("closes", func() { c.w.Broker.drop(c) })
+		c.up.push(func() { c.w.Broker.drop(c) })
 	}
 }
 

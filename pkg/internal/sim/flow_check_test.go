@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing/synctest"
 	"time"
 
 	"example.com/lockstep/pkg/dedup"
@@ -88,7 +87,6 @@ func (f *flow) post(s *source) {
 	if _, err := s.p.Publish(publish.Event{Key: key, Data: data, Tag: uint64(tag)}); err != nil {
 		panic(err)
 	}
-	synctest.Wait() // else it is chance how many of some events go into the first frame
 }
 
 // step lets something happen.
@@ -164,7 +162,7 @@ func (f *flow) replace(a *actor) {
 // heal ends all faults, and waits until all is resolved and applied.
 func (f *flow) heal() {
 	f.Say("healing")
-	f.Trap = nil
+	f.Trap, f.Lose = nil, nil
 	for _, a := range f.all {
 		a.release()
 	}

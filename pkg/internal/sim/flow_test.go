@@ -70,7 +70,7 @@ func newLog(w *World) *flow {
 		renewed: make(map[*Process]time.Time), attempts: make(map[string]int), fences: make(map[[2]uint64]string),
 	}
 	f.stands = make([]store.Version, f.shards)
-	w.Trap = f.trap
+	w.Trap, w.Lose = f.trap, func() bool { return w.Rand.IntN(50) == 0 }
 	w.Broker.Stored, w.Broker.Stray, w.Broker.Slow = f.stored, f.stray, f.slow
 	return f
 }
@@ -84,23 +84,23 @@ func (f *flow) trap(p *Process, what string) time.Duration {
 	if strings.HasPrefix(what, "app.work.") {
 		often = 10
 	}
-	if f.Luck("trap "+p.Name+what, often) > 0 {
+	if f.Rand.IntN(often) > 0 {
 		return 0
 	}
 	times := []time.Duration{30 * time.Millisecond, 700 * time.Millisecond, 2500 * time.Millisecond, 7 * time.Second, 14 * time.Second}
-	return times[f.Luck("trap for", len(times))]
+	return pick(f.World, times)
 }
 
 // slow lets the log take its time, now and then.
 func (f *flow) slow() time.Duration {
-	if f.Luck("slow log", 30) > 0 {
+	if f.Rand.IntN(30) > 0 {
 		return 0
 	}
-	return time.Duration(f.Luck("how slow", int(4*time.Second)))
+	return time.Duration(f.Rand.Int64N(int64(4 * time.Second)))
 }
 
 func (f *flow) add(name string, begin func(*Process) func(context.Context, *nats.Conn) (func(context.Context) error, error)) *actor {
-	p := f.NewProcess(len(f.all)+1, fmt.Sprintf("%s %d", name, len(f.all)+1))
+	p := f.NewProcess(fmt.Sprintf("%s %d", name, len(f.all)+1))
 	a := launch(p, begin(p))
 	f.all = append(f.all, a)
 	return a
@@ -145,7 +145,7 @@ func (f *flow) stored(p *Process, _ time.Time, subject string, _ []byte) {
 
 // stray lets an epoch end while a router has no lease: what it has stored then may lie behind the end.
 func (f *flow) stray(p *Process, subject string) bool {
-	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < topology.LeaseTTL || f.Luck("stray", 2) == 0 {
+	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < topology.LeaseTTL || f.Rand.IntN(2) == 0 {
 		return false
 	}
 	f.Note("stray")

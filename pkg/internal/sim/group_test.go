@@ -119,7 +119,7 @@ func (c *council) stored(p *Process, sent time.Time, subject string, header []by
 
 func (c *council) start() *member {
 	c.started++
-	m := &member{c: c, up: make(chan struct{}), Process: c.NewProcess(c.started, "member "+string(rune('a'+c.started-1)))}
+	m := &member{c: c, up: make(chan struct{}), Process: c.NewProcess("member " + string(rune('a'+c.started-1)))}
 	c.members = append(c.members, m)
 	var ctx context.Context
 	ctx, m.cancel = context.WithCancel(background)
@@ -208,7 +208,6 @@ func (m *member) stop(ctx context.Context) {
 		<-m.up
 		if m.g != nil {
 			_ = m.g.Stop(ctx)
-			time.Sleep(time.Millisecond) // else it is chance whether the client writes its last
 			m.nc.Close()
 		}
 	}()

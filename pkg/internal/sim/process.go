@@ -14,7 +14,6 @@ type Process struct {
 	Name string
 
 	w       *World
-	number  int
 	conn    *conn // nil while it has none
 	paused  bool
 	stalled bool
@@ -27,12 +26,12 @@ type Process struct {
 }
 
 // NewProcess makes one.
-func (w *World) NewProcess(number int, name string) *Process {
+func (w *World) NewProcess(name string) *Process {
 	more := 100 * time.Millisecond
 	if w.Rand.IntN(4) == 0 {
 		more = 2 * time.Second
 	}
-	return &Process{Name: name, w: w, number: number, trouble: time.Now(), wait: 100*time.Millisecond + time.Duration(w.Rand.Int64N(int64(more)))}
+	return &Process{Name: name, w: w, trouble: time.Now(), wait: 100*time.Millisecond + time.Duration(w.Rand.Int64N(int64(more)))}
 }
 
 // errRefused is why there is no connection.
@@ -87,7 +86,7 @@ func (p *Process) Resume() {
 	waiting := p.waiting
 	p.waiting = nil
 	for _, fn := range waiting {
-		p.w.After(p.w.latency(p, "resumes"), fn)
+		p.w.After(p.w.latency(), fn)
 	}
 	p.flow()
 }
@@ -180,6 +179,7 @@ func (w *World) NewServer(name string) *Server { return &Server{w: w, Name: name
 var (
 	errDead = errors.New("the process is dead")
 	errDown = errors.New("the server is down")
+	errLost = errors.New("the connection broke before the answer came")
 )
 
 // Down makes calls fail.
@@ -226,7 +226,7 @@ func (c *call) leave() {
 		c.p.w.Say("%s, paused, would: %s", c.p.Name, c.what)
 		c.p.waiting = append(c.p.waiting, c.leave)
 	default:
-		c.p.w.After(c.p.w.latency(c.p, c.s.Name+c.what), c.arrive)
+		c.p.w.After(c.p.w.latency(), c.arrive)
 	}
 }
 
@@ -240,7 +240,7 @@ func (c *call) arrive() {
 		c.p.w.Say("%s: %s %s", c.s.Name, c.p.Name, c.what)
 		c.effect()
 	}
-	c.p.w.After(c.p.w.latency(c.p, c.s.Name+c.what), c.end)
+	c.p.w.After(c.p.w.latency(), c.end)
 }
 
 // end is the process's end again: it may be held before it sees the answer.
@@ -252,8 +252,8 @@ func (c *call) end() {
 	if c.p.dead && c.err == nil {
 		c.err = errDead
 	}
-	if c.s.down && c.err == nil {
-		c.err = errDown // the connection broke before the answer came
+	if c.err == nil && (c.s.down || c.p.w.Lose != nil && c.p.w.Lose()) {
+		c.err = errLost
 	}
 	close(c.done)
 }

@@ -26,7 +26,7 @@ func TestSimulatedAsReal(t *testing.T) {
 	var fromSimulated []string
 	synctest.Test(t, func(t *testing.T) {
 		w := New(1)
-		p := w.NewProcess(1, "asker")
+		p := w.NewProcess("asker")
 		s := w.NewLockServer("lock server")
 		answered := make(chan struct{})
 		go func() {

@@ -177,19 +177,13 @@ func (b *Broker) request(c *conn, api string, o op) {
 			"data": base64.StdEncoding.EncodeToString(m.data), "hdrs": base64.StdEncoding.EncodeToString(m.header)}})
 	case verb == "CONSUMER.CREATE":
 		b.consume(c.p, s, f[3], o.data, answer)
+	case verb == "CONSUMER.DELETE":
+		s.consumers = slices.DeleteFunc(s.consumers, func(c *consumer) bool { return c.name == f[3] })
+		answer(map[string]any{"type": "io.nats.jetstream.api.v1.consumer_delete_response", "success": true})
 	case verb == "CONSUMER.MSG":
 		s.pull(f[4], o)
 	default:
 		panic("sim: " + api + " is not simulated")
-	}
-}
-
-// forget deletes a consumer, as a client asks. It does so at times of its own, and does not care for the answer: so it takes no
-// time and has none.
-func (b *Broker) forget(subject string) {
-	f := strings.Split(subject, ".")
-	if s := b.stream(f[4]); s != nil {
-		s.consumers = slices.DeleteFunc(s.consumers, func(c *consumer) bool { return c.name == f[5] })
 	}
 }
 

@@ -11,15 +11,12 @@
 package sim
 
 import (
-	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"fmt"
 	"hash"
 	"hash/fnv"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -32,9 +29,9 @@ type World struct {
 	Tell   func(string, ...any) // nil: nobody listens
 	// Trap is asked whenever a process has sent a message or made a call, and tells for how long to pause it just then.
 	Trap func(p *Process, what string) time.Duration
+	// Lose is asked about each answer to a call: whether its connection breaks before it comes. nil: none does.
+	Lose func() bool
 
-	seed   uint64
-	times  map[string]uint64 // by what was left to luck
 	broken Broken
 	over   bool // what is left only ends
 	start  time.Time
@@ -54,30 +51,19 @@ type World struct {
 // New makes an empty world. It must be made within a bubble.
 func New(seed uint64) *World {
 	w := &World{
-		Rand: rand.New(rand.NewPCG(seed, 2)), seed: seed, times: make(map[string]uint64), start: time.Now(), trace: fnv.New64a(), count: make(map[string]int), awake: make(chan struct{}, 1),
+		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: fnv.New64a(), count: make(map[string]int), awake: make(chan struct{}, 1),
 	}
 	w.Broker = newBroker(w)
 	return w
 }
 
-// Luck draws one of n for something that processes have brought about. It is the same for the same thing at its same time
-// of many, whatever else happens: so what the clients do of their own accord, and not always in the same order, does not
-// make another history of it. Rand is for the history's own decisions.
-func (w *World) Luck(what string, n int) int {
-	w.times[what]++
-	h := fnv.New64a()
-	_, _ = h.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, w.seed), w.times[what]))
-	_, _ = h.Write([]byte(what))
-	return int((h.Sum64() ^ h.Sum64()>>29) * 0xbf58476d1ce4e5b9 >> 16 % uint64(n))
-}
-
 // latency is how long a message or a call takes, one way: mostly it is quick.
-func (w *World) latency(p *Process, what string) time.Duration {
+func (w *World) latency() time.Duration {
 	d := 300 * time.Microsecond
-	if w.Luck(p.Name+" slow "+what, 40) == 0 {
+	if w.Rand.IntN(40) == 0 {
 		d = 5 * time.Millisecond
 	}
-	return time.Duration(1 + w.Luck(p.Name+" "+what, int(d)))
+	return time.Duration(1 + w.Rand.IntN(int(d)))
 }
 
 // Since is how long the world has been there.
@@ -196,27 +182,18 @@ func (w *World) RunUntil(so func() bool) {
 	}
 }
 
-// collect takes what processes have written and called since it was last looked, in an order that does not depend on which
-// of their goroutines ran first.
+// collect takes what processes have written and called since it was last looked.
 func (w *World) collect() {
 	w.mu.Lock()
 	dialled, written, calls := w.dialled, w.written, w.calls
 	w.dialled, w.written, w.calls = nil, nil, nil
 	w.mu.Unlock()
-	slices.SortStableFunc(dialled, func(a, b *conn) int { return a.p.number - b.p.number })
 	for _, c := range dialled {
 		w.Broker.accept(c)
 	}
-	slices.SortStableFunc(written, func(a, b *conn) int { return a.id - b.id })
 	for _, c := range written {
 		c.collect()
 	}
-	slices.SortStableFunc(calls, func(a, b *call) int {
-		if a.p != b.p {
-			return a.p.number - b.p.number
-		}
-		return cmp.Or(strings.Compare(a.what, b.what), strings.Compare(a.s.Name, b.s.Name))
-	})
 	for _, c := range calls {
 		c.begin()
 	}
@@ -243,11 +220,11 @@ type sent struct {
 	fn  func()
 }
 
-func (l *link) push(what string, fn func()) {
+func (l *link) push(fn func()) {
 	if l.cut {
 		return
 	}
-	due := time.Now().Add(l.p.w.latency(l.p, what))
+	due := time.Now().Add(l.p.w.latency())
 	if !due.After(l.last) {
 		due = l.last.Add(1)
 	}
