@@ -18,8 +18,8 @@ type Edit struct{ File, Old, New string }
 // Mutant builds the tests of the package in dir with edits made in its module, whose files are named from root, or in other
 // sources, which are named from the file system's, and returns the binary. The sources stay as they are: the mutated copies
 // come by way of an overlay. Of the package's tests those files stay that keep says, nil: all; without servers it links in
-// a third of the time.
-func Mutant(t *testing.T, root, dir string, edits []Edit, keep func(file string) bool) string {
+// a third of the time. flags are more of the build's.
+func Mutant(t *testing.T, root, dir string, edits []Edit, keep func(file string) bool, flags ...string) string {
 	t.Helper()
 	out := t.TempDir()
 	texts := make(map[string]string) // by absolute name
@@ -56,7 +56,8 @@ func Mutant(t *testing.T, root, dir string, edits []Edit, keep func(file string)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(out, "overlay.json"), overlay, 0o600))
 	binary := filepath.Join(out, "mutated.test")
-	build := exec.Command("go", "test", "-c", "-overlay", filepath.Join(out, "overlay.json"), "-ldflags=-s -w", "-o", binary, ".")
+	args := append([]string{"test", "-c", "-overlay", filepath.Join(out, "overlay.json"), "-ldflags=-s -w", "-o", binary}, flags...)
+	build := exec.Command("go", append(args, ".")...)
 	build.Dir = filepath.Join(root, dir)
 	said, err := build.CombinedOutput()
 	require.NoError(t, err, "the mutated copy does not compile:\n%s", said)

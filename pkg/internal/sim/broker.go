@@ -49,6 +49,7 @@ func (b *Broker) accept(c *conn) {
 	b.conns = append(b.conns, c)
 	c.p.conn, c.p.up = c, time.Now()
 	b.w.Say("%s connects", c.p.Name)
+	c.down.push(func() { c.feed([]byte(info)) })
 }
 
 // drop forgets a connection.

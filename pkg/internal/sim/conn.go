@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,13 +28,9 @@ type conn struct {
 	changed  *sync.Cond
 	in       []byte // for the client
 	out      []byte // of the client, not looked at
-	greeted  bool   // the client's first ping was answered
 	broken   bool   // no more for either
 	closed   bool   // by the client
 	deadline time.Time
-
-	sids map[string]string // of inboxes
-
 }
 
 func (w *World) dial(p *Process) (net.Conn, error) {
@@ -44,7 +39,7 @@ func (w *World) dial(p *Process) (net.Conn, error) {
 	if p.held() || p.dead || w.Broker.down {
 		return nil, errRefused
 	}
-	c := &conn{w: w, p: p, in: []byte(info), sids: make(map[string]string)}
+	c := &conn{w: w, p: p}
 	c.changed = sync.NewCond(&c.mu)
 	c.up, c.down = &link{p: p}, &link{p: p}
 	w.dialled = append(w.dialled, c)
@@ -71,8 +66,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// Write is net.Conn's. It never waits. The first ping is answered here, for the client holds a lock that others want until
-// it has that answer: so a connection begins without taking time.
+// Write is net.Conn's. It never waits.
 func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,55 +76,14 @@ func (c *conn) Write(b []byte) (int, error) {
 	if c.broken {
 		return 0, io.ErrClosedPipe
 	}
-	first := len(c.out) == 0
-	c.out = append(c.out, c.refuseResets(b)...)
-	if !c.greeted {
-		if _, rest, ok := bytes.Cut(c.out, []byte("PING\r\n")); ok {
-			c.greeted, c.out = true, append([]byte(nil), rest...)
-			c.in = append(c.in, "PONG\r\n"...)
-			c.changed.Broadcast()
-		}
-		first = true
-	}
-	if first && len(c.out) > 0 {
+	if len(c.out) == 0 {
 		c.w.mu.Lock()
 		c.w.written = append(c.w.written, c)
 		c.w.mu.Unlock()
 		c.w.wake()
 	}
+	c.out = append(c.out, b...)
 	return len(b), nil
-}
-
-// resets are requests of the client's ordered consumers to be made anew, recognised by their consumers' names. It holds a
-// lock meanwhile that stopping the consumer wants too, and a bubble in which somebody waits for a lock never comes to rest.
-// So they are refused at once. Who reads a log opens it anew itself, whatever comes of them.
-var resets = regexp.MustCompile(`^[$]JS[.]API[.]CONSUMER[.]CREATE[.][^.]+[.]\w+_([2-9]|\d\d+)[.]`)
-
-const refusal = `{"error":{"code":503,"err_code":10008,"description":"jetstream system temporarily unavailable"}}`
-
-// refuseResets takes them out of what a client writes. c.mu is held.
-func (c *conn) refuseResets(b []byte) []byte {
-	if !bytes.Contains(b, []byte("SUB _INBOX.")) && !bytes.Contains(b, []byte("$JS.API.CONSUMER.CREATE.")) {
-		return b
-	}
-	ops, _ := parse(b)
-	for _, o := range ops {
-		if inbox, ok := strings.CutSuffix(o.subject, ".*"); ok && o.verb == "SUB" {
-			c.sids[inbox] = o.sid
-		}
-		if o.verb != "PUB" || !resets.MatchString(o.subject) {
-			continue
-		}
-		sid := c.sids[o.reply[:strings.LastIndex(o.reply, ".")]]
-		c.in = fmt.Appendf(c.in, "MSG %s %s %d\r\n%s\r\n", o.reply, sid, len(refusal), refusal)
-		c.changed.Broadcast()
-		if whole := fmt.Appendf(nil, "PUB %s %s %d\r\n%s\r\n", o.subject, o.reply, len(o.data), o.data); bytes.Contains(b, whole) {
-			b = bytes.Replace(b, whole, nil, 1)
-		} else {
-			panic("sim: a reset that cannot be taken out")
-		}
-	}
-	return b
 }
 
 // Close is net.Conn's.

@@ -24,8 +24,12 @@ func (c *council) episode() {
 			c.settle(c.present(), calm, "a member has started")
 			return
 		}
+		within := moved
+		if m.Untroubled() < excused { // as it died it may just have been taken for one that hangs
+			within = runsOut
+		}
 		m.kill()
-		c.settle(others(), moved, m.Name+" has died")
+		c.settle(others(), within, m.Name+" has died")
 		return
 	case 1:
 		if len(c.present()) < 2 {

@@ -1,3 +1,5 @@
+//go:build !determined
+
 package sim
 
 import (
@@ -57,7 +59,7 @@ func (k kind) spread(t *testing.T, binary string, n int) map[string]int {
 // nobody takes from one who is well (Group); what is sent lies in the log so that each event is applied once, in order, and
 // nothing acknowledged is missing (Fill); and so it is with workers, all the way to the states (Flow).
 func TestHistories(t *testing.T) {
-	binary := determined(t)
+	binary := determined(t, nil)
 	for _, k := range kinds {
 		n := k.n
 		if *histories > 0 {
@@ -79,8 +81,16 @@ func TestHistories(t *testing.T) {
 // Many more of them.
 func TestLongSimulation(t *testing.T) {
 	testkit.Long(t)
-	binary := determined(t)
+	binary := determined(t, nil)
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, 20_000)) })
+	}
+}
+
+// Some of them under the race detector.
+func TestHistoriesHaveNoRaces(t *testing.T) {
+	binary := determined(t, nil, "-race")
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, 30)) })
 	}
 }

@@ -1,3 +1,5 @@
+//go:build !determined
+
 package sim
 
 import (
@@ -99,7 +101,7 @@ func TestMutationsAreFound(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			testkit.FindMutant(t, determined(t, m.edits...), violated, "-test.run=^TestHistoriesHere$/^"+m.kind+"$", "-histories=10000", "-test.timeout=100s")
+			testkit.FindMutant(t, determined(t, m.edits), violated, "-test.run=^TestHistoriesHere$/^"+m.kind+"$", "-histories=10000", "-test.timeout=100s")
 		})
 	}
 }
@@ -108,6 +110,6 @@ func TestMutationsAreFound(t *testing.T) {
 // group find, and those of events do not notice.
 func TestStatesAreRightThoughLeasesAreNot(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command(determined(t, deafOwner...), "-test.run=^TestHistoriesHere$/^Flow$", "-histories=200", "-test.timeout=100s").CombinedOutput()
+	out, err := exec.Command(determined(t, deafOwner), "-test.run=^TestHistoriesHere$/^Flow$", "-histories=200", "-test.timeout=100s").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

@@ -1,3 +1,5 @@
+//go:build !determined
+
 package sim
 
 import (

@@ -1,3 +1,5 @@
+//go:build !determined
+
 package sim
 
 import (
@@ -12,7 +14,7 @@ import (
 // A history is the same whenever it is had again: whatever the process has done before, and however busy the machine is.
 func TestHistoriesReplay(t *testing.T) {
 	const n = 24
-	binary := determined(t)
+	binary := determined(t, nil)
 	traced := func(t *testing.T, k kind, from, to int) []string {
 		t.Helper()
 		out, err := exec.Command(binary, fmt.Sprintf("-test.run=^TestHistoriesHere$/^%s$", k.name), "-traces", fmt.Sprintf("-from=%d", from), fmt.Sprintf("-histories=%d", to)).CombinedOutput()

@@ -1,3 +1,5 @@
+//go:build !determined
+
 package sim
 
 import (
@@ -76,29 +78,31 @@ func maps_rand() uint64 {
 `},
 	{File: "runtime/alg.go", Old: "		hashkey[i] = uintptr(bootstrapRand())\n", New: "		hashkey[i] = uintptr(scramble(uint64(i + 1)))\n"},
 	{File: "runtime/alg.go", Old: "		key[i] = bootstrapRand()\n", New: "		key[i] = scramble(uint64(i + 1))\n"},
+	// Who waits for a lock waits for something within the bubble, and so time may pass.
+	{File: "runtime/runtime2.go", Old: "	waitReasonSynctestSelect:        true,\n}\n", New: `	waitReasonSynctestSelect:        true,
+	waitReasonSyncMutexLock:         true,
+	waitReasonSyncRWMutexLock:       true,
+	waitReasonSyncRWMutexRLock:      true,
+}
+`},
 	// Which goroutine runs next.
 	{File: "runtime/proc.go", Old: "	if pp.schedtick%61 == 0 && !sched.runq.empty() {\n", New: "	if false {\n"},
 	{File: "runtime/proc.go", Old: "		} else if pd.schedwhen+forcePreemptNS <= now {\n", New: "		} else if false {\n"},
 	{File: "runtime/proc.go", Old: "	runqput(mp.p.ptr(), gp, next)\n", New: "	runqput(mp.p.ptr(), gp, next && gp.bubble != nil)\n"},
+	{File: "runtime/proc.go", Old: "const randomizeScheduler = raceenabled\n", New: "const randomizeScheduler = false\n"},
 	{File: "internal/sync/mutex.go", Old: "	starvationThresholdNs = 1e6\n", New: "	starvationThresholdNs = 1 << 62\n"},
-	// This package.
-	{File: "internal/sim/sim_test.go", Old: "const exact = false\n", New: "const exact = true\n"},
 }
 
-// apart are tests that are not in such a binary. They need real servers, which take long to build, or build such binaries.
-var apart = map[string]bool{"histories_test.go": true, "mutation_test.go": true, "real_test.go": true, "replay_test.go": true, "runtime_test.go": true}
-
 // determined builds this package's tests for a runtime that leaves nothing to chance, with edits made in our module, and
-// returns the binary. What it finds in a history it finds whenever that history is had again.
-func determined(t *testing.T, edits ...testkit.Edit) string {
+// returns the binary. What it finds in a history it finds whenever that history is had again. It lacks the tests that build
+// such binaries or need real servers, which take long to build.
+func determined(t *testing.T, edits []testkit.Edit, flags ...string) string {
 	t.Helper()
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	require.NoError(t, err)
 	for _, e := range determinism {
-		if !strings.HasPrefix(e.File, "internal/sim/") {
-			e.File = filepath.Join(strings.TrimSpace(string(goroot)), "src", e.File)
-		}
+		e.File = filepath.Join(strings.TrimSpace(string(goroot)), "src", e.File)
 		edits = append(edits, e)
 	}
-	return testkit.Mutant(t, "../..", "internal/sim", edits, func(file string) bool { return !apart[file] })
+	return testkit.Mutant(t, "../..", "internal/sim", edits, nil, append(flags, "-tags=determined")...)
 }

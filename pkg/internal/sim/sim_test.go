@@ -1,18 +1,13 @@
 package sim
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
-
-	"github.com/stretchr/testify/require"
 )
 
 var (
@@ -22,17 +17,6 @@ var (
 	from        = flag.Int("from", 1, "the first of them")
 	traces      = flag.Bool("traces", false, "print what identifies each history")
 )
-
-// exact says that this binary runs on a runtime that leaves nothing to chance: see determined.
-const exact = false
-
-func TestMain(m *testing.M) {
-	if exact {
-		runtime.GOMAXPROCS(1)
-		debug.SetGCPercent(-1) // memory is collected between histories
-	}
-	os.Exit(m.Run())
-}
 
 // violated marks the output of a history that breaks a promise. The mutations are recognised by it.
 const violated = "promise broken"
@@ -104,6 +88,8 @@ func attempt(fn func()) (broken string) {
 	return ""
 }
 
+var _ = kind.play // by determined binaries
+
 // play has histories of a kind in this process, and adds up what was seen in them.
 func (k kind) play(t *testing.T, n int) map[string]int {
 	total := make(map[string]int)
@@ -124,20 +110,4 @@ func (k kind) play(t *testing.T, n int) map[string]int {
 		}
 	}
 	return total
-}
-
-// Histories in this process: on Go as it is, on several processors and under the race detector, where a history is another
-// one each time; or in a determined binary, by which TestHistories has many more.
-func TestHistoriesHere(t *testing.T) {
-	n := 15
-	if *histories > 0 {
-		n = *histories
-	}
-	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) {
-			seen, err := json.Marshal(k.play(t, n))
-			require.NoError(t, err)
-			fmt.Printf("seen %s\n", seen)
-		})
-	}
 }

@@ -1,7 +1,8 @@
 // Package sim lets real processes run in a world that is simulated: one goroutine, the history, decides when each message
 // arrives, each call is answered, and what breaks. The processes are the real publisher, router and worker over the real
 // clients of NATS and redsync, in a bubble of testing/synctest, whose clock is the world's. All that happens is drawn from
-// a seed, so that a history which breaks a promise can be had again, exactly.
+// a seed. What Go itself leaves to chance follows from the history too, in binaries that this package's tests build with
+// edits of the runtime: so a history which breaks a promise can be had again, exactly.
 //
 // Simulated are the network, NATS with its streams and buckets (Broker), the Redis servers that keep leases (LockServer),
 // and the time that calls of a store take. What they do is compared with real servers in this package's tests.
