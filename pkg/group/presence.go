@@ -114,17 +114,21 @@ func (g *Group) remove(id string, v verdict) {
 		return
 	}
 	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(locks))
-	g.loops.Go(func() { g.unlock(id, locks) })
+	g.loops.Go(func() { g.unlock(id, rev, locks) })
 }
 
-// unlock ends the leases of a member that is gone. It tries again while the lock servers cannot be reached, for as long as
-// the leases may last.
-func (g *Group) unlock(id string, locks map[int]string) {
+// unlock ends the leases of a member that is gone, and whose entry had a revision. It tries again while the lock servers
+// cannot be reached, for as long as the leases may last, unless the member turns out to have been away only.
+func (g *Group) unlock(id string, removed uint64, locks map[int]string) {
 	ctx, cancel := context.WithTimeout(g.hard, unlockFor)
 	defer cancel()
 	tick := time.NewTicker(unlockEvery)
 	defer tick.Stop()
 	for {
+		if g.joinedAfter(id, removed) {
+			g.cfg.Log.Info("member is back and keeps its shards", "member", id, "shards", len(locks))
+			return
+		}
 		err := g.tryUnlock(ctx, locks)
 		if len(locks) == 0 {
 			return
@@ -136,6 +140,13 @@ func (g *Group) unlock(id string, locks map[int]string) {
 			return
 		}
 	}
+}
+
+// joinedAfter tells whether a member has an entry that is newer than a revision.
+func (g *Group) joinedAfter(id string, revision uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.revision[id] > revision
 }
 
 // tryUnlock takes those out of locks that it unlocks, and returns why it did not the others.

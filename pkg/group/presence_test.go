@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -137,6 +139,51 @@ func TestGoneMemberIsUnlockedOnceThatCanBeDone(t *testing.T) {
 	ttl, err := c.redis.PTTL(background, "app:lease:0").Result()
 	require.NoError(t, err)
 	require.Greater(t, ttl, lease.DefaultTTL/2, "it is a new one")
+}
+
+// One that has joined again by then lives, and keeps its leases.
+func TestMemberThatIsBackIsNotUnlocked(t *testing.T) {
+	c := newCluster(t, 1)
+	locks := &lockServer{Locker: Real(c.locker), tried: make(chan struct{}, 1)}
+	said := make(chan string, 100)
+	m := c.member(func(cfg *Config) { cfg.Locker, cfg.Log = locks, slog.New(sayer{slog.DiscardHandler, said}) })
+	locks.down.Store(true)
+	held := c.stranger(m, "back")
+	require.NoError(t, m.Start(background))
+	<-locks.tried
+	_, err := c.nats.Conn.Subscribe(topology.ControlSubject("app", "presence.back"), func(m *nats.Msg) { _ = m.Respond(nil) })
+	require.NoError(t, err)
+	_, err = m.members.Put(background, "back", []byte(`{"schema":1}`))
+	require.NoError(t, err)
+	for deadline := time.After(unlockFor); ; {
+		select {
+		case line := <-said:
+			if line != "member is back and keeps its shards" {
+				continue
+			}
+		case <-deadline:
+			t.Fatal("still unlocking")
+		}
+		break
+	}
+	locks.down.Store(false)
+	require.Equal(t, held.Value(), c.value(0))
+}
+
+// sayer is a log whose lines a test waits for.
+type sayer struct {
+	slog.Handler
+	said chan<- string
+}
+
+func (s sayer) Enabled(context.Context, slog.Level) bool { return true }
+
+func (s sayer) Handle(_ context.Context, r slog.Record) error {
+	select {
+	case s.said <- r.Message:
+	default:
+	}
+	return nil
 }
 
 // It does not keep the others from being judged, nor the group from stopping.
