@@ -24,10 +24,7 @@ func (c *council) episode() {
 			c.settle(c.present(), calm, "a member has started")
 			return
 		}
-		within := moved
-		if m.Untroubled() < excused { // as it died it may just have been taken for one that hangs
-			within = runsOut
-		}
+		within := c.within(moved)
 		m.kill()
 		c.settle(others(), within, m.Name+" has died")
 		return
@@ -62,15 +59,27 @@ func (c *council) episode() {
 		if len(c.present()) < 2 {
 			return
 		}
+		within := c.within(handOver)
 		c.Note("left")
 		c.Say("%s leaves", m.Name)
 		m.stop(background)
-		c.settle(others(), handOver, m.Name+" leaves")
+		c.settle(others(), within, m.Name+" leaves")
 		return
 	default:
 		c.muddle()
 	}
 	c.settle(c.present(), calm, "all is well again")
+}
+
+// within is how long it may take until members have found their places, if it takes d when nothing has troubled them for a
+// while: one who has just been in trouble may have been taken for one that hangs, or is yet to connect again.
+func (c *council) within(d time.Duration) time.Duration {
+	for _, m := range c.present() {
+		if m.Untroubled() < excused || m.Up() < excused {
+			return calm
+		}
+	}
+	return d
 }
 
 // muddle breaks several things, one soon after another.
