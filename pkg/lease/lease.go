@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -52,7 +53,8 @@ type Locker struct {
 	clients []redis.UniversalClient
 }
 
-// New makes a Locker over one Redis, or over a quorum of several that know nothing of one another.
+// New makes a Locker over one Redis, or over a quorum of several that know nothing of one another. The clients must have
+// ContextTimeoutEnabled, else a server that hangs holds up everybody for minutes.
 func New(cfg Config, clients ...redis.UniversalClient) (*Locker, error) {
 	if cfg.TTL == 0 {
 		cfg.TTL = DefaultTTL
@@ -103,25 +105,33 @@ func isTaken(err error) bool {
 	return errors.As(err, &taken) || errors.Is(err, redsync.ErrFailed)
 }
 
-// remaining is how long the lease lasts unless it is renewed: the longest that any server says.
+// remaining is how long the lease lasts unless it is renewed: the longest that any server says in time.
 func (l *Locker) remaining(ctx context.Context, name string) time.Duration {
-	longest := time.Duration(0)
-	for _, c := range l.clients {
-		if ttl, err := c.PTTL(ctx, name).Result(); err == nil && ttl > longest {
-			longest = ttl
-		}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL/20) // as long as redsync gives them
+	defer cancel()
+	said := make([]time.Duration, len(l.clients))
+	var servers sync.WaitGroup
+	for i, c := range l.clients {
+		servers.Go(func() { said[i], _ = c.PTTL(ctx, name).Result() })
 	}
-	return min(longest, l.cfg.TTL)
+	servers.Wait()
+	return min(max(0, slices.Max(said)), l.cfg.TTL)
 }
 
 // Unlock ends a lease on behalf of a holder that is proven to be gone. value is the holder's Lease.Value. A lease that has
 // another holder by now is left alone.
 func (l *Locker) Unlock(ctx context.Context, shard int, value string) error {
 	_, err := l.mutex(strconv.Itoa(shard), redsync.WithValue(value)).UnlockContext(ctx)
-	if err == nil || isTaken(err) || errors.Is(err, redsync.ErrLockAlreadyExpired) {
+	if err == nil || isTaken(err) || isOver(err) {
 		return nil
 	}
 	return fmt.Errorf("unlock shard %d for its last owner: %w", shard, err)
+}
+
+// isOver tells that no server has the lease any more. Of several some may not have been reached, and have it still.
+func isOver(err error) bool {
+	var unreached *redsync.RedisError
+	return errors.Is(err, redsync.ErrLockAlreadyExpired) && !errors.As(err, &unreached)
 }
 
 // Lease is the lease of one shard, renewed until it is released or lost.
@@ -147,13 +157,14 @@ func (l *Lease) Release(ctx context.Context) error {
 	l.once.Do(func() { close(l.quit) })
 	<-l.done
 	l.lose(context.Canceled)
-	if _, err := l.mutex.UnlockContext(ctx); err != nil && !isTaken(err) && !errors.Is(err, redsync.ErrLockAlreadyExpired) {
+	if _, err := l.mutex.UnlockContext(ctx); err != nil && !isTaken(err) && !isOver(err) {
 		return fmt.Errorf("release %s: %w", l.mutex.Name(), err)
 	}
 	return nil
 }
 
-// renew extends the lease in time. What counts is the monotonic clock: until was reckoned from before the call that took
+// renew extends the lease in time. A server that hangs takes the time that is given to all, twice: what is left must do to
+// release the lease meanwhile. What counts is the monotonic clock: until was reckoned from before the call that took
 // or extended it.
 func (l *Lease) renew(until time.Time) {
 	defer close(l.done)
@@ -170,7 +181,7 @@ func (l *Lease) renew(until time.Time) {
 			return
 		case <-next.C:
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), min(l.cfg.Renew/2, time.Until(until)))
+		ctx, cancel := context.WithTimeout(context.Background(), min(l.cfg.Renew/4, time.Until(until)))
 		_, err := l.mutex.ExtendContext(ctx)
 		cancel()
 		switch {
@@ -194,7 +205,7 @@ func (l *Lease) spread() {
 	if len(l.clients) == 1 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Renew/2)
+	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Renew/4)
 	defer cancel()
 	var servers sync.WaitGroup
 	for _, c := range l.clients {

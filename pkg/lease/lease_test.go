@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func client(t *testing.T, addr string) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: 200 * time.Millisecond})
+	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: 200 * time.Millisecond, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -142,6 +142,79 @@ func TestServerThatIsBackHoldsTheLease(t *testing.T) {
 	}
 	require.NoError(t, a.Release(ctx))
 	require.Zero(t, clients[0].Exists(ctx, "app:lease:1").Val())
+}
+
+// hung is three lock servers of which the last one can be made to hang: it takes what it is asked, and does not answer.
+func hung(t *testing.T) (clients []redis.UniversalClient, last *testkit.Link) {
+	for range 2 {
+		clients = append(clients, client(t, testkit.RealRedis(t).Addr))
+	}
+	last = testkit.NewLink(t, testkit.RealRedis(t).Addr)
+	return append(clients, client(t, last.Addr)), last
+}
+
+// Nobody waits long for one that hangs.
+func TestServerThatHangs(t *testing.T) {
+	ctx := context.Background()
+	clients, last := hung(t)
+	l := locker(t, 10*time.Second, clients...)
+	a, err := l.Try(ctx, 1)
+	require.NoError(t, err)
+	last.Stall()
+	began := time.Now()
+	_, err = l.Try(ctx, 1)
+	var taken *lease.Taken
+	require.ErrorAs(t, err, &taken)
+	require.Greater(t, taken.For, 5*time.Second, "the others say so")
+	b, err := l.Try(ctx, 2)
+	require.NoError(t, err, "two of three do")
+	bounded, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	require.NoError(t, l.Unlock(bounded, 1, a.Value()))
+	require.Less(t, time.Since(began), 4*time.Second, "go-redis alone waits for 5 s, and tries again")
+	last.Resume()
+	require.NoError(t, a.Release(ctx))
+	require.NoError(t, b.Release(ctx))
+}
+
+// Nor does who releases a lease that is just being renewed there.
+func TestReleaseWhileAServerHangs(t *testing.T) {
+	ctx := context.Background()
+	clients, last := hung(t)
+	const ttl = 10 * time.Second // renewed every 2.5 s, and to be released within two thirds of that
+	a, err := locker(t, ttl, clients...).Try(ctx, 1)
+	require.NoError(t, err)
+	last.Stall()
+	left := clients[0].PTTL(ctx, "app:lease:1").Val()
+	require.Eventually(t, func() bool { // it is renewed here, and waits for the one that hangs
+		was := left
+		left = clients[0].PTTL(ctx, "app:lease:1").Val()
+		return left > was
+	}, 10*time.Second, time.Millisecond)
+	release, cancel := context.WithTimeout(ctx, ttl/6)
+	defer cancel()
+	require.NoError(t, a.Release(release))
+	require.Zero(t, clients[0].Exists(ctx, "app:lease:1").Val())
+	require.Zero(t, clients[1].Exists(ctx, "app:lease:1").Val())
+	last.Resume()
+}
+
+// A server that has forgotten a lease does not speak for those that cannot be reached.
+func TestUnlockThatIsNotKnownToBeDone(t *testing.T) {
+	ctx := context.Background()
+	servers := []*testkit.RedisServer{testkit.RealRedis(t), testkit.RealRedis(t), testkit.RealRedis(t)}
+	var clients []redis.UniversalClient
+	for _, s := range servers {
+		clients = append(clients, client(t, s.Addr))
+	}
+	l := locker(t, 10*time.Second, clients...)
+	a, err := l.Try(ctx, 1)
+	require.NoError(t, err)
+	require.NoError(t, clients[0].Del(ctx, "app:lease:1").Err())
+	servers[1].Kill()
+	servers[2].Kill()
+	require.Error(t, l.Unlock(ctx, 1, a.Value()))
+	_ = a.Release(ctx)
 }
 
 func TestConfig(t *testing.T) {
