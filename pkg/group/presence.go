@@ -1,11 +1,13 @@
 package group
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/lockstep/pkg/lease"
@@ -16,7 +18,7 @@ import (
 
 // Times of unlocking on behalf of a member that is gone.
 const (
-	unlockTime  = time.Second // for one try
+	unlockTime  = 300 * time.Millisecond // for one try
 	unlockEvery = 200 * time.Millisecond
 	unlockFor   = lease.DefaultTTL // then they have run out by themselves
 )
@@ -149,22 +151,29 @@ func (g *Group) joinedAfter(id string, revision uint64) bool {
 	return g.revision[id] > revision
 }
 
-// tryUnlock takes those out of locks that it unlocks, and returns why it did not the others.
-func (g *Group) tryUnlock(ctx context.Context, locks map[int]string) (err error) {
+// tryUnlock takes those out of locks that it unlocks, and returns why it did not the others. They are unlocked side by side:
+// one of several lock servers that hangs takes for each the time that is given to all.
+func (g *Group) tryUnlock(ctx context.Context, locks map[int]string) error {
 	ctx, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()
+	shards := slices.Collect(maps.Keys(locks))
+	errs := make([]error, len(shards))
+	var unlocking sync.WaitGroup
+	for i, shard := range shards {
+		unlocking.Go(func() { errs[i] = g.cfg.Locker.Unlock(ctx, shard, locks[shard]) })
+	}
+	unlocking.Wait()
 	var freed []int
-	for _, shard := range slices.Sorted(maps.Keys(locks)) {
-		if err = g.cfg.Locker.Unlock(ctx, shard, locks[shard]); err != nil {
-			break // the servers, and so the others too
+	for i, shard := range shards {
+		if errs[i] == nil {
+			delete(locks, shard)
+			freed = append(freed, shard)
 		}
-		delete(locks, shard)
-		freed = append(freed, shard)
 	}
 	if len(freed) > 0 {
 		g.announceReleased(freed...)
 	}
-	return err
+	return cmp.Or(errs...)
 }
 
 func isWrongRevision(err error) bool {

@@ -141,6 +141,25 @@ func TestGoneMemberIsUnlockedOnceThatCanBeDone(t *testing.T) {
 	require.Greater(t, ttl, lease.DefaultTTL/2, "it is a new one")
 }
 
+// slowLocks is a Locker that unlocks, and then waits for one of its servers, which hangs.
+type slowLocks struct{ Locker }
+
+func (slowLocks) Unlock(ctx context.Context, _ int, _ string) error {
+	<-ctx.Done()
+	return nil
+}
+
+func TestAllAreUnlockedThoughALockServerHangs(t *testing.T) {
+	c := newCluster(t, 16)
+	m := c.member(func(cfg *Config) { cfg.Locker = slowLocks{} })
+	locks := make(map[int]string)
+	for shard := range 16 {
+		locks[shard] = "of one who is gone"
+	}
+	require.NoError(t, m.tryUnlock(background, locks))
+	require.Empty(t, locks)
+}
+
 // One that has joined again by then lives, and keeps its leases.
 func TestMemberThatIsBackIsNotUnlocked(t *testing.T) {
 	c := newCluster(t, 1)
