@@ -28,11 +28,12 @@ func unanswered(err error) error {
 	return err
 }
 
-// roam takes an answer's absence from one of the shards. If it goes on so the worker tries another server: meanwhile it
-// would take shards that others could serve.
+// roam takes an answer's absence, from one of the shards or from the group. If it goes on so, and nothing arrives for any
+// other shard, the worker tries another server: meanwhile it would take shards that others could serve.
 func (w *Worker) roam() {
+	servers := len(w.nc.Servers()) // who has the connection's lock may be writing
 	w.mu.Lock()
-	move := w.nc.IsConnected() && w.outage.Goes(time.Now(), roamPatience, len(w.nc.Servers()))
+	move := w.nc.IsConnected() && w.outage.Goes(time.Now(), roamPatience, servers)
 	w.mu.Unlock()
 	if move {
 		w.cfg.Log.Warn("the log cannot be reached over this connection to NATS; trying another server")
@@ -40,7 +41,7 @@ func (w *Worker) roam() {
 	}
 }
 
-// arrived takes the log's answer to one of the shards.
+// arrived takes the log's answer to one of the shards, or a message.
 func (w *Worker) arrived() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

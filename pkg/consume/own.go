@@ -139,6 +139,7 @@ func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard
 		if err := w.fill(asking, o, s, f, r, idle, turned); err != nil {
 			return reason(asking, err)
 		}
+		w.arrived()
 		select {
 		case <-turned: // looked at when the round has arrived: nothing is begun that came after the worker's answer
 			return errPaused

@@ -145,7 +145,7 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	w.group, err = group.New(w.nc, group.Config{
 		App: w.cfg.App, Name: w.cfg.Name, Shards: w.topology.Current().Shards, Replicas: w.topology.Log.Replicas,
-		Locker: w.cfg.Locker, Own: w.own, Log: w.cfg.Log, Metrics: w.cfg.Metrics,
+		Locker: w.cfg.Locker, Own: w.own, Unanswered: w.roam, Log: w.cfg.Log, Metrics: w.cfg.Metrics,
 	})
 	if err != nil {
 		return err

@@ -77,9 +77,12 @@ type Config struct {
 	Locker   Locker
 	// Own is called for each shard won, on a goroutine of its own. It returns when o.Stop is closed, or at once when ctx
 	// ends: the lease was lost, or the group is stopped hard.
-	Own     func(ctx context.Context, o Ownership)
-	Log     *slog.Logger
-	Metrics prometheus.Registerer
+	Own func(ctx context.Context, o Ownership)
+	// Unanswered is called when NATS does not answer on behalf of the members bucket, as on a server that is cut off from
+	// its cluster; nil: nobody is told.
+	Unanswered func()
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
 }
 
 // Member is a worker as the members bucket has it.

@@ -47,8 +47,9 @@ func (g *Group) probe() {
 				h = new(health)
 				state[id] = h
 			}
-			if v := h.judge(answers[id], time.Now(), up, g.steadyBefore); v != alive {
-				g.remove(id, v)
+			if v := h.judge(answers[id], time.Now(), up, g.steadyBefore); v != alive && !g.remove(id, v) {
+				up = time.Now()
+				break
 			}
 		}
 	}
@@ -88,8 +89,10 @@ func (g *Group) ask(ids []string) map[string]answer {
 }
 
 // remove takes a member's entry away, by compare-and-set, so that one of its probers does and a member that has joined
-// again stays. Whoever removes one that is gone unlocks its leases.
-func (g *Group) remove(id string, v verdict) {
+// again stays. Whoever removes one that is gone unlocks its leases. It returns false if this connection may be the cause, and
+// nobody is to be judged for a while: on a server that is cut off from its cluster, none of the others is heard. There the
+// bucket's leader is not heard either. And when it is again so may the others be, so they are asked once more behind it.
+func (g *Group) remove(id string, v verdict) (judged bool) {
 	g.mu.Lock()
 	rev, known := g.revision[id]
 	locks := make(map[int]string)
@@ -100,23 +103,34 @@ func (g *Group) remove(id string, v verdict) {
 	}
 	g.mu.Unlock()
 	if !known {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(g.hard, time.Second)
 	defer cancel()
+	if _, err := g.members.Status(ctx); err != nil {
+		g.cfg.Log.Warn("members are not judged: their bucket does not answer", "error", err)
+		if g.cfg.Unanswered != nil {
+			g.cfg.Unanswered()
+		}
+		return false
+	}
+	if a := g.ask([]string{id, g.id})[id]; a != refused && (v == gone || a != silent) {
+		return true
+	}
 	if err := g.members.Delete(ctx, id, jetstream.LastRevision(rev)); err != nil {
 		if !isWrongRevision(err) {
 			g.cfg.Log.Warn("dead member not removed", "member", id, "error", err)
 		}
-		return
+		return true
 	}
 	g.metrics.removed.Inc()
 	if v == hung {
 		g.cfg.Log.Warn("member hangs and was removed; its leases run out by themselves", "member", id)
-		return
+		return true
 	}
 	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(locks))
 	g.loops.Go(func() { g.unlock(id, rev, locks) })
+	return true
 }
 
 // unlock ends the leases of a member that is gone, and whose entry had a revision. It tries again while the lock servers

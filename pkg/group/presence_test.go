@@ -141,6 +141,33 @@ func TestGoneMemberIsUnlockedOnceThatCanBeDone(t *testing.T) {
 	require.Greater(t, ttl, lease.DefaultTTL/2, "it is a new one")
 }
 
+// On a server that is cut off from its cluster nobody else is heard, and the bucket's leader is not either. Nobody is removed
+// for it, neither then nor as soon as all is back, when they may be heard again.
+func TestNobodyIsJudgedWithoutTheBucket(t *testing.T) {
+	c := newCluster(t, 1)
+	cut := make(chan struct{}, 100)
+	m := c.member(func(cfg *Config) { cfg.Unanswered = func() { cut <- struct{}{} } })
+	presence, err := c.nats.Conn.Subscribe(topology.ControlSubject("app", "presence.other"), func(m *nats.Msg) { _ = m.Respond(nil) })
+	require.NoError(t, err)
+	held := c.stranger(m, "other")
+	require.NoError(t, m.Start(background))
+	eventually(t, func() bool { return len(m.Members()) == 2 }, "not there")
+	require.True(t, m.remove("other", gone))
+	require.True(t, m.remove("other", hung))
+	_, err = m.members.Get(background, "other")
+	require.NoError(t, err, "it was heard, so it stays")
+
+	require.NoError(t, c.nats.Server.ShutdownJetStream())
+	require.NoError(t, presence.Unsubscribe())
+	select {
+	case <-cut:
+	case <-time.After(time.Minute):
+		t.Fatal("nobody was told")
+	}
+	require.False(t, m.remove("other", gone))
+	require.Equal(t, held.Value(), c.value(0))
+}
+
 // slowLocks is a Locker that unlocks, and then waits for one of its servers, which hangs.
 type slowLocks struct{ Locker }
 

@@ -41,6 +41,10 @@ func (p *Publisher) answered(m *nats.Msg) {
 			return
 		}
 	}
+	servers := 0
+	if p.unstored(a) {
+		servers = len(p.nc.Servers()) // before p.mu: who has the connection's lock may be writing
+	}
 	now := time.Now()
 	p.mu.Lock()
 	if id == askID {
@@ -55,7 +59,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	} else {
 		p.routers.heard(id, m.Reply, now)
 	}
-	move := p.roams(a, now)
+	move := p.roams(a, servers, now)
 	f, outcome := p.w.Answered(id, attempt, a, now)
 	switch outcome {
 	case window.InFlight:

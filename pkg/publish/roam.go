@@ -12,10 +12,14 @@ const roamPatience = 2 * time.Second
 
 // roams tells whether to try another server: this one, or the routers that can be reached over it, may be cut off from the
 // log. What is busy or full is so for every server.
-func (p *Publisher) roams(a frame.Answer, now time.Time) bool {
-	if a.Retry && !p.cfg.KeepServer && (a.Code == frame.Closing || a.Code == frame.LogError) {
-		return p.outage.Goes(now, roamPatience, len(p.nc.Servers()))
+func (p *Publisher) roams(a frame.Answer, servers int, now time.Time) bool {
+	if !p.unstored(a) {
+		p.outage.End()
+		return false
 	}
-	p.outage.End()
-	return false
+	return p.outage.Goes(now, roamPatience, servers)
+}
+
+func (p *Publisher) unstored(a frame.Answer) bool {
+	return a.Retry && !p.cfg.KeepServer && (a.Code == frame.Closing || a.Code == frame.LogError)
 }

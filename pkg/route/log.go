@@ -109,9 +109,6 @@ func (l *logWriter) end(id uint64, confirmation []byte, err error) {
 	l.mu.Lock()
 	s, ok := l.waiting[id]
 	delete(l.waiting, id)
-	if ok && err == nil {
-		l.newest[s.lane] = max(l.newest[s.lane], id)
-	}
 	l.mu.Unlock()
 	if ok {
 		s.fn(confirmation, err)
@@ -128,9 +125,10 @@ func (l *logWriter) confirmed(m *nats.Msg) {
 		return
 	}
 	var ack struct {
-		Stream string    `json:"stream"`
-		Seq    uint64    `json:"seq"`
-		Error  *logError `json:"error"`
+		Stream    string    `json:"stream"`
+		Seq       uint64    `json:"seq"`
+		Duplicate bool      `json:"duplicate"`
+		Error     *logError `json:"error"`
 	}
 	switch err := json.Unmarshal(m.Data, &ack); {
 	case err != nil:
@@ -140,7 +138,19 @@ func (l *logWriter) confirmed(m *nats.Msg) {
 	case ack.Stream == "" || ack.Seq == 0:
 		l.end(id, nil, errNotJetStream)
 	default:
+		if !ack.Duplicate {
+			l.pass(id)
+		}
 		l.end(id, m.Data, nil)
+	}
+}
+
+// pass notes that a message's lane has confirmed it in its turn.
+func (l *logWriter) pass(id uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s, ok := l.waiting[id]; ok {
+		l.newest[s.lane] = max(l.newest[s.lane], id)
 	}
 }
 
@@ -176,7 +186,8 @@ func (l *logWriter) expire(before time.Time, err error) {
 }
 
 // overtaken ends what is older than the newest that a lane had confirmed a tick ago, and returns the newest as of now. A
-// stream confirms in the order in which it takes: what it passed over went down with its leader before this one.
+// stream confirms in the order in which it takes, but for what it knows already (a duplicate): what it passed over went down
+// with its leader before this one.
 func (l *logWriter) overtaken(newest map[string]uint64) map[string]uint64 {
 	l.endThose(func(id uint64, s stored) bool { return id < newest[s.lane] }, errOvertaken)
 	l.mu.Lock()

@@ -9,6 +9,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A stream confirms at once what it knows already, and passes over nothing by that.
+func TestDuplicateOvertakesNothing(t *testing.T) {
+	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })
+	log := s.slowLog(t)
+	from := s.sender(t)
+	from.send(t, topology.FrameSubject("app"), encode(t, session(1), 1, event{"a", 1}))
+	slow := log.take(t)
+	from.send(t, topology.FrameSubject("app"), encode(t, session(1), 2, event{"b", 2}))
+	known := log.take(t)
+	require.NoError(t, known.Respond([]byte(`{"stream":"X","seq":1,"duplicate":true}`)))
+	require.Empty(t, from.answer(t))
+	s.router.log.overtaken(s.router.log.overtaken(nil)) // as a tick does, and the next one
+	log.confirm(t, slow)
+	require.Empty(t, from.answer(t), "the first one's")
+}
+
 // What a stream passes over went down with its leader: it is not waited for, as all that comes for its shard would wait too.
 func TestOvertakenBatchIsSentAgain(t *testing.T) {
 	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })

@@ -94,25 +94,31 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 	if err := CheckApp(app); err != nil {
 		return Topology{}, nil, err
 	}
-	for said := false; ; {
+	var last error // but for the one that ctx made
+	for said := ""; ; {
 		t, kv, err := tryJoin(ctx, js, app)
 		if err == nil && t.Ready {
 			return t, kv, nil
 		}
 		if ctx.Err() != nil {
-			return Topology{}, nil, notJoined(ctx, app)
+			return Topology{}, nil, notJoined(ctx, app, last)
 		}
-		if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, ErrNotFound) && !isUnanswered(err) {
+		last = err
+		wait := "waiting for a router to create the topology"
+		switch {
+		case isUnanswered(err):
+			wait = "NATS does not answer; asking again for the topology"
+		case err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, ErrNotFound):
 			return Topology{}, nil, err
 		}
-		if !said {
-			log.Info("waiting for a router to create the topology", "app", app)
-			said = true
+		if wait != said {
+			log.Info(wait, "app", app)
+			said = wait
 		}
 		select {
 		case <-time.After(joinRetryWait):
 		case <-ctx.Done():
-			return Topology{}, nil, notJoined(ctx, app)
+			return Topology{}, nil, notJoined(ctx, app, last)
 		}
 	}
 }
@@ -142,7 +148,11 @@ func isUnanswered(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func notJoined(ctx context.Context, app string) error {
+// notJoined says why there was no topology in time. last is what came of the last attempt.
+func notJoined(ctx context.Context, app string, last error) error {
+	if isUnanswered(last) {
+		return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
+	}
 	return fmt.Errorf("%w of app %s: is a router running, and is that the app's name? (%w)", ErrNotFound, app, context.Cause(ctx))
 }
 

@@ -184,6 +184,21 @@ func TestJoinAsksAgain(t *testing.T) {
 	require.Less(t, time.Since(begun), 30*time.Second)
 }
 
+// Where nobody answers, the app's name is not to blame.
+func TestJoinWithoutAnAnswer(t *testing.T) {
+	n := testkit.NATS(t, func(o *server.Options) { o.JetStream = false })
+	_, err := n.Conn.SubscribeSync("$JS.API.>")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), joinTryTime*3/2)
+	defer cancel()
+	var log logged
+	_, _, err = Join(ctx, stream(t, n), "app", log.logger())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorIs(t, err, ErrNotFound)
+	require.NotContains(t, err.Error(), "is that the app's name?")
+	require.Contains(t, log.String(), "NATS does not answer")
+}
+
 func TestJoinEndsWithItsContext(t *testing.T) {
 	n := testkit.NATS(t)
 	js := stream(t, n)

@@ -28,7 +28,10 @@ func TestOutage(t *testing.T) {
 	o.End()
 	require.False(t, at(61, 3))
 	require.True(t, at(63, 3))
+	require.False(t, at(79, 3), "nothing was noted for a while: it is another one")
+	require.False(t, at(80.9, 3))
+	require.True(t, at(81, 3))
 	o.End()
-	require.False(t, at(64, 1))
+	require.False(t, at(94, 1))
 	require.False(t, at(100, 1), "there is no other")
 }
