@@ -1,11 +1,15 @@
 package consume
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 )
@@ -85,7 +89,7 @@ func TestNATSRestart(t *testing.T) {
 	require.Less(t, time.Since(back), 3*time.Second, "what was asked when the server went is asked again at once")
 }
 
-// A commit whose outcome is not known is repeated until it is.
+// While the store is away a worker waits for it, and goes on from where it was.
 func TestRedisRestart(t *testing.T) {
 	server := testkit.RealRedis(t, testkit.WithAOF())
 	r := newRigOn(t, 2, server.Addr)
@@ -99,4 +103,38 @@ func TestRedisRestart(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(w.log.String(), "trying again") }, "not noticed")
 	server.Start(t)
 	r.applied()
+}
+
+// unsure is a store whose first commits happen, and then return an error, as if the answer had been lost.
+type unsure struct {
+	store.Store
+	left *atomic.Int64 // commits whose answer is lost
+}
+
+func (u unsure) Commit(ctx context.Context, c *store.Commit) error {
+	if err := u.Store.Commit(ctx, c); err != nil {
+		return err
+	}
+	if u.left.Add(-1) >= 0 {
+		return errors.New("the answer is lost")
+	}
+	return nil
+}
+
+// A commit whose outcome is not known is repeated until it is. It may have happened: then it is not made again, and the
+// shard is still its owner's.
+func TestCommitOfUnknownOutcomeIsRepeated(t *testing.T) {
+	r := newRig(t, 1)
+	var left atomic.Int64
+	left.Store(4)
+	w := r.calm(func(c *Config) {
+		c.Store = func(id string) store.Store { return unsure{store.NewRedis(r.rdb, "app", id), &left} }
+	})
+	r.send(0, "a", "b", "a")
+	eventually(t, func() bool { return left.Load() < 0 }, "not repeated")
+	require.Contains(t, w.log.String(), "not committed; trying again")
+	r.send(0, "b", "a")
+	r.applied() // each event once
+	eventually(t, func() bool { return w.metric("events_applied_total") == 5 }, "metric")
+	require.Zero(t, w.metric("stale_total"), "its own commit is no other owner's")
 }
