@@ -11,6 +11,7 @@ import (
 	"example.com/lockstep/pkg/publish"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 )
@@ -105,23 +106,37 @@ func TestStalledLogAndPlainEvents(t *testing.T) {
 	require.Zero(t, s.held())
 }
 
-// The router's connection stalls for longer than its lease: it tells nobody of what was stored meanwhile, publishers send
-// again, and each event is there, in order by key, but for copies.
+// The router's connection stalls for longer than its lease, with a batch published and its confirmation not yet back: it
+// tells nobody of what was stored meanwhile, publishers send again, and each event is there, in order by key, but for copies.
 func TestStalledConnection(t *testing.T) {
 	s := newSystem(t)
 	link := s.Link(t)
-	r, err := New(s.ConnectOver(t, link, nats.ReconnectBufSize(-1)), s.linked())
+	cfg, reg := s.cfg, prometheus.NewRegistry()
+	cfg.Metrics = reg
+	r, err := New(s.ConnectOver(t, link, nats.ReconnectBufSize(-1)), cfg)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context()))
 	defer func() { require.NoError(t, r.Stop(context.Background())) }()
 	require.NoError(t, s.router.Stop(t.Context()))
+	s.router, s.reg = r, reg
 	p := startPublisher(t, s.Connect(t))
 	require.NoError(t, p.Send(t.Context(), "before", nil))
 
+	streams := s.streams(t)
+	log := s.slowLog(t) // so that the stall comes between the batch and its confirmation
+	h, err := p.SendAsync("key-0", make([]byte, 1000))
+	require.NoError(t, err)
+	handles := []*publish.Handle{h}
+	batch := log.take(t)
 	link.Stall()
 	defer link.Resume()
-	var handles []*publish.Handle
-	for i := range 400 {
+	require.NoError(t, log.sub.Unsubscribe())
+	for _, cfg := range streams {
+		_, err := s.js.CreateStream(t.Context(), cfg)
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Conn.PublishMsg(&nats.Msg{Subject: batch.Subject, Reply: batch.Reply, Data: batch.Data}))
+	for i := 1; i < 400; i++ {
 		h, err := p.SendAsync(fmt.Sprint("key-", i%50), make([]byte, 1000))
 		require.NoError(t, err)
 		handles = append(handles, h)
@@ -129,6 +144,7 @@ func TestStalledConnection(t *testing.T) {
 	require.Eventually(t, func() bool { return r.Ready() != nil }, patience, patience/4000)
 	link.Resume()
 	require.NoError(t, p.Flush(t.Context()))
+	require.Eventually(t, func() bool { return s.counter(t, "unacknowledged_total") > 0 }, patience, patience/4000)
 	seqs := make(map[string][]uint64)
 	for i, h := range handles {
 		require.NoError(t, h.Err())
@@ -138,6 +154,16 @@ func TestStalledConnection(t *testing.T) {
 	for key, want := range seqs {
 		require.Equal(t, want, s.firsts(t, p.ID(), key))
 	}
+}
+
+// streams are the configurations of the logs.
+func (s *system) streams(t testing.TB) (configs []jetstream.StreamConfig) {
+	for lane := range s.cfg.Initial.Lanes {
+		log, err := s.js.Stream(t.Context(), topology.StreamName("app", 1, lane))
+		require.NoError(t, err)
+		configs = append(configs, log.CachedInfo().Config)
+	}
+	return configs
 }
 
 // linked is the system's configuration for one more router, with metrics of its own.
