@@ -188,5 +188,9 @@ func TestOddConfirmations(t *testing.T) {
 	s.router.log.expire(time.Now().Add(time.Minute), errNoConfirmation)
 	require.Equal(t, frame.Answer{Code: frame.LogError, Reason: errNoConfirmation.Error(), Retry: true}, answer(t, from.answer(t)))
 	log.confirm(t, late) // to nobody any more
+	another := s.sender(t)
+	another.send(t, topology.FrameSubject("app"), encode(t, session(2), 1, event{"key", 1}))
+	log.confirm(t, log.take(t))
+	require.Empty(t, another.answer(t))
 	from.none(t, s.router)
 }

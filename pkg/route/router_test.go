@@ -130,7 +130,8 @@ func (s *sender) answer(t testing.TB) []byte {
 	return m.Data
 }
 
-// none requires that nothing was answered up to now.
+// none requires that nothing was answered up to now, by what the router has handled. Whoever means a message that it may not
+// yet have handled sends another one behind it, and takes the answer to that first.
 func (s *sender) none(t testing.TB, r *Router) {
 	t.Helper()
 	require.NoError(t, r.nc.Flush())
