@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -64,10 +65,13 @@ func Mutant(t *testing.T, root, dir string, edits []Edit, keep func(file string)
 	return binary
 }
 
+// findTime is how long a mutant's test may take, unless its arguments say otherwise: what hangs would outlive us.
+const findTime = 5 * time.Minute
+
 // FindMutant runs a mutant's test, which must fail with an output that contains says.
 func FindMutant(t *testing.T, binary, says string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(binary, append([]string{"-test.timeout=" + findTime.String()}, args...)...) // the last one counts
 	cmd.Dir = t.TempDir() // rapid leaves what it found where it runs
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
