@@ -27,8 +27,9 @@ type Events struct {
 	Spec func() Spec
 	// Started is told of every start.
 	Started func(*Process)
-	// Ended is told why a process ended, or why it could not be started again, and how long we wait before the next start.
-	Ended func(why string, wait time.Duration)
+	// Ended is told why a process ended, or why it could not be started again, which is when there is none, and how long we
+	// wait before the next start.
+	Ended func(p *Process, why string, wait time.Duration)
 }
 
 // Keeper keeps one process running: when it ends it is started again, after a wait that grows from 100 ms to 5 s while
@@ -143,16 +144,17 @@ func (k *Keeper) run(p *Process) {
 			waits.Reset()
 		}
 		why := p.Outcome()
-		for p = nil; p == nil; {
+		for ended := p; ; ended = nil {
 			wait := waits.NextBackOff()
-			k.events.Ended(why, wait)
+			k.events.Ended(ended, why, wait)
 			if !k.awaitStart(wait) {
 				return
 			}
 			var err error
-			if p, err = k.starter.Start(k.events.Spec()); err != nil {
-				why = fmt.Sprintf("cannot be started: %v", err)
+			if p, err = k.starter.Start(k.events.Spec()); err == nil {
+				break
 			}
+			why = fmt.Sprintf("cannot be started: %v", err)
 		}
 		k.events.Started(p)
 	}

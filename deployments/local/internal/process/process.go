@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -26,6 +28,9 @@ type Process struct {
 	cmd      *exec.Cmd
 	logStart int64 // size of the log file before this process wrote to it
 	ended    chan struct{}
+
+	mu   sync.Mutex // guards told
+	told []syscall.Signal
 }
 
 // Start starts a process. Its environment is ours without LOCKSTEP_*: what it is told, it is told by flags.
@@ -85,13 +90,46 @@ func (p *Process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Signal signals the whole process group; a group that is gone already is fine.
-func (p *Process) Signal(sig syscall.Signal) {
+// Signal signals the whole process group. It returns false if that is gone already.
+func (p *Process) Signal(sig syscall.Signal) (sent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	select {
 	case <-p.ended: // its id may belong to somebody else by now
+		return false
 	default:
-		_ = syscall.Kill(-p.PID(), sig)
 	}
+	if syscall.Kill(-p.PID(), sig) != nil {
+		return false
+	}
+	p.told = append(p.told, sig)
+	return true
+}
+
+// panicked is the exit code of a Go program that panics.
+const panicked = 2
+
+// ByItself waits for the end of a process and tells whether it came by itself: nobody had told it to end, or it ended in
+// another way than the one it was told.
+func (p *Process) ByItself() bool {
+	<-p.ended
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return !slices.Contains(p.told, status.Signal())
+	}
+	return p.ExitCode() == panicked || !slices.Contains(p.told, syscall.SIGTERM)
+}
+
+// Logged tells whether this process has logged some text.
+func (p *Process) Logged(text string) bool {
+	log, err := os.Open(p.spec.Log)
+	if err != nil {
+		return false
+	}
+	defer log.Close()
+	all, err := io.ReadAll(io.NewSectionReader(log, p.logStart, 1<<62))
+	return err == nil && bytes.Contains(all, []byte(text))
 }
 
 // Outcome says how a process ended, with the last line it logged.

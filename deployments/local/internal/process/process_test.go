@@ -79,7 +79,7 @@ func record(spec Spec) (*recorder, Events) {
 	return r, Events{
 		Spec:    func() Spec { return r.spec },
 		Started: func(p *Process) { r.started <- p.PID() },
-		Ended:   func(why string, _ time.Duration) { r.ended <- why },
+		Ended:   func(_ *Process, why string, _ time.Duration) { r.ended <- why },
 	}
 }
 
@@ -185,4 +185,34 @@ func TestKeeperCannotStart(t *testing.T) {
 	k := NewKeeper(newStarter(t), events)
 	require.True(t, errors.Is(k.Start(context.Background()), os.ErrNotExist))
 	require.NoError(t, k.Stop(context.Background()))
+}
+
+// A process ends by itself if nobody tells it to, or if it ends in another way than it was told.
+func TestByItself(t *testing.T) {
+	const obeys, deaf = `trap "exit 1" TERM; echo up; while :; do sleep 0.01; done`, `trap "" TERM; echo up; while :; do sleep 0.01; done`
+	for name, test := range map[string]struct {
+		script   string
+		told     []syscall.Signal
+		byItself bool
+	}{
+		"exits":                  {`echo up; exit 0`, nil, true},
+		"is killed by another":   {`echo up; kill -9 $$`, nil, true},
+		"is killed":              {deaf, []syscall.Signal{syscall.SIGKILL}, false},
+		"is killed in the end":   {deaf, []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}, false},
+		"ends as it is told":     {obeys, []syscall.Signal{syscall.SIGTERM}, false},
+		"panics when it is told": {`trap "exit 2" TERM; echo up; while :; do sleep 0.01; done`, []syscall.Signal{syscall.SIGTERM}, true},
+		"exits after a signal":   {`echo up; sleep 0.1; exit 0`, []syscall.Signal{syscall.SIGCONT}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := newStarter(t).Start(shell(t, test.script))
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { return p.Logged("up") }, 10*time.Second, time.Millisecond)
+			for _, sig := range test.told {
+				p.Signal(sig)
+			}
+			require.Equal(t, test.byItself, p.ByItself(), p.Outcome())
+			require.False(t, p.Signal(syscall.SIGKILL), "it is gone")
+			require.False(t, p.Logged("down"))
+		})
+	}
 }

@@ -57,7 +57,23 @@ func (c *child) started(p *process.Process) {
 	c.stack.childStarted(stackdir.Process{Name: c.name, Role: c.role, PID: p.PID(), Admin: c.address()}, p)
 }
 
-func (c *child) ended(why string, wait time.Duration) { c.stack.childEnded(c.name, why, wait) }
+func (c *child) ended(p *process.Process, why string, wait time.Duration) {
+	if p != nil && crashed(p) {
+		c.stack.childCrashed(fmt.Sprintf("%s ended by itself: %s", c.name, why))
+	}
+	c.stack.childEnded(c.name, why, wait)
+}
+
+// A service that refuses to start, as it does while a server is away, ends with this exit code before it says that it has.
+const (
+	refused    = 1
+	hasStarted = " msg=started "
+)
+
+// crashed tells whether a service has ended by itself in any other way. Once started it waits for what is away.
+func crashed(p *process.Process) bool {
+	return p.ByItself() && (p.ExitCode() != refused || p.Logged(hasStarted))
+}
 
 // freePorts returns n distinct loopback addresses that are free now.
 func freePorts(n int) ([]string, error) {

@@ -17,15 +17,20 @@ const (
 	Redis = stackdir.RoleRedis
 )
 
-var errNone = errors.New("the stack has no such process")
+var (
+	errNone  = errors.New("the stack has no such process")
+	errEnded = errors.New("it had ended by itself")
+)
 
-// Signal signals the process of that name as it runs now, and returns it. One that has just ended is fine.
+// Signal signals the process of that name as it runs now, and returns it. One that has ended is an error.
 func (s *Stack) Signal(name string, sig syscall.Signal) (*process.Process, error) {
 	p, err := s.process(name)
 	if err != nil {
 		return nil, err
 	}
-	p.Signal(sig)
+	if !p.Signal(sig) {
+		return nil, fmt.Errorf("%s to %s: %w: %s", sig, name, errEnded, p.Outcome())
+	}
 	return p, nil
 }
 

@@ -42,7 +42,7 @@ func (n *natsProcess) launch(ctx context.Context) error {
 		Started: func(p *process.Process) {
 			n.stack.childStarted(stackdir.Process{Name: n.name, Role: stackdir.RoleNATS, PID: p.PID()}, p)
 		},
-		Ended: func(why string, wait time.Duration) { n.stack.childEnded(n.name, why, wait) },
+		Ended: func(_ *process.Process, why string, wait time.Duration) { n.stack.childEnded(n.name, why, wait) },
 	})
 	return n.keeper.Start(ctx)
 }

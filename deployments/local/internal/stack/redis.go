@@ -100,7 +100,7 @@ func (r *redisServer) start(ctx context.Context) error {
 		Started: func(p *process.Process) {
 			r.stack.childStarted(stackdir.Process{Name: r.name, Role: r.role, PID: p.PID()}, p)
 		},
-		Ended: func(why string, wait time.Duration) { r.stack.childEnded(r.name, why, wait) },
+		Ended: func(_ *process.Process, why string, wait time.Duration) { r.stack.childEnded(r.name, why, wait) },
 	})
 	if err := r.keeper.Start(ctx); err != nil {
 		return err

@@ -56,6 +56,8 @@ type Stack struct {
 	ready bool
 	file  stackdir.File
 	ends  map[string]int // how often each child has ended
+	// crashes are the ends of services that nobody had told to end, and that were no refusals to start.
+	crashes []string
 	// running are the processes that were started last, by their names.
 	running map[string]*process.Process
 }
@@ -351,6 +353,19 @@ func (s *Stack) childStarted(p stackdir.Process, running *process.Process) {
 		s.say("cannot rewrite stack.json: %v", err)
 	}
 	s.say("%s runs again (pid %d)", p.Name, p.PID)
+}
+
+// Crashes tells which services ended by themselves, and how: told by nobody, and not because they refused to start.
+func (s *Stack) Crashes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.crashes)
+}
+
+func (s *Stack) childCrashed(how string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crashes = append(s.crashes, how)
 }
 
 // childEnded says that a child ended by itself. While the stack starts, a child that keeps ending ends the start.

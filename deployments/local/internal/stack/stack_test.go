@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
@@ -211,4 +212,22 @@ func TestAnEventThatDoesNotComeThroughIsExplained(t *testing.T) {
 		"time=2026-01-01T00:00:03 level=WARN msg=no"
 	require.EqualError(t, s.probe(ctx), "not ready after 30s; it waited "+what)
 	require.Equal(t, "still waiting "+what+"; the logs are in "+logs+"\n", said.String(), "once")
+}
+
+// A service may refuse to start; whatever else ends it, and nobody has told it, is a crash.
+func TestCrashed(t *testing.T) {
+	starter := process.NewStarter()
+	defer starter.Close()
+	for script, is := range map[string]bool{
+		"echo 'worker: cannot reach Redis'; exit 1":                       false,
+		"echo 'level=INFO msg=started took=1ms'; exit 1":                  true,
+		"echo 'level=INFO msg=stopped took=1ms'; exit 0":                  true,
+		"echo 'panic: no'; exit 2":                                        true,
+		"kill -9 $$":                                                      true,
+		"echo 'level=WARN msg=disconnected'; echo 'worker: gone'; exit 1": false,
+	} {
+		p, err := starter.Start(process.Spec{Name: "worker-1", Path: "/bin/sh", Args: []string{"-c", script}, Log: filepath.Join(t.TempDir(), "log")})
+		require.NoError(t, err)
+		require.Equal(t, is, crashed(p), script)
+	}
 }
