@@ -35,16 +35,23 @@ type tally struct {
 	waits []time.Duration // the longest of each that came alone, sorted
 }
 
-// tallies sums up what came of a plan's faults, by name. They are sorted by time, as the report's annotations are.
+// tallies sums up what came of a plan's faults, by name. They are sorted by time, as the report's annotations are, which
+// lack what was over only when the producer had read the file.
 func tallies(happened []note, r Report) (all []*tally) {
+	reported := 0
 	for i, n := range happened {
 		at := slices.IndexFunc(all, func(t *tally) bool { return t.fault == n.fault })
 		if at < 0 {
 			at, all = len(all), append(all, &tally{fault: n.fault})
 		}
 		all[at].times++
-		if i < len(r.Annotations) && alone(happened, i) && r.waitBefore(r.Annotations[i].At) <= calmWait {
-			all[at].waits = append(all[at].waits, time.Duration(r.Annotations[i].WaitSeconds*float64(time.Second)))
+		if n.place >= len(r.Annotations) {
+			continue
+		}
+		a := r.Annotations[reported]
+		reported++
+		if alone(happened, i) && r.waitBefore(a.At) <= calmWait {
+			all[at].waits = append(all[at].waits, time.Duration(a.WaitSeconds*float64(time.Second)))
 		}
 	}
 	for _, t := range all {

@@ -59,6 +59,18 @@ func TestWaitsFromBefore(t *testing.T) {
 	require.Equal(t, []time.Duration{300 * time.Millisecond}, all[0].waits)
 }
 
+// What was over only when the producer had read the file is not in its report.
+func TestWaitsThatAreNotReported(t *testing.T) {
+	late, n := happened(StopWorker, 1, 60), happened(KillWorker, 70, 71)
+	late.place, n.place = 1, 0
+	all := tallies([]note{late, n}, waited(0.5))
+	require.Len(t, all, 2)
+	require.Equal(t, []time.Duration{500 * time.Millisecond}, all[0].waits)
+	require.Equal(t, StopWorker, all[1].fault)
+	require.Equal(t, 1, all[1].times)
+	require.Empty(t, all[1].waits)
+}
+
 func TestCrossedBounds(t *testing.T) {
 	for fault, waits := range map[string][]float64{
 		KillWorker:     {1.6},           // the most

@@ -132,7 +132,10 @@ func (c *chaos) run(soft, hard context.Context) (r Report, err error) {
 	if r, err = readReport(c.cfg.Report); err != nil {
 		return r, err
 	}
-	c.say("\n%s; the longest pause of a shard was %s; verdict: %s", count(len(c.cfg.Plan.Steps), "fault"), longest(r), r.Verdict)
+	c.say("\n%s; the longest pause of a shard was %s; verdict: %s", count(len(happened), "fault"), longest(r), r.Verdict)
+	if planned := len(c.cfg.Plan.Steps); len(happened) < planned {
+		c.say("%d of %s did not begin before the load ended", planned-len(happened), count(planned, "fault"))
+	}
 	if code != 0 || r.Verdict != pass || r.UnknownKeys > 0 {
 		return r, &VerdictError{Verdict: r.Verdict, Code: max(code, 1)}
 	}
@@ -185,22 +188,25 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	r := &run{
 		seed: c.cfg.Plan.Seed, links: links, redisDir: filepath.Join(c.path("stack"), stackdir.RedisDir),
 		stack: s, shape: shapeOf(c.cfg.Stack), notes: notes, say: c.say,
-		held: map[string]*sync.Mutex{},
+		within: backWithin, held: map[string]*sync.Mutex{},
 	}
-	ctx, cancel := context.WithCancel(soft)
-	defer cancel()
+	loading, loaded := context.WithCancel(soft)
+	defer loaded()
 	defer context.AfterFunc(soft, func() { producer.Signal(syscall.SIGTERM) })()
 	played := make(chan error, 1)
-	go func() { played <- r.play(ctx, c.cfg.Plan) }()
+	go func() { played <- r.play(soft, loading, c.cfg.Plan) }()
 	select {
-	case <-producer.Ended(): // before its time: the plan need not go on
-		cancel()
+	case <-producer.Ended():
+		loaded()
 		err = <-played
 	case err = <-played:
 	}
 	c.await(soft, hard, producer)
 	if soft.Err() != nil {
 		return 0, nil, context.Cause(soft)
+	}
+	for _, how := range s.Crashes() {
+		err = errors.Join(err, errors.New(how))
 	}
 	code = producer.ExitCode()
 	if !slices.Contains(judged, code) {

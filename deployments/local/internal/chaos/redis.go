@@ -86,7 +86,9 @@ func (r *run) crashRedis() fault {
 			if err != nil {
 				return "", err
 			}
-			sleep(ctx, lostWrites)
+			if err := awaitGrowth(ctx, file, size); err != nil {
+				return "", err
+			}
 			if release, err = r.stack.Hold(stack.Redis); err != nil {
 				return "", err
 			}
@@ -104,6 +106,17 @@ func (r *run) crashRedis() fault {
 		mend:  func() error { release(); return nil },
 		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, stack.Redis, was) },
 	}
+}
+
+// awaitGrowth waits for what Redis may lose, and until there is any.
+func awaitGrowth(ctx context.Context, file string, size int64) error {
+	for wait := lostWrites; sleep(ctx, wait); wait = askEvery {
+		info, err := os.Stat(file)
+		if err != nil || info.Size() > size {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // keepFile keeps Redis from beginning another file, until it is started again.
@@ -129,7 +142,7 @@ func (r *run) redis() *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: r.stack.File().Redis, MaxRetries: -1})
 }
 
-// askEvery is how often Redis is asked whether it has finished a file.
+// askEvery is how often Redis is asked whether it has finished a file, and the file whether it has grown.
 const askEvery = 10 * time.Millisecond
 
 // lastFile is the file that Redis appends to, of those in its directory, and its size.

@@ -12,6 +12,7 @@ import (
 // note is a fault as the producer's report takes it.
 type note struct {
 	fault string
+	place int       // in the file
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
 	What  string    `json:"what"`
@@ -43,6 +44,7 @@ func (n *notes) add(what note) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	what.place = len(n.all)
 	n.all = append(n.all, what)
 	_, err = n.file.Write(append(line, '\n'))
 	return err
@@ -53,6 +55,7 @@ func (n *notes) close() error { return n.file.Close() }
 // Report is what a chaos run reads of the producer's report.json.
 type Report struct {
 	Verdict     string   `json:"verdict"`
+	Sending     float64  `json:"sending_seconds"`
 	Violations  []string `json:"violations"`
 	UnknownKeys uint64   `json:"unknown_keys"`
 	Failed      uint64   `json:"failed"`

@@ -24,10 +24,8 @@ type fault struct {
 	whole func(context.Context) error
 }
 
-// backWithin is how long anything may take to work again after its fault.
+// backWithin is how long anything may take to work again after its fault, also when the load is over before.
 const backWithin = time.Minute
-
-var errNotBack = fmt.Errorf("not within %s", backWithin)
 
 // run is a plan that is being carried out.
 type run struct {
@@ -38,6 +36,7 @@ type run struct {
 	redisDir string // where Redis keeps its files
 	notes    *notes
 	say      func(format string, args ...any)
+	within   time.Duration // how long anything may take to work again after its fault
 
 	began time.Time
 
@@ -45,33 +44,39 @@ type run struct {
 	held map[string]*sync.Mutex // by process or team of them: locked while a fault has it
 }
 
-// play carries the plan out and returns when all is whole again. When ctx ends it mends what is broken and injects
-// nothing more.
-func (r *run) play(ctx context.Context, p Plan) error {
+// play carries the plan out and returns when all is whole again. When the load ends it injects nothing more and mends what
+// is broken, which must then work again. When ctx ends it does not wait for that.
+func (r *run) play(ctx, load context.Context, p Plan) error {
 	r.began = time.Now()
 	var all sync.WaitGroup
 	errs := make([]error, len(p.Steps))
 	for i, s := range p.Steps {
-		if !sleep(ctx, time.Until(r.began.Add(s.At))) {
+		if !sleep(load, time.Until(r.began.Add(s.At))) {
 			break
 		}
-		all.Go(func() { errs[i] = r.befall(ctx, s) })
+		all.Go(func() { errs[i] = r.befall(ctx, load, s, r.fault(s)) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-// befall carries out one step, and notes it when it is over.
-func (r *run) befall(ctx context.Context, s Step) error {
+// befall carries out one step, and notes it when it is over. It does neither if the load ends before it begins.
+func (r *run) befall(ctx, load context.Context, s Step, f fault) error {
 	if s.Victim != everyone && kindOf(s.Fault).part == aProcess {
 		held := r.hold(team(s.Victim))
 		held.Lock()
 		defer held.Unlock()
 	}
+	if load.Err() != nil {
+		return nil
+	}
 	at := time.Now()
-	what, err := r.suffer(ctx, r.fault(s), s.For)
+	what, err := r.suffer(ctx, load, f, s.For)
 	if ctx.Err() != nil {
 		return nil // interrupted: what was broken is mended
+	}
+	if errors.Is(err, errTooLate) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s of %s: %w", s.Fault, s.Victim, err)
@@ -81,25 +86,35 @@ func (r *run) befall(ctx context.Context, s Step) error {
 	return r.notes.add(note{fault: s.Fault, At: at, Until: until, What: what})
 }
 
+// errTooLate says that the load ended while a fault had not begun.
+var errTooLate = errors.New("the load is over")
+
 // suffer injects a fault, waits, mends it, and returns when all is whole again.
-func (r *run) suffer(ctx context.Context, f fault, length time.Duration) (what string, err error) {
-	what, err = f.inject(ctx)
+func (r *run) suffer(ctx, load context.Context, f fault, length time.Duration) (what string, err error) {
+	what, err = f.inject(load)
 	if err == nil {
 		r.tell("%s%s", what, lasting(length))
-		over, cancel := context.WithTimeout(ctx, length)
+		over, cancel := context.WithTimeout(load, length)
 		if f.during != nil {
 			f.during(over)
 		}
 		<-over.Done()
 		cancel()
 	}
+	tooLate := load.Err() != nil && errors.Is(err, context.Canceled)
+	if tooLate {
+		err = nil
+	}
 	if f.mend != nil {
 		err = errors.Join(err, f.mend())
+	}
+	if tooLate && err == nil {
+		err = errTooLate
 	}
 	if err != nil || f.whole == nil {
 		return what, err
 	}
-	back, cancel := context.WithTimeoutCause(ctx, backWithin, errNotBack)
+	back, cancel := context.WithTimeoutCause(ctx, r.within, fmt.Errorf("not within %s", r.within))
 	defer cancel()
 	return what, f.whole(back)
 }

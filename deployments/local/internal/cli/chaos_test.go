@@ -4,9 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/deployments/local/internal/stackdir"
 )
 
 // startChaos runs chaos on stand-ins for the services, with a report of the producer.
@@ -35,9 +40,43 @@ func TestChaosThatPasses(t *testing.T) {
 	s, tmp := startChaos(t, `{"verdict":"pass","pauses":{"longest":[{"seconds":0.25},{"seconds":1.5}]}}`, "0", "--seed=7", "--faults=kill-worker")
 	s.await("the plan of seed 7: 1 fault within 5s")
 	s.await("kill -9 worker-")
+	s.await("over after ") // though the load ends with the worker
 	s.await("1 fault; the longest pause of a shard was 1.50 s; verdict: pass")
 	require.Equal(t, exitOK, s.exitCode(), s.errOut)
 	requireLeft(t, tmp, 0)
+}
+
+// What is to come after the load's end does not happen, and is not told to have.
+func TestChaosAfterTheLoad(t *testing.T) {
+	s, _ := startChaos(t, `{"verdict":"pass"}`, "0", "--seed=7", "--faults=kill-worker", "--duration=20s")
+	s.await("the plan of seed 7: 2 faults within 20s")
+	s.await("1 fault; the longest pause of a shard was under 0.1 s; verdict: pass")
+	s.await("1 of 2 faults did not begin before the load ended")
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+}
+
+// A service that ends though the plan does not end it makes the run fail, whatever the verdict.
+func TestChaosWithACrash(t *testing.T) {
+	s, tmp := startChaos(t, `{"verdict":"pass"}`, "0", "--seed=7", "--faults=kill-worker")
+	s.await("the plan of seed 7: 1 fault within 5s")
+	var router stackdir.Process
+	require.Eventually(t, func() bool {
+		dirs, err := filepath.Glob(filepath.Join(tmp, "lockstep-chaos-*", "stack"))
+		require.NoError(t, err)
+		if len(dirs) == 0 {
+			return false
+		}
+		f, err := stackdir.Read(dirs[0])
+		if err != nil {
+			return false
+		}
+		router = f.Processes[slices.IndexFunc(f.Processes, func(p stackdir.Process) bool { return p.Name == "router-2" })]
+		return true
+	}, patience, time.Millisecond)
+	require.NoError(t, syscall.Kill(router.PID, syscall.SIGKILL))
+	require.Equal(t, exitError, s.exitCode())
+	require.Equal(t, "local: router-2 ended by itself: signal: killed, last line: serving\n", s.errOut.String())
+	requireLeft(t, tmp, 1)
 }
 
 // Events that waited for too long are no wrong result, but told, unless told not to.
