@@ -104,7 +104,11 @@ func play(t *testing.T, shape Shape, dir string, p Plan) Report {
 	require.Equal(t, pass, r.Verdict, "%v", r.Violations)
 	require.Zero(t, r.UnknownKeys)
 	require.Zero(t, r.Failed, "no event is given up")
-	require.Len(t, r.Annotations, len(p.Steps), "each fault is in the report")
+	require.Len(t, r.Annotations, len(p.Steps), "each fault was over before the report")
+	for _, a := range r.Annotations {
+		require.Positive(t, a.At, "%s before the load", a.What)
+		require.Less(t, a.At, r.Sending, "%s after the load", a.What)
+	}
 	return r
 }
 
@@ -154,8 +158,11 @@ func TestEachFault(t *testing.T) {
 func eachFault(t *testing.T, shape Shape, longest time.Duration, s Step) {
 	s.At = 1500 * time.Millisecond
 	length := 4*time.Second + s.For
-	if s.Fault == KillWorker {
+	switch s.Fault {
+	case KillWorker:
 		length *= 2 // workers judge one another only when they are some seconds old
+	case RollingRestart, RollingNATS:
+		length *= 2 // it takes some seconds
 	}
 	if shape.NATSServers > 1 {
 		length += stall // a server that is back takes its time until it has what the others have

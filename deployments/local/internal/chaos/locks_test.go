@@ -23,16 +23,33 @@ const leaseTTL = 10 * time.Second
 // workerLogs returns what the workers of a run in dir have logged.
 func workerLogs(t *testing.T, dir string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "stack", stackdir.LogsDir, stackdir.RoleWorker+"-*.log"))
-	require.NoError(t, err)
-	require.Len(t, files, oneOfEach.Workers)
 	var all strings.Builder
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		all.Write(text)
+	for _, name := range workers(oneOfEach) {
+		all.WriteString(logOf(t, dir, name))
 	}
 	return all.String()
+}
+
+// logOf returns what a service of a run in dir has logged.
+func logOf(t *testing.T, dir, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "stack", stackdir.LogsDir, name+".log"))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// A worker that hangs until all its leases have run out finds that others have its shards, when it goes on.
+func TestWorkerStoppedPastItsLeases(t *testing.T) {
+	enter(t)
+	dir := t.TempDir()
+	lasts := leaseTTL + 3*time.Second
+	r := play(t, oneOfEach, dir, Plan{Seed: 1, Duration: 4*time.Second + lasts, Steps: []Step{
+		{At: 1500 * time.Millisecond, Fault: StopWorker, Victim: "worker-3", For: lasts},
+	}})
+	require.Regexp(t, "lease lost|another has claimed the shard", logOf(t, dir, "worker-3"))
+	require.Greater(t, r.LongestPause(), leaseTTL/2, "a lease had to run out")
+	require.Less(t, r.LongestPause(), stall+stall/2)
+	t.Logf("longest pause %s", r.LongestPause())
 }
 
 // Two of three lock servers are enough: no shard changes hands, and nobody notices.

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -50,24 +51,32 @@ func TestFaultOutlivesTheLoad(t *testing.T) {
 	}
 }
 
-// The load ends before faults have begun, or while one waits for its moment: they have not happened.
+// The load ends while faults have not yet broken anything: they have not happened.
 func TestLoadEndsBeforeFaults(t *testing.T) {
 	r := newRun(t)
-	load, ends := context.WithCancel(t.Context())
+	step := Step{Fault: KillLeader, Victim: theLeader}
 	broken := errors.New("still broken")
-	for _, mend := range []error{nil, broken} {
-		err := r.befall(t.Context(), load, Step{Fault: KillLeader, Victim: theLeader}, fault{
+	for _, mended := range []error{nil, broken} {
+		load, ends := context.WithCancel(t.Context())
+		err := r.befall(t.Context(), load, step, fault{
 			inject: func(ctx context.Context) (string, error) { ends(); return "", ctx.Err() },
-			mend:   func() error { return mend },
+			mend:   func() error { return mended },
 		})
-		if mend == nil {
-			require.NoError(t, err)
-			load, ends = context.WithCancel(t.Context())
-			continue
-		}
-		require.ErrorIs(t, err, broken)
+		require.ErrorIs(t, err, mended)
+		require.NoError(t, r.befall(t.Context(), load, step, fault{}))
+		require.NoError(t, r.play(t.Context(), load, Plan{Steps: []Step{step}}))
 	}
-	require.NoError(t, r.play(t.Context(), load, Plan{Steps: []Step{{Fault: KillWorker, Victim: "worker-1"}}}))
-	require.NoError(t, r.befall(t.Context(), load, Step{Fault: KillWorker, Victim: "worker-1"}, fault{}))
 	require.Empty(t, r.notes.byTime())
+}
+
+// A store that nothing is written to would lose nothing by a crash: there must be something first.
+func TestAwaitGrowth(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "aof")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+	ctx, cancel := context.WithTimeout(t.Context(), lostWrites+5*askEvery)
+	defer cancel()
+	require.ErrorIs(t, awaitGrowth(ctx, file, 3), context.DeadlineExceeded)
+	require.NoError(t, os.WriteFile(file, []byte("old and new"), 0o600))
+	require.NoError(t, awaitGrowth(t.Context(), file, 3))
+	require.ErrorIs(t, awaitGrowth(t.Context(), file+"gone", 3), os.ErrNotExist)
 }
