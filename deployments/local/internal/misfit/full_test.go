@@ -43,6 +43,31 @@ func testFullLog(t *testing.T, bin string) {
 	require.Equal(t, []uint64{0}, r.counts([]string{"plain"}), "it was refused")
 }
 
+// A store that is full takes no commits for a while. Nothing is given up meanwhile, and when there is room the workers go on
+// without anybody's help.
+func testFullStore(t *testing.T, bin string) {
+	r := up(t, bin, bin)
+	l := programs.StartLoad(t, bin, r.dir, "--rate=2000", "--events=8000", "--keys=100")
+	l.Await(programs.Sending)
+	require.NoError(t, r.rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	at := r.positions()
+	for _, name := range workers {
+		r.eventually(func() bool { return notCommitted.MatchString(r.log(name)) }, "%s goes on to commit", name)
+	}
+	l.Await(programs.Sending)
+	require.Equal(t, at, r.positions(), "nothing is committed meanwhile")
+	for name, says := range r.readiness() {
+		require.NotContains(t, says, "stopped: ", name)
+	}
+
+	require.NoError(t, r.rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	require.Zero(t, l.Passed().Failed)
+	r.awaitRunning()
+	r.someLoad()
+}
+
+var notCommitted = regexp.MustCompile(`level=WARN msg="not committed; trying again" .*error=".*OOM `)
+
 // publish sends one event by a publisher of its own.
 func (r *rig) publish(key string, deliveryTimeout time.Duration) error {
 	r.t.Helper()

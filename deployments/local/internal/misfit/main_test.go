@@ -1,5 +1,5 @@
 // Package misfit holds whole stacks, of programs as they are built, against what must end in a refusal or a stop with a
-// clear line and never in a guess: a log and a store that do not fit together, a log that is full, clocks that are off,
+// clear line and never in a guess: a log and a store that do not fit together, a log or a store that is full, clocks that are off,
 // programs started where they do not belong.
 package misfit
 
@@ -32,6 +32,7 @@ func TestMisfits(t *testing.T) {
 		{"another log", testAnotherLog},
 		{"wiped store", testWipedStore},
 		{"full log", testFullLog},
+		{"full store", testFullStore},
 		{"strangers", testStrangers},
 	} {
 		t.Run(test.name, func(t *testing.T) {

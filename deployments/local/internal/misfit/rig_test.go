@@ -68,6 +68,11 @@ func up(t *testing.T, bin, services string, routerFlags ...string) *rig {
 	return r
 }
 
+// late is a value as it is when a wait has failed.
+type late func() any
+
+func (l late) String() string { return fmt.Sprint(l()) }
+
 // eventually waits until something has happened.
 func (r *rig) eventually(happened func() bool, format string, args ...any) {
 	r.t.Helper()
@@ -91,10 +96,13 @@ func (r *rig) load(flags ...string) programs.Report {
 // someLoad is a load that reaches every shard many times.
 func (r *rig) someLoad() { r.load("--rate=4000", "--events=2000", "--keys=100") }
 
-// send sends a plain event and returns its place in the log.
+// send sends a plain event and returns its place in the log. One that is sent again is stored once: its id is its key.
 func (r *rig) send(key, data string) (seq uint64, err error) {
 	r.t.Helper()
-	m, err := r.nc.Request(topology.EventSubject(app)+"."+key, []byte(data), 10*time.Second)
+	event := nats.NewMsg(topology.EventSubject(app) + "." + key)
+	event.Header.Set(jetstream.MsgIDHeader, key)
+	event.Data = []byte(data)
+	m, err := r.nc.RequestMsg(event, 10*time.Second)
 	if err != nil {
 		return 0, err
 	}
@@ -119,7 +127,7 @@ func (r *rig) sendEach(name string, n int) (keys []string) {
 	for i := range n {
 		key := fmt.Sprintf("%s-%d", name, i)
 		var err error
-		r.eventually(func() bool { _, err = r.send(key, "1"); return err == nil }, "no router takes events: %v", err)
+		r.eventually(func() bool { _, err = r.send(key, "1"); return err == nil }, "no router takes events: %v", late(func() any { return err }))
 		keys = append(keys, key)
 	}
 	return keys
@@ -138,7 +146,7 @@ func (r *rig) requireCounts(keys []string, events uint64) {
 			}
 		}
 		return true
-	}, "not applied: %v", &last)
+	}, "not applied: %v", late(func() any { return last }))
 }
 
 // counts returns how many events of each key are applied, as the workers read it from the store.
