@@ -172,6 +172,18 @@ func eachFault(t *testing.T, shape Shape, longest time.Duration, s Step) {
 	t.Logf("longest pause %s, longest waits: %.0f ms to be acknowledged, %.0f ms to be applied", r.LongestPause(), r.LatencyMS.Ack.Max, r.LatencyMS.Apply.Max)
 }
 
+// A worker that is started while it cannot reach NATS refuses, and is started again: that is no crash.
+func TestRefusalsToStart(t *testing.T) {
+	enter(t)
+	dir := t.TempDir()
+	r := play(t, oneOfEach, dir, Plan{Seed: 1, Duration: 10 * time.Second, Steps: []Step{
+		{At: 1000 * time.Millisecond, Fault: CutLinks, Victim: "worker-1>nats", For: 2500 * time.Millisecond},
+		{At: 1500 * time.Millisecond, Fault: KillWorker, Victim: "worker-1"},
+	}})
+	require.Contains(t, logOf(t, dir, "worker-1"), "\nworker: cannot reach NATS at ")
+	require.Less(t, r.LongestPause(), stall+stall/2)
+}
+
 // Some at once: slow links while NATS is killed, the store lost twice, a worker killed while another one is stopped.
 func TestFaultsMixed(t *testing.T) {
 	r := play(t, oneOfEach, t.TempDir(), Plan{Seed: 1, Duration: 16 * time.Second, Steps: []Step{
