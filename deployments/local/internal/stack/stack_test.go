@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -230,4 +231,18 @@ func TestCrashed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, is, crashed(p), script)
 	}
+}
+
+// Whoever signals a process that has ended by itself hears of it.
+func TestSignalAfterTheEnd(t *testing.T) {
+	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
+	_, err := s.Signal("worker-1", syscall.SIGKILL)
+	require.ErrorIs(t, err, errNone)
+	p, err := s.starter.Start(process.Spec{Name: "worker-1", Path: "/bin/sh", Args: []string{"-c", "exit 3"}, Log: filepath.Join(t.TempDir(), "log")})
+	require.NoError(t, err)
+	<-p.Ended()
+	s.childStarted(stackdir.Process{Name: "worker-1"}, p)
+	_, err = s.Signal("worker-1", syscall.SIGKILL)
+	require.ErrorIs(t, err, errEnded)
+	require.EqualError(t, err, "killed to worker-1: it had ended by itself: exit status 3")
 }
