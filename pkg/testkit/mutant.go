@@ -71,7 +71,8 @@ const findTime = 5 * time.Minute
 // FindMutant runs a mutant's test, which must fail with an output that contains says.
 func FindMutant(t *testing.T, binary, says string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(binary, append([]string{"-test.timeout=" + findTime.String()}, args...)...) // the last one counts
+	args = append([]string{"-test.timeout=" + findTime.String()}, args...) // of two the last one counts
+	cmd := exec.Command(binary, args...)
 	cmd.Dir = t.TempDir() // rapid leaves what it found where it runs
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
