@@ -2,11 +2,13 @@ package consume
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
@@ -15,6 +17,23 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
+
+// contested is a Locker that tells when it has found a shard to be another's.
+type contested struct {
+	group.Locker
+	found chan struct{} // cap 1
+}
+
+func (c contested) Try(ctx context.Context, shard int) (group.Lease, error) {
+	l, err := c.Locker.Try(ctx, shard)
+	if errors.Is(err, lease.ErrTaken) {
+		select {
+		case c.found <- struct{}{}:
+		default:
+		}
+	}
+	return l, err
+}
 
 func TestSoftStopCommitsTheRound(t *testing.T) {
 	r := newRig(t, 1)
@@ -26,19 +45,21 @@ func TestSoftStopCommitsTheRound(t *testing.T) {
 	})))
 	r.send(0, "a")
 	<-begun
-	next := r.start()
+	found := make(chan struct{}, 1)
+	next := r.start(func(c *Config) { c.Locker = contested{c.Locker, found} })
 	stopped := make(chan error)
 	go func() { stopped <- w.Stop(background) }()
 	eventually(t, func() bool { return len(next.group.Members()) == 1 }, "not signed off")
 	require.Empty(t, r.state("a"))
 	require.Error(t, w.Ready())
+	<-found // now it waits to be told
 	close(finish)
 	require.NoError(t, <-stopped)
 	require.Len(t, r.state("a"), 1)
 	r.send(0, "b")
 	began := time.Now()
 	r.applied()
-	require.Less(t, time.Since(began), 2*time.Second, "handed over at once")
+	require.Less(t, time.Since(began), 5*time.Second, "handed over, not run out: that takes 7 s at least")
 	require.Empty(t, w.status().Shards)
 }
 

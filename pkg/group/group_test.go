@@ -28,30 +28,101 @@ func TestMembersSplitTheShards(t *testing.T) {
 	c.board.requireNeverDoubled(t)
 }
 
-// A lease lasts 10 s: only the notice of its release can bring the others to it at once.
+// handOver is how long it may take until a shard has another owner, on a machine however busy: less than the 7 s that a
+// lease lasts at least when its owner has gone.
+const handOver = 5 * time.Second
+
+// contested is a Locker that notes the shards that it has found to be another's.
+type contested struct {
+	Locker
+	mu    sync.Mutex
+	found map[int]bool
+}
+
+func (c *contested) Try(ctx context.Context, shard int) (Lease, error) {
+	l, err := c.Locker.Try(ctx, shard)
+	if errors.Is(err, lease.ErrTaken) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.found[shard] = true
+	}
+	return l, err
+}
+
+func (c *contested) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found = make(map[int]bool)
+}
+
+// all tells whether all shards that are assigned to a member were found to be another's.
+func (c *contested) all(assigned []string, id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for shard, of := range assigned {
+		if of == id && !c.found[shard] {
+			return false
+		}
+	}
+	return true
+}
+
+// lingering owners keep what they shall hand over until end is called.
+func lingering() (change func(*Config), end func()) {
+	ended := make(chan struct{})
+	return func(cfg *Config) {
+		own := cfg.Own
+		cfg.Own = func(ctx context.Context, o Ownership) {
+			own(ctx, o)
+			<-ended
+		}
+	}, sync.OnceFunc(func() { close(ended) })
+}
+
+// A lease lasts 10 s: only the notice of its release can bring those who have found it taken to it at once.
 func TestStopHandsOverAtOnce(t *testing.T) {
 	c := newCluster(t, 16)
-	members := c.start(3)
+	tried := &contested{Locker: Real(c.locker)}
+	tried.forget()
+	rest := c.start(2, func(cfg *Config) { cfg.Locker = tried })
+	linger, end := lingering()
+	defer end()
+	leaver := c.member(linger)
+	require.NoError(t, leaver.Start(background))
+	c.settle(rest[0], rest[1], leaver)
+	tried.forget()
+	stopped := make(chan error)
+	go func() { stopped <- leaver.Stop(background) }()
+	shards := Assign(16, []string{rest[0].ID(), rest[1].ID(), leaver.ID()})
+	eventually(t, func() bool { return tried.all(shards, leaver.ID()) }, "not asked for")
 	began := time.Now()
-	require.NoError(t, members[0].Stop(background))
-	require.Zero(t, c.board.of(members[0].ID()))
-	c.settle(members[1:]...)
+	end()
+	require.NoError(t, <-stopped)
+	require.Zero(t, c.board.of(leaver.ID()))
+	c.settle(rest...)
 	took := time.Since(began)
 	t.Logf("handed over within %s", took)
-	require.Less(t, took, 2*time.Second)
-	require.NoError(t, members[1].Stop(background))
-	c.settle(members[2])
+	require.Less(t, took, handOver)
+	require.NoError(t, rest[0].Stop(background))
+	c.settle(rest[1])
 	c.board.requireNeverDoubled(t)
 }
 
 func TestStartTakesItsShare(t *testing.T) {
 	c := newCluster(t, 8)
-	members := c.start(1)
-	late := c.member()
+	linger, end := lingering()
+	defer end()
+	first := c.start(1, linger)[0]
+	tried := &contested{Locker: Real(c.locker)}
+	tried.forget()
+	late := c.member(func(cfg *Config) { cfg.Locker = tried })
 	require.NoError(t, late.Start(background))
+	shards := Assign(8, []string{first.ID(), late.ID()})
+	eventually(t, func() bool { return tried.all(shards, late.ID()) }, "not asked for")
 	began := time.Now()
-	c.settle(members[0], late)
-	require.Less(t, time.Since(began), 2*time.Second)
+	end()
+	c.settle(first, late)
+	require.Less(t, time.Since(began), handOver)
 	require.Equal(t, 4, c.board.of(late.ID()))
 	c.board.requireNeverDoubled(t)
 }

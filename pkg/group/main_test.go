@@ -112,11 +112,11 @@ func (c *cluster) memberOn(nc *nats.Conn, change ...func(*Config)) *member {
 	return m
 }
 
-func (c *cluster) start(n int) []*member {
+func (c *cluster) start(n int, change ...func(*Config)) []*member {
 	c.t.Helper()
 	var out []*member
 	for range n {
-		m := c.member()
+		m := c.member(change...)
 		require.NoError(c.t, m.Start(context.Background()))
 		out = append(out, m)
 	}

@@ -37,7 +37,7 @@ func TestCrashedMemberIsRemovedAndUnlocked(t *testing.T) {
 	}, "not taken over")
 	took := time.Since(began)
 	t.Logf("removed after %s, taken over after %s", removed, took)
-	require.Less(t, took, 3*time.Second, "well below the lease's 10 s")
+	require.Less(t, took, handOver)
 	require.Equal(t, 1.0, rest[0].metric("members_removed_total")+rest[1].metric("members_removed_total"), "one of the two did it")
 	// The one whose connection was cut, and which still runs, finds at its next renewal that its leases are another's.
 	eventually(t, func() bool { return c.board.of(crashed.ID()) == 0 }, "leases not given up")
