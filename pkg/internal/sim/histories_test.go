@@ -87,10 +87,11 @@ func TestLongSimulation(t *testing.T) {
 	}
 }
 
-// Some of them under the race detector.
-func TestHistoriesHaveNoRaces(t *testing.T) {
+// Under the race detector, for which all of Go must be built once more.
+func TestLongHistoriesHaveNoRaces(t *testing.T) {
+	testkit.Long(t)
 	binary := determined(t, nil, "-race")
 	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, 30)) })
+		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, 2_000)) })
 	}
 }
