@@ -27,6 +27,15 @@ func locker(t *testing.T, ttl time.Duration, clients ...redis.UniversalClient) *
 	return l
 }
 
+// three are lock servers that know nothing of one another.
+func three(t *testing.T) (servers []*testkit.RedisServer, clients []redis.UniversalClient) {
+	for range 3 {
+		s := testkit.RealRedis(t)
+		servers, clients = append(servers, s), append(clients, client(t, s.Addr))
+	}
+	return servers, clients
+}
+
 func TestOneHolder(t *testing.T) {
 	ctx := context.Background()
 	c := client(t, testkit.Redis(t))
@@ -96,11 +105,7 @@ func TestUnlockForTheGone(t *testing.T) {
 
 func TestQuorum(t *testing.T) {
 	ctx := context.Background()
-	servers := []*testkit.RedisServer{testkit.RealRedis(t), testkit.RealRedis(t), testkit.RealRedis(t)}
-	var clients []redis.UniversalClient
-	for _, s := range servers {
-		clients = append(clients, client(t, s.Addr))
-	}
+	servers, clients := three(t)
 	l := locker(t, 2*time.Second, clients...)
 	servers[0].Kill()
 	a, err := l.Try(ctx, 1)
@@ -124,11 +129,7 @@ func TestQuorum(t *testing.T) {
 // would end with the next server, though a majority is there.
 func TestServerThatIsBackHoldsTheLease(t *testing.T) {
 	ctx := context.Background()
-	servers := []*testkit.RedisServer{testkit.RealRedis(t), testkit.RealRedis(t), testkit.RealRedis(t)}
-	var clients []redis.UniversalClient
-	for _, s := range servers {
-		clients = append(clients, client(t, s.Addr))
-	}
+	servers, clients := three(t)
 	require.NoError(t, clients[0].Set(ctx, "app:lease:1", "another's, who gives it back", 0).Err())
 	a, err := locker(t, 2*time.Second, clients...).Try(ctx, 1)
 	require.NoError(t, err, "two of three are free")
@@ -202,11 +203,7 @@ func TestReleaseWhileAServerHangs(t *testing.T) {
 // A server that has forgotten a lease does not speak for those that cannot be reached.
 func TestUnlockThatIsNotKnownToBeDone(t *testing.T) {
 	ctx := context.Background()
-	servers := []*testkit.RedisServer{testkit.RealRedis(t), testkit.RealRedis(t), testkit.RealRedis(t)}
-	var clients []redis.UniversalClient
-	for _, s := range servers {
-		clients = append(clients, client(t, s.Addr))
-	}
+	servers, clients := three(t)
 	l := locker(t, 10*time.Second, clients...)
 	a, err := l.Try(ctx, 1)
 	require.NoError(t, err)
