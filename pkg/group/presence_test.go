@@ -168,6 +168,27 @@ func TestNobodyIsJudgedWithoutTheBucket(t *testing.T) {
 	require.Equal(t, held.Value(), c.value(0))
 }
 
+// One that does not hear itself learns nothing from the silence of others; a refusal it can believe.
+func TestTheDeafJudgeNobodySilent(t *testing.T) {
+	c := newCluster(t, 1)
+	m := c.member()
+	listens := func(id string, answer func(*nats.Msg)) *nats.Subscription {
+		s, err := c.nats.Conn.Subscribe(topology.ControlSubject("app", "presence."+id), answer)
+		require.NoError(t, err)
+		require.NoError(t, c.nats.Conn.Flush())
+		return s
+	}
+	mute := func(*nats.Msg) {}
+	listens("hangs", mute)
+	itself := listens(m.id, mute)
+	ids := []string{"hangs", "nobody", m.id}
+	require.Equal(t, map[string]answer{"nobody": refused}, m.ask(ids))
+
+	require.NoError(t, itself.Unsubscribe())
+	listens(m.id, func(m *nats.Msg) { _ = m.Respond(nil) })
+	require.Equal(t, map[string]answer{"hangs": silent, "nobody": refused, m.id: heard}, m.ask(ids))
+}
+
 // slowLocks is a Locker that unlocks, and then waits for one of its servers, which hangs.
 type slowLocks struct{ Locker }
 

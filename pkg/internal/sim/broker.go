@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,12 +28,12 @@ type Broker struct {
 }
 
 type sub struct {
-	c      *conn
-	sid    string
-	tokens []string
-	queue  string
-	max    int // then it ends; 0: never
-	got    int
+	c       *conn
+	sid     string
+	pattern pattern
+	queue   string
+	max     int // then it ends; 0: never
+	got     int
 }
 
 func newBroker(w *World) *Broker { return &Broker{w: w, inboxes: make(map[string]string)} }
@@ -99,11 +98,17 @@ func (b *Broker) known(subject string) string {
 	if api, ok := strings.CutPrefix(subject, "$JS.API."); ok {
 		return verbOf(api)
 	}
-	if inbox, ok := strings.CutPrefix(subject, "_INBOX."); ok {
-		inbox, _, _ = strings.Cut(inbox, ".")
+	if inbox, ok := inboxOf(subject); ok {
 		return "_INBOX." + b.inboxes[inbox]
 	}
 	return subject
+}
+
+// inboxOf is what is random in an inbox's subject.
+func inboxOf(subject string) (inbox string, ok bool) {
+	inbox, ok = strings.CutPrefix(subject, "_INBOX.")
+	inbox, _, _ = strings.Cut(inbox, ".")
+	return inbox, ok
 }
 
 // take does what a client asks.
@@ -112,10 +117,10 @@ func (b *Broker) take(c *conn, o op) {
 	case "PING":
 		c.down.push(func() { c.feed([]byte("PONG\r\n")) })
 	case "SUB":
-		s := &sub{c: c, sid: o.sid, tokens: strings.Split(o.subject, "."), queue: o.queue}
+		s := &sub{c: c, sid: o.sid, pattern: newPattern(o.subject), queue: o.queue}
 		b.subs = append(b.subs, s)
-		if s.tokens[0] == "_INBOX" && b.inboxes[s.tokens[1]] == "" {
-			b.inboxes[s.tokens[1]] = c.p.Name
+		if inbox, ok := inboxOf(o.subject); ok && b.inboxes[inbox] == "" {
+			b.inboxes[inbox] = c.p.Name
 		}
 		b.pump()
 	case "UNSUB":
@@ -153,7 +158,7 @@ func (b *Broker) publish(c *conn, o op) {
 // deliverTo is deliver to one connection alone.
 func (b *Broker) deliverTo(c *conn, subject string, header []byte) {
 	for _, s := range b.subs {
-		if s.c == c && matches(s.tokens, subject) {
+		if s.c == c && s.pattern.matches(subject) {
 			b.give(s, subject, "", header, nil)
 			return
 		}
@@ -167,7 +172,7 @@ func (b *Broker) deliver(subject, shown, reply string, header, data []byte) bool
 	var names []string
 	for _, s := range b.subs {
 		switch {
-		case !matches(s.tokens, subject):
+		case !s.pattern.matches(subject):
 		case s.queue == "":
 			to = append(to, s)
 		default:
@@ -188,42 +193,57 @@ func (b *Broker) deliver(subject, shown, reply string, header, data []byte) bool
 }
 
 func (b *Broker) listens(subject string) bool {
-	return slices.ContainsFunc(b.subs, func(s *sub) bool { return matches(s.tokens, subject) })
+	return slices.ContainsFunc(b.subs, func(s *sub) bool { return s.pattern.matches(subject) })
 }
 
 func (b *Broker) give(s *sub, subject, reply string, header, data []byte) {
-	var m bytes.Buffer
+	m := make([]byte, 0, len("HMSG     \r\n\r\n")+len(subject)+len(s.sid)+len(reply)+len(header)+len(data)+16)
 	if len(header) > 0 {
-		m.WriteByte('H')
+		m = append(m, 'H')
 	}
-	m.WriteString("MSG " + subject + " " + s.sid + " ")
+	m = append(append(append(append(append(m, "MSG "...), subject...), ' '), s.sid...), ' ')
 	if reply != "" {
-		m.WriteString(reply + " ")
+		m = append(append(m, reply...), ' ')
 	}
 	if len(header) > 0 {
-		m.WriteString(strconv.Itoa(len(header)) + " ")
+		m = append(strconv.AppendInt(m, int64(len(header)), 10), ' ')
 	}
-	m.WriteString(strconv.Itoa(len(header)+len(data)) + "\r\n")
-	m.Write(header)
-	m.Write(data)
-	m.WriteString("\r\n")
-	s.c.down.push(func() { s.c.feed(m.Bytes()) })
+	m = append(strconv.AppendInt(m, int64(len(header)+len(data)), 10), "\r\n"...)
+	m = append(append(append(m, header...), data...), "\r\n"...)
+	s.c.down.push(func() { s.c.feed(m) })
 	if s.got++; s.max > 0 && s.got >= s.max {
 		b.subs = slices.DeleteFunc(b.subs, func(o *sub) bool { return o == s })
 	}
 }
 
-// matches tells whether a subject is one that a pattern, by its tokens, is meant for.
-func matches(pattern []string, subject string) bool {
-	for i, p := range pattern {
-		if p == ">" {
+// pattern is what a subscription, a stream or a consumer takes subjects by.
+type pattern struct {
+	text   string
+	tokens []string // nil when it has no wildcards
+}
+
+func newPattern(text string) pattern {
+	p := pattern{text: text}
+	if strings.ContainsAny(text, "*>") {
+		p.tokens = strings.Split(text, ".")
+	}
+	return p
+}
+
+// matches tells whether the pattern is meant for a subject.
+func (p pattern) matches(subject string) bool {
+	if p.tokens == nil {
+		return p.text == subject
+	}
+	for i, t := range p.tokens {
+		if t == ">" {
 			return subject != ""
 		}
 		token, rest, more := strings.Cut(subject, ".")
-		if p != "*" && p != token {
+		if t != "*" && t != token {
 			return false
 		}
-		if i == len(pattern)-1 {
+		if i == len(p.tokens)-1 {
 			return !more
 		}
 		if !more {

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -187,7 +186,7 @@ func (c *conn) collect() {
 	}
 }
 
-// parse reads the client's protocol.
+// parse reads the client's protocol. What it returns are parts of b.
 func parse(b []byte) (ops []op, rest []byte) {
 	for len(b) > 0 {
 		line, after, ok := bytes.Cut(b, []byte("\r\n"))
@@ -230,7 +229,7 @@ func parse(b []byte) (ops []op, rest []byte) {
 			if len(b) < size+2 {
 				return ops, b
 			}
-			o.header, o.data = bytes.Clone(b[:hlen]), bytes.Clone(b[hlen:size])
+			o.header, o.data = b[:hlen:hlen], b[hlen:size:size]
 			b = b[size+2:]
 		}
 		ops = append(ops, o)
@@ -244,12 +243,4 @@ func number(s string) int {
 		panic(err)
 	}
 	return n
-}
-
-func jsonOf(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }

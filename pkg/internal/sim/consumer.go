@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -14,7 +13,7 @@ type consumer struct {
 	p        *Process // who made it
 	name     string
 	deliver  string // where to; "": when it is pulled
-	filters  [][]string
+	filters  []pattern
 	metaOnly bool
 	beat     time.Duration
 	inactive time.Duration
@@ -52,7 +51,7 @@ type consumerConfig struct {
 const defaultInactive = 5 * time.Second
 
 // consume makes a consumer.
-func (b *Broker) consume(p *Process, s *stream, name string, request []byte, answer func(any)) {
+func (b *Broker) consume(p *Process, s *stream, name string, request []byte, answer func(string, ...any)) {
 	var ask struct {
 		Config json.RawMessage `json:"config"`
 	}
@@ -68,7 +67,7 @@ func (b *Broker) consume(p *Process, s *stream, name string, request []byte, ans
 		cfg.Filters = append(cfg.Filters, cfg.Filter)
 	}
 	for _, f := range cfg.Filters {
-		c.filters = append(c.filters, strings.Split(f, "."))
+		c.filters = append(c.filters, newPattern(f))
 	}
 	switch cfg.Policy {
 	case "all", "":
@@ -85,9 +84,9 @@ func (b *Broker) consume(p *Process, s *stream, name string, request []byte, ans
 		panic("sim: deliver policy " + cfg.Policy + " is not simulated")
 	}
 	s.consumers = append(s.consumers, c)
-	answer(map[string]any{"type": "io.nats.jetstream.api.v1.consumer_create_response", "stream_name": s.name, "name": name, "created": now.UTC(),
-		"config": ask.Config, "delivered": map[string]any{"consumer_seq": 0, "stream_seq": c.next - 1},
-		"ack_floor": map[string]any{"consumer_seq": 0, "stream_seq": 0}, "num_pending": c.pending()})
+	answer(`{"type":"io.nats.jetstream.api.v1.consumer_create_response","stream_name":%q,"name":%q,"created":%q,"config":%s,`+
+		`"delivered":{"consumer_seq":0,"stream_seq":%d},"ack_floor":{"consumer_seq":0,"stream_seq":0},"num_pending":%d}`,
+		s.name, name, instant(now), ask.Config, c.next-1, c.pending())
 	b.pump()
 	if c.beat > 0 || c.deliver == "" {
 		c.tick()
@@ -99,7 +98,7 @@ func (c *consumer) wants(m *stored) bool {
 	if m == nil || m.seq <= c.skip && c.newest[m.subject] != m.seq {
 		return false
 	}
-	return len(c.filters) == 0 || slices.ContainsFunc(c.filters, func(f []string) bool { return matches(f, m.subject) })
+	return len(c.filters) == 0 || slices.ContainsFunc(c.filters, func(f pattern) bool { return f.matches(m.subject) })
 }
 
 // peek is the next message for the consumer, or nil.

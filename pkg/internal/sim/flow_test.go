@@ -226,11 +226,11 @@ func (f *flow) wait(d time.Duration) { f.Run(time.Duration(1 + f.Rand.Int64N(int
 
 func (f *flow) run() {
 	f.remember()
-	for range 2 {
+	for range 1 + f.Rand.IntN(2) {
 		f.routers = append(f.routers, f.add("router", f.router))
 		f.wait(100 * time.Millisecond)
 	}
-	for range 2 {
+	for range 1 + f.Rand.IntN(2) {
 		if !f.worked {
 			break
 		}
@@ -240,7 +240,7 @@ func (f *flow) run() {
 		f.publishers = append(f.publishers, f.publisher())
 	}
 	f.RunUntil(func() bool { return !slices.ContainsFunc(f.all, func(a *actor) bool { return !ended(a.up) }) })
-	for range 30 + f.Rand.IntN(40) {
+	for range 10 + f.Rand.IntN(30) {
 		f.step()
 	}
 	f.heal()

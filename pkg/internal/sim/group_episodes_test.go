@@ -6,7 +6,9 @@ import (
 
 // episode breaks something, or several things at once, and holds the members to how long they may take.
 func (c *council) episode() {
-	c.steady()
+	if c.Rand.IntN(2) == 0 {
+		c.steady()
+	}
 	m := pick(c.World, c.present())
 	others := func() []*member {
 		var out []*member

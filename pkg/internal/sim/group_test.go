@@ -303,7 +303,7 @@ func (c *council) run() {
 		c.wait(time.Second)
 	}
 	c.settle(c.members, calm, "members have started")
-	for range 1 + c.Rand.IntN(3) {
+	for range 1 + c.Rand.IntN(2) {
 		c.episode()
 	}
 }

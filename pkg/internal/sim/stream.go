@@ -15,8 +15,8 @@ import (
 type stream struct {
 	b          *Broker
 	name       string
-	config     json.RawMessage
-	subjects   [][]string
+	config     []byte
+	subjects   []pattern
 	perSubject int // messages kept of a subject; 0: all
 	created    time.Time
 	messages   []*stored // by sequence; what is gone is nil
@@ -36,19 +36,25 @@ type stored struct {
 
 // apiError is how JetStream refuses.
 type apiError struct {
-	Code    int    `json:"code"`
-	ErrCode int    `json:"err_code"`
-	Text    string `json:"description"`
+	code, detail int
+	text         string
 }
 
 var (
-	errNoStream  = &apiError{404, 10059, "stream not found"}
-	errNoMessage = &apiError{404, 10037, "no message found"}
-	errNameTaken = &apiError{400, 10058, "stream name already in use with a different configuration"}
+	errNoStream  = apiError{404, 10059, "stream not found"}
+	errNoMessage = apiError{404, 10037, "no message found"}
+	errNameTaken = apiError{400, 10058, "stream name already in use with a different configuration"}
 )
 
+func (e apiError) String() string {
+	return fmt.Sprintf(`"error":{"code":%d,"err_code":%d,"description":%q}`, e.code, e.detail, e.text)
+}
+
+// instant is a time as JetStream writes it.
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
 func (s *stream) takes(subject string) bool {
-	return slices.ContainsFunc(s.subjects, func(t []string) bool { return matches(t, subject) })
+	return slices.ContainsFunc(s.subjects, func(p pattern) bool { return p.matches(subject) })
 }
 
 func (s *stream) at(seq uint64) *stored {
@@ -89,7 +95,7 @@ func headerOf(header []byte, name string) string {
 
 // store keeps a message and confirms it.
 func (b *Broker) store(c *conn, s *stream, o op) {
-	confirm := func(v any) {
+	confirm := func(answer []byte) {
 		wait := time.Duration(0)
 		if b.Slow != nil {
 			wait = b.Slow()
@@ -97,10 +103,10 @@ func (b *Broker) store(c *conn, s *stream, o op) {
 		if o.reply == "" {
 			return
 		}
-		b.w.After(wait, func() { b.deliver(o.reply, o.reply, "", nil, jsonOf(v)) })
+		b.w.After(wait, func() { b.deliver(o.reply, o.reply, "", nil, answer) })
 	}
 	if want := headerOf(o.header, "Nats-Expected-Last-Subject-Sequence"); want != "" && want != strconv.FormatUint(s.newest[o.subject], 10) {
-		confirm(map[string]any{"stream": s.name, "seq": 0, "error": apiError{400, 10071, fmt.Sprintf("wrong last sequence: %d", s.newest[o.subject])}})
+		confirm(fmt.Appendf(nil, `{"stream":%q,"seq":0,%s}`, s.name, apiError{400, 10071, fmt.Sprintf("wrong last sequence: %d", s.newest[o.subject])}))
 		return
 	}
 	s.last++
@@ -120,7 +126,7 @@ func (b *Broker) store(c *conn, s *stream, o op) {
 		}
 		b.pump()
 	}
-	confirm(map[string]any{"stream": s.name, "seq": s.last})
+	confirm(fmt.Appendf(nil, `{"stream":%q,"seq":%d}`, s.name, s.last))
 }
 
 func (b *Broker) stream(name string) *stream {
@@ -141,14 +147,15 @@ func verbOf(api string) string {
 // request answers what is asked of JetStream.
 func (b *Broker) request(c *conn, api string, o op) {
 	f := strings.Split(api, ".")
-	answer := func(v any) { b.deliver(o.reply, o.reply, "", nil, jsonOf(v)) }
-	refuse := func(e *apiError) { answer(map[string]any{"error": e}) }
+	answer := func(format string, args ...any) {
+		b.deliver(o.reply, o.reply, "", nil, fmt.Appendf(nil, format, args...))
+	}
 	if api == "INFO" {
-		answer(map[string]any{"type": "io.nats.jetstream.api.v1.account_info_response"})
+		answer(`{"type":"io.nats.jetstream.api.v1.account_info_response"}`)
 		return
 	}
 	if api == "STREAM.CREATE."+f[len(f)-1] {
-		b.create(f[2], o.data, answer, refuse)
+		b.create(f[2], o.data, answer)
 		return
 	}
 	name := f[2]
@@ -158,11 +165,11 @@ func (b *Broker) request(c *conn, api string, o op) {
 	s := b.stream(name)
 	switch verb := f[0] + "." + f[1]; {
 	case s == nil && verb != "DIRECT.GET":
-		refuse(errNoStream)
+		answer("{%s}", errNoStream)
 	case s == nil:
 		b.deliverTo(c, o.reply, []byte("NATS/1.0 503\r\n\r\n"))
 	case verb == "STREAM.INFO":
-		answer(s.info("stream_info_response"))
+		answer("%s", s.info("stream_info_response"))
 	case verb == "DIRECT.GET":
 		b.direct(s, f[3:], o)
 	case verb == "STREAM.MSG":
@@ -170,16 +177,16 @@ func (b *Broker) request(c *conn, api string, o op) {
 		unmarshal(o.data, &ask)
 		m := s.at(ask.Seq)
 		if m == nil {
-			refuse(errNoMessage)
+			answer("{%s}", errNoMessage)
 			return
 		}
-		answer(map[string]any{"message": map[string]any{"subject": m.subject, "seq": m.seq, "time": m.at.UTC(),
-			"data": base64.StdEncoding.EncodeToString(m.data), "hdrs": base64.StdEncoding.EncodeToString(m.header)}})
+		answer(`{"message":{"subject":%q,"seq":%d,"time":%q,"data":%q,"hdrs":%q}}`, m.subject, m.seq, instant(m.at),
+			base64.StdEncoding.EncodeToString(m.data), base64.StdEncoding.EncodeToString(m.header))
 	case verb == "CONSUMER.CREATE":
 		b.consume(c.p, s, f[3], o.data, answer)
 	case verb == "CONSUMER.DELETE":
 		s.consumers = slices.DeleteFunc(s.consumers, func(c *consumer) bool { return c.name == f[3] })
-		answer(map[string]any{"type": "io.nats.jetstream.api.v1.consumer_delete_response", "success": true})
+		answer(`{"type":"io.nats.jetstream.api.v1.consumer_delete_response","success":true}`)
 	case verb == "CONSUMER.MSG":
 		s.pull(f[4], o)
 	default:
@@ -196,13 +203,13 @@ func unmarshal(b []byte, v any) {
 	}
 }
 
-func (b *Broker) create(name string, config []byte, answer func(any), refuse func(*apiError)) {
+func (b *Broker) create(name string, config []byte, answer func(string, ...any)) {
 	if s := b.stream(name); s != nil {
 		if !bytes.Equal(s.config, config) {
-			refuse(errNameTaken)
+			answer("{%s}", errNameTaken)
 			return
 		}
-		answer(s.info("stream_create_response"))
+		answer("%s", s.info("stream_create_response"))
 		return
 	}
 	var cfg struct {
@@ -212,15 +219,15 @@ func (b *Broker) create(name string, config []byte, answer func(any), refuse fun
 	unmarshal(config, &cfg)
 	s := &stream{b: b, name: name, config: config, perSubject: cfg.PerSubject, created: time.Now(), first: 1, newest: make(map[string]uint64)}
 	for _, subject := range cfg.Subjects {
-		s.subjects = append(s.subjects, strings.Split(subject, "."))
+		s.subjects = append(s.subjects, newPattern(subject))
 	}
 	b.streams = append(b.streams, s)
-	answer(s.info("stream_create_response"))
+	answer("%s", s.info("stream_create_response"))
 }
 
-func (s *stream) info(kind string) any {
-	return map[string]any{"type": "io.nats.jetstream.api.v1." + kind, "config": s.config, "created": s.created.UTC(),
-		"state": map[string]any{"messages": s.count(), "first_seq": s.firstSeq(), "last_seq": s.last, "consumer_count": len(s.consumers)}}
+func (s *stream) info(kind string) string {
+	return fmt.Sprintf(`{"type":"io.nats.jetstream.api.v1.%s","config":%s,"created":%q,"state":{"messages":%d,"first_seq":%d,"last_seq":%d,"consumer_count":%d}}`,
+		kind, s.config, instant(s.created), s.count(), s.firstSeq(), s.last, len(s.consumers))
 }
 
 // direct answers with the newest message of a subject, or the one of a sequence.
@@ -241,6 +248,6 @@ func (b *Broker) direct(s *stream, subject []string, o op) {
 		header = []byte("NATS/1.0\r\n\r\n")
 	}
 	header = append(header[:len(header)-2:len(header)-2], fmt.Sprintf("Nats-Stream: %s\r\nNats-Subject: %s\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %s\r\n\r\n",
-		s.name, m.subject, m.seq, m.at.UTC().Format(time.RFC3339Nano))...)
+		s.name, m.subject, m.seq, instant(m.at))...)
 	b.deliver(o.reply, o.reply, "", header, m.data)
 }

@@ -15,12 +15,12 @@ import (
 	"container/heap"
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"hash/fnv"
 	"math/rand/v2"
 	"sync"
 	"testing/synctest"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // World is what processes live in. Only the history's goroutine uses it, save for what mu guards.
@@ -38,7 +38,7 @@ type World struct {
 	start  time.Time
 	agenda agenda
 	added  uint64
-	trace  hash.Hash64
+	trace  *xxhash.Digest
 	count  map[string]int
 
 	awake chan struct{} // cap 1: a process has written or called
@@ -52,7 +52,7 @@ type World struct {
 // New makes an empty world. It must be made within a bubble.
 func New(seed uint64) *World {
 	w := &World{
-		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: fnv.New64a(), count: make(map[string]int), awake: make(chan struct{}, 1),
+		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: xxhash.New(), count: make(map[string]int), awake: make(chan struct{}, 1),
 	}
 	w.Broker = newBroker(w)
 	return w
@@ -78,12 +78,28 @@ func (w *World) Counts() map[string]int { return w.count }
 
 // Say notes in the trace that something happened. What is said must be the same whenever the history is had again.
 func (w *World) Say(format string, args ...any) {
-	what := fmt.Sprintf(format, args...)
-	_, _ = w.trace.Write(binary.LittleEndian.AppendUint64(nil, uint64(w.Since())))
-	_, _ = w.trace.Write([]byte(what))
-	if w.Tell != nil {
-		w.Tell("%12s %s", w.Since(), what)
+	w.digest(uint64(w.Since()))
+	_, _ = w.trace.WriteString(format)
+	for _, arg := range args {
+		switch a := arg.(type) {
+		case string:
+			w.digest(uint64(len(a)))
+			_, _ = w.trace.WriteString(a)
+		case int:
+			w.digest(uint64(a))
+		default:
+			_, _ = fmt.Fprint(w.trace, a)
+		}
 	}
+	if w.Tell != nil {
+		w.Tell("%12s %s", w.Since(), fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *World) digest(n uint64) {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], n)
+	_, _ = w.trace.Write(b[:])
 }
 
 // Trace is a digest of all that happened, with its times.
@@ -152,18 +168,33 @@ func (w *World) wake() {
 func (w *World) Run(d time.Duration) {
 	end := false
 	w.After(d, func() { end = true })
-	w.RunUntil(func() bool { return end })
+	w.run(func() bool { return end })
 }
+
+// glance is how often RunUntil looks.
+const glance = 5 * time.Millisecond
 
 // RunUntil lets time pass until something is so.
 func (w *World) RunUntil(so func() bool) {
+	looked := time.Now().Add(-glance)
+	w.run(func() bool {
+		now := time.Now()
+		if now.Sub(looked) < glance {
+			return false
+		}
+		looked = now
+		return so()
+	})
+}
+
+func (w *World) run(over func() bool) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		synctest.Wait()
 		w.collect()
 		w.raise()
-		if so() {
+		if over() {
 			return
 		}
 		if len(w.agenda) == 0 {
