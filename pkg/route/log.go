@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +54,8 @@ type logWriter struct {
 	mu      sync.Mutex // guards what follows
 	last    uint64
 	waiting map[uint64]stored
-	newest  map[string]uint64 // by lane: the newest that is confirmed
+	newest  map[string]uint64    // by lane: the newest that is confirmed
+	heard   map[string]time.Time // by lane: when it has last confirmed something
 	closed  bool
 
 	quit    chan struct{}
@@ -65,13 +67,13 @@ type logWriter struct {
 type stored struct {
 	fn   func(confirmation []byte, err error)
 	at   time.Time
-	lane string // the subjects of one stream begin with it
+	lane string // what the subjects of one stream begin with
 }
 
 // newLogWriter makes one that works already: it belongs to a Router, whose Start makes it and whose Stop closes it.
-func newLogWriter(nc *nats.Conn) (*logWriter, error) {
+func newLogWriter(nc *nats.Conn, leaderOf func(ctx context.Context, lane string) (string, error)) (*logWriter, error) {
 	l := &logWriter{
-		nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), newest: make(map[string]uint64), quit: make(chan struct{}),
+		nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), newest: make(map[string]uint64), heard: make(map[string]time.Time), quit: make(chan struct{}),
 		status: nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
 	sub, err := nc.Subscribe(l.inbox+".*", l.confirmed)
@@ -80,10 +82,11 @@ func newLogWriter(nc *nats.Conn) (*logWriter, error) {
 		return nil, fmt.Errorf("listen for the log's confirmations: %w", err)
 	}
 	_ = sub.SetPendingLimits(-1, -1) // bounded by what waits
-	l.done.Add(2)
+	l.done.Add(3)
 	sub.SetClosedHandler(func(string) { l.done.Done() })
 	l.sub = sub
 	go l.sweep()
+	go l.follow(leaderOf)
 	return l, nil
 }
 
@@ -150,7 +153,7 @@ func (l *logWriter) pass(id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s, ok := l.waiting[id]; ok {
-		l.newest[s.lane] = max(l.newest[s.lane], id)
+		l.newest[s.lane], l.heard[s.lane] = max(l.newest[s.lane], id), time.Now()
 	}
 }
 

@@ -138,11 +138,14 @@ func (f *Follower) deliver(w jetstream.KeyWatcher) {
 	}
 }
 
-// reopen begins a watch again, or returns nil at the end.
+// reopen begins a watch again, or returns nil at the end. It does not try without a connection: the client (nats.go 1.55)
+// crashes if it connects again just when a watch that it was to begin fails.
 func (f *Follower) reopen() jetstream.KeyWatcher {
 	for f.run.Err() == nil {
-		if w, err := f.open(followAgain); err == nil {
-			return w
+		if f.nc.IsConnected() {
+			if w, err := f.open(followAgain); err == nil {
+				return w
+			}
 		}
 		select {
 		case <-time.After(followRetry):

@@ -64,10 +64,12 @@ type kind struct {
 	ways    bool            // it befalls ways between servers, though it breaks one of them
 	lasts   []time.Duration // what is drawn from; none if it passes by itself
 	upTo    time.Duration   // one more to draw: any time up to this
+	passes  time.Duration   // how long it takes to pass and to be forgotten, if that is longer than the room of others
 }
 
 func kinds() []kind {
 	const half, some = 500 * time.Millisecond, 5 * time.Second
+	const elected = 20 * time.Second // in a cluster an election takes up to 9 s, and what it has held up a while more
 	return []kind{
 		{name: KillWorker, victims: workers},
 		{name: KillRouter, victims: routers},
@@ -88,9 +90,9 @@ func kinds() []kind {
 		{name: StallLinks, part: aLink, victims: everyWay, lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
 		{name: StopLock, victims: locks, needs: "--locks=1 or --locks=3", lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
 		{name: StopLocks, victims: twoLocks, needs: "--locks=3", lasts: []time.Duration{some, 15 * time.Second}, upTo: 30 * time.Second},
-		{name: KillLeader, victims: inCluster(theLeader), needs: aCluster},
+		{name: KillLeader, victims: inCluster(theLeader), needs: aCluster, passes: elected},
 		{name: CutFollower, victims: inCluster(aFollower), needs: aCluster, ways: true, lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
-		{name: RollingNATS, victims: func(s Shape) []string { return inCluster(strings.Join(theNATS(s), and))(s) }, needs: aCluster},
+		{name: RollingNATS, victims: func(s Shape) []string { return inCluster(strings.Join(theNATS(s), and))(s) }, needs: aCluster, passes: elected},
 	}
 }
 

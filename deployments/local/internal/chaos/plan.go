@@ -66,7 +66,7 @@ func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.
 		return Plan{}, fmt.Errorf("--duration=%s is too short for %s: it must be at least %s", duration, count(len(faults), "fault"), shortest(least))
 	}
 	d := drawing{rand: rand.New(rand.NewPCG(seed, 0)), shape: shape, lasting: lasting, over: start + window}
-	rooms := max(len(faults), int(window/max(room, needs)))
+	rooms := max(len(faults), int(window*time.Duration(len(faults))/needed(faults, needs)))
 	size := window / time.Duration(rooms)
 	var bag []string
 	for i := range rooms {
@@ -84,6 +84,14 @@ func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.
 	}
 	slices.SortStableFunc(d.steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return Plan{Seed: seed, Duration: duration, Steps: d.steps}, nil
+}
+
+// needed is how long a plan that has each of the faults once takes, if it can.
+func needed(faults []string, atLeast time.Duration) (sum time.Duration) {
+	for _, f := range faults {
+		sum += max(room, atLeast, kindOf(f).passes)
+	}
+	return sum
 }
 
 // shortest is the least duration, in whole seconds, that leaves so much between its quiet ends.

@@ -104,6 +104,19 @@ func plansDiffer(t *testing.T, shape Shape, faults int) {
 	require.Positive(t, overlaps)
 }
 
+// What takes long to pass has passed before it comes again.
+func TestFaultsPassBeforeTheNext(t *testing.T) {
+	shape := Shape{Workers: 2, Routers: 2, NATSServers: 3}
+	for _, fault := range []string{KillLeader, RollingNATS} {
+		p, err := NewPlan(1, 5*time.Minute, []string{fault}, 0, shape)
+		require.NoError(t, err)
+		require.Greater(t, len(p.Steps), 10)
+		for i, s := range p.Steps[1:] {
+			require.GreaterOrEqual(t, s.At-p.Steps[i].At, 15*time.Second, fault)
+		}
+	}
+}
+
 func TestPrint(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, Plan{Seed: 7, Duration: time.Minute, Steps: []Step{

@@ -1,0 +1,101 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/topology"
+)
+
+const (
+	silence  = 500 * time.Millisecond // then a lane is asked who leads it
+	askEvery = 250 * time.Millisecond
+	askLimit = time.Second // an answer that takes longer is not waited for
+)
+
+var (
+	errNewLeader = errors.New("the log has another leader, which may not have it")
+	errNoLeader  = errors.New("the stream has no leader")
+)
+
+// follow ends what went down with a lane's leader. In a cluster a stream whose leader has died has none for seconds, and the
+// next one neither has nor misses what was sent meanwhile. So a lane that owes confirmations and is silent is asked who
+// leads it, until that is another one. What was stored after all is stored twice, and applied once.
+func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (string, error)) {
+	defer l.done.Done()
+	type led struct{ lane, by string }
+	answers := make(chan led)
+	ctx, cancel := context.WithCancel(context.Background())
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	ask := func(lane string) {
+		ctx, cancel := context.WithTimeout(ctx, askLimit)
+		defer cancel()
+		by, err := leaderOf(ctx, lane)
+		if err != nil {
+			return // to be asked again
+		}
+		select {
+		case answers <- led{lane, by}:
+		case <-ctx.Done():
+		}
+	}
+	leader := make(map[string]string) // by lane
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			for _, lane := range l.silent(now, leader) {
+				asking.Go(func() { ask(lane) })
+			}
+		case a := <-answers:
+			if before := leader[a.lane]; before != "" && before != a.by {
+				l.endThose(func(_ uint64, s stored) bool { return s.lane == a.lane }, errNewLeader)
+			}
+			leader[a.lane] = a.by
+		case <-l.quit:
+			return
+		}
+	}
+}
+
+// silent lists the lanes that have confirmed nothing for a while, though they owe it, and those whose leader is not known yet.
+func (l *logWriter) silent(now time.Time, leader map[string]string) (lanes []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest := make(map[string]time.Time)
+	for _, s := range l.waiting {
+		if at, ok := oldest[s.lane]; !ok || s.at.Before(at) {
+			oldest[s.lane] = s.at
+		}
+	}
+	for lane, at := range oldest {
+		if leader[lane] == "" || now.Sub(at) >= silence && now.Sub(l.heard[lane]) >= silence {
+			lanes = append(lanes, lane)
+		}
+	}
+	return lanes
+}
+
+// leaderOf asks who leads a lane's stream.
+func (r *Router) leaderOf(ctx context.Context, lane string) (string, error) {
+	var epoch uint64
+	var n int
+	if _, err := fmt.Sscanf(lane, r.cfg.App+".work.%d.%d.", &epoch, &n); err != nil {
+		return "", err
+	}
+	s, err := r.js.Stream(ctx, topology.StreamName(r.cfg.App, epoch, n))
+	if err != nil {
+		return "", err
+	}
+	cluster := s.CachedInfo().Cluster // a server that is alone leads too
+	if cluster == nil || cluster.Leader == "" {
+		return "", errNoLeader
+	}
+	return cluster.Leader, nil
+}

@@ -1,0 +1,57 @@
+package route
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// What was sent to a leader that is no more is not waited for; what its stream is only slow with is.
+func TestNewLeaderHasNotWhatTheLastOneTook(t *testing.T) {
+	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })
+	log := s.slowLog(t)
+	answers := make(chan string)
+	l, err := newLogWriter(s.Conn, func(ctx context.Context, lane string) (string, error) {
+		require.Equal(t, "app.work.1.0.", lane)
+		select {
+		case by := <-answers:
+			return by, nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	})
+	require.NoError(t, err)
+	defer l.close()
+	ends := make(chan error, 1)
+	store := func() *nats.Msg {
+		l.store(&nats.Msg{Subject: topology.WorkSubject("app", 1, 0, 2)}, func(_ []byte, err error) { ends <- err })
+		return log.take(t)
+	}
+
+	m := store()
+	for range 3 { // at once, and then because it is silent
+		answers <- "one"
+	}
+	log.confirm(t, m)
+	require.NoError(t, <-ends)
+
+	begun := time.Now()
+	store()
+	answers <- "two"
+	require.ErrorIs(t, <-ends, errNewLeader)
+	require.Less(t, time.Since(begun), storeTimeout/2)
+}
+
+func TestLeaderOfALane(t *testing.T) {
+	s := newSystem(t)
+	by, err := s.router.leaderOf(t.Context(), "app.work.1.0.")
+	require.NoError(t, err)
+	require.Equal(t, s.Server.Name(), by)
+	_, err = s.router.leaderOf(t.Context(), "app.work.1.9.")
+	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
+}
