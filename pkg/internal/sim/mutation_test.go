@@ -104,11 +104,8 @@ func newCache(`},
 	}},
 }
 
-// known are those that other tests find in every test run: the histories of the decisions in pkg/consume, and the first one
-// a test in pkg/group, for histories take thousands to find it.
+// known are those that the histories of the decisions, in pkg/consume, find in every test run.
 var known = []mutation{
-	{"a prober judges though it does not hear itself", "Group", in("group/presence.go",
-		"if out[g.id] != heard {", "if false {")},
 	{"a key may have two frames in flight", "Fill", in("internal/window/window.go",
 		"if k.ready || k.frame != nil || k.heldBy != 0", "if k.ready || k.heldBy != 0")},
 	{"a given-up event does not hold its key back", "Fill", in("internal/window/resolve.go",
