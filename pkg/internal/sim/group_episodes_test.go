@@ -74,10 +74,11 @@ func (c *council) episode() {
 }
 
 // within is how long it may take until members have found their places, if it takes d when nothing has troubled them for a
-// while: one who has just been in trouble may have been taken for one that hangs, or is yet to connect again.
+// while: one who has just been in trouble may have been taken for one that hangs, and one who has just connected judges
+// nobody yet.
 func (c *council) within(d time.Duration) time.Duration {
 	for _, m := range c.present() {
-		if m.Untroubled() < excused || m.Up() < excused {
+		if m.Untroubled() < excused || m.Up() < steady {
 			return calm
 		}
 	}
