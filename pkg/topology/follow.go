@@ -46,7 +46,7 @@ func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, begin fun
 		}
 		return fmt.Errorf("watch bucket %s: %w", kv.Bucket(), err)
 	}
-	w, err := f.open(followFirst)
+	w, err := f.open(f.run, followFirst)
 	if err != nil {
 		f.cancel()
 		nc.RemoveStatusListener(f.status)
@@ -85,8 +85,8 @@ func (f *Follower) loop(w jetstream.KeyWatcher) {
 }
 
 // open begins a watch, which f.end then ends. To stop the watch itself would wait for the server, which may be gone.
-func (f *Follower) open(limit time.Duration) (jetstream.KeyWatcher, error) {
-	ctx, cancel := context.WithCancel(f.run)
+func (f *Follower) open(ctx context.Context, limit time.Duration) (jetstream.KeyWatcher, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(limit, cancel)
 	defer late.Stop()
 	w, err := f.kv.WatchAll(ctx)
@@ -138,12 +138,13 @@ func (f *Follower) deliver(w jetstream.KeyWatcher) {
 	}
 }
 
-// reopen begins a watch again, or returns nil at the end. It does not try without a connection: the client (nats.go 1.55)
-// crashes if it connects again just when a watch that it was to begin fails.
+// reopen begins a watch again, or returns nil at the end. The client (nats.go 1.55) crashes if it finds that it has missed
+// something just when a watch that was being begun is given up. So soon after a reconnect none is, not even by Stop, and
+// without a connection none is begun.
 func (f *Follower) reopen() jetstream.KeyWatcher {
 	for f.run.Err() == nil {
 		if f.nc.IsConnected() {
-			if w, err := f.open(followAgain); err == nil {
+			if w, err := f.open(context.WithoutCancel(f.run), followAgain); err == nil {
 				return w
 			}
 		}
