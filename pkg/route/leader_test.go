@@ -8,6 +8,7 @@ import (
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,7 +18,7 @@ func TestNewLeaderHasNotWhatTheLastOneTook(t *testing.T) {
 	log := s.slowLog(t)
 	answers := make(chan string)
 	l, err := newLogWriter(s.Conn, func(ctx context.Context, lane string) (string, error) {
-		require.Equal(t, "app.work.1.0.", lane)
+		assert.Equal(t, "app.work.1.0.", lane)
 		select {
 		case by := <-answers:
 			return by, nil

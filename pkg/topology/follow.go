@@ -65,8 +65,8 @@ func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, begin fun
 	return f, nil
 }
 
-// Stop ends the calls. It returns when they have ended, whoever else calls it. There is nothing to finish, so it takes no
-// context.
+// Stop ends the calls. It returns when they have ended, whoever else calls it: at once, or within a second if the connection
+// has just come back. There is nothing to finish, so it takes no context.
 func (f *Follower) Stop() {
 	f.cancel()
 	<-f.done
@@ -139,8 +139,8 @@ func (f *Follower) deliver(w jetstream.KeyWatcher) {
 }
 
 // reopen begins a watch again, or returns nil at the end. The client (nats.go 1.55) crashes if it finds that it has missed
-// something just when a watch that was being begun is given up. So soon after a reconnect none is, not even by Stop, and
-// without a connection none is begun.
+// something, as soon after a reconnect, just when a watch that was being begun is given up. So a watch has its time to begin,
+// followAgain, though Stop waits for it; and without a connection none is begun.
 func (f *Follower) reopen() jetstream.KeyWatcher {
 	for f.run.Err() == nil {
 		if f.nc.IsConnected() {

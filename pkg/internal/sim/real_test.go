@@ -126,6 +126,7 @@ func (a *asked) askStream(ctx context.Context, js jetstream.JetStream) {
 		a.say("it", m.Subject, m.Sequence)
 	}
 	info, err := stream.Info(ctx)
+	a.say("has a leader", info.Cluster != nil && info.Cluster.Leader != "")
 	a.say("state", info.State.FirstSeq, info.State.LastSeq, info.State.Msgs, err)
 	_, err = js.Stream(ctx, "T")
 	a.say("no such stream", err)

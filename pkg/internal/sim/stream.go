@@ -226,7 +226,7 @@ func (b *Broker) create(name string, config []byte, answer func(string, ...any))
 }
 
 func (s *stream) info(kind string) string {
-	return fmt.Sprintf(`{"type":"io.nats.jetstream.api.v1.%s","config":%s,"created":%q,"state":{"messages":%d,"first_seq":%d,"last_seq":%d,"consumer_count":%d}}`,
+	return fmt.Sprintf(`{"type":"io.nats.jetstream.api.v1.%s","config":%s,"created":%q,"state":{"messages":%d,"first_seq":%d,"last_seq":%d,"consumer_count":%d},"cluster":{"leader":"sim"}}`,
 		kind, s.config, instant(s.created), s.count(), s.firstSeq(), s.last, len(s.consumers))
 }
 
