@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -42,6 +41,7 @@ func (w *World) dial(p *Process) (net.Conn, error) {
 	c.changed = sync.NewCond(&c.mu)
 	c.up, c.down = &link{p: p}, &link{p: p}
 	w.dialled = append(w.dialled, c)
+	w.wake()
 	return c, nil
 }
 
@@ -78,8 +78,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	if len(c.out) == 0 {
 		c.w.mu.Lock()
 		c.w.written = append(c.w.written, c)
-		c.w.mu.Unlock()
 		c.w.wake()
+		c.w.mu.Unlock()
 	}
 	c.out = append(c.out, b...)
 	return len(b), nil
@@ -96,8 +96,8 @@ func (c *conn) Close() error {
 	c.changed.Broadcast()
 	c.w.mu.Lock()
 	c.w.written = append(c.w.written, c)
-	c.w.mu.Unlock()
 	c.w.wake()
+	c.w.mu.Unlock()
 	return nil
 }
 
@@ -193,32 +193,38 @@ func parse(b []byte) (ops []op, rest []byte) {
 		if !ok {
 			return ops, b
 		}
-		f := strings.Fields(string(line))
-		o := op{verb: strings.ToUpper(f[0])}
-		hlen, size := 0, -1
-		switch o.verb {
-		case "CONNECT", "PONG":
+		if bytes.HasPrefix(line, []byte("CONNECT")) || bytes.HasPrefix(line, []byte("PONG")) {
 			b = after
 			continue
+		}
+		var f [5]string
+		n := 0
+		for field := range bytes.FieldsSeq(line) {
+			f[n] = string(field)
+			n++
+		}
+		o := op{verb: f[0]}
+		hlen, size := 0, -1
+		switch o.verb {
 		case "PING":
 		case "SUB":
-			o.subject, o.sid = f[1], f[len(f)-1]
-			if len(f) == 4 {
+			o.subject, o.sid = f[1], f[n-1]
+			if n == 4 {
 				o.queue = f[2]
 			}
 		case "UNSUB":
 			o.sid = f[1]
-			if len(f) == 3 {
+			if n == 3 {
 				o.max = number(f[2])
 			}
 		case "PUB", "HPUB":
 			sizes := 1
 			if o.verb == "HPUB" {
 				sizes = 2
-				hlen = number(f[len(f)-2])
+				hlen = number(f[n-2])
 			}
-			o.verb, o.subject, size = "PUB", f[1], number(f[len(f)-1])
-			if len(f) == 3+sizes {
+			o.verb, o.subject, size = "PUB", f[1], number(f[n-1])
+			if n == 3+sizes {
 				o.reply = f[2]
 			}
 		default:

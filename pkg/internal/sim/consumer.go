@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -37,15 +36,14 @@ type pulled struct {
 
 // consumerConfig is what we know of a consumer's configuration.
 type consumerConfig struct {
-	Deliver   string        `json:"deliver_subject"`
-	Policy    string        `json:"deliver_policy"`
-	Start     uint64        `json:"opt_start_seq"`
-	Filter    string        `json:"filter_subject"`
-	Filters   []string      `json:"filter_subjects"`
-	Beat      time.Duration `json:"idle_heartbeat"`
-	Inactive  time.Duration `json:"inactive_threshold"`
-	MetaOnly  bool          `json:"headers_only"`
-	AckPolicy string        `json:"ack_policy"`
+	Deliver  string        `json:"deliver_subject"`
+	Policy   string        `json:"deliver_policy"`
+	Start    uint64        `json:"opt_start_seq"`
+	Filter   string        `json:"filter_subject"`
+	Filters  []string      `json:"filter_subjects"`
+	Beat     time.Duration `json:"idle_heartbeat"`
+	Inactive time.Duration `json:"inactive_threshold"`
+	MetaOnly bool          `json:"headers_only"`
 }
 
 const defaultInactive = 5 * time.Second
@@ -53,12 +51,10 @@ const defaultInactive = 5 * time.Second
 // consume makes a consumer.
 func (b *Broker) consume(p *Process, s *stream, name string, request []byte, answer func(string, ...any)) {
 	var ask struct {
-		Config json.RawMessage `json:"config"`
+		Config consumerConfig `json:"config"`
 	}
-	var cfg consumerConfig
 	unmarshal(request, &ask)
-	unmarshal(ask.Config, &cfg)
-	now := time.Now()
+	cfg, now := ask.Config, time.Now()
 	c := &consumer{s: s, p: p, name: name, deliver: cfg.Deliver, metaOnly: cfg.MetaOnly, beat: cfg.Beat, inactive: cfg.Inactive, next: 1, active: now, beaten: now}
 	if c.inactive == 0 {
 		c.inactive = defaultInactive
@@ -84,9 +80,9 @@ func (b *Broker) consume(p *Process, s *stream, name string, request []byte, ans
 		panic("sim: deliver policy " + cfg.Policy + " is not simulated")
 	}
 	s.consumers = append(s.consumers, c)
-	answer(`{"type":"io.nats.jetstream.api.v1.consumer_create_response","stream_name":%q,"name":%q,"created":%q,"config":%s,`+
+	answer(`{"type":"io.nats.jetstream.api.v1.consumer_create_response","stream_name":%q,"name":%q,"created":%q,"config":{"deliver_subject":%q,"idle_heartbeat":%d},`+
 		`"delivered":{"consumer_seq":0,"stream_seq":%d},"ack_floor":{"consumer_seq":0,"stream_seq":0},"num_pending":%d}`,
-		s.name, name, instant(now), ask.Config, c.next-1, c.pending())
+		s.name, name, instant(now), cfg.Deliver, cfg.Beat, c.next-1, c.pending())
 	b.pump()
 	if c.beat > 0 || c.deliver == "" {
 		c.tick()

@@ -186,6 +186,9 @@ func (f *flow) heal() {
 			panic(err)
 		}
 		log := f.Broker.stream(topology.StreamName("app", 1, 0))
+		if log == nil {
+			return false
+		}
 		for i, s := range shards {
 			if s.Position.Seq < log.newest[topology.WorkSubject("app", 1, 0, i)] {
 				return false
@@ -217,9 +220,13 @@ func (f *flow) states() (keys []string, states [][]byte) {
 		}
 		return keys, states
 	}
+	log := f.Broker.stream(topology.StreamName("app", 1, 0))
+	if log == nil {
+		return nil, nil // no router has come so far
+	}
 	made := make(map[string][]byte)
 	records := make(map[string]*dedup.Record)
-	for _, m := range f.Broker.stream(topology.StreamName("app", 1, 0)).messages {
+	for _, m := range log.messages {
 		if !strings.HasPrefix(m.subject, "app.work.") {
 			continue
 		}

@@ -66,7 +66,7 @@ func newFill(w *World) (run, end func()) {
 
 func newLog(w *World) *flow {
 	f := &flow{
-		World: w, shards: 1 + w.Rand.IntN(3), locks: w.NewLockServer("lock server"), server: w.NewServer("store"), kept: storetest.NewMemory(),
+		World: w, shards: 1 + w.Rand.IntN(2), locks: w.NewLockServer("lock server"), server: w.NewServer("store"), kept: storetest.NewMemory(),
 		renewed: make(map[*Process]time.Time), attempts: make(map[string]int), fences: make(map[[2]uint64]string),
 	}
 	f.stands = make([]store.Version, f.shards)
@@ -226,21 +226,21 @@ func (f *flow) wait(d time.Duration) { f.Run(time.Duration(1 + f.Rand.Int64N(int
 
 func (f *flow) run() {
 	f.remember()
-	for range 1 + f.Rand.IntN(2) {
+	for range 1 + f.Rand.IntN(3)/2 {
 		f.routers = append(f.routers, f.add("router", f.router))
 		f.wait(100 * time.Millisecond)
 	}
-	for range 1 + f.Rand.IntN(2) {
+	for range 1 + f.Rand.IntN(3)/2 {
 		if !f.worked {
 			break
 		}
 		f.workers = append(f.workers, f.add("worker", f.worker))
 	}
-	for range 1 + f.Rand.IntN(2) {
+	for range 1 + f.Rand.IntN(3)/2 {
 		f.publishers = append(f.publishers, f.publisher())
 	}
-	f.RunUntil(func() bool { return !slices.ContainsFunc(f.all, func(a *actor) bool { return !ended(a.up) }) })
-	for range 10 + f.Rand.IntN(30) {
+	f.RunUntil(func() bool { return !slices.ContainsFunc(f.publishers, func(s *source) bool { return !ended(s.up) }) })
+	for range 5 + f.Rand.IntN(16) {
 		f.step()
 	}
 	f.heal()

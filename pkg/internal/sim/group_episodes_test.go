@@ -6,7 +6,7 @@ import (
 
 // episode breaks something, or several things at once, and holds the members to how long they may take.
 func (c *council) episode() {
-	if c.Rand.IntN(2) == 0 {
+	if c.Rand.IntN(3) == 0 {
 		c.steady()
 	}
 	m := pick(c.World, c.present())

@@ -298,12 +298,12 @@ func (c *council) steady() {
 func (c *council) wait(d time.Duration) { c.Run(time.Duration(1 + c.Rand.Int64N(int64(d)))) }
 
 func (c *council) run() {
-	for range 2 + c.Rand.IntN(2) {
+	for range 2 + c.Rand.IntN(3)/2 {
 		c.start()
 		c.wait(time.Second)
 	}
 	c.settle(c.members, calm, "members have started")
-	for range 1 + c.Rand.IntN(2) {
+	for range 1 + c.Rand.IntN(4)/3 {
 		c.episode()
 	}
 }

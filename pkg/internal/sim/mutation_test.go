@@ -102,10 +102,6 @@ func newCache(`},
 		{File: "consume/cache.go", Old: `import "sync/atomic"`, New: "import (\n	\"sync\"\n	\"sync/atomic\"\n)"},
 		{File: "consume/cache.go", Old: "func (c *cache) clear() {\n	for c.lru.prev != &c.lru {", New: "func (c *cache) clear() {\n	for false {"},
 	}},
-}
-
-// known are those that the histories of the decisions, in pkg/consume, find in every test run.
-var known = []mutation{
 	{"a key may have two frames in flight", "Fill", in("internal/window/window.go",
 		"if k.ready || k.frame != nil || k.heldBy != 0", "if k.ready || k.heldBy != 0")},
 	{"a given-up event does not hold its key back", "Fill", in("internal/window/resolve.go",
@@ -125,14 +121,7 @@ var known = []mutation{
 }
 
 // Every rule matters: without it some history breaks a promise.
-func TestMutationsAreFound(t *testing.T) { find(t, mutations) }
-
-func TestLongMutationsAreFound(t *testing.T) {
-	testkit.Long(t)
-	find(t, known)
-}
-
-func find(t *testing.T, mutations []mutation) {
+func TestMutationsAreFound(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
@@ -145,6 +134,6 @@ func find(t *testing.T, mutations []mutation) {
 // group find, and those of events do not notice.
 func TestStatesAreRightThoughLeasesAreNot(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command(determined(t, deafOwner), "-test.run=^TestHistoriesHere$/^Flow$", "-histories=200", "-test.timeout=100s").CombinedOutput()
+	out, err := exec.Command(determined(t, deafOwner), "-test.run=^TestHistoriesHere$/^Flow$", "-histories=1000", "-test.timeout=100s").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

@@ -201,8 +201,8 @@ func (p *Process) Call(ctx context.Context, s *Server, what string, effect func(
 	c := &call{p: p, s: s, what: what, effect: effect, done: make(chan struct{})}
 	p.w.mu.Lock()
 	p.w.calls = append(p.w.calls, c)
-	p.w.mu.Unlock()
 	p.w.wake()
+	p.w.mu.Unlock()
 	select {
 	case <-c.done:
 		return c.err

@@ -91,8 +91,14 @@ func maps_rand() uint64 {
 	{File: "runtime/proc.go", Old: "	runqput(mp.p.ptr(), gp, next)\n", New: "	runqput(mp.p.ptr(), gp, next && gp.bubble != nil)\n"},
 	{File: "runtime/proc.go", Old: "const randomizeScheduler = raceenabled\n", New: "const randomizeScheduler = false\n"},
 	{File: "internal/sync/mutex.go", Old: "	starvationThresholdNs = 1e6\n", New: "	starvationThresholdNs = 1 << 62\n"},
-	// What only saves time: nobody is there to be woken for a second processor, and stacks grow less often.
+	// What only saves time: nobody is there to be woken for a second processor, or to be kept from a bubble's counts, and
+	// stacks grow less often.
 	{File: "runtime/proc.go", Old: "func wakep() {\n", New: "func wakep() {\n	if gomaxprocs == 1 {\n		return\n	}\n"},
+	{File: "runtime/synctest.go", Old: "	lock(&bubble.mu)\n	bubble.total += totalDelta\n", New: "	bubble.total += totalDelta\n"},
+	{File: "runtime/synctest.go", Old: "	unlock(&bubble.mu)\n	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc", New: "	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc"},
+	{File: "runtime/synctest.go", Old: "	lock(&bubble.mu)\n	bubble.active++\n	unlock(&bubble.mu)\n", New: "	bubble.active++\n"},
+	{File: "runtime/synctest.go", Old: "	lock(&bubble.mu)\n	bubble.active--\n", New: "	bubble.active--\n"},
+	{File: "runtime/synctest.go", Old: "	unlock(&bubble.mu)\n	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// maybe", New: "	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// maybe"},
 	{File: "runtime/stack.go", Old: "var startingStackSize uint32 = fixedStack\n", New: "var startingStackSize uint32 = 8192\n"},
 	{File: "runtime/runtime1.go", Old: "debug.adaptivestackstart = 1", New: "debug.adaptivestackstart = 0"},
 }

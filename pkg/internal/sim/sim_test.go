@@ -22,9 +22,9 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{"Group", newCouncil, 400, []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"}},
-	{"Fill", newFill, 1000, []string{"acknowledged", "given up", "held", "stray", "killed", "paused", "stalled", "cut", "broker stopped"}},
-	{"Flow", newFlow, 500, []string{"acknowledged", "given up", "committed", "commit stale", "commit repeated", "held", "stray", "killed", "paused", "stalled", "cut",
+	{"Group", newCouncil, 1500, []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"}},
+	{"Fill", newFill, 4000, []string{"acknowledged", "given up", "held", "stray", "killed", "paused", "stalled", "cut", "broker stopped"}},
+	{"Flow", newFlow, 2500, []string{"acknowledged", "given up", "committed", "commit stale", "commit repeated", "held", "stray", "killed", "paused", "stalled", "cut",
 		"broker stopped", "server down", "went back"}},
 }
 

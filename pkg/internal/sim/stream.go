@@ -15,7 +15,8 @@ import (
 type stream struct {
 	b          *Broker
 	name       string
-	config     []byte
+	config     []byte // as it was asked for
+	told       []byte // what of it is told
 	subjects   []pattern
 	perSubject int // messages kept of a subject; 0: all
 	created    time.Time
@@ -203,6 +204,19 @@ func unmarshal(b []byte, v any) {
 	}
 }
 
+// streamConfig is what is told of a stream's configuration. What is not here can be left out as far as clients see, and would
+// only take time to read.
+type streamConfig struct {
+	Name       string            `json:"name"`
+	Subjects   []string          `json:"subjects"`
+	Discard    string            `json:"discard"`
+	PerSubject int               `json:"max_msgs_per_subject,omitempty"`
+	MaxBytes   int               `json:"max_bytes"`
+	Replicas   int               `json:"num_replicas"`
+	Direct     bool              `json:"allow_direct"`
+	Metadata   map[string]string `json:"metadata,omitempty"`
+}
+
 func (b *Broker) create(name string, config []byte, answer func(string, ...any)) {
 	if s := b.stream(name); s != nil {
 		if !bytes.Equal(s.config, config) {
@@ -212,12 +226,13 @@ func (b *Broker) create(name string, config []byte, answer func(string, ...any))
 		answer("%s", s.info("stream_create_response"))
 		return
 	}
-	var cfg struct {
-		Subjects   []string `json:"subjects"`
-		PerSubject int      `json:"max_msgs_per_subject"`
-	}
+	var cfg streamConfig
 	unmarshal(config, &cfg)
-	s := &stream{b: b, name: name, config: config, perSubject: cfg.PerSubject, created: time.Now(), first: 1, newest: make(map[string]uint64)}
+	told, err := json.Marshal(cfg)
+	if err != nil {
+		panic(err)
+	}
+	s := &stream{b: b, name: name, config: config, told: told, perSubject: cfg.PerSubject, created: time.Now(), first: 1, newest: make(map[string]uint64)}
 	for _, subject := range cfg.Subjects {
 		s.subjects = append(s.subjects, newPattern(subject))
 	}
@@ -227,7 +242,7 @@ func (b *Broker) create(name string, config []byte, answer func(string, ...any))
 
 func (s *stream) info(kind string) string {
 	return fmt.Sprintf(`{"type":"io.nats.jetstream.api.v1.%s","config":%s,"created":%q,"state":{"messages":%d,"first_seq":%d,"last_seq":%d,"consumer_count":%d},"cluster":{"leader":"sim"}}`,
-		kind, s.config, instant(s.created), s.count(), s.firstSeq(), s.last, len(s.consumers))
+		kind, s.told, instant(s.created), s.count(), s.firstSeq(), s.last, len(s.consumers))
 }
 
 // direct answers with the newest message of a subject, or the one of a sequence.

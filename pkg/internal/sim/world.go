@@ -41,18 +41,17 @@ type World struct {
 	trace  *xxhash.Digest
 	count  map[string]int
 
-	awake chan struct{} // cap 1: a process has written or called
-
-	mu      sync.Mutex // guards what follows, and what dial asks of processes and the broker: only the history changes that
-	dialled []*conn    // not looked at
-	written []*conn    // with output that was not looked at
-	calls   []*call    // not looked at
+	mu      sync.Mutex  // guards what follows, and what dial asks of processes and the broker: only the history changes that
+	alarm   *time.Timer // wakes the history
+	dialled []*conn     // not looked at
+	written []*conn     // with output that was not looked at
+	calls   []*call     // not looked at
 }
 
 // New makes an empty world. It must be made within a bubble.
 func New(seed uint64) *World {
 	w := &World{
-		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: xxhash.New(), count: make(map[string]int), awake: make(chan struct{}, 1),
+		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: xxhash.New(), count: make(map[string]int), alarm: time.NewTimer(0),
 	}
 	w.Broker = newBroker(w)
 	return w
@@ -125,7 +124,7 @@ func (w *World) raise() {
 
 // event is something that happens at its time.
 type event struct {
-	due   time.Time
+	due   time.Duration // since the world began
 	order uint64
 	fn    func()
 }
@@ -134,10 +133,7 @@ type agenda []*event
 
 func (a agenda) Len() int { return len(a) }
 func (a agenda) Less(i, j int) bool {
-	if !a[i].due.Equal(a[j].due) {
-		return a[i].due.Before(a[j].due)
-	}
-	return a[i].order < a[j].order
+	return a[i].due < a[j].due || a[i].due == a[j].due && a[i].order < a[j].order
 }
 func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
 func (a *agenda) Push(x any)   { *a = append(*a, x.(*event)) }
@@ -149,20 +145,15 @@ func (a *agenda) Pop() any {
 }
 
 // After lets fn happen in a while.
-func (w *World) After(d time.Duration, fn func()) { w.at(time.Now().Add(d), fn) }
+func (w *World) After(d time.Duration, fn func()) { w.at(w.Since()+d, fn) }
 
-func (w *World) at(due time.Time, fn func()) {
+func (w *World) at(due time.Duration, fn func()) {
 	w.added++
 	heap.Push(&w.agenda, &event{due, w.added, fn})
 }
 
-// wake is called by processes.
-func (w *World) wake() {
-	select {
-	case w.awake <- struct{}{}:
-	default:
-	}
-}
+// wake is called by processes, with mu held: the history is to look at what they have done as soon as all of them rest.
+func (w *World) wake() { w.alarm.Reset(0) }
 
 // Run lets time pass.
 func (w *World) Run(d time.Duration) {
@@ -176,22 +167,19 @@ const glance = 5 * time.Millisecond
 
 // RunUntil lets time pass until something is so.
 func (w *World) RunUntil(so func() bool) {
-	looked := time.Now().Add(-glance)
+	next := w.Since()
 	w.run(func() bool {
-		now := time.Now()
-		if now.Sub(looked) < glance {
+		if w.Since() < next {
 			return false
 		}
-		looked = now
+		next = w.Since() + glance
 		return so()
 	})
 }
 
 func (w *World) run(over func() bool) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	defer synctest.Wait()
 	for {
-		synctest.Wait()
 		w.collect()
 		w.raise()
 		if over() {
@@ -201,17 +189,24 @@ func (w *World) run(over func() bool) {
 			w.After(time.Second, func() {})
 		}
 		next := w.agenda[0]
-		if wait := time.Until(next.due); wait > 0 {
-			timer.Reset(wait)
-			select {
-			case <-timer.C:
-			case <-w.awake:
-			}
+		if wait := next.due - w.Since(); wait > 0 {
+			w.sleep(wait)
 			continue
 		}
 		heap.Pop(&w.agenda)
 		next.fn()
 	}
+}
+
+// sleep lets all processes run until they rest, and time pass: until one of them has written or called, or for so long.
+func (w *World) sleep(d time.Duration) {
+	w.mu.Lock()
+	if len(w.dialled)+len(w.written)+len(w.calls) > 0 {
+		d = 0
+	}
+	w.alarm.Reset(d)
+	w.mu.Unlock()
+	<-w.alarm.C
 }
 
 // collect takes what processes have written and called since it was last looked.
@@ -242,13 +237,13 @@ func (w *World) change(fn func()) {
 type link struct {
 	p     *Process
 	queue []sent
-	last  time.Time // when the newest is due
+	last  time.Duration // when the newest is due
 	armed bool
 	cut   bool
 }
 
 type sent struct {
-	due time.Time
+	due time.Duration
 	fn  func()
 }
 
@@ -256,10 +251,7 @@ func (l *link) push(fn func()) {
 	if l.cut {
 		return
 	}
-	due := time.Now().Add(l.p.w.latency())
-	if !due.After(l.last) {
-		due = l.last.Add(1)
-	}
+	due := max(l.p.w.Since()+l.p.w.latency(), l.last+1)
 	l.last = due
 	l.queue = append(l.queue, sent{due, fn})
 	l.arm()
@@ -270,11 +262,7 @@ func (l *link) arm() {
 		return
 	}
 	l.armed = true
-	due := l.queue[0].due
-	if now := time.Now(); !due.After(now) {
-		due = now.Add(1)
-	}
-	l.p.w.at(due, l.carry)
+	l.p.w.at(max(l.queue[0].due, l.p.w.Since()+1), l.carry)
 }
 
 func (l *link) carry() {
