@@ -128,7 +128,7 @@ func (a *Admin) stop(ctx context.Context) error {
 	a.mu.Unlock()
 	a.requests.Wait() // for the server does not, when it is closed
 	if err != nil {
-		return fmt.Errorf("stop admin endpoint: %w", err)
+		return fmt.Errorf("admin endpoint: %w", err)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (s *supervisor) start(ctx context.Context, abort context.CancelFunc) ([]lif
 			}
 			started = append(started, part)
 			if err := part.Start(ctx); err != nil {
-				done <- fmt.Errorf("start %T: %w", part, err)
+				done <- fmt.Errorf("cannot start: %w", err)
 				return
 			}
 		}
@@ -130,7 +130,7 @@ func (s *supervisor) wait(ctx context.Context) error {
 					return
 				}
 				select {
-				case failures <- fmt.Errorf("%T failed: %w", part, err):
+				case failures <- fmt.Errorf("failed: %w", err):
 				case <-done:
 				}
 			case <-done:
@@ -160,7 +160,7 @@ func (s *supervisor) stop(parts []lifecycle.Part) error {
 		var errs []error
 		for _, part := range slices.Backward(parts) {
 			if err := part.Stop(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("stop %T: %w", part, err))
+				errs = append(errs, fmt.Errorf("stop: %w", err))
 			}
 		}
 		stopped <- errors.Join(errs...)

@@ -98,7 +98,7 @@ func TestRunReportsAPartThatFails(t *testing.T) {
 	broken := &fake{name: "b", diary: &d, failed: make(chan error, 1)}
 	broken.failed <- errors.New("lost it")
 	_, result := supervised(t.Context(), &book, time.Minute, &fake{name: "a", diary: &d}, broken, &fake{name: "c", diary: &d})
-	require.EqualError(t, <-result, "*service.fake failed: lost it")
+	require.EqualError(t, <-result, "failed: lost it")
 	require.Equal(t, []string{"start a", "start b", "start c", "stop c", "stop b", "stop a"}, d.lines)
 }
 
@@ -108,7 +108,7 @@ func TestRunReportsAFailedStart(t *testing.T) {
 	no := func(context.Context) error { return errors.New("no") }
 	_, result := supervised(t.Context(), &book, time.Minute,
 		&fake{name: "a", diary: &d, stop: no}, &fake{name: "b", diary: &d, start: no}, &fake{name: "c", diary: &d})
-	require.EqualError(t, <-result, "start *service.fake: no\nstop *service.fake: no")
+	require.EqualError(t, <-result, "cannot start: no\nstop: no")
 	require.Equal(t, []string{"start a", "start b", "stop b", "stop a"}, d.lines)
 }
 
