@@ -24,8 +24,8 @@ type contested struct {
 	found chan struct{} // cap 1
 }
 
-func (c contested) Try(ctx context.Context, shard int) (group.Lease, error) {
-	l, err := c.Locker.Try(ctx, shard)
+func (c contested) Try(ctx context.Context, shard int, member string) (group.Lease, error) {
+	l, err := c.Locker.Try(ctx, shard, member)
 	if errors.Is(err, lease.ErrTaken) {
 		select {
 		case c.found <- struct{}{}:

@@ -110,11 +110,9 @@ func TestFailingHandlerHoldsItsShardOnly(t *testing.T) {
 	}
 }
 
-func (granting) Try(context.Context, int) (group.Lease, error) { return granted{}, nil }
+func (granting) Try(context.Context, int, string) (group.Lease, error) { return granted{}, nil }
 
 func (granting) Unlock(context.Context, int, string) error { return nil }
-
-func (granted) Value() string { return "x" }
 
 func (granted) Context() context.Context { return background }
 

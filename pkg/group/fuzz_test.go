@@ -28,10 +28,9 @@ func put(key string, value []byte) entry {
 	return entry{key: key, value: value, op: jetstream.KeyValuePut}
 }
 
-// FuzzClaim reads a claim as members and watchers do: whom they take for a shard's owner, and with which lock's value they
-// unlock it once that is gone.
+// FuzzClaim reads a claim as members and watchers do: whom they take for a shard's owner.
 func FuzzClaim(f *testing.F) {
-	own := (&Group{id: "00ff"}).claim("lock value")
+	own := (&Group{id: "00ff"}).claim()
 	f.Add(claimKey(0), own, true)
 	f.Add(claimKey(4095), own, true)
 	f.Add(claimKey(3), own, false)

@@ -29,16 +29,16 @@ const (
 
 // Lease is a lease on a shard.
 type Lease interface {
-	Value() string            // with which others may unlock it once its holder is gone
 	Context() context.Context // ends when the lease is lost
 	Release(context.Context) error
 }
 
 // Locker takes and unlocks leases. Real takes redsync's; a test may take none at all, and still see no wrong state.
 type Locker interface {
-	// Try takes a lease if nobody holds it. Else its error is a *lease.Taken.
-	Try(ctx context.Context, shard int) (Lease, error)
-	Unlock(ctx context.Context, shard int, value string) error
+	// Try takes a lease for a member if nobody holds it. Else its error is a *lease.Taken.
+	Try(ctx context.Context, shard int, member string) (Lease, error)
+	// Unlock ends the lease of a member that is gone, if it holds it.
+	Unlock(ctx context.Context, shard int, member string) error
 }
 
 // Real makes a Locker of leases.
@@ -46,8 +46,8 @@ func Real(l *lease.Locker) Locker { return realLocker{l} }
 
 type realLocker struct{ *lease.Locker }
 
-func (r realLocker) Try(ctx context.Context, shard int) (Lease, error) {
-	l, err := r.Locker.Try(ctx, shard)
+func (r realLocker) Try(ctx context.Context, shard int, member string) (Lease, error) {
+	l, err := r.Locker.Try(ctx, shard, member)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,6 @@ type Member struct {
 type claim struct {
 	Schema int    `json:"schema"`
 	Member string `json:"member"`
-	Lock   string `json:"lock"` // the lease's value
 }
 
 // Group is this worker's membership.

@@ -39,8 +39,8 @@ type contested struct {
 	found map[int]bool
 }
 
-func (c *contested) Try(ctx context.Context, shard int) (Lease, error) {
-	l, err := c.Locker.Try(ctx, shard)
+func (c *contested) Try(ctx context.Context, shard int, member string) (Lease, error) {
+	l, err := c.Locker.Try(ctx, shard, member)
 	if errors.Is(err, lease.ErrTaken) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -157,10 +157,10 @@ type slowLocker struct {
 	asked, proceed chan struct{}
 }
 
-func (s slowLocker) Try(ctx context.Context, shard int) (Lease, error) {
+func (s slowLocker) Try(ctx context.Context, shard int, member string) (Lease, error) {
 	s.asked <- struct{}{}
 	<-s.proceed
-	return s.Locker.Try(ctx, shard)
+	return s.Locker.Try(ctx, shard, member)
 }
 
 // The lease comes when the shard is not wanted any more: Own is called, and told at once.
@@ -265,7 +265,7 @@ func TestNew(t *testing.T) {
 // deadLocker is a Redis that cannot be reached.
 type deadLocker struct{ tries atomic.Int64 }
 
-func (d *deadLocker) Try(context.Context, int) (Lease, error) {
+func (d *deadLocker) Try(context.Context, int, string) (Lease, error) {
 	d.tries.Add(1)
 	return nil, errors.New("no connection")
 }
@@ -289,7 +289,7 @@ func TestClaimsBucketIsGone(t *testing.T) {
 	js, err := jetstream.New(c.nats.Conn)
 	require.NoError(t, err)
 	require.NoError(t, js.DeleteKeyValue(background, topology.Bucket("app", "claims")))
-	_, err = m.announce(background, 0, "lock")
+	_, err = m.announce(background, 0)
 	require.ErrorIs(t, err, topology.ErrGone)
 	require.ErrorContains(t, err, "announce the owner of shard 0: bucket app_claims: it is gone: restore it")
 }

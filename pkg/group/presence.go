@@ -93,16 +93,8 @@ func (g *Group) ask(ids []string) map[string]answer {
 // nobody is to be judged for a while: on a server that is cut off from its cluster, none of the others is heard. There the
 // bucket's leader is not heard either. And when it is again so may the others be, so they are asked once more behind it.
 func (g *Group) remove(id string, v verdict) (judged bool) {
-	g.mu.Lock()
-	rev, known := g.revision[id]
-	locks := make(map[int]string)
-	for shard, c := range g.claimed {
-		if c.Member == id {
-			locks[shard] = c.Lock
-		}
-	}
-	g.mu.Unlock()
-	if !known {
+	rev, shards := g.mayHold(id)
+	if rev == 0 {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(g.hard, time.Second)
@@ -128,31 +120,44 @@ func (g *Group) remove(id string, v verdict) (judged bool) {
 		g.cfg.Log.Warn("member hangs and was removed; its leases run out by themselves", "member", id)
 		return true
 	}
-	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(locks))
-	g.loops.Go(func() { g.unlock(id, rev, locks) })
+	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(shards))
+	g.loops.Go(func() { g.unlock(id, rev, shards) })
 	return true
+}
+
+// mayHold are the shards whose leases a member may hold: those that it has claimed, and those that are assigned to it, as it
+// may have taken the lease and not claimed the shard so far. revision is that of its entry, 0 if it has none.
+func (g *Group) mayHold(id string) (revision uint64, shards []int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for shard, owner := range Assign(g.cfg.Shards, slices.Collect(maps.Keys(g.revision))) {
+		if owner == id || g.claimed[shard].Member == id {
+			shards = append(shards, shard)
+		}
+	}
+	return g.revision[id], shards
 }
 
 // unlock ends the leases of a member that is gone, and whose entry had a revision. It tries again while the lock servers
 // cannot be reached, for as long as the leases may last, unless the member turns out to have been away only.
-func (g *Group) unlock(id string, removed uint64, locks map[int]string) {
+func (g *Group) unlock(id string, removed uint64, shards []int) {
 	ctx, cancel := context.WithTimeout(g.hard, unlockFor)
 	defer cancel()
 	tick := time.NewTicker(unlockEvery)
 	defer tick.Stop()
 	for {
 		if g.joinedAfter(id, removed) {
-			g.cfg.Log.Info("member is back and keeps its shards", "member", id, "shards", len(locks))
+			g.cfg.Log.Info("member is back and keeps its shards", "member", id, "shards", len(shards))
 			return
 		}
-		err := g.tryUnlock(ctx, locks)
-		if len(locks) == 0 {
+		var err error
+		if shards, err = g.tryUnlock(ctx, id, shards); len(shards) == 0 {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			g.cfg.Log.Warn("shards not unlocked; their leases run out by themselves", "member", id, "shards", len(locks), "error", err)
+			g.cfg.Log.Warn("shards not unlocked; their leases run out by themselves", "member", id, "shards", len(shards), "error", err)
 			return
 		}
 	}
@@ -165,29 +170,29 @@ func (g *Group) joinedAfter(id string, revision uint64) bool {
 	return g.revision[id] > revision
 }
 
-// tryUnlock takes those out of locks that it unlocks, and returns why it did not the others. They are unlocked side by side:
-// one of several lock servers that hangs takes for each the time that is given to all.
-func (g *Group) tryUnlock(ctx context.Context, locks map[int]string) error {
+// tryUnlock unlocks shards for a member, and returns those that it could not and why. They are unlocked side by side: one of
+// several lock servers that hangs takes for each the time that is given to all.
+func (g *Group) tryUnlock(ctx context.Context, id string, shards []int) (left []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()
-	shards := slices.Collect(maps.Keys(locks))
 	errs := make([]error, len(shards))
 	var unlocking sync.WaitGroup
 	for i, shard := range shards {
-		unlocking.Go(func() { errs[i] = g.cfg.Locker.Unlock(ctx, shard, locks[shard]) })
+		unlocking.Go(func() { errs[i] = g.cfg.Locker.Unlock(ctx, shard, id) })
 	}
 	unlocking.Wait()
 	var freed []int
 	for i, shard := range shards {
 		if errs[i] == nil {
-			delete(locks, shard)
 			freed = append(freed, shard)
+		} else {
+			left = append(left, shard)
 		}
 	}
 	if len(freed) > 0 {
 		g.announceReleased(freed...)
 	}
-	return cmp.Or(errs...)
+	return left, cmp.Or(errs...)
 }
 
 func isWrongRevision(err error) bool {

@@ -61,16 +61,23 @@ func (b *board) has(shard int, id string) bool {
 // stranger is in the members bucket, and has claimed shard 0, whose lock it holds. What answers for it is up to the test.
 func (c *cluster) stranger(m *member, id string) *lease.Lease {
 	c.t.Helper()
-	l, err := c.locker.Try(background, 0)
-	require.NoError(c.t, err)
-	c.t.Cleanup(func() { _ = l.Release(background) })
+	l := c.unclaimed(m, id)
 	kv, err := topology.OpenBucket(background, m.js, "app", "claims", 1)
 	require.NoError(c.t, err)
-	_, err = kv.Put(background, "shard.0", []byte(`{"schema":1,"member":"`+id+`","lock":"`+l.Value()+`"}`))
+	_, err = kv.Put(background, "shard.0", []byte(`{"schema":1,"member":"`+id+`"}`))
 	require.NoError(c.t, err)
-	if kv, err = topology.OpenBucket(background, m.js, "app", "members", 1); err == nil {
-		_, err = kv.Put(background, id, []byte(`{"schema":1}`))
-	}
+	return l
+}
+
+// unclaimed is a stranger that has not claimed the shard so far.
+func (c *cluster) unclaimed(m *member, id string) *lease.Lease {
+	c.t.Helper()
+	l, err := c.locker.Try(background, 0, id)
+	require.NoError(c.t, err)
+	c.t.Cleanup(func() { _ = l.Release(background) })
+	kv, err := topology.OpenBucket(background, m.js, "app", "members", 1)
+	require.NoError(c.t, err)
+	_, err = kv.Put(background, id, []byte(`{"schema":1}`))
 	require.NoError(c.t, err)
 	return l
 }
@@ -104,6 +111,22 @@ func TestGoneMemberLosesItsLeases(t *testing.T) {
 	require.NotEqual(t, held.Value(), c.value(0))
 }
 
+// So does one that has died between taking a lease and claiming the shard.
+func TestGoneMemberLosesALeaseThatItHasNotClaimed(t *testing.T) {
+	c := newCluster(t, 1)
+	m := c.member()
+	id := "gone"
+	for Assign(1, []string{id, m.ID()})[0] != id {
+		id += "e"
+	}
+	began := time.Now()
+	held := c.unclaimed(m, id)
+	require.NoError(t, m.Start(background))
+	c.settle(m)
+	require.Less(t, time.Since(began), handOver)
+	require.NotEqual(t, held.Value(), c.value(0))
+}
+
 // lockServer is a Locker whose servers cannot be reached while down.
 type lockServer struct {
 	Locker
@@ -111,9 +134,9 @@ type lockServer struct {
 	tried chan struct{} // cap 1: somebody has tried to unlock while it was down
 }
 
-func (l *lockServer) Unlock(ctx context.Context, shard int, value string) error {
+func (l *lockServer) Unlock(ctx context.Context, shard int, member string) error {
 	if !l.down.Load() {
-		return l.Locker.Unlock(ctx, shard, value)
+		return l.Locker.Unlock(ctx, shard, member)
 	}
 	select {
 	case l.tried <- struct{}{}:
@@ -200,12 +223,13 @@ func (slowLocks) Unlock(ctx context.Context, _ int, _ string) error {
 func TestAllAreUnlockedThoughALockServerHangs(t *testing.T) {
 	c := newCluster(t, 16)
 	m := c.member(func(cfg *Config) { cfg.Locker = slowLocks{} })
-	locks := make(map[int]string)
+	var shards []int
 	for shard := range 16 {
-		locks[shard] = "of one who is gone"
+		shards = append(shards, shard)
 	}
-	require.NoError(t, m.tryUnlock(background, locks))
-	require.Empty(t, locks)
+	left, err := m.tryUnlock(background, "gone", shards)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 // One that has joined again by then lives, and keeps its leases.

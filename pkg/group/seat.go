@@ -136,7 +136,7 @@ func (g *Group) sit(s *seat) {
 
 // occupy takes the lease and owns the shard until it is to be handed over or is lost.
 func (g *Group) occupy(s *seat) error {
-	held, err := g.cfg.Locker.Try(g.hard, s.shard)
+	held, err := g.cfg.Locker.Try(g.hard, s.shard, g.id)
 	if err != nil {
 		return err
 	}
@@ -146,10 +146,8 @@ func (g *Group) occupy(s *seat) error {
 	unhook := context.AfterFunc(held.Context(), func() { cancel(context.Cause(held.Context())) })
 	g.cfg.Own(ctx, Ownership{
 		Shard: s.shard, Stop: stop,
-		Announce: func(ctx context.Context) (uint64, error) { return g.announce(ctx, s.shard, held.Value()) },
-		Confirm: func(ctx context.Context, revision uint64) (uint64, error) {
-			return g.confirm(ctx, s.shard, held.Value(), revision)
-		},
+		Announce: func(ctx context.Context) (uint64, error) { return g.announce(ctx, s.shard) },
+		Confirm:  func(ctx context.Context, revision uint64) (uint64, error) { return g.confirm(ctx, s.shard, revision) },
 	})
 	unhook()
 	if cause := context.Cause(held.Context()); cause != nil {
@@ -169,8 +167,8 @@ func (g *Group) occupy(s *seat) error {
 	return nil
 }
 
-func (g *Group) announce(ctx context.Context, shard int, lock string) (uint64, error) {
-	rev, err := g.claims.Put(ctx, claimKey(shard), g.claim(lock))
+func (g *Group) announce(ctx context.Context, shard int) (uint64, error) {
+	rev, err := g.claims.Put(ctx, claimKey(shard), g.claim())
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
 		err = topology.OrGone(ctx, g.claims, err)
 	}
@@ -180,8 +178,8 @@ func (g *Group) announce(ctx context.Context, shard int, lock string) (uint64, e
 	return rev, nil
 }
 
-func (g *Group) confirm(ctx context.Context, shard int, lock string, revision uint64) (uint64, error) {
-	rev, err := g.claims.Update(ctx, claimKey(shard), g.claim(lock), revision)
+func (g *Group) confirm(ctx context.Context, shard int, revision uint64) (uint64, error) {
+	rev, err := g.claims.Update(ctx, claimKey(shard), g.claim(), revision)
 	if err != nil && isWrongRevision(err) {
 		err = ErrOutrun
 	}
@@ -193,10 +191,10 @@ func (g *Group) confirm(ctx context.Context, shard int, lock string, revision ui
 
 func claimKey(shard int) string { return "shard." + strconv.Itoa(shard) }
 
-func (g *Group) claim(lock string) []byte {
-	b, err := json.Marshal(claim{Schema: 1, Member: g.id, Lock: lock})
+func (g *Group) claim() []byte {
+	b, err := json.Marshal(claim{Schema: 1, Member: g.id})
 	if err != nil {
-		panic(err) // a number and two strings
+		panic(err) // a number and a string
 	}
 	return b
 }

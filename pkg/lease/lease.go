@@ -4,10 +4,12 @@ package lease
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,14 +81,18 @@ func (l *Locker) mutex(what string, opts ...redsync.Option) *redsync.Mutex {
 	return l.sync.NewMutex(l.cfg.App+":lease:"+what, append(opts, redsync.WithExpiry(l.cfg.TTL), redsync.WithTries(1))...)
 }
 
-// Try takes the lease of a shard if nobody holds it; else its error is a *Taken. It never waits for it.
-func (l *Locker) Try(ctx context.Context, shard int) (*Lease, error) {
-	return l.TryNamed(ctx, strconv.Itoa(shard))
+// Try takes the lease of a shard for a holder if nobody holds it; else its error is a *Taken. It never waits for it. The lock's
+// value tells the holder.
+func (l *Locker) Try(ctx context.Context, shard int, holder string) (*Lease, error) {
+	return l.try(ctx, l.mutex(strconv.Itoa(shard), redsync.WithGenValueFunc(func() (string, error) { return holder + "/" + rand.Text(), nil })))
 }
 
 // TryNamed is Try for what is no shard, such as the janitor's work.
 func (l *Locker) TryNamed(ctx context.Context, what string) (*Lease, error) {
-	m := l.mutex(what)
+	return l.try(ctx, l.mutex(what))
+}
+
+func (l *Locker) try(ctx context.Context, m *redsync.Mutex) (*Lease, error) {
 	if err := m.TryLockContext(ctx); err != nil {
 		if isTaken(err) {
 			return nil, &Taken{For: l.remaining(ctx, m.Name())}
@@ -118,14 +124,46 @@ func (l *Locker) remaining(ctx context.Context, name string) time.Duration {
 	return min(max(0, slices.Max(said)), l.cfg.TTL)
 }
 
-// Unlock ends a lease on behalf of a holder that is proven to be gone. value is the holder's Lease.Value. A lease that has
-// another holder by now is left alone.
-func (l *Locker) Unlock(ctx context.Context, shard int, value string) error {
-	_, err := l.mutex(strconv.Itoa(shard), redsync.WithValue(value)).UnlockContext(ctx)
-	if err == nil || isTaken(err) || isOver(err) {
-		return nil
+// Unlock ends the lease of a shard on behalf of a holder that is proven to be gone. A lease that another holds is left alone.
+func (l *Locker) Unlock(ctx context.Context, shard int, holder string) error {
+	values, err := l.valuesOf(ctx, shard, holder)
+	for _, value := range values {
+		_, failed := l.mutex(strconv.Itoa(shard), redsync.WithValue(value)).UnlockContext(ctx)
+		if failed != nil && !isTaken(failed) && !isOver(failed) {
+			err = failed
+		}
 	}
-	return fmt.Errorf("unlock shard %d for its last owner: %w", shard, err)
+	if err != nil {
+		return fmt.Errorf("unlock shard %d for its last owner: %w", shard, err)
+	}
+	return nil
+}
+
+// valuesOf are the values that a shard's lock has, as far as they tell a holder. It asks all servers and waits for most of
+// them: a lease stands on one of those at least. The error says that so many cannot be reached.
+func (l *Locker) valuesOf(ctx context.Context, shard int, holder string) (values []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL/20) // one that hangs, and that nobody waits for, ends then
+	defer cancel()
+	name := l.mutex(strconv.Itoa(shard)).Name()
+	answers := make(chan *redis.StringCmd, len(l.clients))
+	for _, c := range l.clients {
+		go func() { answers <- c.Get(ctx, name) }()
+	}
+	said := 0
+	for range l.clients {
+		value, failed := (<-answers).Result()
+		if failed != nil && !errors.Is(failed, redis.Nil) {
+			err = errors.Join(err, failed)
+			continue
+		}
+		if strings.HasPrefix(value, holder+"/") && !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+		if said++; said > len(l.clients)/2 {
+			return values, nil
+		}
+	}
+	return values, err
 }
 
 // isOver tells that no server has the lease any more. Of several some may not have been reached, and have it still.
@@ -146,7 +184,7 @@ type Lease struct {
 	done    chan struct{}
 }
 
-// Value is the lock's random value, with which others may unlock it when its holder is gone.
+// Value is the lock's value: the holder, and what is this lease's alone.
 func (l *Lease) Value() string { return l.mutex.Value() }
 
 // Context ends when the lease is lost, with ErrLost as its cause, or released.

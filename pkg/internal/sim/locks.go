@@ -57,6 +57,16 @@ type lockClient struct {
 	p                     *Process
 }
 
+// Get is redis.Cmdable's.
+func (c *lockClient) Get(ctx context.Context, name string) *redis.StringCmd {
+	value := ""
+	err := c.p.Call(ctx, c.s.Server, "reads "+name, func() { value = c.s.get(name).value })
+	if err == nil && value == "" {
+		err = redis.Nil
+	}
+	return redis.NewStringResult(value, err)
+}
+
 // SetNX is redis.Cmdable's.
 func (c *lockClient) SetNX(ctx context.Context, name string, value any, ttl time.Duration) *redis.BoolCmd {
 	set := false
