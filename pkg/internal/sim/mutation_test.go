@@ -33,7 +33,7 @@ var deafOwner = in("group/seat.go", "func() { cancel(context.Cause(held.Context(
 
 var mutations = []mutation{
 	{"whoever unlocks for a dead member does not look whose lease it is", "Group", in("lease/lease.go",
-		`!strings.HasPrefix(value, holder+"/")`, `!strings.Contains(value, "/")`)},
+		`strings.HasPrefix(value, holder+"/")`, `strings.Contains(value, "/")`)},
 	{"a prober judges though its own connection is young", "Group", in("group/probe.go",
 		"if now.Sub(up) < steadyBefore {", "if false {")},
 	{"an owner does not hear that its lease is lost", "Group", deafOwner},
