@@ -61,7 +61,10 @@ type lockClient struct {
 func (c *lockClient) Get(ctx context.Context, name string) *redis.StringCmd {
 	value := ""
 	err := c.p.Call(ctx, c.s.Server, "reads "+name, func() { value = c.s.get(name).value })
-	if err == nil && value == "" {
+	if err != nil {
+		return redis.NewStringResult("", err) // value may be written later
+	}
+	if value == "" {
 		err = redis.Nil
 	}
 	return redis.NewStringResult(value, err)
