@@ -14,6 +14,10 @@ import (
 
 // takeEvent routes one plain event. It answers with JetStream's confirmation, or with an error in the same form.
 func (r *Router) takeEvent(m *nats.Msg) {
+	if err := checkHeaders(m); err != nil {
+		r.refuseEvent(m.Reply, 400, err)
+		return
+	}
 	key := m.Header.Get(frame.HeaderKey)
 	if key == "" {
 		if len(m.Header.Values(frame.HeaderKey)) > 0 {
@@ -87,14 +91,12 @@ func (r *Router) release(g *gather.Gather, bytes int) {
 	r.signal()
 }
 
-// plainHeader keeps what is the application's, and Nats-Msg-Id. Other headers that JetStream acts on (an expected
-// sequence, a rollup, a schedule) are not the client's to set in our log, nor are those by which clients of NATS tell the
-// server's own messages from others: a worker's would drop the event.
+// plainHeader keeps what is the application's, and Nats-Msg-Id. Other headers that servers add or JetStream acts on have no
+// meaning in our log.
 func plainHeader(in nats.Header, key string) nats.Header {
 	out := make(nats.Header, len(in)+2)
 	for k, v := range in {
-		name := strings.ToLower(k)
-		if !strings.HasPrefix(name, "nats-") && name != "status" && name != "description" {
+		if !strings.HasPrefix(strings.ToLower(k), "nats-") {
 			out[k] = v
 		}
 	}

@@ -2,6 +2,8 @@ package route
 
 import (
 	"encoding/json"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -68,13 +70,13 @@ func TestPlainEventIsStored(t *testing.T) {
 func TestPlainEventsHeaders(t *testing.T) {
 	s := newSystem(t)
 	ack := s.sendPlain(t, plain("key", "x",
-		"Type", "paid", "Mine", "1", "Mine", "2", "Kind", "end", "Key", "key",
-		"Nats-Msg-Id", "id-1", "Nats-Rollup", "all", "Nats-Expected-Last-Sequence", "77", "Nats-Expected-Stream", "OTHER",
-		"Nats-TTL", "1s", "nats-expected-last-sequence", "78", "NATS-Schedule", "@every 1s",
-		"Status", "100", "status", "404", "Description", "Idle Heartbeat"))
+		"Type", "paid", "Mine", "1", "Mine", "2", "Kind", "event", "Key", "key", "status", "404", "kind", "end", "type", "x",
+		"Nats-Msg-Id", "id-1", "Nats-Request-Info", "{}", "Nats-Trace-Dest", "trace", "Nats-Trace-Hop", "1",
+		"Nats-Stream", "OTHER", "Nats-Sequence", "77", "Nats-Scheduler", "other.1", "Nats-Schedule-Next", "purge"))
 	require.Nil(t, ack.Error)
 	require.Equal(t, nats.Header{
 		"Type": {"paid"}, "Mine": {"1", "2"}, "Kind": {"event"}, "Key": {"key"}, "Nats-Msg-Id": {"id-1"},
+		"status": {"404"}, "kind": {"end"}, "type": {"x"},
 	}, s.one(t, "key").Header)
 
 	again := s.sendPlain(t, plain("key", "x", "Nats-Msg-Id", "id-1"))
@@ -120,6 +122,70 @@ func TestPlainEventWhoseKeyAHeaderChanges(t *testing.T) {
 		require.Contains(t, string(got.Data), "begins or ends with a blank or holds a line break")
 	}
 	require.Empty(t, s.stored(t))
+}
+
+// sendRaw sends a plain event as a client does that writes its own headers, and returns the answer.
+func (s *system) sendRaw(t testing.TB, key, headers, data string) logError {
+	t.Helper()
+	from := s.sender(t)
+	require.NoError(t, s.Conn.Flush())
+	c, err := net.Dial("tcp", s.Server.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	headers = "NATS/1.0\r\n" + headers + "\r\n"
+	_, err = fmt.Fprintf(c, "CONNECT {\"verbose\":false,\"headers\":true}\r\nHPUB %s.%s %s %d %d\r\n%s%s\r\nPING\r\n",
+		topology.EventSubject("app"), key, from.sub.Subject, len(headers), len(headers)+len(data), headers, data)
+	require.NoError(t, err)
+	var answer struct {
+		Error logError `json:"error"`
+	}
+	require.NoError(t, json.Unmarshal(from.answer(t), &answer))
+	return answer.Error
+}
+
+// What a sender meant by its headers is done, or it is told that it is not.
+func TestPlainEventWhoseHeadersCannotBeMeant(t *testing.T) {
+	s := newSystem(t)
+	for headers, want := range map[string]string{
+		"Key: gooda1\r\nNats-Msg-Id: ma1\r\nno-colon-line\r\n": "headers cannot be read",
+		" Key: folded\r\n":                               "header name \" Key\" holds a blank",
+		"Key : sp\r\n":                                   "header name \"Key \" holds a blank",
+		"Mine: 1\r\n\tand: more\r\n":                     "header name \"\\tand\" holds a blank",
+		"Größe: 1\r\n":                                   "header name",
+		"Key: trailing \r\n":                             "begins or ends with a blank",
+		"Key: trailing\t\r\n":                            "begins or ends with a blank",
+		"key: a\r\n":                                     "header \"key\": write it as \"Key\"",
+		"KEY: a\r\n":                                     "header \"KEY\": write it as \"Key\"",
+		"Key: a\r\nKey: b\r\n":                           "header Key is there 2 times",
+		"nats-msg-id: a\r\n":                             "header \"nats-msg-id\": write it as \"Nats-Msg-Id\"",
+		"Nats-Msg-Id: a\r\nNats-Msg-Id: b\r\n":           "header Nats-Msg-Id is there 2 times",
+		"Nats-Msg-Id: \r\n":                              "must not be empty",
+		"Nats-Msg-Id: a \r\n":                            "must not be empty, begin or end with a blank",
+		"Kind: end\r\n":                                  "header Kind is the router's own",
+		"Kind: event\r\nKind: end\r\n":                   "header Kind is the router's own",
+		"Status: 100\r\n":                                "header Status is NATS's own",
+		"Description: x\r\n":                             "header Description is NATS's own",
+		"Nats-Expected-Stream: APP_1_0\r\n":              "header Nats-Expected-Stream asks JetStream",
+		"Nats-Expected-Last-Sequence: 7\r\n":             "asks JetStream",
+		"nats-expected-last-msg-id: x\r\n":               "asks JetStream",
+		"Nats-Expected-Last-Subject-Sequence: 0\r\n":     "asks JetStream",
+		"Nats-TTL: 1s\r\n":                               "asks JetStream",
+		"NATS-TTL: 1s\r\n":                               "asks JetStream",
+		"Nats-Rollup: all\r\n":                           "asks JetStream",
+		"Nats-Schedule: @every 1s\r\n":                   "asks JetStream",
+		"Nats-Schedule-TTL: 1s\r\n":                      "asks JetStream",
+		"Nats-Schedule-Target: x\r\n":                    "asks JetStream",
+		"Nats-Batch-Id: x\r\nNats-Batch-Sequence: 1\r\n": "asks JetStream",
+		"Nats-Incr: 1\r\n":                               "asks JetStream",
+	} {
+		err := s.sendRaw(t, "_", headers, "x")
+		require.Equal(t, 400, err.Code, "%q: %s", headers, err.Description)
+		require.Contains(t, err.Description, want, "%q", headers)
+	}
+	require.Empty(t, s.stored(t))
+
+	require.Zero(t, s.sendRaw(t, "_", "Key:   leading\r\n", "x"), "the client library has stripped the blanks")
+	require.Equal(t, "leading", s.one(t, "leading").Header.Get("Key"))
 }
 
 func TestPlainEventThatNobodyWaitsFor(t *testing.T) {

@@ -1,0 +1,78 @@
+package route
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.com/lockstep/pkg/frame"
+	"github.com/nats-io/nats.go"
+)
+
+var errHeaders = errors.New("headers cannot be read: each line must be `Name: value`")
+
+// checkHeaders returns why a plain event cannot be stored with its headers as its sender meant them, or nil. Nothing that a
+// client asks for by a header is passed over in silence.
+func checkHeaders(m *nats.Msg) error {
+	if m.Header == nil {
+		if m.Size()-len(m.Subject)-len(m.Reply)-len(m.Data) > 0 {
+			return errHeaders // the client library hands such a message over without any
+		}
+		return nil
+	}
+	for name, values := range m.Header {
+		if err := checkHeader(name, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkHeader(name string, values []string) error {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f {
+			return fmt.Errorf("header name %q holds a blank or a byte that no name may hold (a line that begins with a blank is not joined to the one before)", name)
+		}
+	}
+	for _, exact := range []string{frame.HeaderKey, nats.MsgIdHdr} {
+		if !strings.EqualFold(name, exact) {
+			continue
+		}
+		if name != exact {
+			return fmt.Errorf("header %q: write it as %q", name, exact)
+		}
+		if len(values) > 1 {
+			return fmt.Errorf("header %s is there %d times: send it once", name, len(values))
+		}
+	}
+	switch lower := strings.ToLower(name); {
+	case name == nats.MsgIdHdr:
+		if id := values[0]; id == "" || strings.TrimSpace(id) != id || strings.ContainsAny(id, "\r\n") {
+			return fmt.Errorf("header %s is %q: it must not be empty, begin or end with a blank or hold a line break", name, id)
+		}
+	case name == frame.HeaderKind && (len(values) > 1 || values[0] != frame.KindEvent):
+		return fmt.Errorf("header %s is the router's own: give yours another name", name)
+	case name == "Status", name == "Description":
+		return fmt.Errorf("header %s is NATS's own: give yours another name", name)
+	case asksJetStream(lower):
+		return fmt.Errorf("header %s asks JetStream for what Lockstep's log does not do: send the event without it", name)
+	}
+	return nil
+}
+
+// asksJetStream tells whether a client sets this header, in lower case, to make a stream do something. Others that begin
+// with "nats-" are added by servers and mean nothing here.
+func asksJetStream(name string) bool {
+	switch name {
+	case "nats-ttl", "nats-rollup", "nats-incr":
+		return true
+	case "nats-scheduler", "nats-schedule-next": // the server's, in a message that came by a schedule
+		return false
+	}
+	for _, prefix := range []string{"nats-expected-", "nats-schedule", "nats-batch-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
