@@ -64,8 +64,8 @@ const (
 	producerStop    = 3 * time.Second
 )
 
-// judged are the producer's exit codes with a verdict: pass, fail and crossed.
-var judged = []int{0, 98, 99}
+// judged are the producer's exit codes with a verdict: pass, unfinished, fail and crossed.
+var judged = []int{0, 97, 98, 99}
 
 // chaos is one run in a directory of its own.
 type chaos struct {

@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,14 @@ func TestDemoThatFails(t *testing.T) {
 	require.Contains(t, s.seen, "verdict: fail")
 	require.Len(t, left, 1, "logs and report are kept")
 	require.Contains(t, s.seen[len(s.seen)-1], left[0])
+}
+
+func TestDemoThatIsUnfinished(t *testing.T) {
+	s, left := runDemo(t, `{"sent":7,"applied":6,"unfinished":1,"verdict":"unfinished"}`)
+	require.Equal(t, exitError, s.exitCode())
+	require.Regexp(t, `(?m)^  unfinished +1  acknowledged and not applied yet$`, strings.Join(s.seen, "\n"))
+	require.Contains(t, s.seen, "verdict: unfinished")
+	require.Len(t, left, 1, "logs and report are kept")
 }
 
 func TestDemoWithoutReport(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 )
 
 // ErrVerdict says that the run was judged and did not pass; the report has been printed.
-var ErrVerdict = errors.New("the verdict is fail")
+var ErrVerdict = errors.New("the verdict is not pass")
 
 // Config says what to show.
 type Config struct {

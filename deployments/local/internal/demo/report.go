@@ -20,6 +20,7 @@ type report struct {
 	Duplicated       uint64  `json:"duplicated"`
 	Reordered        uint64  `json:"reordered"`
 	UnknownKeys      uint64  `json:"unknown_keys"`
+	Unfinished       uint64  `json:"unfinished"`
 	AckedPerSecond   float64 `json:"acked_per_second"`
 	AppliedPerSecond float64 `json:"applied_per_second"`
 	LatencyMS        struct {
@@ -65,6 +66,9 @@ func (r report) table() string {
 	row("lost", "%d", r.Lost)
 	row("duplicated", "%d", r.Duplicated)
 	row("reordered", "%d", r.Reordered)
+	if r.Unfinished > 0 {
+		row("unfinished", "%d\tacknowledged and not applied yet", r.Unfinished)
+	}
 	if r.Failed > 0 || r.UnknownKeys > 0 {
 		row("given up", "%d\t%d keys unknown", r.Failed, r.UnknownKeys)
 	}

@@ -38,7 +38,7 @@ func testFaults(t *testing.T, bin string) {
 			require.Equal(t, "fail", r.Verdict)
 			require.Len(t, r.Violations, 1)
 			require.Regexp(t, `^`+f.kind+`: key load-[a-z0-9]+-7: `, r.Violations[0])
-			require.Contains(t, l.Out.String(), "\n"+f.count+"\n  "+r.Violations[0]+"\n")
+			require.Contains(t, l.Out.String(), "\n"+f.count+", unfinished 0\n  "+r.Violations[0]+"\n")
 
 			page, err := os.ReadFile(filepath.Join(l.Dir, "report.html"))
 			require.NoError(t, err)

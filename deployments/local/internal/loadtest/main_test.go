@@ -28,6 +28,7 @@ func TestLoads(t *testing.T) {
 		t.Run("search", s.testSearch)
 		t.Run("backlog", s.testBacklog)
 		t.Run("backlog interrupted", s.testBacklogInterrupted)
+		t.Run("standing shards", s.testStandingShards)
 		t.Run("stopped worker", s.testStoppedWorker)
 	})
 	t.Run("faults", func(t *testing.T) { testFaults(t, bin) })

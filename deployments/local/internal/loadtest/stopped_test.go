@@ -1,6 +1,9 @@
 package loadtest
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/pkg/query"
 )
 
 // A worker that stands still for a second shows in every figure that is there to show it, though nothing was wrong
@@ -39,6 +43,35 @@ func (s *stack) testStoppedWorker(t *testing.T) {
 	require.Len(t, r.Thresholds, 1)
 	require.False(t, r.Thresholds[0].Held)
 	require.Equal(t, r.Sent, r.Applied)
+}
+
+// Events that lie in the log when the load gives up waiting are unfinished and not lost, by one producer's reckoning as by
+// several's; once the workers go on, the next load passes.
+func (s *stack) testStandingShards(t *testing.T) {
+	for _, producers := range []string{"1", "2"} {
+		t.Run(producers+" producers", func(t *testing.T) {
+			s.pause(t, query.MaxPause)
+			l := s.load(t, "--rate=4000", "--events=2000", "--keys=100", "--drain-timeout=1s", "--producers="+producers)
+			r := l.Ended(97)
+			require.Equal(t, "unfinished", r.Verdict)
+			require.Empty(t, r.Violations)
+			require.Zero(t, r.Lost)
+			require.Zero(t, r.Applied)
+			require.Equal(t, r.Acked, r.Unfinished)
+			require.Len(t, r.UnfinishedShards, 16)
+			for _, sh := range r.UnfinishedShards {
+				require.Greater(t, sh.End, sh.Seq)
+				require.Regexp(t, `^worker-[12] owns it and says: `+query.StatePaused+`$`, sh.Why)
+			}
+			require.Contains(t, l.Out.String(), fmt.Sprintf("unknown keys 0, unfinished %d\n  unfinished: shard 0 has committed up to ", r.Unfinished))
+			page, err := os.ReadFile(filepath.Join(l.Dir, "report.html"))
+			require.NoError(t, err)
+			require.Contains(t, string(page), `<section class="verdict unfinished"`)
+
+			s.pause(t, 0)
+			s.load(t, "--rate=4000", "--events=500", "--keys=100").Passed()
+		})
+	}
 }
 
 // shardsOf returns which shards a worker owns.

@@ -106,7 +106,15 @@ type Report struct {
 	Duplicated  uint64 `json:"duplicated"`
 	Reordered   uint64 `json:"reordered"`
 	UnknownKeys uint64 `json:"unknown_keys"`
-	LatencyMS   struct {
+	Unfinished  uint64 `json:"unfinished"`
+
+	UnfinishedShards []struct {
+		Shard int    `json:"shard"`
+		Seq   uint64 `json:"seq"`
+		End   uint64 `json:"end"`
+		Why   string `json:"why"`
+	} `json:"unfinished_shards"`
+	LatencyMS struct {
 		Apply struct {
 			P99 float64 `json:"p99"`
 		} `json:"apply"`

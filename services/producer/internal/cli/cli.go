@@ -23,8 +23,9 @@ const name = "producer"
 // Exit codes of a load that ran. The others are service's: 0, 1 if it could not
 // run, 2 for bad usage.
 const (
-	ExitViolated = 98 // something was lost, doubled, reordered, or cannot be told
-	ExitCrossed  = 99 // all of that was right, but a threshold was crossed
+	ExitUnfinished = 97 // nothing is wrong so far, but not everything is applied yet
+	ExitViolated   = 98 // something was lost, doubled, reordered, or cannot be told
+	ExitCrossed    = 99 // all of that was right, but a threshold was crossed
 )
 
 // program is all the producer can be told.

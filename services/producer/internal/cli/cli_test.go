@@ -280,4 +280,6 @@ func TestVerdictDecidesTheExitCode(t *testing.T) {
 	require.Equal(t, 98, exit.Code)
 	require.ErrorAs(t, judge(report.Report{Verdict: report.Crossed, Acked: 1}), &exit)
 	require.Equal(t, 99, exit.Code)
+	require.ErrorAs(t, judge(report.Report{Verdict: report.Unfinished, Acked: 1}), &exit)
+	require.Equal(t, 97, exit.Code)
 }

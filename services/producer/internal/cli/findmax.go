@@ -19,7 +19,7 @@ const chances = 2
 
 // findMax makes loads of one rate after another, and returns the report of the
 // highest that kept the bound, or of the first one if none did. A load that found
-// something wrong ends the search: its report is the answer.
+// something wrong or unfinished ends the search: its report is the answer.
 func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) (report.Report, error) {
 	first := uint64(firstRate)
 	if c.Rate.Constant() {
@@ -39,10 +39,11 @@ func (c *loadCommand) findMax(ctx, sending context.Context, view progress.View) 
 		if err != nil {
 			return report.Report{}, err
 		}
-		if r.Verdict == report.Fail || best.Schema == 0 {
+		wrong := r.Verdict == report.Fail || r.Verdict == report.Unfinished
+		if wrong || best.Schema == 0 {
 			best = r
 		}
-		if r.Verdict == report.Fail || r.Interrupted {
+		if wrong || r.Interrupted {
 			break
 		}
 		why := tooMuch(r, c.FindMax)

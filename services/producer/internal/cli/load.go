@@ -173,6 +173,8 @@ func judge(r report.Report) error {
 		return nil
 	case r.Verdict == report.Crossed:
 		return &service.ExitError{Code: ExitCrossed}
+	case r.Verdict == report.Unfinished:
+		return &service.ExitError{Code: ExitUnfinished}
 	case r.Acked == 0 && r.Applied == 0:
 		return errors.New("nothing was acknowledged, so nothing was proven")
 	default:

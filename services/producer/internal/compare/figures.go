@@ -23,6 +23,7 @@ func figures() []figure {
 		count("duplicated", func(r report.Report) uint64 { return r.Duplicated }),
 		count("reordered keys", func(r report.Report) uint64 { return r.Reordered }),
 		count("unknown keys", func(r report.Report) uint64 { return r.UnknownKeys }),
+		count("unfinished", func(r report.Report) uint64 { return r.Unfinished }),
 		always("acked/s", func(r report.Report) float64 { return r.AckedPerSecond }),
 		always("applied/s", func(r report.Report) float64 { return r.AppliedPerSecond }),
 		quantile("ack", "p50", acked, func(s latency.Summary) float64 { return s.P50 }),

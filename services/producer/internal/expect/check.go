@@ -19,16 +19,17 @@ const (
 	Duplicated      // the count is too high
 	Reordered       // the right count with another digest
 	Unknown         // events were given up and no outcome of theirs explains the account, or it cannot be told
+	Unfinished      // right so far: what is missing lies in the log, before which the key's shard stands
 )
 
 func (k Kind) String() string {
-	return [...]string{"fine", "lost", "duplicated", "reordered", "unknown"}[k]
+	return [...]string{"fine", "lost", "duplicated", "reordered", "unknown", "unfinished"}[k]
 }
 
 // Finding is what was found at one key.
 type Finding struct {
 	Kind   Kind
-	Events uint64 // how many were lost or duplicated
+	Events uint64 // how many are lost, duplicated or unfinished
 	Detail string // for people; empty if the key is fine
 }
 
@@ -39,7 +40,8 @@ const (
 	maxDigests = 1 << 25
 )
 
-// Check compares what the ledger holds for a key with what was sent.
+// Check compares what the ledger holds for a key with what was sent. The key's
+// shard has reached the log's end: what is missing is lost. See CheckUnfinished.
 func (b *Book) Check(key int, got Account) Finding {
 	exceptions := b.unsettled(key, b.exceptions[int32(key)])
 	sent := uint64(b.sent[key])

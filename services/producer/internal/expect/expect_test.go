@@ -163,6 +163,84 @@ func TestEveryFaultIsFoundAndNamed(t *testing.T) {
 	}
 }
 
+// Of a key whose shard has not reached the log's end, only an account that its first events come to is right so far.
+func TestUnfinishedIsToldFromWrong(t *testing.T) {
+	const (
+		s = Stored
+		g = GivenUp
+		n = NotStored
+	)
+	for name, c := range map[string]struct {
+		outcomes []Outcome
+		applied  []int // by counter
+		want     Kind
+		events   uint64
+	}{
+		"all":                              {[]Outcome{s, s, s}, []int{1, 2, 3}, Fine, 0},
+		"none yet":                         {[]Outcome{s, s, s}, nil, Unfinished, 3},
+		"the first ones":                   {[]Outcome{s, s, s}, []int{1, 2}, Unfinished, 1},
+		"not the first":                    {[]Outcome{s, s, s}, []int{2, 3}, Reordered, 0},
+		"one in the middle missing":        {[]Outcome{s, s, s}, []int{1, 3}, Reordered, 0},
+		"one doubled":                      {[]Outcome{s, s, s, s}, []int{1, 1}, Reordered, 0},
+		"one doubled in place of the last": {[]Outcome{s, s, s}, []int{1, 1, 2}, Reordered, 0},
+		"more than were sent":              {[]Outcome{s, s}, []int{1, 2, 2}, Duplicated, 1},
+		"given up and applied":             {[]Outcome{s, g, s}, []int{1, 2}, Unfinished, 1},
+		"given up and not applied":         {[]Outcome{s, g, s, s}, []int{1, 3}, Unfinished, 1},
+		"given up, may yet come":           {[]Outcome{s, s, g}, []int{1, 2}, Fine, 0},
+		"given up, before it":              {[]Outcome{s, s, g}, []int{1}, Unfinished, 1},
+		"given up, one of others missing":  {[]Outcome{s, s, g, s}, []int{1, 3}, Unknown, 0},
+		"not stored":                       {[]Outcome{s, n, s, s}, []int{1, 3}, Unfinished, 1},
+		"not stored, yet applied":          {[]Outcome{s, n, s, s}, []int{1, 2}, Reordered, 0},
+		"nothing stored":                   {[]Outcome{n, n}, nil, Fine, 0},
+	} {
+		for _, p := range payloadsOfAllKinds(t) {
+			t.Run(fmt.Sprint(name, "/", p), func(t *testing.T) {
+				b := newBookOf(t, 2, p)
+				sendAll(b, 0, s, g, n)
+				sent := sendAll(b, 1, c.outcomes...)
+				var applied [][]byte
+				for _, counter := range c.applied {
+					applied = append(applied, sent[counter-1])
+				}
+				got := ledger(t, applied...)
+				f := b.CheckUnfinished(1, got)
+				require.Equal(t, c.want, f.Kind, f.Detail)
+				require.Equal(t, c.events, f.Events)
+				if c.want == Unfinished {
+					got.Balance++
+					require.NotEqual(t, Unfinished, b.CheckUnfinished(1, got).Kind, "the balance is wrong")
+				}
+			})
+		}
+	}
+}
+
+// Whatever was given up, every prefix of what may be applied is unfinished, and what is left is counted.
+func TestEveryPrefixIsUnfinished(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := newBook(t, 1, 40)
+		outcomes := rapid.SliceOfN(rapid.SampledFrom([]Outcome{Stored, Stored, Stored, GivenUp, NotStored}), 1, 20).Draw(t, "outcomes")
+		sent := sendAll(b, 0, outcomes...)
+		upTo := rapid.IntRange(0, len(sent)).Draw(t, "up to")
+		var applied [][]byte
+		left := uint64(0)
+		for i, o := range outcomes {
+			switch {
+			case i >= upTo && o == Stored:
+				left++
+			case i < upTo && (o == Stored || o == GivenUp && rapid.Bool().Draw(t, "stored")):
+				applied = append(applied, sent[i])
+			}
+		}
+		f := b.CheckUnfinished(0, ledger(t, applied...))
+		if left == 0 {
+			require.Equal(t, Fine, f.Kind, f.Detail)
+			return
+		}
+		require.Equal(t, Finding{Unfinished, left, f.Detail}, f)
+	})
+}
+
 func TestBalanceIsCompared(t *testing.T) {
 	for _, o := range []Outcome{Stored, GivenUp, NotStored} {
 		b := newBook(t, 1, 40)

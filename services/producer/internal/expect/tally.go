@@ -12,6 +12,7 @@ type Tally struct {
 	Duplicated  uint64 // events
 	Reordered   uint64 // keys
 	UnknownKeys uint64 // keys
+	Unfinished  uint64 // events; no violation
 
 	violations []string
 	unnamed    uint64
@@ -31,6 +32,9 @@ func (t *Tally) Add(name string, got Account, f Finding) {
 		t.Reordered++
 	case Unknown:
 		t.UnknownKeys++
+	case Unfinished:
+		t.Unfinished += f.Events
+		return
 	}
 	t.Violate(fmt.Sprintf("%s: key %s: %s", f.Kind, name, f.Detail))
 }

@@ -101,6 +101,21 @@ func (s *System) Positions(ctx context.Context) ([]load.Position, error) {
 	return out, nil
 }
 
+// States returns what the owner of each shard says of it.
+func (s *System) States(ctx context.Context) (map[int]string, error) {
+	workers, err := s.query.Status(ctx, answersWait)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[int]string)
+	for _, w := range workers {
+		for _, sh := range w.Shards {
+			states[sh.Shard] = fmt.Sprintf("%s owns it and says: %s", w.Name, sh.State)
+		}
+	}
+	return states, nil
+}
+
 // Owners watches who owns which shard. Where no worker has ever been, there is
 // nothing to watch.
 func (s *System) Owners(ctx context.Context, changed func(shard int, worker string)) (stop func(), err error) {
@@ -114,8 +129,12 @@ func (s *System) Owners(ctx context.Context, changed func(shard int, worker stri
 	return w.Stop, nil
 }
 
-// pauseWait is how long the workers' answers are waited for.
-const pauseWait = 200 * time.Millisecond
+// Bounds on the wait for the answers of all workers: to a pause, of which a missed
+// one is asked for again, and to what the report says of shards, which is asked once.
+const (
+	pauseWait   = 200 * time.Millisecond
+	answersWait = time.Second
+)
 
 // Pause asks every worker. It counts as heard if all shards' owners have answered.
 func (s *System) Pause(ctx context.Context, d time.Duration) error {

@@ -2,8 +2,11 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"example.com/lockstep/services/producer/internal/measure"
 )
 
 const (
@@ -12,14 +15,18 @@ const (
 	flushGrace  = 10 * time.Second
 )
 
+// errShort says that some shards are short of the log's end.
+var errShort = errors.New("some shards are short of the log's end")
+
 // drained waits until every shard's position has reached the log's end as it is
-// now. The error says how far they got.
-func drained(ctx context.Context, sys System, timeout time.Duration) error {
+// now, and returns the shards whose position has not when the timeout is over. An
+// error says that this cannot be told.
+func drained(ctx context.Context, sys System, timeout time.Duration) (short []measure.Short, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var l Layout
 	var ends []uint64
-	err := retry(ctx, func(ctx context.Context) (err error) {
+	err = retry(ctx, func(ctx context.Context) (err error) {
 		if l, err = sys.Layout(ctx); err != nil {
 			return err
 		}
@@ -27,25 +34,31 @@ func drained(ctx context.Context, sys System, timeout time.Duration) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("the log's end could not be read: %w", err)
+		return nil, fmt.Errorf("the log's end could not be read: %w", err)
 	}
 	err = retry(ctx, func(ctx context.Context) error {
 		positions, err := sys.Positions(ctx)
 		if err != nil {
 			return err
 		}
-		return behind(l, ends, positions)
+		if short, err = behind(l, ends, positions); err == nil && len(short) > 0 {
+			err = errShort
+		}
+		return err
 	})
-	if err != nil {
-		return fmt.Errorf("after %s: %w", timeout, err)
+	switch {
+	case errors.Is(err, errShort):
+		return short, nil
+	case err != nil:
+		return nil, fmt.Errorf("the shards' positions could not be read for %s: %w", timeout, err)
 	}
-	return nil
+	return nil, nil
 }
 
-// behind returns an error if any position is short of its shard's end.
-func behind(l Layout, ends []uint64, positions []Position) error {
+// behind returns the shards whose position is short of the end.
+func behind(l Layout, ends []uint64, positions []Position) (short []measure.Short, err error) {
 	if len(ends) != l.Shards {
-		return fmt.Errorf("%d ends of %d shards", len(ends), l.Shards)
+		return nil, fmt.Errorf("%d ends of %d shards", len(ends), l.Shards)
 	}
 	at := make([]Position, l.Shards)
 	for _, p := range positions {
@@ -53,21 +66,34 @@ func behind(l Layout, ends []uint64, positions []Position) error {
 			at[p.Shard] = p
 		}
 	}
-	short, first := 0, 0
 	for shard, p := range at {
-		if ends[shard] == 0 || p.Epoch > l.Epoch || p.Epoch == l.Epoch && p.Seq >= ends[shard] {
+		switch {
+		case ends[shard] == 0 || p.Epoch > l.Epoch || p.Epoch == l.Epoch && p.Seq >= ends[shard]:
 			continue
+		case p.Epoch < l.Epoch: // it has committed nothing of this epoch
+			p.Seq = 0
 		}
-		if short == 0 {
-			first = shard
+		short = append(short, measure.Short{Shard: shard, Seq: p.Seq, End: ends[shard]})
+	}
+	return short, nil
+}
+
+// explain adds why the shards do not go on, as far as their owners say.
+func explain(ctx context.Context, sys System, short []measure.Short) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	states, err := sys.States(ctx)
+	for i := range short {
+		state, owned := states[short[i].Shard]
+		switch {
+		case err != nil:
+			short[i].Why = "its owner could not be asked: " + err.Error()
+		case !owned:
+			short[i].Why = "no worker that answers owns it"
+		default:
+			short[i].Why = state
 		}
-		short++
 	}
-	if short == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d of %d shards are short of the log's end; shard %d stands at epoch %d sequence %d, its end is epoch %d sequence %d",
-		short, l.Shards, first, at[first].Epoch, at[first].Seq, l.Epoch, ends[first])
 }
 
 // awaitReceipts waits for receipts until none is missing, or none has come for a while.

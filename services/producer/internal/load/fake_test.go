@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,7 +35,9 @@ type fake struct {
 	shards int
 	room   int // events that may be outstanding
 	fate   func(nth int, ev publish.Event) fate
-	stuck  bool  // the shards' positions stand still
+	stuck  int   // events of each stuck shard that are stored and not applied: the last ones
+	at     []int // the stuck shards
+	lost   error // told to those who ask for positions
 	unread error // told to those who ask for accounts
 	garble func(key string, a *Account)
 	onSent func(nth int)
@@ -54,16 +57,17 @@ type fake struct {
 	accounts map[string]expect.Account
 	ends     []uint64
 	held     *publish.Event
-	last     map[int]publish.Event // the last event of each shard
-	asked    int                   // how often accounts were asked for
-	paused   []time.Duration       // as asked for
+	waiting  map[int][]publish.Event // by stuck shard, the events that are not applied yet
+	last     map[int]publish.Event   // the last event of each shard
+	asked    int                     // how often accounts were asked for
+	paused   []time.Duration         // as asked for
 }
 
 func newFake() *fake {
 	f := &fake{
 		shards: 4, room: 64, done: make(chan struct{}),
 		fate:     func(int, publish.Event) fate { return fine },
-		accounts: map[string]expect.Account{}, last: map[int]publish.Event{},
+		accounts: map[string]expect.Account{}, waiting: map[int][]publish.Event{}, last: map[int]publish.Event{},
 	}
 	f.ends = make([]uint64, f.shards)
 	f.cond = sync.NewCond(&f.mu)
@@ -122,12 +126,25 @@ func (f *fake) store(ev publish.Event, fate fate) {
 		return
 	}
 	for range fate.applied {
-		f.apply(ev)
+		f.commit(shard, ev)
 	}
 	if f.held != nil && f.held.Key == ev.Key {
 		f.apply(*f.held)
 		f.held = nil
 	}
+}
+
+// commit applies an event, in a stuck shard when as many later ones are stored as it is stuck with.
+func (f *fake) commit(shard int, ev publish.Event) {
+	if slices.Contains(f.at, shard) {
+		waiting := append(f.waiting[shard], ev)
+		if len(waiting) <= f.stuck {
+			f.waiting[shard] = waiting
+			return
+		}
+		ev, f.waiting[shard] = waiting[0], waiting[1:]
+	}
+	f.apply(ev)
 }
 
 func (f *fake) apply(ev publish.Event) {
@@ -204,14 +221,24 @@ func (f *fake) Ends(context.Context, Layout) ([]uint64, error) {
 func (f *fake) Positions(context.Context) ([]Position, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.lost != nil {
+		return nil, f.lost
+	}
 	var out []Position
 	for shard, end := range f.ends {
-		if f.stuck && shard == 1 {
-			end--
-		}
+		end -= uint64(len(f.waiting[shard]))
 		out = append(out, Position{Shard: shard, Epoch: 1, Seq: end})
 	}
 	return out, nil
+}
+
+// States knows the owners of all shards but the last.
+func (f *fake) States(context.Context) (map[int]string, error) {
+	states := make(map[int]string)
+	for shard := range f.shards - 1 {
+		states[shard] = "stands still"
+	}
+	return states, nil
 }
 
 func (f *fake) Owners(_ context.Context, changed func(int, string)) (func(), error) {

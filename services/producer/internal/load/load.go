@@ -25,6 +25,7 @@ type Load struct {
 	keys    pick.Picker
 	traffic *traffic
 	tally   expect.Tally
+	short   []measure.Short // shards that did not reach the log's end
 	startAt time.Time
 
 	receiptGrace time.Duration // without a receipt: the missing ones are lost
@@ -133,11 +134,12 @@ func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 			l.tally.Violate("the workers could not be told to go on: " + err.Error())
 		}
 	}
-	l.settle(ctx)
+	reached := l.settle(ctx, layout)
 	l.stop(publisher)
 
 	l.view.Say("verifying every key")
-	err = verify(ctx, l.sys, l.book, l.cfg.DrainTimeout, &l.tally)
+	v := verification{sys: l.sys, book: l.book, timeout: l.cfg.DrainTimeout, reached: reached, tally: &l.tally}
+	err = v.run(ctx)
 	if ctx.Err() != nil {
 		return nil, ErrAborted
 	}
@@ -160,6 +162,7 @@ func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 func (l *Load) judge(r *measure.Run) {
 	r.Applied = l.tally.Applied
 	r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys = l.tally.Lost, l.tally.Duplicated, l.tally.Reordered, l.tally.UnknownKeys
+	r.Unfinished, r.Short = l.tally.Unfinished, l.short
 	r.Violations = l.tally.Violations()
 	if failed, err := l.traffic.failure(); failed > 0 {
 		l.view.Say(fmt.Sprintf("%d events failed, the first one: %v", failed, err))
@@ -278,13 +281,26 @@ func (l *Load) close(ctx context.Context, p Publisher, s *sender) {
 	}
 }
 
-// settle waits until all is applied, and told.
-func (l *Load) settle(ctx context.Context) {
+// settle waits until all is applied, and told. What it returns tells whether the
+// shard of a key has reached the log's end.
+func (l *Load) settle(ctx context.Context, layout Layout) (reached func(key string) bool) {
 	l.view.Say("waiting until every shard has reached the log's end")
-	if err := drained(ctx, l.sys, l.cfg.DrainTimeout); err != nil {
-		l.tally.Violate("not applied to the end: " + err.Error())
-	}
+	short, err := drained(ctx, l.sys, l.cfg.DrainTimeout)
 	awaitReceipts(ctx, l.traffic, l.receiptGrace)
+	if err != nil {
+		l.tally.Violate("whether all is applied cannot be told: " + err.Error())
+		return func(string) bool { return false }
+	}
+	if len(short) > 0 {
+		l.view.Say(fmt.Sprintf("%d of %d shards have not reached the log's end after %s", len(short), layout.Shards, l.cfg.DrainTimeout))
+		explain(ctx, l.sys, short)
+	}
+	l.short = short
+	standing := make(map[int]bool)
+	for _, s := range short {
+		standing[s.Shard] = true
+	}
+	return func(key string) bool { return len(standing) == 0 || !standing[layout.ShardOf(key)] }
 }
 
 // stop is safe to call twice, as the publisher's is.

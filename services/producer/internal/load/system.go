@@ -20,6 +20,9 @@ type System interface {
 	Ends(ctx context.Context, l Layout) ([]uint64, error)
 	// Positions returns how far the shards have been committed.
 	Positions(ctx context.Context) ([]Position, error)
+	// States returns what the owner of each shard says of it, as in running. A shard
+	// without an owner is not in it.
+	States(ctx context.Context) (map[int]string, error)
 	// Owners tells of every change of a shard's owner, by the name of the worker,
 	// until stop is called.
 	Owners(ctx context.Context, changed func(shard int, worker string)) (stop func(), err error)

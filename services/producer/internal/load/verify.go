@@ -9,55 +9,79 @@ import (
 	"example.com/lockstep/services/producer/internal/expect"
 )
 
-// verify compares the account of every key used with what was sent, and adds
-// what it finds to the tally. A page of accounts that cannot be read within the
-// timeout makes its keys unknown, and all later ones. An error means that there
-// is no ledger to verify.
-func verify(ctx context.Context, sys System, book *expect.Book, timeout time.Duration, tally *expect.Tally) error {
-	var unreadable error
-	page := make([]int, 0, maxAccounts)
-	names := make([]string, 0, maxAccounts)
-	check := func() error {
-		var accounts []Account
-		if unreadable == nil && len(page) > 0 {
-			accounts, unreadable = read(ctx, sys, names, timeout)
-		}
-		for i, key := range page {
-			switch {
-			case unreadable != nil:
-				tally.AddUnread(names[i], unreadable.Error())
-			case errors.Is(accounts[i].Err, ErrNoLedger):
-				return fmt.Errorf("the state of key %s is %w: load verifies the ledger handler only (keep balance, events and digest in your state)",
-					names[i], ErrNoLedger)
-			case accounts[i].Err != nil:
-				tally.AddUnread(names[i], accounts[i].Err.Error())
-			default:
-				tally.Add(names[i], accounts[i].Account, book.Check(key, accounts[i].Account))
-			}
-		}
-		page, names = page[:0], names[:0]
-		return nil
-	}
-	for key := range book.Len() {
-		if !book.Used(key) {
-			continue
-		}
-		page, names = append(page, key), append(names, book.Name(key))
-		if len(page) == maxAccounts {
-			if err := check(); err != nil {
-				return err
-			}
-		}
-	}
-	return check()
+// verification compares the account of every key used with what was sent, and
+// adds what it finds to the tally.
+type verification struct {
+	sys     System
+	book    *expect.Book
+	timeout time.Duration         // to read a page of accounts
+	reached func(key string) bool // whether the key's shard has reached the log's end
+	tally   *expect.Tally
+
+	unreadable error // why no more accounts can be read
 }
 
-func read(ctx context.Context, sys System, names []string, timeout time.Duration) ([]Account, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// run verifies page by page. A page of accounts that cannot be read within the
+// timeout makes its keys unknown, and all later ones. An error means that there
+// is no ledger to verify.
+func (v *verification) run(ctx context.Context) error {
+	page := make([]int, 0, maxAccounts)
+	for key := range v.book.Len() {
+		if !v.book.Used(key) {
+			continue
+		}
+		if page = append(page, key); len(page) == maxAccounts {
+			if err := v.check(ctx, page); err != nil {
+				return err
+			}
+			page = page[:0]
+		}
+	}
+	return v.check(ctx, page)
+}
+
+// check verifies a page of keys.
+func (v *verification) check(ctx context.Context, page []int) error {
+	if len(page) == 0 {
+		return nil
+	}
+	names := make([]string, len(page))
+	for i, key := range page {
+		names[i] = v.book.Name(key)
+	}
+	var accounts []Account
+	if v.unreadable == nil {
+		accounts, v.unreadable = v.read(ctx, names)
+	}
+	for i, key := range page {
+		switch {
+		case v.unreadable != nil:
+			v.tally.AddUnread(names[i], v.unreadable.Error())
+		case errors.Is(accounts[i].Err, ErrNoLedger):
+			return fmt.Errorf("the state of key %s is %w: load verifies the ledger handler only (keep balance, events and digest in your state)",
+				names[i], ErrNoLedger)
+		case accounts[i].Err != nil:
+			v.tally.AddUnread(names[i], accounts[i].Err.Error())
+		default:
+			v.tally.Add(names[i], accounts[i].Account, v.judge(key, names[i], accounts[i].Account))
+		}
+	}
+	return nil
+}
+
+func (v *verification) judge(key int, name string, got expect.Account) expect.Finding {
+	if v.reached(name) {
+		return v.book.Check(key, got)
+	}
+	return v.book.CheckUnfinished(key, got)
+}
+
+func (v *verification) read(ctx context.Context, names []string) ([]Account, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
 	var accounts []Account
 	err := retry(ctx, func(ctx context.Context) (err error) {
-		accounts, err = sys.Accounts(ctx, names)
+		accounts, err = v.sys.Accounts(ctx, names)
 		if err == nil && len(accounts) != len(names) {
 			err = fmt.Errorf("%d answers for %d keys", len(accounts), len(names))
 		}

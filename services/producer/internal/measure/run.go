@@ -7,6 +7,7 @@
 package measure
 
 import (
+	"slices"
 	"time"
 
 	"example.com/lockstep/services/producer/internal/latency"
@@ -52,6 +53,9 @@ type Run struct {
 	Reordered   uint64 // keys
 	UnknownKeys uint64 // keys
 	Violations  []string
+
+	Unfinished uint64  // events that are acknowledged and not applied yet: their shards are short of the log's end
+	Short      []Short // these shards, by number
 }
 
 // New returns a run that saw nothing.
@@ -110,6 +114,13 @@ func (p *Applied) Wait(d time.Duration) {
 
 // Shard is what went to one shard.
 type Shard struct{ Keys, Events uint64 }
+
+// Short is a shard that has not reached the log's end.
+type Short struct {
+	Shard    int
+	Seq, End uint64 // up to which message it is committed, and the last one of it
+	Why      string // what its owner says of it, or that it has none
+}
 
 // Owner is a change of a shard's owner.
 type Owner struct {
@@ -185,4 +196,17 @@ func (r *Run) Merge(o *Run) {
 	r.Reordered += o.Reordered
 	r.UnknownKeys += o.UnknownKeys
 	r.Violations = append(r.Violations, o.Violations...)
+	r.Unfinished += o.Unfinished
+	r.mergeShort(o.Short)
+}
+
+// mergeShort adds the shards that another process saw short of the log's end.
+// Each has sent events of its own: a shard counts as short if one process saw it so.
+func (r *Run) mergeShort(short []Short) {
+	for _, s := range short {
+		i, known := slices.BinarySearchFunc(r.Short, s.Shard, func(s Short, shard int) int { return s.Shard - shard })
+		if !known {
+			r.Short = slices.Insert(r.Short, i, s)
+		}
+	}
 }

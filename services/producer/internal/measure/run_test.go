@@ -106,6 +106,8 @@ func TestMergeTakesTheWidest(t *testing.T) {
 	a.WarmUp, b.Sending, b.Interrupted = time.Second, 9*time.Second, true
 	a.Lost, b.Lost, b.Duplicated, b.Reordered, b.UnknownKeys = 1, 2, 3, 4, 5
 	a.Behind, b.Behind, b.Unsent, a.WarmUpAcked, b.WarmUpAcked = 1, 2, 3, 4, 5
+	a.Unfinished, b.Unfinished = 5, 6
+	a.Short, b.Short = []Short{{Shard: 2, Seq: 8, End: 9}, {Shard: 4}}, []Short{{Shard: 1}, {Shard: 2, Seq: 9, End: 10}}
 	owners := []Owner{{At: 1, Shard: 2, Name: "w"}}
 	a.Owners, b.Owners = owners, owners
 	a.Backlog = &Backlog{Events: 10, Resumed: 5, Drained: 8}
@@ -119,6 +121,7 @@ func TestMergeTakesTheWidest(t *testing.T) {
 	want.Start, want.WarmUp, want.Sending, want.Interrupted = start, time.Second, 9*time.Second, true
 	want.Lost, want.Duplicated, want.Reordered, want.UnknownKeys = 3, 3, 4, 5
 	want.Behind, want.Unsent, want.WarmUpAcked = 3, 3, 9
+	want.Unfinished, want.Short = 11, []Short{{Shard: 1}, {Shard: 2, Seq: 8, End: 9}, {Shard: 4}}
 	want.Owners = owners
 	want.Backlog = &Backlog{Events: 30, Resumed: 5, Drained: 9}
 	sameRun(t, want, sum)
@@ -136,6 +139,7 @@ func TestRunSurvivesGob(t *testing.T) {
 		r.Pauses.add(Pause{Shard: 1, From: 2, To: 3})
 		r.Owners = []Owner{{At: 1, Shard: 2, Name: "w"}}
 		r.Backlog = &Backlog{Events: 1, Resumed: 2, Drained: 3}
+		r.Unfinished, r.Short = 4, []Short{{Shard: 1, Seq: 2, End: 3, Why: "why"}}
 		var wire bytes.Buffer
 		require.NoError(t, gob.NewEncoder(&wire).Encode(r))
 		var again Run

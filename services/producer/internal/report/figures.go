@@ -46,6 +46,7 @@ func (r Report) figures() []figure {
 		counted("duplicated", r.Duplicated, "events", "bad"),
 		counted("reordered", r.Reordered, "keys", "bad"),
 		counted("unknown", r.UnknownKeys, "keys", "bad"),
+		counted("unfinished", r.Unfinished, "events", "bad"),
 		counted("failed to send", r.Failed, "events", "odd"),
 	}
 	if r.Behind > 0 {

@@ -24,6 +24,7 @@ type page struct {
 	Headline   string // the verdict in large letters
 	Words      string // and in a sentence
 	Violations rows[string]
+	Short      rows[ShortShard]
 	Thresholds rows[Threshold]
 	Figures    []figure
 	Latencies  []latencyRow
@@ -63,6 +64,7 @@ func (r Report) WriteHTML(w io.Writer) error {
 		Report:     r,
 		CSS:        template.CSS(pageCSS),
 		Violations: firstOf(r.Violations),
+		Short:      firstOf(r.UnfinishedShards),
 		Thresholds: firstOf(r.Thresholds),
 		Figures:    r.figures(),
 		Latencies:  r.latencies(),
@@ -106,6 +108,8 @@ func (r Report) verdictInWords() (headline, words string) {
 		return "Pass", words
 	case Crossed:
 		return "Thresholds crossed", fmt.Sprintf("Every event was applied once and in the order sent, but %d of %s did not hold.", crossed, several(len(r.Thresholds), "threshold"))
+	case Unfinished:
+		return "Unfinished", fmt.Sprintf("Nothing is wrong so far, but %s acknowledged events were not applied yet when the load gave up waiting: their shards, listed below, had not reached the log's end.", count(r.Unfinished))
 	case Fail:
 		return "Fail", fmt.Sprintf("The load did not come out right: %s, listed below.", several(len(r.Violations), "violation"))
 	}

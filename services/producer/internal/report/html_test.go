@@ -55,6 +55,7 @@ func TestPages(t *testing.T) {
 				require.Contains(t, page, "<title>"+title+"</title>")
 			}
 			require.Equal(t, len(r.Violations) > 0, strings.Contains(page, `aria-label="Violations"`))
+			require.Equal(t, len(r.UnfinishedShards) > 0, strings.Contains(page, `aria-label="Unfinished shards"`))
 			require.Equal(t, len(r.Thresholds) > 0, strings.Contains(page, `aria-label="Thresholds"`))
 			require.Equal(t, r.FindMax != nil, strings.Contains(page, `aria-label="Search for the highest rate"`))
 			require.Equal(t, r.Interrupted, strings.Contains(page, "Interrupted: "))

@@ -28,7 +28,7 @@ func Read(path string) (Report, error) {
 	case head.Schema == nil:
 		return Report{}, fmt.Errorf("%s is not a report: it has no schema", path)
 	case *head.Schema != schema:
-		return Report{}, fmt.Errorf("%s is a report of schema %d, and this program reads schema %d", path, *head.Schema, schema)
+		return Report{}, fmt.Errorf("%s is a report of schema %d, and this program reads schema %d: make the load again, or read it with the program that wrote it", path, *head.Schema, schema)
 	}
 	var r Report
 	if err := json.Unmarshal(body, &r); err != nil {

@@ -28,12 +28,12 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 	for content, want := range map[string]string{
 		"":                                    " is not a report: it is empty",
 		"<html>":                              " is not a report: it is not JSON (invalid character '<' looking for beginning of value)",
-		`{"schema":1`:                         " is not a report: it is not JSON (unexpected end of JSON input)",
+		`{"schema":2`:                         " is not a report: it is not JSON (unexpected end of JSON input)",
 		`[1]`:                                 " is not a report: json: cannot unmarshal array",
 		`{"sent":1}`:                          " is not a report: it has no schema",
-		`{"schema":2}`:                        " is a report of schema 2, and this program reads schema 1",
-		`{"schema":1,"sent":"many"}`:          " is not a report of schema 1: json: cannot unmarshal string",
-		`{"schema":1,"config":{"payload":8}}`: " is not a report of schema 1: json: cannot unmarshal number",
+		`{"schema":1}`:                        " is a report of schema 1, and this program reads schema 2: make the load again, or read it with the program that wrote it",
+		`{"schema":2,"sent":"many"}`:          " is not a report of schema 2: json: cannot unmarshal string",
+		`{"schema":2,"config":{"payload":8}}`: " is not a report of schema 2: json: cannot unmarshal number",
 	} {
 		path := filepath.Join(dir, "r.json")
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))

@@ -10,13 +10,14 @@ import (
 	"example.com/lockstep/services/producer/internal/measure"
 )
 
-const schema = 1
+const schema = 2
 
 // Verdicts.
 const (
-	Pass    = "pass"
-	Crossed = "crossed" // every event was right, but a threshold was crossed
-	Fail    = "fail"    // something was lost, doubled, reordered or cannot be told
+	Pass       = "pass"
+	Crossed    = "crossed"    // every event was right, but a threshold was crossed
+	Unfinished = "unfinished" // nothing is wrong so far, but not everything is applied yet
+	Fail       = "fail"       // something was lost, doubled, reordered or cannot be told
 )
 
 // Config is how the load was made.
@@ -67,6 +68,8 @@ type Report struct {
 	Duplicated       uint64          `json:"duplicated"`   // events
 	Reordered        uint64          `json:"reordered"`    // keys
 	UnknownKeys      uint64          `json:"unknown_keys"` // keys
+	Unfinished       uint64          `json:"unfinished"`   // events
+	UnfinishedShards []ShortShard    `json:"unfinished_shards"`
 	Receipts         uint64          `json:"receipts"`
 	ReceiptsAsked    uint64          `json:"receipts_asked"`
 	AckedPerSecond   float64         `json:"acked_per_second"`   // from the first send to the last acknowledgement
@@ -129,6 +132,15 @@ type Shard struct {
 	Events uint64 `json:"events"`
 }
 
+// ShortShard is a shard that had not reached the log's end when the load gave up
+// waiting for it.
+type ShortShard struct {
+	Shard int    `json:"shard"`
+	Seq   uint64 `json:"seq"` // the message up to which it was committed
+	End   uint64 `json:"end"` // its last message
+	Why   string `json:"why"` // what its owner said of it, or that it had none
+}
+
 // Pauses are times of at least 100 ms in which nothing of a shard was applied
 // though something was due.
 type Pauses struct {
@@ -183,7 +195,8 @@ type Point struct {
 	MaxLagMS         float64 `json:"max_lag_ms"` // how late the latest event was sent
 }
 
-// New puts a report together from what a load measured. The verdict is pass or fail.
+// New puts a report together from what a load measured. The verdict is pass,
+// unfinished or fail.
 func New(c Config, r *measure.Run) Report {
 	out := Report{
 		Schema:           schema,
@@ -204,6 +217,8 @@ func New(c Config, r *measure.Run) Report {
 		Duplicated:       r.Duplicated,
 		Reordered:        r.Reordered,
 		UnknownKeys:      r.UnknownKeys,
+		Unfinished:       r.Unfinished,
+		UnfinishedShards: []ShortShard{},
 		Receipts:         r.Receipts,
 		ReceiptsAsked:    r.ReceiptsAsked,
 		AckedPerSecond:   perSecond(r.Acked-r.WarmUpAcked, r.LastAck-r.WarmUp),
@@ -219,8 +234,14 @@ func New(c Config, r *measure.Run) Report {
 	if r.Acked == 0 {
 		out.Violations = append(out.Violations, "nothing was acknowledged, so there is nothing to judge")
 	}
-	if len(out.Violations) > 0 {
+	for _, s := range r.Short {
+		out.UnfinishedShards = append(out.UnfinishedShards, ShortShard(s))
+	}
+	switch {
+	case len(out.Violations) > 0:
 		out.Verdict = Fail
+	case out.Unfinished > 0 || len(out.UnfinishedShards) > 0:
+		out.Verdict = Unfinished
 	}
 	for i, s := range r.Shards {
 		out.Shards = append(out.Shards, Shard{Shard: i, Keys: s.Keys, Events: s.Events})

@@ -77,6 +77,30 @@ func TestVerdictFails(t *testing.T) {
 	require.Contains(t, nothing.Violations[0], "nothing was acknowledged")
 }
 
+// What is not applied yet is no pass, and no fault either: a fault beside it counts for more.
+func TestUnfinishedIsAVerdict(t *testing.T) {
+	short := func(r *measure.Run) {
+		r.Applied, r.Unfinished = 983, 7
+		r.Short = []measure.Short{{Shard: 3, Seq: 41, End: 48, Why: "no worker that answers owns it"}}
+	}
+	r := sample(short)
+	require.Equal(t, Unfinished, r.Verdict)
+	require.Empty(t, r.Violations)
+	var out strings.Builder
+	require.NoError(t, r.WriteTable(&out))
+	require.Contains(t, out.String(), `
+lost 0, duplicated 0, reordered 0, unknown keys 0, unfinished 7
+  unfinished: shard 3 has committed up to message 41 of 48: no worker that answers owns it
+verdict: unfinished
+`)
+	require.Equal(t, Unfinished, sample(func(r *measure.Run) { r.Short = []measure.Short{{}} }).Verdict,
+		"every key is right, but nobody knows what else its shard's log holds")
+	require.Equal(t, Fail, sample(func(r *measure.Run) {
+		short(r)
+		r.Lost, r.Violations = 1, []string{"lost: one"}
+	}).Verdict)
+}
+
 func TestTimelinePutsSeriesSideBySide(t *testing.T) {
 	r := sample(func(r *measure.Run) {
 		r.WarmUp, r.ReceiptsAsked = time.Second, 500
@@ -128,7 +152,7 @@ func TestTableEndsWithTheVerdict(t *testing.T) {
 		"\n acked 990 990\n",
 		"\n behind 7 of which 5 were never sent\n",
 		"\n apply 12.25 12.25 12.25 12.25 12.25\n",
-		"\nlost 1, duplicated 0, reordered 0, unknown keys 0\n lost: key load-ab12-3: 0 of 1 events applied\n",
+		"\nlost 1, duplicated 0, reordered 0, unknown keys 0, unfinished 0\n lost: key load-ab12-3: 0 of 1 events applied\n",
 		"threshold apply.p99<10ms: crossed, 12.25\nthreshold failed<=10: held, 10\n",
 	} {
 		require.Contains(t, text, line)

@@ -180,6 +180,13 @@ func makeSamples() map[string]Report {
 	failed.Profile = `</title><script>alert("profile")</script>`
 	out["fail"] = New(failed, wrong)
 
+	short := calm.run()
+	short.Applied, short.Unfinished = short.Applied-300, 300
+	for shard := range 3 {
+		short.Short = append(short.Short, measure.Short{Shard: shard, Seq: 100, End: 200, Why: `worker-1 owns it and says: <script>alert("stopped")</script>`})
+	}
+	out["unfinished"] = New(calm.config(), short)
+
 	backlog := killed
 	backlog.stalls = []stall{{2500 * time.Millisecond, 7 * time.Second, every(1)}}
 	backlog.owners = nil

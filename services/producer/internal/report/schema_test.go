@@ -53,7 +53,7 @@ func TestSchemaRefusesWhatIsNoReport(t *testing.T) {
 	for name, spoil := range map[string]func(r map[string]any){
 		"a field too many":  func(r map[string]any) { r["speed"] = 1 },
 		"a field too few":   func(r map[string]any) { delete(r, "lost") },
-		"another schema":    func(r map[string]any) { r["schema"] = 2 },
+		"another schema":    func(r map[string]any) { r["schema"] = 1 },
 		"a verdict unknown": func(r map[string]any) { r["verdict"] = "maybe" },
 		"no list":           func(r map[string]any) { r["owners"] = nil },
 		"a count below 0":   func(r map[string]any) { r["lost"] = -1 },

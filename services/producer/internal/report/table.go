@@ -82,9 +82,12 @@ func (r Report) WriteTable(out io.Writer) error {
 			fmt.Fprintln(out, "no rate held; what else is said here is of the first one tried")
 		}
 	}
-	fmt.Fprintf(out, "\nlost %d, duplicated %d, reordered %d, unknown keys %d\n", r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys)
+	fmt.Fprintf(out, "\nlost %d, duplicated %d, reordered %d, unknown keys %d, unfinished %d\n", r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys, r.Unfinished)
 	for _, v := range r.Violations {
 		fmt.Fprintf(out, "  %s\n", v)
+	}
+	for _, s := range r.UnfinishedShards {
+		fmt.Fprintf(out, "  unfinished: %s\n", s)
 	}
 	for _, t := range r.Thresholds {
 		held := "held"

@@ -37,5 +37,10 @@ func milliseconds(f float64) string {
 	return strconv.FormatFloat(f, 'f', 2, 64)
 }
 
+// String says where the shard stands, and why.
+func (s ShortShard) String() string {
+	return fmt.Sprintf("shard %d has committed up to message %d of %d: %s", s.Shard, s.Seq, s.End, s.Why)
+}
+
 // inSeconds writes seconds to the hundredth.
 func inSeconds(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }

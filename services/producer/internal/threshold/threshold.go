@@ -41,6 +41,7 @@ var metrics = append([]metric{
 	{"duplicated", false, func(r report.Report) float64 { return float64(r.Duplicated) }},
 	{"reordered", false, func(r report.Report) float64 { return float64(r.Reordered) }},
 	{"unknown", false, func(r report.Report) float64 { return float64(r.UnknownKeys) }},
+	{"unfinished", false, func(r report.Report) float64 { return float64(r.Unfinished) }},
 	{"pauses", false, func(r report.Report) float64 { return float64(r.Pauses.Count) }},
 	{"acked.rate", false, func(r report.Report) float64 { return r.AckedPerSecond }},
 	{"applied.rate", false, func(r report.Report) float64 { return r.AppliedPerSecond }},

@@ -11,7 +11,7 @@ import (
 
 func sample() report.Report {
 	return report.Report{
-		Verdict: report.Pass, Sent: 100, Acked: 99, Failed: 1, AppliedPerSecond: 20_000,
+		Verdict: report.Pass, Sent: 100, Acked: 99, Failed: 1, Unfinished: 7, AppliedPerSecond: 20_000,
 		LatencyMS: report.Latency{Apply: latency.Summary{P50: 1.5, P99: 50, P999: 80, Max: 1000}},
 		CurveMS:   report.Curves{Ack: []latency.Step{{}}, Apply: []latency.Step{{}}},
 	}
@@ -34,6 +34,7 @@ func TestHold(t *testing.T) {
 		"failed<=1":           {true, 1},
 		"applied.rate>=2e4":   {true, 20_000},
 		"applied.rate>20000":  {false, 20_000},
+		"unfinished==0":       {false, 7},
 		"drained.rate>0":      {false, 0},
 		"drained.rate!=1":     {false, 0},
 		"schedule.max<1000ms": {true, 0},
@@ -55,12 +56,14 @@ func TestHold(t *testing.T) {
 }
 
 func TestAThresholdNeverHidesAViolation(t *testing.T) {
-	r := sample()
-	r.Verdict = report.Fail
 	crossed, err := Parse("failed==0")
 	require.NoError(t, err)
-	Hold(&r, []Threshold{crossed})
-	require.Equal(t, report.Fail, r.Verdict)
+	for _, verdict := range []string{report.Fail, report.Unfinished} {
+		r := sample()
+		r.Verdict = verdict
+		Hold(&r, []Threshold{crossed})
+		require.Equal(t, verdict, r.Verdict)
+	}
 }
 
 func TestNothingMeasuredHoldsNoLatency(t *testing.T) {
