@@ -48,7 +48,7 @@ func TestDemoThatFails(t *testing.T) {
 func TestDemoThatIsUnfinished(t *testing.T) {
 	s, left := runDemo(t, `{"sent":7,"applied":6,"unfinished":1,"verdict":"unfinished"}`)
 	require.Equal(t, exitError, s.exitCode())
-	require.Regexp(t, `(?m)^  unfinished +1  acknowledged and not applied yet$`, strings.Join(s.seen, "\n"))
+	require.Regexp(t, `(?m)^  unfinished +1 +acknowledged and not applied yet$`, strings.Join(s.seen, "\n"))
 	require.Contains(t, s.seen, "verdict: unfinished")
 	require.Len(t, left, 1, "logs and report are kept")
 }
