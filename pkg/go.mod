@@ -39,3 +39,5 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 )
+
+tool google.golang.org/protobuf/cmd/protoc-gen-go

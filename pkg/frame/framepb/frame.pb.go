@@ -509,7 +509,7 @@ const file_frame_proto_rawDesc = "" +
 	"\x06NO_KEY\x10\x06\x12\x10\n" +
 	"\fKEY_TOO_LONG\x10\a\x12\x13\n" +
 	"\x0fEVENT_TOO_LARGE\x10\b\x12\x13\n" +
-	"\x0fSESSION_TOO_OLD\x10\tB(Z&example.com/lockstep/pkg/frame/framepbb\x06proto3"
+	"\x0fSESSION_TOO_OLD\x10\tb\x06proto3"
 
 var (
 	file_frame_proto_rawDescOnce sync.Once
