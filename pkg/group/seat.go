@@ -169,8 +169,8 @@ func (g *Group) occupy(s *seat) error {
 
 func (g *Group) announce(ctx context.Context, shard int) (uint64, error) {
 	rev, err := g.claims.Put(ctx, claimKey(shard), g.claim())
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		err = topology.OrGone(ctx, g.claims, err)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, context.DeadlineExceeded) {
+		err = topology.Unanswered(ctx, g.claims, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("announce the owner of shard %d: %w", shard, err)

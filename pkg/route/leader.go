@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ var (
 // follow ends what went down with a lane's leader. In a cluster a stream whose leader has died has none for seconds, and the
 // next one neither has nor misses what was sent meanwhile. So a lane that owes confirmations and is silent is asked who
 // leads it, until that is another one. What was stored after all is stored twice, and applied once.
-func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (string, error)) {
+func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (string, error), log *slog.Logger) {
 	defer l.done.Done()
 	type led struct{ lane, by string }
 	answers := make(chan led)
@@ -45,11 +46,13 @@ func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (stri
 		}
 	}
 	leader := make(map[string]string) // by lane
+	stalls := stalls{log: log, since: make(map[string]time.Time), told: make(map[string]bool)}
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case now := <-tick.C:
+			stalls.over(l.heardAt)
 			for _, lane := range l.silent(now, leader) {
 				asking.Go(func() { ask(lane) })
 			}
@@ -58,6 +61,7 @@ func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (stri
 				l.endThose(func(_ uint64, s stored) bool { return s.lane == a.lane }, errNewLeader)
 			}
 			leader[a.lane] = a.by
+			stalls.answered(a.lane, l.heardAt(a.lane), time.Now())
 		case <-l.quit:
 			return
 		}
@@ -80,6 +84,13 @@ func (l *logWriter) silent(now time.Time, leader map[string]string) (lanes []str
 		}
 	}
 	return lanes
+}
+
+// heardAt returns when a lane has last confirmed something.
+func (l *logWriter) heardAt(lane string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard[lane]
 }
 
 // leaderOf asks who leads a lane's stream.

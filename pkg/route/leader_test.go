@@ -1,7 +1,11 @@
 package route
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +29,7 @@ func TestNewLeaderHasNotWhatTheLastOneTook(t *testing.T) {
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
-	})
+	}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer l.close()
 	ends := make(chan error, 1)
@@ -46,6 +50,49 @@ func TestNewLeaderHasNotWhatTheLastOneTook(t *testing.T) {
 	answers <- "two"
 	require.ErrorIs(t, <-ends, errNewLeader)
 	require.Less(t, time.Since(begun), storeTimeout/2)
+}
+
+// logged is a log that is written while it is read.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// A lane whose leader answers and confirms nothing is told of once, and once more when it confirms again.
+func TestLogThatStoresNothing(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })
+	log := s.slowLog(t)
+	var said logged
+	l, err := newLogWriter(s.Conn, func(context.Context, string) (string, error) { return "one", nil }, slog.New(slog.NewTextHandler(&said, nil)))
+	require.NoError(t, err)
+	defer l.close()
+	ends := make(chan error, 2)
+	store := func() *nats.Msg {
+		l.store(&nats.Msg{Subject: topology.WorkSubject("app", 1, 0, 2)}, func(_ []byte, err error) { ends <- err })
+		return log.take(t)
+	}
+	store()
+	require.ErrorIs(t, <-ends, errNoConfirmation)
+	m := store()
+	const says = `level=WARN msg="the log stores nothing" subjects=app.work.1.0.* for=5s error="NATS answers for it, but stores nothing in it: `
+	require.Eventually(t, func() bool { return strings.Contains(said.String(), says) }, patience, time.Millisecond, "%s", &said)
+	log.confirm(t, m)
+	require.NoError(t, <-ends)
+	require.Eventually(t, func() bool { return strings.Contains(said.String(), "the log stores again") }, patience, time.Millisecond, "%s", &said)
+	require.Equal(t, 2, strings.Count(said.String(), "\n"), "%s", &said)
 }
 
 func TestLeaderOfALane(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -71,7 +72,7 @@ type stored struct {
 }
 
 // newLogWriter makes one that works already: it belongs to a Router, whose Start makes it and whose Stop closes it.
-func newLogWriter(nc *nats.Conn, leaderOf func(ctx context.Context, lane string) (string, error)) (*logWriter, error) {
+func newLogWriter(nc *nats.Conn, leaderOf func(ctx context.Context, lane string) (string, error), log *slog.Logger) (*logWriter, error) {
 	l := &logWriter{
 		nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), newest: make(map[string]uint64), heard: make(map[string]time.Time), quit: make(chan struct{}),
 		status: nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
@@ -86,7 +87,7 @@ func newLogWriter(nc *nats.Conn, leaderOf func(ctx context.Context, lane string)
 	sub.SetClosedHandler(func(string) { l.done.Done() })
 	l.sub = sub
 	go l.sweep()
-	go l.follow(leaderOf)
+	go l.follow(leaderOf, log)
 	return l, nil
 }
 

@@ -127,7 +127,7 @@ func (l *Lease) why(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseAsk)
 	defer cancel()
-	return OrGone(ctx, l.kv, err)
+	return Unanswered(ctx, l.kv, err)
 }
 
 // delivered takes an entry from the watcher.

@@ -220,15 +220,6 @@ func OpenBucket(ctx context.Context, js jetstream.JetStream, app, what string, r
 	return kv, nil
 }
 
-// OrGone returns the error of an operation on a bucket, or one that wraps ErrGone where the bucket is gone: of that NATS says
-// no more than that nobody answers. It asks the server.
-func OrGone(ctx context.Context, kv jetstream.KeyValue, err error) error {
-	if _, serr := kv.Status(ctx); errors.Is(serr, jetstream.ErrStreamNotFound) || errors.Is(serr, jetstream.ErrBucketNotFound) {
-		return fmt.Errorf("bucket %s: %w: restore it; or, if NATS was set up anew, start routers and then workers anew, on the store that goes with it", kv.Bucket(), ErrGone)
-	}
-	return err
-}
-
 func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        StreamName(app, e.Epoch, lane),

@@ -33,6 +33,7 @@ func TestMisfits(t *testing.T) {
 		{"wiped store", testWipedStore},
 		{"full log", testFullLog},
 		{"full store", testFullStore},
+		{"full disk", testFullDisk},
 		{"strangers", testStrangers},
 	} {
 		t.Run(test.name, func(t *testing.T) {

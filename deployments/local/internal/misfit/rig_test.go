@@ -47,7 +47,13 @@ type rig struct {
 // stops when the test ends.
 func up(t *testing.T, bin, services string, routerFlags ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, bin: bin, dir: filepath.Join(t.TempDir(), "stack"), starter: process.NewStarter()}
+	return upIn(t, filepath.Join(t.TempDir(), "stack"), bin, services, routerFlags...)
+}
+
+// upIn is up in a directory.
+func upIn(t *testing.T, dir, bin, services string, routerFlags ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, bin: bin, dir: dir, starter: process.NewStarter()}
 	t.Cleanup(r.starter.Close)
 	var err error
 	r.Stack, err = stack.New(stack.Config{
