@@ -166,7 +166,7 @@ func (d *deployment) probe(ctx context.Context) error {
 		return err
 	}
 	for i := range n {
-		if _, err := p.Publish(publish.Event{Key: fmt.Sprintf("probe-%d", i), Data: []byte("0"), Receipt: true}); err != nil {
+		if _, err := p.Publish(ctx, publish.Event{Key: fmt.Sprintf("probe-%d", i), Data: []byte("0"), Receipt: true}); err != nil {
 			return errors.Join(fmt.Errorf("probe the shards: %w", err), p.Stop(ctx))
 		}
 	}

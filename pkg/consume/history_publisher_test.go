@@ -15,6 +15,7 @@ type source struct {
 	n      byte
 	skew   time.Duration // of its clock
 	w      *window.Window
+	cut    bool // its connection takes nothing
 	left   int
 	posted []*posted
 }
@@ -49,6 +50,7 @@ func (h *history) newSource(n byte) *source {
 			s.skew = -gather.MaxSessionAge + time.Duration(h.rand.IntN(20))*time.Second
 		}
 	}
+	s.cut = h.one(20)
 	s.w = window.New(window.Limits{Events: 1 + h.rand.IntN(12), Bytes: math.MaxInt32, Timeout: 30 * time.Second},
 		frame.Session{Publisher: frame.PublisherID{n}, Generation: 1, Birth: s.clock().UnixMilli()})
 	return s
@@ -61,7 +63,22 @@ func (s *source) work() {
 	for s.left > 0 && s.h.one(2) {
 		s.post()
 	}
+	if len(s.posted) > 0 && s.h.one(4) {
+		s.withdraw(pick(s.h, s.posted))
+	}
 	s.pump()
+}
+
+// withdraw is what a publisher does when the context of an event has ended.
+func (s *source) withdraw(p *posted) {
+	if p.outcome != pending {
+		return
+	}
+	if s.w.Withdraw(&p.Event) {
+		s.h.say("publisher %d withdraws tag %d", s.n, p.tag)
+		s.h.note("withdrawn")
+		s.resolve([]*window.Event{&p.Event}, never)
+	}
 }
 
 func (s *source) post() {
@@ -84,7 +101,12 @@ func (s *source) pump() {
 	o := s.w.Late(s.clock())
 	for _, f := range o.GivenUp {
 		s.h.say("publisher %d gives up frame %d", s.n, f.ID)
-		s.resolve(f.Events, unknown)
+		if f.MayBeStored() {
+			s.resolve(f.Events, unknown)
+		} else {
+			s.h.note("taken by nobody")
+			s.resolve(f.Events, never)
+		}
 	}
 	s.resolve(o.Expired, never)
 	s.h.count["not sent"] += len(o.Expired)
@@ -103,7 +125,9 @@ func (s *source) send(f *window.Frame) {
 	switch {
 	case s.h.one(8):
 	case s.h.one(12): // no router is listening
-		s.h.answers = append(s.h.answers, answer{c, frame.Answer{Code: frame.Closing, Retry: true}.Append(nil)})
+		s.h.answers = append(s.h.answers, answer{c, frame.Answer{Code: frame.Closing, Retry: true}.Append(nil), true})
+	case s.h.one(12) || s.cut && !s.h.healing: // the connection does not take it
+		s.w.NotTaken(f.ID, f.Attempt)
 	default:
 		r := pick(s.h, s.h.routers)
 		r.inbox = append(r.inbox, c)
@@ -113,7 +137,10 @@ func (s *source) send(f *window.Frame) {
 	}
 }
 
-func (s *source) answered(c copied, a frame.Answer) {
+func (s *source) answered(c copied, a frame.Answer, nobody bool) {
+	if nobody {
+		s.w.NotTaken(c.frame, c.attempt)
+	}
 	f, outcome := s.w.Answered(c.frame, c.attempt, a, s.clock())
 	s.h.say("publisher %d hears of frame %d: %s", s.n, c.frame, a.Code)
 	switch outcome {

@@ -93,7 +93,7 @@ func (r *relay) take(c copied) {
 }
 
 func (r *relay) refuse(c copied, a frame.Answer) {
-	r.h.answers = append(r.h.answers, answer{c, a.Append(nil)})
+	r.h.answers = append(r.h.answers, answer{c, a.Append(nil), false})
 }
 
 // store is what Router.store does. The batch is then with the network, for any time.

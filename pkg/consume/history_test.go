@@ -64,7 +64,7 @@ func tryHistories(t *testing.T, n int) {
 	}
 	t.Logf("%d histories: %v", n, total)
 	for _, what := range []string{
-		"acknowledged", "refused", "given up", "not sent", "sent again", "untold", "stray", "router died", "batch failed",
+		"acknowledged", "refused", "given up", "not sent", "withdrawn", "taken by nobody", "sent again", "untold", "stray", "router died", "batch failed",
 		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "paused", "owner died", "went back", "wiped",
 		"announcement outrun", "session renewed", "late", "duplicate",
 	} {
@@ -272,8 +272,9 @@ type copied struct {
 
 // answer is a router's answer on its way.
 type answer struct {
-	to   copied
-	data []byte
+	to     copied
+	data   []byte
+	nobody bool // it is the server's word that no router listens
 }
 
 // flight is a batch on its way to the log and back.
@@ -298,7 +299,7 @@ func (h *history) deliver() {
 	if err != nil {
 		h.broken("an answer cannot be read: %v", err)
 	}
-	a.to.from.answered(a.to, decoded)
+	a.to.from.answered(a.to, decoded, a.nobody)
 }
 
 // summary is a key's history for people.

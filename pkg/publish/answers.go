@@ -16,7 +16,7 @@ func (p *Publisher) late(now time.Time) {
 	var resend []attempt
 	p.mu.Lock()
 	o := p.w.Late(now)
-	p.giveUp(o, ErrNotSent, ErrTimeout)
+	p.giveUp(o, ErrNotSent, ErrUnknown)
 	for _, f := range o.Again {
 		resend = append(resend, p.attemptAt(f, now))
 	}
@@ -47,6 +47,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	}
 	now := time.Now()
 	p.mu.Lock()
+	p.silence.end()
 	if id == askID {
 		if !nobody {
 			p.routers.askHeard(uint64(attempt), m.Reply, now)
@@ -56,6 +57,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	}
 	if nobody {
 		p.routers.nobody(id)
+		p.w.NotTaken(id, attempt)
 	} else {
 		p.routers.heard(id, m.Reply, now)
 	}
@@ -74,9 +76,9 @@ func (p *Publisher) answered(m *nats.Msg) {
 	case window.Stored:
 		p.endFrame(f, nil)
 	case window.Refused:
-		p.endFrame(f, a)
+		p.endFrame(f, refused(a))
 	case window.Unknown:
-		p.endFrame(f, fmt.Errorf("%w: %w", ErrTimeout, a))
+		p.endFrame(f, fmt.Errorf("%w: %w", ErrUnknown, a))
 	}
 	p.signal()
 	leave := p.w.MayLeave(now)
@@ -98,25 +100,24 @@ func parseReply(s string) (frameID uint64, attempt int, err error) {
 }
 
 // giveUp ends what was given up: frames, and events that did not leave, which are younger than those of their key that did.
-func (p *Publisher) giveUp(o window.Overdue, notSent, timeout error) {
+func (p *Publisher) giveUp(o window.Overdue, notSent, unknown error) {
 	for _, f := range o.GivenUp {
-		p.endFrame(f, because(timeout, f.Refusal))
+		switch {
+		case f.MayBeStored():
+			p.endFrame(f, lastAnswer(unknown, f.Refusal))
+		case p.unsent != nil:
+			p.endFrame(f, fmt.Errorf("%w; the connection says: %w", notSent, p.unsent))
+		default:
+			p.endFrame(f, lastAnswer(notSent, f.Refusal))
+		}
 	}
 	for _, e := range o.Expired {
 		p.end(handle(e), notSent)
+		e.Draft = nil
 	}
 }
 
-// because adds to an error what a router has said, if one has. It does not wrap it: what a router refused is not stored, and
-// of what was given up that is not known.
-func because(err error, last frame.Answer) error {
-	if last.Code == frame.Stored {
-		return err
-	}
-	return fmt.Errorf("%w; the last answer was: %v", err, last)
-}
-
-// endFrame ends a frame's events.
+// endFrame ends a frame's events, but for those whose context has ended before.
 func (p *Publisher) endFrame(f *window.Frame, err error) {
 	p.routers.drop(f.ID)
 	for _, e := range f.Events {
@@ -124,14 +125,20 @@ func (p *Publisher) endFrame(f *window.Frame, err error) {
 		if err != nil && h.receipt {
 			p.asked.drop(e.Seq)
 		}
-		p.end(h, err)
+		if !h.ended.Load() {
+			p.end(h, err)
+		}
+		e.Draft = nil
 	}
 }
 
 // end resolves an event.
 func (p *Publisher) end(h *Handle, err error) {
-	h.err, h.event.Draft = err, nil
+	h.err = err
 	h.ended.Store(true)
+	if h.unwatch != nil {
+		h.unwatch()
+	}
 	if p.cfg.OnResolve != nil {
 		p.ended = append(p.ended, h)
 	}
@@ -162,10 +169,10 @@ func (p *Publisher) report() {
 	p.signal()
 }
 
-// abandon gives up all that is outstanding, at a hard stop.
-func (p *Publisher) abandon() {
+// abandon gives up all that is outstanding, because of a refusal.
+func (p *Publisher) abandon(why error) {
 	p.mu.Lock()
-	p.giveUp(p.w.Abandon(), fmt.Errorf("%w: %w", ErrNotSent, ErrClosed), fmt.Errorf("%w: %w", ErrTimeout, ErrClosed))
+	p.giveUp(p.w.Abandon(), fmt.Errorf("%w: %w", ErrNotSent, why), fmt.Errorf("%w: %v", ErrUnknown, why)) // what is unknown is no refusal
 	p.signal()
 	p.mu.Unlock()
 	p.report()

@@ -13,10 +13,16 @@ func (p *Publisher) reap() {
 		select {
 		case now := <-tick.C:
 			p.mu.Lock()
-			p.giveUp(p.w.GiveUp(now), ErrNotSent, ErrTimeout)
+			p.giveUp(p.w.GiveUp(now), ErrNotSent, ErrUnknown)
 			p.signal()
+			server, outstanding := p.server, p.w.Outstanding()
+			silent, tell := p.silence.lasts(now, p.w.InFlight() > 0)
 			p.mu.Unlock()
 			p.report()
+			if tell {
+				p.cfg.Log.Warn("nothing heard from NATS or a router since frames were sent; they are sent again",
+					"server", server, "silent_for", silent.Round(time.Second), "outstanding", outstanding)
+			}
 		case <-p.quit:
 			return
 		}

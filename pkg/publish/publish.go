@@ -6,20 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"example.com/lockstep/pkg/internal/window"
 	"example.com/lockstep/pkg/topology"
-)
-
-// Errors of an event. All but ErrTimeout mean that the event was certainly not stored.
-var (
-	ErrFull       = errors.New("publisher is full") // wait for room and send again
-	ErrNotStarted = errors.New("publisher is not started")
-	ErrClosed     = errors.New("publisher is stopped")                                      // never accepted
-	ErrNotSent    = errors.New("event was given up before it left: it is not stored")       // no router, or its key was held up
-	ErrTimeout    = errors.New("event was given up, outcome unknown: it may yet be stored") // no answer in time
 )
 
 // Defaults of Config.
@@ -29,14 +21,15 @@ const (
 	DefaultDeliveryTimeout = 30 * time.Second
 )
 
-// Event is one event to send. What it points to is copied.
+// Event is one event to send. What it points to is copied. Encoded it has at most 512 KiB (524,288 bytes): key, data, type
+// and headers together, some bytes for each, and 11 for what the publisher adds.
 type Event struct {
-	Key     string // 1 to 512 bytes of UTF-8
-	Data    []byte // with all else at most 512 KiB
-	Type    string
-	Headers map[string]string
-	Receipt bool   // Config.OnReceipt is called once the event has been applied
-	Tag     uint64 // opaque, handed back with the result
+	Key     string // 1 to 512 bytes of UTF-8, blanks included
+	Data    []byte
+	Type    string            // optional
+	Headers map[string]string // optional
+	Receipt bool              // Config.OnReceipt is called once the event has been applied
+	Tag     uint64            // opaque, handed back with the result
 }
 
 // Config is how a Publisher works. Its zero value has the defaults.
@@ -44,14 +37,15 @@ type Config struct {
 	App             string        // default "lockstep"
 	MaxEvents       int           // outstanding; default 32,768
 	MaxBytes        int           // outstanding, encoded; default 32 MiB
-	DeliveryTimeout time.Duration // from Publish until an event is given up; default 30 s, at least 1 s
+	DeliveryTimeout time.Duration // from when an event is taken until it is given up; default 30 s, at least 1 s
+	Log             *slog.Logger  // default slog.Default()
 
 	// KeepServer leaves the connection where it is. Else, if several servers of NATS are known to it and over the one that it
 	// leads to no router can be reached, or no router reaches the log, for 2 s, it is closed and opened to the next one.
 	KeepServer bool
 
-	// OnResolve is called once for each event when it is resolved, for one key in the order sent. It must not block: while it
-	// does, no more than MaxEvents events wait for it, and then the publisher is full.
+	// OnResolve is called once for each event when it is resolved, for one key in the order sent, save for events whose own
+	// context ends. It must not block: while it does, no more than MaxEvents events wait for it, and then the publisher is full.
 	OnResolve func(*Handle)
 	// OnReceipt is called at most once for each event that asked for a receipt. It must not block.
 	// A worker killed between a commit and its receipts may leave some out, and beyond some 4 million outstanding the oldest
@@ -62,6 +56,9 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if c.App == "" {
 		c.App = "lockstep"
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
 	}
 	if c.MaxEvents == 0 {
 		c.MaxEvents = DefaultMaxEvents
@@ -92,6 +89,7 @@ type Handle struct {
 	done    chan struct{} // made when somebody waits
 	ended   atomic.Bool
 	receipt bool
+	unwatch func() bool // ends the watch over the event's context; nil if there is none
 
 	event window.Event // the window's
 }
@@ -112,11 +110,10 @@ func (h *Handle) Done() <-chan struct{} {
 	return h.done
 }
 
-// Err is nil if the event is stored, or not resolved yet. Otherwise it wraps ErrTimeout (outcome
-// unknown, whatever else it wraps), ErrNotSent or ErrClosed (not stored), or a frame.Answer (refused, not stored).
+// Err is nil once the event is stored, and ErrPending while it has no outcome. Else it is ErrNotStored or ErrUnknown.
 func (h *Handle) Err() error {
 	if !h.ended.Load() {
-		return nil
+		return ErrPending
 	}
 	return h.err
 }
@@ -128,12 +125,16 @@ func (h *Handle) Seq() uint64 {
 	return h.event.Seq
 }
 
-// Wait waits until the event is resolved and returns its error, or ctx's.
+// Wait waits until the event is resolved and returns its error. If ctx ends before, that is ErrPending with the context's
+// error, and nothing has changed for the event.
 func (h *Handle) Wait(ctx context.Context) error {
 	select {
 	case <-h.Done():
 		return h.Err()
 	case <-ctx.Done():
-		return ctx.Err()
+		if err := h.Err(); !errors.Is(err, ErrPending) {
+			return err
+		}
+		return ended(ErrPending, ctx)
 	}
 }

@@ -36,10 +36,16 @@ type Publisher struct {
 	w       *window.Window
 	routers *routers
 	outage  elsewhere.Outage
+	silence silence
 	started bool
 	closed  bool
-	room    []waiter      // for room
-	idle    chan struct{} // closed when nothing is outstanding; nil if nobody waits
+
+	unsubscribed bool          // by us
+	lost         bool          // the connection is closed for good
+	server       string        // that the connection led to at the last look
+	unsent       error         // of the connection, which did not take the last attempt; nil if it did
+	room         []waiter      // for room
+	idle         chan struct{} // closed when nothing is outstanding; nil if nobody waits
 
 	ended     []*Handle // not yet reported
 	reporting bool
@@ -49,7 +55,8 @@ type Publisher struct {
 	quitted sync.Once
 	done    chan struct{}
 	subs    []*nats.Subscription
-	closing sync.WaitGroup // until reap and the subscriptions' callbacks have ended
+	status  chan nats.Status // CONNECTED, at each reconnect
+	closing sync.WaitGroup   // until reap, watchConnection and the subscriptions' callbacks have ended
 }
 
 // waiter waits for room for an event of a size.
@@ -95,7 +102,10 @@ func (p *Publisher) Start(context.Context) error {
 		p.subs = append(p.subs, sub)
 		_ = sub.SetPendingLimits(maxPendingAnswers, maxPendingBytes)
 		p.closing.Add(1)
-		sub.SetClosedHandler(func(string) { p.closing.Done() })
+		sub.SetClosedHandler(func(string) {
+			p.deaf()
+			p.closing.Done()
+		})
 		return nil
 	}
 	if err := subscribe(p.inbox+".*", p.answered); err != nil {
@@ -108,12 +118,16 @@ func (p *Publisher) Start(context.Context) error {
 		}
 	}
 	p.started = true
+	p.status = p.nc.StatusChanged(nats.CONNECTED)
+	p.server = p.nc.ConnectedUrlRedacted()
 	go p.run()
 	p.closing.Go(p.reap)
+	p.closing.Go(p.watchConnection)
 	return nil
 }
 
 func (p *Publisher) unsubscribe() {
+	p.unsubscribed = true
 	for _, s := range p.subs {
 		if s.Unsubscribe() != nil { // the connection is closed, and with it the subscription
 			continue
@@ -122,66 +136,14 @@ func (p *Publisher) unsubscribe() {
 	p.subs = nil
 }
 
-// Send sends an event and waits until it is durably stored, or given up, or ctx ends.
-func (p *Publisher) Send(ctx context.Context, key string, data []byte) error {
-	for {
-		h, err := p.SendAsync(key, data)
-		if err == nil {
-			return h.Wait(ctx)
-		}
-		if !errors.Is(err, ErrFull) {
-			return err
-		}
-		if err := p.waitRoom(ctx, len(key)+len(data)+frame.EventOverhead); err != nil {
-			return err
-		}
-	}
-}
-
-// SendAsync sends an event. It never blocks: if there is no room it returns ErrFull, and WaitRoom waits for some.
-func (p *Publisher) SendAsync(key string, data []byte) (*Handle, error) {
-	return p.Publish(Event{Key: key, Data: data})
-}
-
-// Publish is SendAsync with all that an event can have.
-func (p *Publisher) Publish(ev Event) (*Handle, error) {
-	draft, err := frame.NewDraft(ev.Key, ev.Data, ev.Type, ev.Headers, ev.Receipt)
-	if err != nil {
-		return nil, err
-	}
-	h := &Handle{Tag: ev.Tag, p: p, receipt: ev.Receipt, event: window.Event{Draft: draft}}
-	h.event.Of = h
-	p.mu.Lock()
-	if p.closed || !p.started {
-		err := ErrClosed
-		if !p.closed {
-			err = ErrNotStarted
-		}
-		p.mu.Unlock()
-		return nil, err
-	}
-	if p.full(draft.Size()) {
-		p.mu.Unlock()
-		return nil, ErrFull
-	}
-	now := time.Now()
-	p.w.Add(&h.event, ev.Key, now)
-	leave := p.w.MayLeave(now)
-	p.mu.Unlock()
-	if leave {
-		p.wake()
-	}
-	return h, nil
-}
-
 // WaitRoom waits until there is room for a good part of a window.
 func (p *Publisher) WaitRoom(ctx context.Context) error { return p.waitRoom(ctx, 0) }
 
 func (p *Publisher) waitRoom(ctx context.Context, size int) error {
 	p.mu.Lock()
-	if p.closed {
+	if err := p.takesNone(); err != nil {
 		p.mu.Unlock()
-		return ErrClosed
+		return err
 	}
 	if p.roomy(size) {
 		p.mu.Unlock()
@@ -237,6 +199,7 @@ func (p *Publisher) Stop(ctx context.Context) error {
 	p.mu.Lock()
 	p.unsubscribe()
 	p.mu.Unlock()
+	p.nc.RemoveStatusListener(p.status)
 	p.closing.Wait()
 	return err
 }
@@ -258,7 +221,7 @@ func (p *Publisher) run() {
 		case <-p.kick:
 		case <-timer.C:
 		case <-p.quit:
-			p.abandon()
+			p.abandon(ErrClosed)
 			return
 		}
 		now := time.Now()
@@ -304,7 +267,7 @@ func (p *Publisher) askGroup(now time.Time) {
 	n, ask := p.routers.ask(now)
 	p.mu.Unlock()
 	if ask {
-		p.send(attempt{subject: p.routers.group, reply: p.replyTo(askID, int(n))})
+		p.send(attempt{subject: p.routers.group, reply: p.replyTo(askID, int(n)), frame: askID})
 	}
 }
 
@@ -315,11 +278,13 @@ const askID = 0
 type attempt struct {
 	subject, reply string
 	data           []byte
+	frame          uint64
+	n              int // the attempt at the frame
 }
 
 // attemptAt is a frame's newest attempt.
 func (p *Publisher) attemptAt(f *window.Frame, now time.Time) attempt {
-	return attempt{subject: p.routers.send(f.ID, now), reply: p.replyTo(f.ID, f.Attempt), data: f.Data}
+	return attempt{subject: p.routers.send(f.ID, now), reply: p.replyTo(f.ID, f.Attempt), data: f.Data, frame: f.ID, n: f.Attempt}
 }
 
 // replyTo is where the answer to an attempt shall go.
@@ -327,15 +292,33 @@ func (p *Publisher) replyTo(frameID uint64, attempt int) string {
 	return p.inbox + "." + strconv.FormatUint(frameID, 10) + "-" + strconv.Itoa(attempt)
 }
 
+// send gives an attempt to the connection. What it does not take is sent again when it is due.
 func (p *Publisher) send(a attempt) {
-	// An error means that there is no connection now: a frame is sent again when it is due.
-	_ = p.nc.PublishRequest(a.subject, a.reply, a.data)
+	err := p.nc.PublishRequest(a.subject, a.reply, a.data)
+	if a.frame == askID {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unsent = err; notTaken(err) {
+		p.w.NotTaken(a.frame, a.n)
+	}
+}
+
+// notTaken tells whether the connection has written nothing. Other errors may come in the middle of a write.
+func notTaken(err error) bool {
+	for _, known := range []error{nats.ErrConnectionClosed, nats.ErrConnectionDraining, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
 }
 
 // signal wakes those who wait for room or for the end.
 func (p *Publisher) signal() {
 	p.room = slices.DeleteFunc(p.room, func(w waiter) bool {
-		if !p.closed && !p.roomy(w.size) {
+		if p.takesNone() == nil && !p.roomy(w.size) {
 			return false
 		}
 		close(w.room)

@@ -55,14 +55,17 @@ func asksWhoIsThere(t *testing.T, m *nats.Msg) bool {
 	if len(m.Data) > 0 {
 		return false
 	}
-	if err := m.Respond(nil); err != nil {
-		t.Error(err)
-	}
+	answerAsRouter(t, m, frame.Answer{Code: frame.Malformed})
 	return true
 }
 
-func (r *router) answer(t *testing.T, f taken, a frame.Answer) {
-	require.NoError(t, r.nc.Publish(f.m.Reply, a.Append(nil)))
+func (r *router) answer(t *testing.T, f taken, a frame.Answer) { answerAsRouter(t, f.m, a) }
+
+// answerAsRouter answers a message as a router does.
+func answerAsRouter(t *testing.T, m *nats.Msg, a frame.Answer) {
+	if err := m.Respond(a.Append(nil)); err != nil {
+		t.Error(err)
+	}
 }
 
 func startPublisher(t *testing.T, nc *nats.Conn, cfg Config) *Publisher {
@@ -95,7 +98,7 @@ func TestSendWaitsForTheAck(t *testing.T) {
 		t.Fatal("resolved before it was acknowledged")
 	default:
 	}
-	require.NoError(t, h.Err(), "no outcome yet")
+	require.ErrorIs(t, h.Err(), ErrPending)
 	r.answer(t, f, stored)
 	require.NoError(t, h.Wait(ctx))
 	require.Equal(t, uint64(1), h.Seq())
@@ -152,13 +155,13 @@ func TestRefusals(t *testing.T) {
 	require.ErrorAs(t, err, &a)
 	require.Equal(t, frame.SessionTooOld, a.Code)
 	require.ErrorContains(t, err, "your clock is off")
-	require.NotErrorIs(t, err, ErrTimeout, "the first attempt was refused: certainly not stored")
+	require.NotErrorIs(t, err, ErrUnknown, "the first attempt was refused: certainly not stored")
 
 	h, err = p.SendAsync("alice", nil)
 	require.NoError(t, err)
 	<-r.got
 	r.answer(t, <-r.got, frame.Answer{Code: frame.SessionTooOld})
-	require.ErrorIs(t, h.Wait(ctx), ErrTimeout, "what came of the first attempt is not known")
+	require.ErrorIs(t, h.Wait(ctx), ErrUnknown, "what came of the first attempt is not known")
 
 	for _, c := range []struct {
 		key  string
@@ -166,10 +169,10 @@ func TestRefusals(t *testing.T) {
 		want error
 		says string
 	}{
-		{"", nil, frame.ErrNoKey, ""},
-		{strings.Repeat("k", 513), nil, frame.ErrKeyTooLong, "513 bytes, at most 512"},
-		{"\xff", nil, frame.ErrKeyNotUTF8, ""},
-		{"k", make([]byte, frame.MaxEventBytes), frame.ErrEventTooLarge, "at most 524288"},
+		{"", nil, ErrNoKey, ""},
+		{strings.Repeat("k", 513), nil, ErrKeyTooLong, "513 bytes, at most 512"},
+		{"\xff", nil, ErrKeyNotUTF8, ""},
+		{"k", make([]byte, frame.MaxEventBytes), ErrEventTooLarge, "at most 524288"},
 	} {
 		_, err := p.SendAsync(c.key, c.data)
 		require.ErrorIs(t, err, c.want)
@@ -202,7 +205,7 @@ func TestTimeoutNamesTheLastRefusal(t *testing.T) {
 	require.NoError(t, err)
 	r.answer(t, <-r.got, frame.Answer{Code: frame.LogFull, Reason: "no room", Retry: true})
 	err = h.Wait(context.Background())
-	require.ErrorIs(t, err, ErrTimeout)
+	require.ErrorIs(t, err, ErrUnknown)
 	require.ErrorContains(t, err, "the last answer was: router refused (log full): no room")
 	require.False(t, errors.As(err, new(frame.Answer)), "that would mean that it is not stored")
 }
@@ -236,7 +239,7 @@ func TestGivenUpEventHoldsItsKey(t *testing.T) {
 	lost := send("alice", "lost")
 	take("lost")
 	r.answer(t, take("lost"), frame.Answer{Code: frame.SessionTooOld}) // what came of the first attempt is not known
-	require.ErrorIs(t, lost.Wait(ctx), ErrTimeout)
+	require.ErrorIs(t, lost.Wait(ctx), ErrUnknown)
 
 	next := send("alice", "next")
 	other := send("carol", "other")
@@ -317,15 +320,15 @@ func TestHardStopGivesUpTheRest(t *testing.T) {
 	r := startRouter(t, srv.Connect(t))
 	var resolved []uint64
 	p := startPublisher(t, srv.Connect(t), Config{OnResolve: func(h *Handle) { resolved = append(resolved, h.Tag) }})
-	flying, err := p.Publish(Event{Key: "alice", Tag: 1})
+	flying, err := p.Publish(context.Background(), Event{Key: "alice", Tag: 1})
 	require.NoError(t, err)
 	<-r.got
-	waiting, err := p.Publish(Event{Key: "alice", Tag: 2})
+	waiting, err := p.Publish(context.Background(), Event{Key: "alice", Tag: 2})
 	require.NoError(t, err)
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.ErrorIs(t, p.Stop(ended), context.Canceled)
-	require.ErrorIs(t, flying.Err(), ErrTimeout)
+	require.ErrorIs(t, flying.Err(), ErrUnknown)
 	require.ErrorIs(t, waiting.Err(), ErrNotSent)
 	require.ErrorIs(t, waiting.Err(), ErrClosed)
 	require.Equal(t, []uint64{1, 2}, resolved)
@@ -348,7 +351,7 @@ func TestReceiptsComeOnce(t *testing.T) {
 	r := startRouter(t, nc)
 	receipts := make(chan uint64, 100)
 	p := startPublisher(t, srv.Connect(t), Config{OnReceipt: func(tag uint64) { receipts <- tag }})
-	h, err := p.Publish(Event{Key: "a", Tag: 70, Receipt: true})
+	h, err := p.Publish(context.Background(), Event{Key: "a", Tag: 70, Receipt: true})
 	require.NoError(t, err)
 	f := <-r.got
 	require.True(t, f.Events[0].Receipt)
@@ -359,7 +362,7 @@ func TestReceiptsComeOnce(t *testing.T) {
 	require.Equal(t, uint64(70), <-receipts, "also before the ack")
 	r.answer(t, f, stored)
 	require.NoError(t, h.Wait(ctx))
-	_, err = p.Publish(Event{Key: "a", Tag: 71, Receipt: true})
+	_, err = p.Publish(context.Background(), Event{Key: "a", Tag: 71, Receipt: true})
 	require.NoError(t, err)
 	r.answer(t, <-r.got, stored)
 	send(1, 2)
@@ -404,7 +407,7 @@ func TestOrderOfAKeySurvivesABadRouter(t *testing.T) {
 			return // lost
 		}
 		if n%5 == 0 {
-			_ = m.Respond(frame.Answer{Code: frame.Busy, Retry: true}.Append(nil))
+			answerAsRouter(t, m, frame.Answer{Code: frame.Busy, Retry: true})
 			return
 		}
 		mu.Lock()
@@ -414,7 +417,7 @@ func TestOrderOfAKeySurvivesABadRouter(t *testing.T) {
 		}
 		mu.Unlock()
 		if n%11 != 0 { // stored, but the answer is lost
-			_ = m.Respond(nil)
+			answerAsRouter(t, m, stored)
 		}
 	})
 	require.NoError(t, err)
@@ -435,7 +438,7 @@ func TestOrderOfAKeySurvivesABadRouter(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				for {
-					_, err := p.Publish(Event{Key: keys[k], Tag: uint64(i*len(keys) + k)})
+					_, err := p.Publish(context.Background(), Event{Key: keys[k], Tag: uint64(i*len(keys) + k)})
 					if err == nil {
 						break
 					}

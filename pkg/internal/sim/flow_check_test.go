@@ -65,7 +65,7 @@ func (s *source) resolved(h *publish.Handle) {
 	switch err := h.Err(); {
 	case err == nil:
 		e.outcome = acknowledged
-	case errors.Is(err, publish.ErrTimeout):
+	case errors.Is(err, publish.ErrUnknown):
 		e.outcome = unknown
 	default:
 		e.outcome = never
@@ -84,7 +84,7 @@ func (f *flow) post(s *source) {
 	s.posted = append(s.posted, &posted{key: key})
 	s.mu.Unlock()
 	data := binary.BigEndian.AppendUint16([]byte{byte(s.n)}, uint16(tag))
-	if _, err := s.p.Publish(publish.Event{Key: key, Data: data, Tag: uint64(tag)}); err != nil {
+	if _, err := s.p.Publish(background, publish.Event{Key: key, Data: data, Tag: uint64(tag)}); err != nil {
 		panic(err)
 	}
 }

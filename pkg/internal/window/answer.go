@@ -10,7 +10,7 @@ import (
 type Outcome int
 
 // A frame is InFlight still, or Stored, or Refused for good: certainly not stored. It is Unknown whether it is stored if it
-// was refused for good after an attempt that has no answer.
+// was refused for good after an attempt that may have come to a router.
 const (
 	InFlight Outcome = iota
 	Stored
@@ -35,9 +35,17 @@ func (w *Window) Answered(id uint64, attempt int, a frame.Answer, now time.Time)
 	switch {
 	case a.Code == frame.Stored:
 		outcome = Stored
-	case f.Attempt == 1:
+	case !f.earlier && f.Attempt == attempt:
 		outcome = Refused
 	}
 	w.resolve(id, outcome == Stored)
 	return f, outcome
+}
+
+// NotTaken notes that an attempt at a frame has come to no router, and never will: the connection did not take it, or
+// nobody listened.
+func (w *Window) NotTaken(id uint64, attempt int) {
+	if f, ok := w.frames[id]; ok && f.Attempt == attempt { // of an earlier attempt it is not kept
+		f.newest = false
+	}
 }

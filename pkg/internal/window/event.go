@@ -32,10 +32,10 @@ type Event struct {
 	Seq   uint64 // 0 until it leaves
 	Of    any    // the caller's: what this is part of
 
-	key        *keyQueue
-	deadline   time.Time
-	prev, next *Event // among the events that have not left
-	nextOfKey  *Event
+	key                  *keyQueue
+	deadline             time.Time
+	prev, next           *Event // among the events that have not left
+	prevOfKey, nextOfKey *Event
 }
 
 // Frame is a frame in flight. A caller reads it only.
@@ -46,13 +46,18 @@ type Frame struct {
 	Events  []*Event
 	Refusal frame.Answer // the last one that let it be sent again; the zero value if none has
 
-	resendAt time.Time
-	deadline time.Time // given up then
+	newest, earlier bool // the newest attempt, or one before it, may have come to a router
+	resendAt        time.Time
+	deadline        time.Time // given up then
 }
+
+// MayBeStored tells whether an attempt may have come to a router. A frame that is given up before is certainly not stored.
+func (f *Frame) MayBeStored() bool { return f.newest || f.earlier }
 
 // attempt counts an attempt. The wait for an answer doubles with each.
 func (f *Frame) attempt(now time.Time) {
 	f.Attempt++
+	f.earlier, f.newest = f.MayBeStored(), true
 	f.resendAt = now.Add(min(attemptTimeout<<min(f.Attempt-1, 2), maxBackoff))
 }
 

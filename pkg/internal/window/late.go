@@ -8,7 +8,7 @@ import (
 // Overdue is what time has brought about.
 type Overdue struct {
 	Expired []*Event // waited too long without leaving: certainly not stored
-	GivenUp []*Frame // without an answer until their time was up: it is not known whether they are stored
+	GivenUp []*Frame // without an answer until their time was up: not stored, unless Frame.MayBeStored
 	Again   []*Frame // to be sent again, as the attempt that they now count
 }
 
@@ -42,8 +42,7 @@ func (w *Window) GiveUp(now time.Time) Overdue {
 	return o
 }
 
-// Abandon gives up all that is outstanding: the frames in flight, of which it is not known whether they are stored, and the
-// events that have not left.
+// Abandon gives up all that is outstanding: the frames in flight and the events that have not left.
 func (w *Window) Abandon() Overdue {
 	var o Overdue
 	for _, f := range w.frames {
@@ -72,7 +71,24 @@ func (w *Window) expire(now time.Time) []*Event {
 	return out
 }
 
-// drop takes back an event that has not left. It is the first of its key: events of a key are queued in the order of age.
+// Withdraw takes back an event that is queued, wherever it stands among those of its key, and tells whether it could: one
+// that has left cannot be taken back. The event is certainly not stored then.
+func (w *Window) Withdraw(e *Event) bool {
+	if e.Seq != 0 {
+		return false
+	}
+	w.drop(e)
+	return true
+}
+
+// SendAgain has every frame in flight sent again now: what was under way on a connection that was lost has no answer.
+func (w *Window) SendAgain(now time.Time) {
+	for _, f := range w.frames {
+		f.resendAt = now
+	}
+}
+
+// drop takes back an event that has not left.
 func (w *Window) drop(e *Event) *Event {
 	k := e.key
 	w.unlink(e)

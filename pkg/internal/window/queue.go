@@ -1,36 +1,30 @@
 package window
 
-import "slices"
+// keyList chains the keys that are ready, in the order in which they became so.
+type keyList struct{ first, last *keyQueue }
 
-// fifo is a queue that reuses its memory.
-type fifo[T comparable] struct {
-	items []T
-	head  int
-}
-
-func (q *fifo[T]) len() int { return len(q.items) - q.head }
-func (q *fifo[T]) front() T { return q.items[q.head] }
-
-func (q *fifo[T]) push(v T) {
-	if q.head > 64 && q.head > len(q.items)/2 {
-		n := copy(q.items, q.items[q.head:])
-		clear(q.items[n:])
-		q.items, q.head = q.items[:n], 0
+func (l *keyList) push(k *keyQueue) {
+	k.prev = l.last
+	if l.last == nil {
+		l.first = k
+	} else {
+		l.last.next = k
 	}
-	q.items = append(q.items, v)
+	l.last = k
 }
 
-func (q *fifo[T]) pop() {
-	var zero T
-	q.items[q.head] = zero
-	q.head++
-}
-
-// remove takes v out of the middle. It is slow, and rare.
-func (q *fifo[T]) remove(v T) {
-	if i := slices.Index(q.items[q.head:], v); i >= 0 {
-		q.items = slices.Delete(q.items, q.head+i, q.head+i+1)
+func (l *keyList) remove(k *keyQueue) {
+	if k.prev == nil {
+		l.first = k.next
+	} else {
+		k.prev.next = k.next
 	}
+	if k.next == nil {
+		l.last = k.prev
+	} else {
+		k.next.prev = k.prev
+	}
+	k.prev, k.next = nil, nil
 }
 
 // list chains the events that have not left, oldest first.

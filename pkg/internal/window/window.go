@@ -17,6 +17,7 @@ import (
 //   - No seq leaves that is more than frame.MaxSpan above the floor, so that one stuck event cannot make the
 //     deduplication record grow.
 //   - A session is renewed only when nothing is in flight.
+//   - An event has a seq once it has left, and not before: one that is withdrawn leaves no gap that the floor would wait for.
 type Window struct {
 	limits Limits
 
@@ -28,9 +29,9 @@ type Window struct {
 
 	keys   map[string]*keyQueue
 	spare  []*keyQueue
-	ready  fifo[*keyQueue] // keys with an event that may leave
-	held   []*keyQueue     // keys that wait for the floor
-	queued list            // every event that has not left, oldest first
+	ready  keyList     // keys with an event that may leave
+	held   []*keyQueue // keys that wait for the floor
+	queued list        // every event that has not left, oldest first
 
 	frames     map[uint64]*Frame // in flight
 	lastFrame  uint64
@@ -48,6 +49,7 @@ type keyQueue struct {
 	frame       *Frame // in flight with events of this key
 	heldBy      uint64 // a given-up seq that the floor must pass first; 0: none
 	ready       bool
+	prev, next  *keyQueue // among the keys that are ready
 }
 
 // New makes a window of a session that begins.
@@ -57,6 +59,9 @@ func New(l Limits, s frame.Session) *Window {
 
 // Outstanding is the number of events that are not resolved.
 func (w *Window) Outstanding() int { return w.events }
+
+// InFlight is the number of frames in flight.
+func (w *Window) InFlight() int { return len(w.frames) }
 
 // Full tells whether an event of that size has no room. One event always has room in an empty window.
 func (w *Window) Full(size int) bool {
@@ -86,7 +91,7 @@ func (w *Window) Add(e *Event, key string, now time.Time) {
 	w.events++
 	w.bytes += size
 	w.queued.push(e)
-	if k.first == nil {
+	if e.prevOfKey = k.last; k.last == nil {
 		k.first = e
 	} else {
 		k.last.nextOfKey = e
@@ -112,7 +117,7 @@ func (w *Window) makeReady(k *keyQueue) {
 
 // MayLeave tells whether Next would return a frame, unless a session's time is up.
 func (w *Window) MayLeave(now time.Time) bool {
-	if w.renew && len(w.frames) > 0 || w.ready.len() == 0 || w.seq+1-w.floor > frame.MaxSpan {
+	if w.renew && len(w.frames) > 0 || w.ready.first == nil || w.seq+1-w.floor > frame.MaxSpan {
 		return false
 	}
 	return len(w.frames) == 0 || w.readyBytes >= frame.MaxFrameBytes || !now.Before(w.freeAt)
@@ -128,8 +133,8 @@ func (w *Window) Next(now time.Time) *Frame {
 	f := &Frame{ID: w.lastFrame, deadline: now.Add(w.limits.Timeout)}
 	f.Data = make([]byte, 0, min(w.readyBytes, frame.MaxFrameBytes)+128)
 	f.Data = frame.AppendHeader(f.Data, w.session, w.floor)
-	for w.ready.len() > 0 && w.fill(f, w.ready.front()) {
-		w.ready.pop()
+	for w.ready.first != nil && w.fill(f, w.ready.first) {
+		w.ready.remove(w.ready.first)
 	}
 	if earliest := now.Add(attemptTimeout); f.deadline.Before(earliest) {
 		f.deadline = earliest
@@ -171,13 +176,20 @@ func (w *Window) unready(k *keyQueue) {
 	w.readyBytes -= k.bytes
 }
 
-// unlink takes e, the first event of its key, out of the queues.
+// unlink takes an event that has not left out of the queues.
 func (w *Window) unlink(e *Event) {
 	k := e.key
-	k.first, e.nextOfKey = e.nextOfKey, nil
-	if k.first == nil {
-		k.last = nil
+	if e.prevOfKey == nil {
+		k.first = e.nextOfKey
+	} else {
+		e.prevOfKey.nextOfKey = e.nextOfKey
 	}
+	if e.nextOfKey == nil {
+		k.last = e.prevOfKey
+	} else {
+		e.nextOfKey.prevOfKey = e.prevOfKey
+	}
+	e.prevOfKey, e.nextOfKey = nil, nil
 	k.bytes -= e.Draft.Size()
 	w.queued.remove(e)
 }

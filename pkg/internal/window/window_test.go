@@ -2,6 +2,7 @@ package window
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ type world struct {
 	now    time.Time
 	tag    uint64
 	queued map[string][]uint64 // tags, by key, in the order added
+	events map[uint64]*Event   // of all tags that are queued or in flight
 	flying map[uint64]*Frame
 	gaveUp map[string]uint64 // the highest seq given up
 	open   map[uint64]bool   // seqs not resolved
@@ -43,13 +45,14 @@ type world struct {
 func TestWindowKeepsItsRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := &world{w: testWindow(rapid.SampledFrom([]int{1, 5, 50, 200}).Draw(t, "maxEvents"), rapid.SampledFrom([]int{1, 50_000, 1 << 20, 1 << 20, 1 << 20}).Draw(t, "maxBytes")), now: start,
-			queued: map[string][]uint64{}, flying: map[uint64]*Frame{}, gaveUp: map[string]uint64{}, open: map[uint64]bool{}, floor: 1}
+			queued: map[string][]uint64{}, events: map[uint64]*Event{}, flying: map[uint64]*Frame{}, gaveUp: map[string]uint64{}, open: map[uint64]bool{}, floor: 1}
 		t.Repeat(map[string]func(*rapid.T){
-			"add":     x.add,
-			"leave":   func(t *rapid.T) { x.leave(t) },
-			"go on":   func(t *rapid.T) { x.add(t); x.leave(t) }, // as a publisher does most of the time
-			"stored":  func(t *rapid.T) { x.resolve(t, true) },
-			"give up": func(t *rapid.T) { x.resolve(t, false) },
+			"add":      x.add,
+			"leave":    func(t *rapid.T) { x.leave(t) },
+			"go on":    func(t *rapid.T) { x.add(t); x.leave(t) }, // as a publisher does most of the time
+			"stored":   func(t *rapid.T) { x.resolve(t, true) },
+			"give up":  func(t *rapid.T) { x.resolve(t, false) },
+			"withdraw": x.withdraw,
 			"wait": func(t *rapid.T) {
 				x.now = x.now.Add(time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond)
 				for _, e := range x.w.expire(x.now) {
@@ -57,6 +60,7 @@ func TestWindowKeepsItsRules(t *testing.T) {
 					require.Equal(t, tagOf(e), x.queued[key][0], "an event expired before an older one of its key")
 					require.False(t, x.now.Before(e.deadline))
 					x.queued[key] = x.queued[key][1:]
+					delete(x.events, tagOf(e))
 				}
 			},
 			"renew": func(t *rapid.T) {
@@ -84,6 +88,8 @@ func TestWindowKeepsItsRules(t *testing.T) {
 		require.Zero(t, x.w.readyBytes)
 		require.Empty(t, x.w.keys)
 		require.Empty(t, x.w.held)
+		require.Nil(t, x.w.ready.first)
+		require.Nil(t, x.w.queued.first)
 		require.Equal(t, x.w.seq+1, x.w.floor)
 	})
 }
@@ -106,6 +112,22 @@ func (x *world) add(t *rapid.T) {
 	}
 	x.w.Add(e, key, x.now)
 	x.queued[key] = append(x.queued[key], tagOf(e))
+	x.events[tagOf(e)] = e
+}
+
+// withdraw takes back any event, wherever it stands: one that has left stays.
+func (x *world) withdraw(t *rapid.T) {
+	if len(x.events) == 0 {
+		return
+	}
+	tag := rapid.SampledFrom(slices.Sorted(maps.Keys(x.events))).Draw(t, "tag")
+	e, key, seq := x.events[tag], x.keyOf(tag), x.w.seq
+	require.Equal(t, key != "", x.w.Withdraw(e))
+	require.Equal(t, seq, x.w.seq)
+	if key != "" {
+		x.queued[key] = slices.DeleteFunc(x.queued[key], func(of uint64) bool { return of == tag })
+		delete(x.events, tag)
+	}
 }
 
 func (x *world) leave(t *rapid.T) bool {
@@ -157,6 +179,7 @@ func (x *world) resolve(t *rapid.T, stored bool) {
 	keys := map[string]uint64{}
 	for _, e := range x.flying[id].Events {
 		delete(x.open, e.Seq)
+		delete(x.events, tagOf(e))
 		keys[e.key.key] = e.Seq
 	}
 	require.Equal(t, x.w.frames[id], x.flying[id])
@@ -189,6 +212,16 @@ func (x *world) check(t *rapid.T) {
 		n += len(tags)
 	}
 	require.Equal(t, n, x.w.events)
+	require.Len(t, x.events, n)
+	bytes, ready := 0, 0
+	for _, e := range x.events {
+		bytes += e.Draft.Size()
+		if e.Seq == 0 && e.key.ready {
+			ready += e.Draft.Size()
+		}
+	}
+	require.Equal(t, bytes, x.w.bytes)
+	require.Equal(t, ready, x.w.readyBytes)
 }
 
 // One stuck event must not let the others run away: nothing leaves more than MaxSpan above the floor.
@@ -306,6 +339,20 @@ func TestAnswers(t *testing.T) {
 	require.Equal(t, Unknown, outcome, "the first attempt may be stored")
 
 	w, f = leave()
+	w.NotTaken(f.ID, 1)
+	require.False(t, f.MayBeStored())
+	w.Late(start.Add(attemptTimeout))
+	require.True(t, f.MayBeStored(), "nothing is known of the second attempt")
+	_, outcome = w.Answered(f.ID, 2, final, start)
+	require.Equal(t, Refused, outcome, "the first attempt came to nobody")
+
+	w, f = leave()
+	w.Late(start.Add(attemptTimeout))
+	w.NotTaken(f.ID, 1)
+	w.NotTaken(f.ID, 2)
+	require.True(t, f.MayBeStored(), "of an attempt that another has followed this comes too late")
+
+	w, f = leave()
 	_, outcome = w.Answered(f.ID, 7, frame.Answer{}, start)
 	require.Equal(t, Stored, outcome)
 	require.Zero(t, w.Outstanding())
@@ -327,6 +374,35 @@ func TestFramesAreSentAgainAndGivenUp(t *testing.T) {
 	require.Empty(t, o.Again)
 	require.Zero(t, w.Outstanding())
 	require.Zero(t, w.NextDue(start))
+}
+
+// After a connection was lost nothing waits for answers that it took along.
+func TestFramesAreSentAgainAtOnce(t *testing.T) {
+	w := testWindow(10, 1<<20)
+	w.Add(testEvent(t, "a", 1, 1), "a", start)
+	f := w.Next(start)
+	w.SendAgain(start.Add(1))
+	require.Equal(t, start.Add(1), w.NextDue(start.Add(freeAfter)))
+	require.Equal(t, []*Frame{f}, w.Late(start.Add(1)).Again)
+	require.Equal(t, 2, f.Attempt)
+}
+
+// However many events wait, of one key or of many, none is searched for: this would take minutes.
+func TestManyAreWithdrawn(t *testing.T) {
+	for _, keys := range []int{1, 100_000} {
+		w := testWindow(1<<20, 1<<30)
+		events := make([]*Event, 100_000)
+		for i := range events {
+			key := fmt.Sprint(i % keys)
+			events[i] = testEvent(t, key, uint64(i), 1)
+			w.Add(events[i], key, start)
+		}
+		for _, e := range slices.Backward(events) {
+			require.True(t, w.Withdraw(e))
+		}
+		require.Zero(t, w.Outstanding())
+		require.Empty(t, w.keys)
+	}
 }
 
 func BenchmarkWindow(b *testing.B) {

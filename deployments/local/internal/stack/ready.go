@@ -102,7 +102,7 @@ func Probe(ctx context.Context, natsURL, app string) error {
 		return err
 	}
 	defer p.Stop(ctx)
-	handle, err := p.Publish(publish.Event{Key: probeKey, Data: []byte(probeData), Receipt: true, Tag: 1})
+	handle, err := p.Publish(ctx, publish.Event{Key: probeKey, Data: []byte(probeData), Receipt: true, Tag: 1})
 	if err != nil {
 		return err
 	}

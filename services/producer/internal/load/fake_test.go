@@ -160,7 +160,7 @@ func (f *fake) apply(ev publish.Event) {
 	f.accounts[ev.Key] = a
 }
 
-func (f *fake) Publish(ev publish.Event) (*publish.Handle, error) {
+func (f *fake) Publish(_ context.Context, ev publish.Event) (*publish.Handle, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {

@@ -45,14 +45,14 @@ func (s *sender) run(ctx context.Context) (uint64, error) {
 func (s *sender) send(ctx context.Context, key int, receipt bool, intended time.Duration) error {
 	payload, digest := s.book.Next(key)
 	ev := publish.Event{Key: s.book.Name(key), Data: payload, Receipt: receipt, Tag: uint64(newTag(key, receipt, intended))}
-	_, err := s.publisher.Publish(ev)
+	_, err := s.publisher.Publish(context.Background(), ev) // its outcome is waited for, though the load ends
 	for errors.Is(err, publish.ErrFull) {
 		if err := s.publisher.WaitRoom(ctx); err != nil {
 			return fmt.Errorf("wait for room: %w", err)
 		}
 		intended = s.clock.delayed(intended)
 		ev.Tag = uint64(newTag(key, receipt, intended))
-		_, err = s.publisher.Publish(ev)
+		_, err = s.publisher.Publish(context.Background(), ev)
 	}
 	if err != nil {
 		return fmt.Errorf("send event of key %s: %w", ev.Key, err)

@@ -35,7 +35,7 @@ type System interface {
 
 // Publisher is the part of publish.Publisher that a load uses.
 type Publisher interface {
-	Publish(publish.Event) (*publish.Handle, error)
+	Publish(context.Context, publish.Event) (*publish.Handle, error)
 	WaitRoom(ctx context.Context) error
 	Flush(ctx context.Context) error
 	Stop(ctx context.Context) error

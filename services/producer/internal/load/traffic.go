@@ -121,10 +121,10 @@ func outcome(err error) expect.Outcome {
 	switch {
 	case err == nil:
 		return expect.Stored
-	case errors.Is(err, publish.ErrTimeout):
-		return expect.GivenUp
-	default: // publish.ErrNotSent or a refusal
+	case errors.Is(err, publish.ErrNotStored):
 		return expect.NotStored
+	default: // publish.ErrUnknown
+		return expect.GivenUp
 	}
 }
 
