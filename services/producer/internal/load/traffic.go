@@ -121,10 +121,10 @@ func outcome(err error) expect.Outcome {
 	switch {
 	case err == nil:
 		return expect.Stored
-	case errors.Is(err, publish.ErrNotStored):
-		return expect.NotStored
-	default: // publish.ErrUnknown
+	case errors.Is(err, publish.ErrUnknown):
 		return expect.GivenUp
+	default: // publish.ErrNotStored
+		return expect.NotStored
 	}
 }
 
