@@ -117,7 +117,7 @@ func (r *round) deploy(ctx context.Context) (d *deployment, err error) {
 
 func (d *deployment) start(program, name string, admin int, flags ...string) (*child, error) {
 	r := d.round
-	args := append([]string{"--app=" + r.id, "--nats=" + r.servers.nats, "--log-format=text", fmt.Sprintf("--admin=127.0.0.1:%d", admin)}, flags...)
+	args := append([]string{"--app=" + r.id, "--nats=" + r.servers.nats, "--log-format=text", "--pprof", fmt.Sprintf("--admin=127.0.0.1:%d", admin)}, flags...)
 	var env []string
 	if os.Getenv("GOMAXPROCS") == "" { // the share that a local stack gives each of its processes
 		env = append(env, "GOMAXPROCS="+strconv.Itoa(max(1, runtime.NumCPU()/4)))

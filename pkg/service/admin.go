@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"runtime"
 	"sync"
 	"time"
@@ -27,11 +26,13 @@ const checkTimeout = 2 * time.Second
 //	/healthz      200 as long as the process answers at all
 //	/readyz       200 if the service runs and every check passes, else 503; the body lists each check
 //	/metrics      the registry, in Prometheus' format
-//	/debug/pprof  Go's profiles
+//	/debug/pprof  Go's profiles, if Config.PProf says so
 //
-// It is a lifecycle.Part, and usually the first: so it answers from the start to the end.
+// It is a lifecycle.Part, and usually the first: so it answers from the start to the end. A client that sends
+// nothing, takes nothing or wants too much is cut off: see the limits in limits.go.
 type Admin struct {
 	log      *slog.Logger
+	pprof    bool
 	listener net.Listener
 	server   *http.Server
 	registry *prometheus.Registry
@@ -48,19 +49,17 @@ type Admin struct {
 	closed bool // no request is answered any more
 }
 
-// mutexProfileFraction is the share of contended locks in /debug/pprof/mutex: one of so many.
-const mutexProfileFraction = 100
-
-// NewAdmin listens on address (host:port; port 0 takes a free one). It answers once started.
-func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
-	listener, err := net.Listen("tcp", address)
+// NewAdmin listens on cfg.Admin (host:port; port 0 takes a free one). It answers once started.
+func NewAdmin(cfg Config, log *slog.Logger) (*Admin, error) {
+	listener, err := net.Listen("tcp", cfg.Admin)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen at --admin=%s: %w", address, err)
+		return nil, fmt.Errorf("cannot listen at --admin=%s: %w", cfg.Admin, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &Admin{
 		log:      log,
-		listener: listener,
+		pprof:    cfg.PProf,
+		listener: newFewConns(listener, maxAdminConns),
 		registry: prometheus.NewRegistry(),
 		cancel:   cancel,
 		failed:   make(chan error, 1),
@@ -72,11 +71,8 @@ func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	a.server = &http.Server{
-		Handler:           a.routes(),
-		ReadHeaderTimeout: 5 * time.Second,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
+	a.server = limitedServer(a.routes())
+	a.server.BaseContext = func(net.Listener) context.Context { return ctx }
 	return a, nil
 }
 
@@ -99,7 +95,9 @@ func (a *Admin) Ready(name string, check func(context.Context) error) {
 func (a *Admin) Start(ctx context.Context) error { return a.once.Start(ctx) }
 
 func (a *Admin) start(context.Context) error {
-	runtime.SetMutexProfileFraction(mutexProfileFraction)
+	if a.pprof {
+		runtime.SetMutexProfileFraction(mutexProfileFraction)
+	}
 	a.serving.Go(func() {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("admin endpoint: %w", err)
@@ -163,12 +161,10 @@ func (a *Admin) routes() http.Handler {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", a.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	if a.pprof {
+		profiles(mux)
+	}
 	return a.counted(mux)
 }
 

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newAdmin(t *testing.T) *Admin {
-	a, err := NewAdmin("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	a, err := NewAdmin(Config{Admin: "127.0.0.1:0", PProf: true}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = a.Stop(context.Background()) })
 	return a
@@ -61,15 +61,27 @@ func TestAdminPaths(t *testing.T) {
 		"/healthz":               "ok\n",
 		"/metrics":               "lockstep_sample_total 3\n",
 		"/debug/pprof/":          "goroutine",
-		"/debug/pprof/cmdline":   "service.test",
 		"/debug/pprof/goroutine": "",
 	} {
 		code, body := get(t, a, path)
 		require.Equal(t, http.StatusOK, code, path)
 		require.Contains(t, body, want, path)
 	}
-	code, _ := get(t, a, "/")
-	require.Equal(t, http.StatusNotFound, code)
+	for _, path := range []string{"/", "/debug/pprof/cmdline"} {
+		code, _ := get(t, a, path)
+		require.Equal(t, http.StatusNotFound, code, path)
+	}
+}
+
+func TestProfilesHaveASwitch(t *testing.T) {
+	a, err := NewAdmin(Config{Admin: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = a.Stop(context.Background()) })
+	require.NoError(t, a.Start(t.Context()))
+	for _, path := range []string{"", "cmdline", "heap", "profile?seconds=1", "symbol", "trace"} {
+		code, _ := get(t, a, "/debug/pprof/"+path)
+		require.Equal(t, http.StatusNotFound, code, path)
+	}
 }
 
 func TestMetricsOfTheProcess(t *testing.T) {
@@ -126,7 +138,7 @@ func TestAdminAddressTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	_, err = NewAdmin(l.Addr().String(), slog.New(slog.DiscardHandler))
+	_, err = NewAdmin(Config{Admin: l.Addr().String()}, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "cannot listen at --admin="+l.Addr().String())
 	require.ErrorContains(t, err, "address already in use")
 }

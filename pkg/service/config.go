@@ -1,12 +1,9 @@
 package service
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -15,8 +12,9 @@ import (
 // capitals, for example LOCKSTEP_STOP_TIMEOUT.
 type Config struct {
 	App         string        `default:"lockstep" help:"Name of the app: prefixes its subjects, streams, buckets, Redis keys and metrics. Begins with a letter; at most 31 of a-z, 0-9 and -."`
-	NATS        string        `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of the NATS server; several are separated by commas."`
-	Admin       string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where /healthz, /readyz, /metrics and /debug/pprof listen; port 0 takes any free one, which the log tells."`
+	NATS        string        `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of the NATS server; several are separated by blanks or commas, as in nats://a:4222,nats://b:4222."`
+	Admin       string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where /healthz, /readyz and /metrics listen; port 0 takes any free one, which the log tells."`
+	PProf       bool          `name:"pprof" help:"Serve Go's profiles of this process at /debug/pprof, on the address of --admin."`
 	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Least level logged: debug, info, warn or error."`
 	LogFormat   string        `default:"auto" enum:"auto,text,json" help:"Format of the log: text, json, or auto (text on a terminal, else json)."`
 	StopTimeout time.Duration `default:"10s" help:"Time to finish what is under way after SIGTERM; what still runs then is cancelled."`
@@ -29,8 +27,8 @@ func (c *Config) Validate() error {
 	if !appPattern.MatchString(c.App) {
 		return fmt.Errorf("--app=%q: want a letter a-z, then at most 30 of a-z, 0-9 and -", c.App)
 	}
-	if err := checkNATSURL(c.NATS); err != nil {
-		return fmt.Errorf("--nats=%s: %w", Mask(c.NATS), err)
+	if _, err := natsServers(c.NATS); err != nil {
+		return fmt.Errorf("--nats=%s: %w", maskRefused(c.NATS), err)
 	}
 	if _, _, err := net.SplitHostPort(c.Admin); err != nil {
 		return fmt.Errorf("--admin=%q: want HOST:PORT", c.Admin)
@@ -43,19 +41,19 @@ func (c *Config) Validate() error {
 
 // RedisConfig is what a service that uses Redis embeds beside Config.
 type RedisConfig struct {
-	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis that keeps the state: HOST:PORT or a redis:// or rediss:// URL."`
-	LockRedis []string `placeholder:"HOST:PORT" help:"Redis that keeps the locks. Given several times, a lock needs the majority of them. Default: the one of --redis."`
+	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis that keeps the state: HOST:PORT or a redis://, rediss:// or unix:// URL."`
+	LockRedis []string `sep:"none" placeholder:"HOST:PORT" help:"Redis that keeps the locks. Given several times, or several separated by blanks, a lock needs the majority of them. Default: the one of --redis."`
 }
 
 // Validate checks that each address is one. Parse calls it.
 func (c *RedisConfig) Validate() error {
-	if _, err := redisOptions(c.Redis); err != nil {
-		return fmt.Errorf("--redis=%s: %w", Mask(c.Redis), err)
+	if _, err := RedisOptions(c.Redis); err != nil {
+		return fmt.Errorf("--redis=%s: %w", maskRefused(c.Redis), err)
 	}
 	seen := map[string]bool{}
-	for _, lock := range c.LockRedis {
-		if _, err := redisOptions(lock); err != nil {
-			return fmt.Errorf("--lock-redis=%s: %w", Mask(lock), err)
+	for _, lock := range c.lockRedis() {
+		if _, err := RedisOptions(lock); err != nil {
+			return fmt.Errorf("--lock-redis=%s: %w", maskRefused(lock), err)
 		}
 		if seen[lock] {
 			return fmt.Errorf("--lock-redis=%s: given twice, but a majority needs different ones", Mask(lock))
@@ -67,37 +65,15 @@ func (c *RedisConfig) Validate() error {
 
 // LockAddresses returns the Redis that keep the locks: those of --lock-redis, else the state's.
 func (c *RedisConfig) LockAddresses() []string {
-	if len(c.LockRedis) == 0 {
-		return []string{c.Redis}
+	if locks := c.lockRedis(); len(locks) > 0 {
+		return locks
 	}
-	return c.LockRedis
+	return []string{c.Redis}
 }
 
-// errNotURL takes the place of net/url's errors, which quote parts of what they
-// could not read, and so of a password.
-var errNotURL = errors.New("not a valid URL (is a special character in the password not percent-encoded?)")
-
-func checkNATSURL(urls string) error {
-	for one := range strings.SplitSeq(urls, ",") {
-		one = strings.TrimSpace(one)
-		if one == "" {
-			return errors.New("want nats://HOST:PORT")
-		}
-		if !strings.Contains(one, "://") {
-			one = "nats://" + one
-		}
-		u, err := url.Parse(one)
-		if err != nil {
-			return errNotURL
-		}
-		switch u.Scheme {
-		case "nats", "tls", "ws", "wss":
-		default:
-			return fmt.Errorf("want nats://, tls://, ws:// or wss://, not %s://", u.Scheme)
-		}
-		if u.Hostname() == "" {
-			return errors.New("names no host; want nats://HOST:PORT")
-		}
+func (c *RedisConfig) lockRedis() (locks []string) {
+	for _, list := range c.LockRedis {
+		locks = append(locks, Addresses(list)...)
 	}
-	return nil
+	return locks
 }

@@ -30,14 +30,14 @@ const (
 // sent then fails at once, and its sender knows. A server that cannot be reached now
 // is an error within 5 s that says where it was looked for, and no secret.
 func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) {
-	if err := checkNATSURL(cfg.NATS); err != nil {
-		return nil, fmt.Errorf("bad --nats=%s: %w", Mask(cfg.NATS), err)
+	servers, err := natsServers(cfg.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("bad --nats=%s: %w", maskRefused(cfg.NATS), err)
 	}
-	servers := strings.Count(cfg.NATS, ",") + 1
-	nc, err := nats.Connect(cfg.NATS,
+	nc, err := dialNATS(servers,
 		nats.Name(cfg.App+"-"+name),
 		// Each server may use it twice, to be dialled and to greet.
-		nats.Timeout(connectTimeout/time.Duration(2*servers)),
+		nats.Timeout(connectTimeout/time.Duration(2*len(servers))),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
@@ -63,10 +63,31 @@ func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) 
 			log.Warn("NATS reports an error", "error", err, "subject", subject)
 		}),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach NATS at %s: %w: is it running? see --nats", Mask(cfg.NATS), err)
+	switch {
+	case err == nil:
+		return nc, nil
+	case isLogin(err):
+		return nil, fmt.Errorf("NATS at %s refuses the login: %w: check user, password or token in --nats", Mask(cfg.NATS), err)
 	}
-	return nc, nil
+	return nil, fmt.Errorf("cannot reach NATS at %s: %w: is it running? see --nats", Mask(cfg.NATS), err)
+}
+
+// isLogin tells whether a server refused who we are. nats.go returns the server's words.
+func isLogin(err error) bool {
+	words := strings.ToLower(err.Error())
+	return strings.Contains(words, nats.AUTHORIZATION_ERR) || strings.Contains(words, "authentication ")
+}
+
+// dialNATS is nats.Connect for a list: that one splits at every comma, those of a password too.
+func dialNATS(servers []string, options ...nats.Option) (*nats.Conn, error) {
+	opts := nats.GetDefaultOptions()
+	opts.Servers = servers
+	for _, option := range options {
+		if err := option(&opts); err != nil {
+			return nil, err
+		}
+	}
+	return opts.Connect()
 }
 
 // NATSReady is a readiness check: nc is connected.

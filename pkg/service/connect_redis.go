@@ -4,44 +4,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
-	"net/url"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
+// loadingPoll is how often a Redis that loads its data is asked whether it is done.
+const loadingPoll = 200 * time.Millisecond
+
 // ConnectRedis connects to the Redis at address, HOST:PORT or a redis://, rediss:// or
 // unix:// URL, and asks it for an answer. One that gives none is an error within 5 s
-// that says where it was looked for, and no secret.
-func ConnectRedis(address string) (redis.UniversalClient, error) {
-	opts, err := redisOptions(address)
+// that says where it was looked for, and no secret; flag is the one that named it. One that
+// is loading its data is waited for, which the log tells.
+func ConnectRedis(flag, address string, log *slog.Logger) (redis.UniversalClient, error) {
+	opts, err := RedisOptions(address)
 	if err != nil {
-		return nil, fmt.Errorf("bad --redis=%s: %w", Mask(address), err)
+		return nil, fmt.Errorf("bad --%s=%s: %w", flag, maskRefused(address), err)
 	}
 	client := redis.NewClient(opts)
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
-	if err := client.Ping(ctx).Err(); err != nil {
-		_ = client.Close()
-		return nil, fmt.Errorf("cannot reach Redis at %s: %w: is it running? see --redis", Mask(address), err)
+	err = ping(client)
+	for told := false; redis.IsLoadingError(err); err = ping(client) {
+		if !told {
+			log.Warn("Redis is loading its data; waiting for it", "address", Mask(address))
+			told = true
+		}
+		time.Sleep(loadingPoll)
 	}
-	return client, nil
+	if err == nil {
+		return client, nil
+	}
+	_ = client.Close()
+	switch {
+	case redis.IsAuthError(err):
+		return nil, fmt.Errorf("Redis at %s refuses the login: %w: check user and password in --%s", Mask(address), err, flag)
+	case redis.IsPermissionError(err):
+		return nil, fmt.Errorf("Redis at %s refuses a command: %w: docs/permissions.md lists those that a worker needs; see --%s", Mask(address), err, flag)
+	}
+	return nil, fmt.Errorf("cannot reach Redis at %s: %w: is it running? see --%s", Mask(address), err, flag)
 }
 
-func redisOptions(address string) (*redis.Options, error) {
+func ping(client redis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	return client.Ping(ctx).Err()
+}
+
+// RedisOptions are those of a client of the Redis at address, HOST:PORT or a redis://, rediss:// or unix:// URL.
+// An error quotes nothing of a password.
+func RedisOptions(address string) (*redis.Options, error) {
 	opts := &redis.Options{Addr: address}
 	if strings.Contains(address, "://") {
-		var err error
-		opts, err = redis.ParseURL(address)
-		if bad := (*url.Error)(nil); errors.As(err, &bad) {
-			return nil, errNotURL
-		}
-		if err != nil {
+		if _, err := parseURL(address); err != nil {
 			return nil, err
 		}
-	} else if _, _, err := net.SplitHostPort(address); err != nil {
+		var err error
+		if opts, err = redis.ParseURL(address); err != nil {
+			return nil, err
+		}
+	} else if _, port, err := net.SplitHostPort(address); err != nil && strings.Contains(address, ",") {
+		return nil, errComma
+	} else if err != nil || !isPort(port) {
 		return nil, errors.New("want HOST:PORT or a redis:// URL")
 	}
 	// Neither is known to every server of the Redis protocol.

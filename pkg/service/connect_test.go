@@ -92,7 +92,7 @@ func TestConnectNATSWithoutServer(t *testing.T) {
 		"absent":         {"nats://u:secret@" + refusing, "cannot reach NATS at nats://u:***@127.0.0.1:"},
 		"mute":           {"nats://" + mute(t), "cannot reach NATS at nats://127.0.0.1:"},
 		"two mute":       {"nats://" + mute(t) + ",nats://" + mute(t), "cannot reach NATS at nats://127.0.0.1:"},
-		"wrong password": {strings.Replace(locked.URL, "://", "://u:secret@", 1), "nats: Authorization Violation"},
+		"wrong password": {strings.Replace(locked.URL, "://", "://u:secret@", 1), "refuses the login: nats: Authorization Violation: check user, password or token in --nats"},
 		"bad url":        {"nats://u:secret%@h:1", "bad --nats=nats://u:***@h:1: not a valid URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,6 +101,7 @@ func TestConnectNATSWithoutServer(t *testing.T) {
 			_, err := ConnectNATS(Config{App: "a", NATS: c.url}, "x", slog.New(slog.DiscardHandler))
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "--nats")
+			require.Equal(t, strings.HasPrefix(c.want, "cannot reach"), strings.Contains(err.Error(), "is it running?"), "%v", err)
 			require.NotContains(t, err.Error(), "secret")
 			require.NotContains(t, err.Error(), "\n")
 			require.Less(t, time.Since(began), 5*time.Second)
@@ -108,12 +109,21 @@ func TestConnectNATSWithoutServer(t *testing.T) {
 	}
 }
 
+// nats.Connect would split the URL at the password's comma.
+func TestConnectNATSWithACommaInThePassword(t *testing.T) {
+	s := testkit.NATS(t, func(o *server.Options) { o.Username, o.Password = "u", "12,34" })
+	url := strings.Replace(s.URL, "://", "://u:12,34@", 1)
+	nc, err := ConnectNATS(Config{App: "a", NATS: "nats://" + refusing + "," + url}, "x", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	closeNATS(nc)
+}
+
 func TestConnectRedis(t *testing.T) {
 	plain := testkit.Redis(t)
 	locked := miniredis.RunT(t)
 	locked.RequireAuth("right")
 	for _, address := range []string{plain, "redis://" + plain + "/0", "redis://:right@" + locked.Addr()} {
-		client, err := ConnectRedis(address)
+		client, err := ConnectRedis("redis", address, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		require.NoError(t, RedisReady(client)(t.Context()))
 		require.NoError(t, client.Close())
@@ -124,17 +134,19 @@ func TestConnectRedisWithoutServer(t *testing.T) {
 	locked := miniredis.RunT(t)
 	locked.RequireAuth("right")
 	for name, c := range map[string]struct{ address, want string }{
-		"absent":         {"redis://:secret@" + refusing, "cannot reach Redis at redis://:***@127.0.0.1:"},
-		"mute":           {mute(t), "cannot reach Redis at 127.0.0.1:"},
-		"wrong password": {"redis://:secret@" + locked.Addr(), "WRONGPASS"},
-		"bad url":        {"redis://:secret%@h:1", "bad --redis=redis://:***@h:1: not a valid URL"},
+		"absent":             {"redis://:secret@" + refusing, "cannot reach Redis at redis://:***@127.0.0.1:"},
+		"mute":               {mute(t), "cannot reach Redis at 127.0.0.1:"},
+		"wrong password":     {"redis://:secret@" + locked.Addr(), "refuses the login: WRONGPASS invalid username-password pair: check user and password in --"},
+		"wrong, no password": {locked.Addr(), "refuses the login: NOAUTH"},
+		"bad url":            {"redis://:secret%@h:1", "bad --lock-redis=redis://:***@h:1: not a valid URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			_, err := ConnectRedis(c.address)
+			_, err := ConnectRedis("lock-redis", c.address, slog.New(slog.DiscardHandler))
 			require.ErrorContains(t, err, c.want)
-			require.ErrorContains(t, err, "--redis")
+			require.ErrorContains(t, err, "--lock-redis")
+			require.Equal(t, strings.HasPrefix(c.want, "cannot reach"), strings.Contains(err.Error(), "is it running?"), "%v", err)
 			require.NotContains(t, err.Error(), "secret")
 			require.Less(t, time.Since(began), 5*time.Second)
 		})
@@ -143,7 +155,7 @@ func TestConnectRedisWithoutServer(t *testing.T) {
 
 func TestRedisReadyNoticesItsEnd(t *testing.T) {
 	m := miniredis.RunT(t)
-	client, err := ConnectRedis(m.Addr())
+	client, err := ConnectRedis("redis", m.Addr(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer client.Close()
 	m.Close()

@@ -25,8 +25,10 @@ func NewLogger(name string, cfg Config, out io.Writer) *slog.Logger {
 	if cfg.LogFormat == "text" || cfg.LogFormat != "json" && isTerminal(out) {
 		handler = slog.NewTextHandler(out, opts)
 	}
-	return slog.New(handler).With("service", name, "app", cfg.App)
+	return slog.New(handler).With("service", name, appFlag, cfg.App)
 }
+
+const appFlag = "app"
 
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
@@ -34,8 +36,8 @@ func isTerminal(out io.Writer) bool {
 }
 
 // LogConfig logs what a service starts with, as one line: every flag in cli, a
-// parsed struct or a pointer to one, by its name. Passwords in addresses are masked,
-// and so is a field with the tag secret:"".
+// parsed struct or a pointer to one, by its name; but not the app, which every line of
+// NewLogger's carries. Passwords in addresses are masked, and so is a field with the tag secret:"".
 func LogConfig(log *slog.Logger, cli any) {
 	log.Info("configuration", flags(reflect.Indirect(reflect.ValueOf(cli)), "")...)
 }
@@ -57,7 +59,9 @@ func flags(v reflect.Value, prefix string) []any {
 			if name == "" {
 				name = kebab(field.Name)
 			}
-			attrs = append(attrs, slog.String(prefix+name, shown(value.Interface(), hidden)))
+			if name = prefix + name; name != appFlag {
+				attrs = append(attrs, slog.String(name, shown(value.Interface(), hidden)))
+			}
 		}
 	}
 	return attrs
@@ -70,7 +74,11 @@ func shown(value any, secret bool) string {
 	case time.Duration:
 		text = v.String()
 	case []string:
-		text = strings.Join(v, ",")
+		list := make([]string, len(v))
+		for i, one := range v {
+			list[i] = shown(one, secret)
+		}
+		return strings.Join(list, " ")
 	default:
 		text = fmt.Sprint(v)
 	}

@@ -53,14 +53,15 @@ func TestLogConfigMasksSecrets(t *testing.T) {
 
 	require.NotContains(t, out.String(), "hidden")
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+	require.Equal(t, 1, strings.Count(out.String(), `"app":`))
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 	delete(line, "time")
 	require.Equal(t, map[string]any{
 		"level": "INFO", "msg": "configuration", "service": "sample", "app": "lockstep",
-		"nats": "nats://u:***@a:1", "redis": "redis://:***@b:2", "lock-redis": "c:3,redis://:***@d:4",
+		"nats": "nats://u:***@a:1", "redis": "redis://:***@b:2", "lock-redis": "c:3 redis://:***@d:4",
 		"token": "***", "shards": "16", "admin": "127.0.0.1:0",
-		"stop-timeout": "10s", "log-level": "info", "log-format": "auto",
+		"pprof": "false", "stop-timeout": "10s", "log-level": "info", "log-format": "auto",
 	}, line)
 }
 

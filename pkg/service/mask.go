@@ -9,12 +9,21 @@ const masked = "***"
 
 // addressStart is where an address of a list begins. Only known schemes count: anything else
 // may be part of a password.
-var addressStart = regexp.MustCompile(`(^|,\s*)(nats|tls|wss?|rediss?|unix|https?)://`)
+var addressStart = regexp.MustCompile(`(^|[,\s]\s*)(` + schemes + `)://`)
 
 // Mask returns s, an address or a list of them, without its secrets: of what stands
 // before an @ only a user name followed by a password remains (a name alone may be a
 // token). It would rather hide too much than too little.
-func Mask(s string) string {
+func Mask(s string) string { return maskEach(s, maskUser) }
+
+// maskRefused is Mask for what could not be read as an address: what stands in place of a port may be a
+// password whose host is missing.
+func maskRefused(s string) string {
+	return maskEach(s, func(address string) string { return maskNoPort(maskUser(address)) })
+}
+
+// maskEach masks each address of a list without its scheme.
+func maskEach(s string, mask func(string) string) string {
 	var out strings.Builder
 	starts := addressStart.FindAllStringIndex(s, -1)
 	if len(starts) == 0 || starts[0][0] > 0 {
@@ -26,7 +35,7 @@ func Mask(s string) string {
 			end = starts[i+1][0]
 		}
 		out.WriteString(s[at[0]:at[1]])
-		out.WriteString(maskUser(s[at[1]:end]))
+		out.WriteString(mask(s[at[1]:end]))
 	}
 	return out.String()
 }
@@ -41,4 +50,39 @@ func maskUser(address string) string {
 		return user + ":" + masked + address[at:]
 	}
 	return masked + address[at:]
+}
+
+// number is a port, or what follows an IPv6 address's last colon, with what may stand behind it.
+var number = regexp.MustCompile(`^([0-9]*|[0-9a-fA-F]*\])([/?#].*)?$`)
+
+// maskNoPort masks what follows the first colon of an address without an @ if it is no port.
+func maskNoPort(address string) string {
+	if strings.Contains(address, "@") || strings.HasPrefix(address, "[") {
+		return address
+	}
+	host, port, found := strings.Cut(address, ":")
+	if !found || number.MatchString(port) {
+		return address
+	}
+	return host + ":" + masked
+}
+
+// maskedAddress is an address with a user in a text, such as an error of the flags' parser.
+var maskedAddress = regexp.MustCompile(`((?:` + schemes + `)://)(\S*)@`)
+
+// MaskIn returns a text without the secrets of the addresses in it. known are values that it may quote whole, such
+// as a program's arguments.
+func MaskIn(text string, known []string) string {
+	for _, value := range known {
+		_, after, _ := strings.Cut(value, "=")
+		for _, secret := range []string{value, after} {
+			if strings.Contains(secret, "@") {
+				text = strings.ReplaceAll(text, secret, Mask(secret))
+			}
+		}
+	}
+	return maskedAddress.ReplaceAllStringFunc(text, func(found string) string {
+		at := maskedAddress.FindStringSubmatchIndex(found)
+		return found[:at[3]] + maskUser(found[at[3]:])
+	})
 }

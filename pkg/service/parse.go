@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -68,9 +69,16 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 	}, opts...)...)
 	ctx, err = parser.Parse(args)
 	if err != nil {
-		return nil, &ExitError{Code: ExitUsage, Err: fmt.Errorf("%w (see %s --help)", err, name)}
+		// The parser quotes what it cannot take, and that may be an address.
+		said := MaskIn(err.Error(), slices.Concat(args, environment()))
+		return nil, &ExitError{Code: ExitUsage, Err: fmt.Errorf("%s (see %s --help)", said, name)}
 	}
 	return ctx, nil
+}
+
+// environment returns the variables that stand for flags, as NAME=value.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return !strings.HasPrefix(entry, EnvPrefix+"_") })
 }
 
 // exitCode is how kong's --help leaves the parser without ending the process.

@@ -86,7 +86,7 @@ func TestFlags(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("LOCKSTEP_APP", "shop")
 	t.Setenv("LOCKSTEP_STOP_TIMEOUT", "4s")
-	t.Setenv("LOCKSTEP_LOCK_REDIS", "d:4,e:5")
+	t.Setenv("LOCKSTEP_LOCK_REDIS", "d:4 redis://u:a,b@e:5,redis://f:6")
 	t.Setenv("LOCKSTEP_WINDOW", "5s")
 	t.Setenv("APP", "other")
 	t.Setenv("SHARDS", "99")
@@ -95,7 +95,7 @@ func TestEnvironment(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Equal(t, "shop", cli.App)
 	require.Equal(t, 3*time.Second, cli.StopTimeout, "a flag wins over the environment")
-	require.Equal(t, []string{"d:4", "e:5"}, cli.LockRedis)
+	require.Equal(t, []string{"d:4", "redis://u:a,b@e:5", "redis://f:6"}, cli.LockAddresses())
 	require.Equal(t, 5*time.Second, cli.Serve.Window)
 	require.Equal(t, 16, cli.Shards)
 }
@@ -112,13 +112,20 @@ func TestBadUsageIsOneLineAndCode2(t *testing.T) {
 		"app too long":      {[]string{"--app=a" + strings.Repeat("b", 31)}, "--app="},
 		"nats scheme":       {[]string{"--nats=http://a:1"}, "not http://"},
 		"nats host":         {[]string{"--nats=nats://"}, "names no host"},
-		"nats empty":        {[]string{"--nats=nats://a:1,"}, "want nats://HOST:PORT"},
+		"nats empty":        {[]string{"--nats="}, "want nats://HOST:PORT"},
+		"nats comma":        {[]string{"--nats=nats://a:1,b:2"}, "--nats=nats://a:***: a comma does not separate addresses"},
+		"nats password":     {[]string{"--nats=tls://svc:secret@pa/ss@host"}, "--nats=tls://svc:***@host: not a valid URL"},
+		"nats no host":      {[]string{"--nats=nats://u:secret"}, "--nats=nats://u:***: not a valid URL"},
 		"nats url":          {[]string{"--nats=nats://u:sec%ret@h:1"}, "--nats=nats://u:***@h:1: not a valid URL"},
 		"redis address":     {[]string{"--redis=localhost"}, "--redis=localhost: want HOST:PORT or a redis:// URL"},
 		"redis url":         {[]string{"--redis=redis://:sec%ret@h:1"}, "--redis=redis://:***@h:1: not a valid URL"},
 		"redis port":        {[]string{"--redis=redis://:secret/ret@h:1"}, "--redis=redis://:***@h:1: not a valid URL"},
 		"redis scheme":      {[]string{"--redis=http://h:1"}, "--redis=http://h:1: redis: invalid URL scheme"},
 		"lock redis":        {[]string{"--lock-redis=a:1", "--lock-redis=b"}, "--lock-redis=b: want HOST:PORT"},
+		"lock redis comma":  {[]string{"--lock-redis=a:1,b:2"}, "--lock-redis=a:***: a comma does not separate addresses"},
+		"redis no host":     {[]string{"--redis=u:secret"}, "--redis=u:***: want HOST:PORT"},
+		"address as flag":   {[]string{"--redi=redis://u:secret@h:1"}, "unknown flag --redi"},
+		"address alone":     {[]string{"redis://u:secret@h:1"}, "unexpected argument redis://u:***@h:1"},
 		"lock redis twice":  {[]string{"--lock-redis=a:1", "--lock-redis=a:1"}, "given twice"},
 		"admin":             {[]string{"--admin=9000"}, `--admin="9000": want HOST:PORT`},
 		"stop timeout":      {[]string{"--stop-timeout=0s"}, "--stop-timeout=0s: must be above 0"},
@@ -133,6 +140,7 @@ func TestBadUsageIsOneLineAndCode2(t *testing.T) {
 			require.Contains(t, stderr, c.want)
 			require.Regexp(t, `^sample: [^\n]+ \(see sample --help\)\n$`, stderr)
 			require.NotContains(t, stderr, "ret@")
+			require.NotContains(t, stderr, "secret")
 		})
 	}
 }

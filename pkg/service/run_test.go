@@ -205,7 +205,7 @@ type service struct{ Config }
 
 func (s *service) Run(ctx context.Context) error {
 	log := NewLogger("child", s.Config, os.Stderr)
-	admin, err := NewAdmin(s.Admin, log)
+	admin, err := NewAdmin(s.Config, log)
 	if err != nil {
 		return err
 	}

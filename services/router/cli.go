@@ -64,7 +64,7 @@ func (c *CLI) Run(ctx context.Context) error {
 	log := service.NewLogger("router", c.Config, os.Stderr)
 	service.LogConfig(log, c)
 	service.CollectLess(2*int64(c.MaxBytes) + 64<<20)
-	admin, err := service.NewAdmin(c.Admin, log)
+	admin, err := service.NewAdmin(c.Config, log)
 	if err != nil {
 		return err
 	}

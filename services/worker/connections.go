@@ -26,11 +26,11 @@ func connect(cfg service.Config, name, state string, locks []string, log *slog.L
 	if c.nats, err = service.ConnectNATS(cfg, name, log); err != nil {
 		return nil, err
 	}
-	if c.state, err = service.ConnectRedis(state); err != nil {
+	if c.state, err = service.ConnectRedis("redis", state, log); err != nil {
 		return nil, err
 	}
 	for _, address := range locks {
-		lock, err := service.ConnectRedis(address)
+		lock, err := service.ConnectRedis("lock-redis", address, log)
 		if err != nil {
 			return nil, err
 		}

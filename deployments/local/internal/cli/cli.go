@@ -14,6 +14,7 @@ import (
 
 	breaking "example.com/lockstep/deployments/local/internal/chaos"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/service"
 )
 
 // Exit codes.
@@ -66,7 +67,7 @@ func run(args []string, env *environment, errOut io.Writer) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "local: %v (see local --help)\n", err)
+		fmt.Fprintf(errOut, "local: %s (see local --help)\n", service.MaskIn(err.Error(), args))
 		return exitUsage
 	}
 	err = command.Run(env)

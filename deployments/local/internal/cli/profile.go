@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/service"
 )
 
 type profile struct {
@@ -30,8 +31,8 @@ const (
 
 // Validate checks what the flags' types do not.
 func (c *profile) Validate() error {
-	if c.Duration < time.Second {
-		return fmt.Errorf("--duration=%s: must be at least 1s", c.Duration)
+	if c.Duration < time.Second || c.Duration > service.MaxProfile {
+		return fmt.Errorf("--duration=%s: must be from 1s to %s", c.Duration, service.MaxProfile)
 	}
 	return nil
 }
@@ -98,6 +99,9 @@ func fetch(ctx context.Context, url, path string) error {
 		return err
 	}
 	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%s: %s: does the service run with --pprof?", url, res.Status)
+	}
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", url, res.Status)
 	}

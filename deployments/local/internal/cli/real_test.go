@@ -1,15 +1,22 @@
 package cli
 
 import (
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/testkit"
 )
 
 // realPrograms builds local and the services, each in its own module.
@@ -64,4 +71,57 @@ func TestRealStack(t *testing.T) {
 		again.signal(syscall.SIGTERM)
 		require.Equal(t, exitOK, again.exitCode(), again.errOut)
 	})
+}
+
+// A password in --redis is nowhere but in the environment of the processes: not in what is printed, not in their
+// arguments, not in a file.
+func TestPasswordOfRedisIsNotTold(t *testing.T) {
+	const secret = "s3c,ret"
+	programs := realPrograms(t)
+	redis := testkit.RealRedis(t, testkit.WithArgs("--requirepass", secret))
+	dir := filepath.Join(t.TempDir(), "stack")
+	s := start(t, filepath.Join(programs, "local"), "up", "--dir="+dir, "--redis=redis://default:"+secret+"@"+redis.Addr,
+		"--worker-flag=--log-level=debug", "--router-flag=--log-level=debug")
+	require.Regexp(t, `Redis +redis://default:\*\*\*@`+regexp.QuoteMeta(redis.Addr), s.await("(your Redis)"))
+	s.await("stop  Ctrl-C")
+
+	f, err := stackdir.Read(dir)
+	require.NoError(t, err)
+	require.Equal(t, "redis://default:***@"+redis.Addr, f.Redis)
+	for _, p := range f.Processes {
+		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID))
+		require.NoError(t, err)
+		require.NotContains(t, string(args), secret, p.Name)
+		for _, path := range []string{"/metrics", "/readyz", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2"} {
+			require.NotContains(t, fetched(t, "http://"+p.Admin+path), secret)
+		}
+	}
+	status, err := exec.Command(filepath.Join(programs, "local"), "status", "--dir="+dir).CombinedOutput()
+	require.NoError(t, err, string(status))
+	require.NotContains(t, string(status), secret)
+	s.signal(syscall.SIGTERM)
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	require.NotContains(t, strings.Join(s.seen, "\n")+s.errOut.String(), secret)
+	read := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		require.NotContains(t, string(text), secret, path)
+		read++
+		return err
+	}))
+	require.Greater(t, read, 4)
+}
+
+func fetched(t *testing.T, url string) string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(body)
 }

@@ -16,7 +16,7 @@ const defaultDir = ".stack"
 type stackFlags struct {
 	Shards         int      `default:"16" help:"Shards of a new topology; ignored when there is one."`
 	Lanes          string   `default:"auto" help:"Streams of a new topology: a number, or auto for one per 16 shards."`
-	Redis          string   `default:"auto" placeholder:"auto|embedded|HOST:PORT" help:"auto: redis-server if on PATH, else embedded. embedded: miniredis in this process, which keeps nothing."`
+	Redis          string   `default:"auto" placeholder:"auto|embedded|HOST:PORT|URL" env:"LOCKSTEP_STACK_REDIS" help:"auto: redis-server if on PATH, else embedded. embedded: miniredis in this process, which keeps nothing. An URL with a password is best given by the environment, as other users can read a process's flags."`
 	App            string   `default:"lockstep" help:"Name that prefixes subjects, streams and keys."`
 	Bin            string   `default:"${bin}" type:"path" help:"Directory of the built programs."`
 	RouterFlag     []string `sep:"none" placeholder:"FLAG" help:"One more flag for every router, as in --router-flag=--history-age=2h; repeatable."`

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,11 +29,10 @@ func TestUpAndDown(t *testing.T) {
 	require.Equal(t, []string{"router-1", "router-2", "worker-1", "worker-2"}, names(f))
 
 	router, worker := ask(t, process(t, dir, "router-1")), ask(t, process(t, dir, "worker-2"))
-	require.Subset(t, router.Args, []string{"--shards=8", "--lanes=2", "--app=shop", "--nats=" + f.NATS, "--history-age=2h"})
-	require.Subset(t, worker.Args, []string{"--app=shop", "--nats=" + f.NATS, "--redis=" + f.Redis, "--log-level=debug"})
-	for _, entry := range worker.Env {
-		require.False(t, strings.HasPrefix(entry, "LOCKSTEP_"), entry)
-	}
+	require.Subset(t, router.Args, []string{"--shards=8", "--lanes=2", "--app=shop", "--pprof", "--history-age=2h"})
+	require.Subset(t, worker.Args, []string{"--app=shop", "--pprof", "--log-level=debug"})
+	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS}, ours(router.Env))
+	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS, "LOCKSTEP_REDIS=" + f.Redis}, ours(worker.Env), "and none that was set for us")
 
 	code, out, _ := local("down", "--dir="+dir)
 	require.Equal(t, exitOK, code)
@@ -44,6 +44,11 @@ func TestUpAndDown(t *testing.T) {
 	code, out, _ = local("down", "--dir="+dir)
 	require.Equal(t, exitOK, code, "having none to stop is fine")
 	require.Contains(t, out, "no stack is up")
+}
+
+// ours returns the variables that stand for flags.
+func ours(env []string) []string {
+	return slices.DeleteFunc(env, func(entry string) bool { return !strings.HasPrefix(entry, "LOCKSTEP_") })
 }
 
 func TestSecondUpIsRefused(t *testing.T) {
@@ -179,7 +184,9 @@ func TestUpRefuses(t *testing.T) {
 		"foreign directory":   {[]string{"--dir=" + filepath.Dir(file)}, exitError, "not a stack directory"},
 		"no programs":         {[]string{"--bin=" + filepath.Dir(file)}, exitError, "there is no program"},
 		"Redis absent":        {[]string{"--redis=" + absent.Addr().String()}, exitError, "cannot reach Redis: dial tcp " + absent.Addr().String()},
-		"Redis nonsense":      {[]string{"--redis=there"}, exitError, "cannot reach Redis: --redis=there is neither"},
+		"Redis nonsense":      {[]string{"--redis=there"}, exitError, "cannot reach Redis: --redis: want HOST:PORT or a redis:// URL, auto or embedded"},
+		"Redis secret":        {[]string{"--redis=appinfo:s3cret@there"}, exitError, "cannot reach Redis: --redis: want HOST:PORT"},
+		"Redis secret URL":    {[]string{"--redis=redis://appinfo:s3c/ret@there"}, exitError, "cannot reach Redis: --redis: not a valid URL"},
 		"no workers":          {[]string{"--workers=0"}, exitError, "workers is 0"},
 		"app":                 {[]string{"--app=Shop"}, exitError, `app "Shop"`},
 		"shards":              {[]string{"--shards=100000"}, exitError, "shards is 100000 and must be at most 4096"},
@@ -191,6 +198,7 @@ func TestUpRefuses(t *testing.T) {
 			code, _, errOut := local(args...)
 			require.Equal(t, test.code, code, errOut)
 			require.Contains(t, errOut, test.want)
+			require.NotContains(t, errOut, "s3c")
 			require.Equal(t, 1, strings.Count(errOut, "\n"), "one line: %s", errOut)
 		})
 	}

@@ -17,7 +17,9 @@ type Spec struct {
 	Name string // of this instance, as in worker-2
 	Path string // of the program
 	Args []string
-	Log  string // file that stdout and stderr are appended to
+	// Env is added to the environment, as NAME=value. What holds a password goes here: other users may read Args.
+	Env []string
+	Log string // file that stdout and stderr are appended to
 	// Out gets stdout and stderr as well, for people who watch; nil for nobody.
 	Out io.Writer
 }
@@ -33,9 +35,9 @@ type Process struct {
 	told []syscall.Signal
 }
 
-// Start starts a process. Its environment is ours without LOCKSTEP_*: what it is told, it is told by flags.
+// Start starts a process. Its environment is ours without LOCKSTEP_*, and Spec.Env: what was set for us is not for it.
 func (s *Starter) Start(spec Spec) (*Process, error) {
-	log, err := os.OpenFile(spec.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(spec.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
@@ -50,7 +52,7 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 		both := io.MultiWriter(log, spec.Out)
 		cmd.Stdout, cmd.Stderr = both, both // equal, so written to by one goroutine at a time
 	}
-	cmd.Env = environment(os.Environ())
+	cmd.Env = append(environment(os.Environ()), spec.Env...)
 	cmd.SysProcAttr = attributes()
 	if err := s.start(cmd); err != nil {
 		log.Close()

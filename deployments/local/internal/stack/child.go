@@ -17,14 +17,15 @@ type child struct {
 	name   string
 	role   string
 	flags  []string
+	env    []string
 	keeper *process.Keeper
 
 	mu    sync.Mutex // guards admin
 	admin string
 }
 
-func newChild(s *Stack, p stackdir.Process, flags []string) *child {
-	c := &child{stack: s, name: p.Name, role: p.Role, flags: flags, admin: p.Admin}
+func newChild(s *Stack, p stackdir.Process, flags, env []string) *child {
+	c := &child{stack: s, name: p.Name, role: p.Role, flags: flags, env: env, admin: p.Admin}
 	c.keeper = process.NewKeeper(s.starter, process.Events{Spec: c.spec, Started: c.started, Ended: c.ended})
 	return c
 }
@@ -49,6 +50,7 @@ func (c *child) spec() process.Spec {
 		Name: c.name,
 		Path: filepath.Join(c.stack.cfg.Bin, c.role),
 		Args: append([]string{"--admin=" + c.admin}, c.flags...),
+		Env:  c.env,
 		Log:  c.stack.dir.Path(stackdir.LogsDir, c.name+".log"),
 	}
 }

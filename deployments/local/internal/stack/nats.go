@@ -36,7 +36,7 @@ type natsServer struct {
 
 // startNATS starts the server inside this process.
 func startNATS(port int, storeDir, logFile string) (*natsServer, error) {
-	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -1,13 +1,12 @@
 package stack
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/service"
 )
 
 // redisPart is where the stack's state and locks live.
@@ -87,7 +87,7 @@ func (r *redisServer) kept() *process.Keeper { return r.keeper }
 func (r *redisServer) answers(ctx context.Context) error { return ping(ctx, r.addr) }
 
 func (r *redisServer) start(ctx context.Context) error {
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return err
 	}
 	addresses, err := freePorts(1)
@@ -113,8 +113,9 @@ func (r *redisServer) spec() process.Spec {
 	host, port, _ := net.SplitHostPort(r.addr)
 	return process.Spec{
 		Name: r.name,
-		Path: r.path,
+		Path: "/bin/sh", // redis-server has no setting for the mode of its files
 		Args: []string{
+			"-c", `umask 077; exec "$0" "$@"`, r.path,
 			"--bind", host, "--port", port, "--dir", r.dir,
 			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
 			"--maxmemory-policy", "noeviction", "--daemonize", "no",
@@ -203,29 +204,17 @@ func (r *externalRedis) start(ctx context.Context) error {
 
 // ping asks a Redis once. The plain connection comes first because the client logs what it cannot reach.
 func ping(ctx context.Context, address string) error {
-	client, err := redisClient(address)
+	options, err := service.RedisOptions(address)
 	if err != nil {
-		return err
+		return fmt.Errorf("--redis: %w, auto or embedded", err) // the address may hold a password
 	}
-	defer client.Close()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", client.Options().Addr)
+	options.MaxRetries = -1
+	conn, err := new(net.Dialer).DialContext(ctx, cmp.Or(options.Network, "tcp"), options.Addr)
 	if err != nil {
 		return err
 	}
 	conn.Close()
+	client := redis.NewClient(options)
+	defer client.Close()
 	return client.Ping(ctx).Err()
-}
-
-func redisClient(address string) (*redis.Client, error) {
-	options := &redis.Options{Addr: address}
-	if strings.Contains(address, "://") {
-		var err error
-		if options, err = redis.ParseURL(address); err != nil {
-			return nil, errors.New("--redis is no valid redis:// URL") // the URL may hold a password
-		}
-	} else if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, fmt.Errorf("--redis=%s is neither auto, embedded, host:port nor a redis:// URL", address)
-	}
-	options.MaxRetries = -1
-	return redis.NewClient(options), nil
 }

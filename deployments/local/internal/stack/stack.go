@@ -13,6 +13,7 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/service"
 )
 
 // Time limits for each step of an orderly stop; what takes longer is killed.
@@ -119,7 +120,7 @@ func (s *Stack) prepareDir() error {
 	if err := os.RemoveAll(logs); err != nil {
 		return err
 	}
-	return os.Mkdir(logs, 0o755)
+	return os.Mkdir(logs, 0o700)
 }
 
 func (s *Stack) startRedis(ctx context.Context) error {
@@ -179,29 +180,33 @@ func (s *Stack) startWorkers(ctx context.Context) (err error) {
 	return err
 }
 
-// serverFlags are the flags by which a service finds the servers.
-func (s *Stack) serverFlags(name, role string) ([]string, error) {
+// serverEnv is the environment by which a service finds the servers. Their addresses may hold passwords.
+func (s *Stack) serverEnv(name, role string) ([]string, error) {
 	nats, err := s.NATSFor(name)
 	if err != nil {
 		return nil, err
 	}
-	flags := []string{"--nats=" + nats}
+	env := []string{service.EnvPrefix + "_NATS=" + nats}
 	if role != stackdir.RoleWorker {
-		return flags, nil
+		return env, nil
 	}
 	redis, err := s.cfg.Via(name, stackdir.RoleRedis, s.redis.address())
 	if err != nil {
 		return nil, err
 	}
-	flags = append(flags, "--redis="+redis)
+	env = append(env, service.EnvPrefix+"_REDIS="+redis)
+	var locks []string
 	for _, l := range s.locks {
 		lock, err := s.cfg.Via(name, l.name, l.addr)
 		if err != nil {
 			return nil, err
 		}
-		flags = append(flags, "--lock-redis="+lock)
+		locks = append(locks, lock)
 	}
-	return flags, nil
+	if len(locks) > 0 {
+		env = append(env, service.EnvPrefix+"_LOCK_REDIS="+strings.Join(locks, " "))
+	}
+	return env, nil
 }
 
 // NATSFor returns the URL by which a client of that name reaches NATS, or those of a cluster, separated by commas. Each
@@ -231,19 +236,19 @@ func (s *Stack) startServices(ctx context.Context, role string, n int, flags []s
 	if err != nil {
 		return nil, err
 	}
-	common := []string{"--app=" + s.cfg.App, "--log-format=text"}
+	common := []string{"--app=" + s.cfg.App, "--log-format=text", "--pprof"}
 	var children []*child
 	for i, admin := range admins {
 		name := ServiceName(role, i)
-		servers, err := s.serverFlags(name, role)
+		env, err := s.serverEnv(name, role)
 		if err != nil {
 			return children, err
 		}
-		own := slices.Concat(common, servers, flags)
+		own := slices.Concat(common, flags)
 		if role == stackdir.RoleWorker {
 			own = append(own, "--name="+name)
 		}
-		c := newChild(s, stackdir.Process{Name: name, Role: role, Admin: admin}, own)
+		c := newChild(s, stackdir.Process{Name: name, Role: role, Admin: admin}, own, env)
 		children = append(children, c)
 		if err := c.keeper.Start(ctx); err != nil {
 			return children, err
@@ -315,7 +320,7 @@ func lastWarning(logs string) (last string) {
 func (s *Stack) announce(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.file.PID, s.file.NATS, s.file.Redis, s.file.App = os.Getpid(), s.nats.url(), s.redis.address(), s.cfg.App
+	s.file.PID, s.file.NATS, s.file.Redis, s.file.App = os.Getpid(), s.nats.url(), service.Mask(s.redis.address()), s.cfg.App
 	if err := s.dir.Write(s.file); err != nil {
 		return fmt.Errorf("announce the stack: %w", err)
 	}

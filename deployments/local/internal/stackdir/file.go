@@ -24,7 +24,7 @@ type File struct {
 	Schema    int       `json:"schema"`
 	PID       int       `json:"pid"`   // the supervisor, which also runs NATS unless that is among the processes
 	NATS      string    `json:"nats"`  // URL, or those of a cluster, separated by commas
-	Redis     string    `json:"redis"` // host:port, or a redis:// URL if one was given
+	Redis     string    `json:"redis"` // host:port, or a redis:// URL without its password if one was given
 	App       string    `json:"app"`
 	Processes []Process `json:"processes"`
 }

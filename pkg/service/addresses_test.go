@@ -1,0 +1,85 @@
+package service
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestAddresses(t *testing.T) {
+	for in, want := range map[string][]string{
+		"":                               {},
+		"a:1":                            {"a:1"},
+		"a:1 b:2":                        {"a:1", "b:2"},
+		" a:1\tb:2\n":                    {"a:1", "b:2"},
+		"nats://a:1,nats://b:2":          {"nats://a:1", "nats://b:2"},
+		"nats://a:1, tls://b:2":          {"nats://a:1", "tls://b:2"},
+		"nats://a:1,ws://b:2 wss://c":    {"nats://a:1", "ws://b:2", "wss://c"},
+		"nats://u:12,34@a:1":             {"nats://u:12,34@a:1"},
+		"redis://u:1,2@a:1,redis://b:2":  {"redis://u:1,2@a:1", "redis://b:2"},
+		"redis://u:a,b://c@a:1":          {"redis://u:a,b://c@a:1"},
+		"a:1,b:2":                        {"a:1,b:2"},
+		"unix:///run/a,b,rediss://u@c:1": {"unix:///run/a,b", "rediss://u@c:1"},
+	} {
+		require.Equal(t, want, Addresses(in), in)
+	}
+}
+
+// special are characters that take a URL apart, or a list.
+const special = `[A-Z0-9,@/:?#%;&=+ ]`
+
+// misuse are ways to give an address to a program, right and wrong ones.
+var misuse = []string{
+	"--nats=nats://u:PW@host:1", "--nats=tls://u:PW@host", "--nats=:PW@host:1", "--nats=nats://a:1,nats://u:PW@host:1",
+	"--nats=nats://u:PW@a:1,u:PW@b:2", "--nats=u:PW@a:1 nats://u:PW@b:2", "--nats=http://u:PW@host:1",
+	"--redis=redis://u:PW@host:1/0", "--redis=rediss://:PW@host:1", "--redis=u:PW@host:1", "--redis=redis://u:PW@host:1/x",
+	"--redis=unix://u:PW@/run/redis.sock", "--redis=http://u:PW@host:1", "--redis=redis://u:PW@host:1?db=x",
+	"--lock-redis=redis://u:PW@host:1", "--lock-redis=redis://u:PW@a:1,redis://u:PW@a:1", "--lock-redis=u:PW@a:1 u:PW@b:2",
+	"--redi=redis://u:PW@host:1", "redis://u:PW@host:1", "--shards=redis://u:PW@host:1", "--log-level=nats://u:PW@host:1",
+	"--stop-timeout=redis://u:PW@host:1", "--app=redis://u:PW@host:1", "--admin=redis://u:PW@host:1",
+}
+
+// No password of an address is told, however it is given, whether the address is good or not.
+func TestPasswordsAreNotTold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		password := rapid.StringMatching(special+`{0,6}SECRET`+special+`{0,6}`).Draw(t, "password")
+		arg := strings.ReplaceAll(rapid.SampledFrom(misuse).Draw(t, "argument"), "PW", password)
+		var cli sample
+		code, stdout, stderr := call(&cli, arg)
+		var log logBook
+		if code == 0 {
+			LogConfig(NewLogger("sample", cli.Config, &log), &cli)
+		}
+		require.NotContains(t, stdout+stderr+log.String(), "SECRET")
+	})
+}
+
+// What url.Parse makes of a password with a special character in it is not taken for a host.
+func TestPiecesOfAPasswordAreNoHost(t *testing.T) {
+	for _, address := range []string{
+		"tls://svc:s3cr3t@pa/ss@host", "nats://u:12/34@h", "nats://u:12?34@h", "ws://u:12#34@h", "nats://to/ken@h",
+	} {
+		_, err := natsServers(address)
+		require.ErrorIs(t, err, errNotURL, address)
+	}
+	for _, address := range []string{"redis://u:12/34@h", "redis://:12?34@h:1", "rediss://u:12#34@h", "unix://u:12/34@/run/redis.sock"} {
+		_, err := RedisOptions(address)
+		require.ErrorIs(t, err, errNotURL, address)
+	}
+}
+
+func TestSpecialCharactersInAPassword(t *testing.T) {
+	for _, address := range []string{"redis://u:12,34@h:1", "redis://u:12%2C34@h:1"} {
+		opts, err := RedisOptions(address)
+		require.NoError(t, err)
+		require.Equal(t, []string{"u", "12,34", "h:1"}, []string{opts.Username, opts.Password, opts.Addr})
+	}
+	opts, err := RedisOptions("redis://u:p%2Fq%40r@h:1")
+	require.NoError(t, err)
+	require.Equal(t, "p/q@r", opts.Password)
+	opts, err = RedisOptions("unix:///run/a@b.sock")
+	require.NoError(t, err)
+	require.Equal(t, []string{"unix", "/run/a@b.sock"}, []string{opts.Network, opts.Addr})
+}
