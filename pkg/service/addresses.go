@@ -64,6 +64,10 @@ func natsServers(list string) ([]string, error) {
 		return nil, errors.New("want nats://HOST:PORT")
 	}
 	for _, server := range servers {
+		// One of several with a user needs its scheme: what stands there may be the end of a password with a blank in it.
+		if len(servers) > 1 && strings.Contains(server, "@") && !strings.Contains(server, "://") {
+			return nil, errNotURL
+		}
 		if err := checkNATS(server); err != nil {
 			return nil, err
 		}

@@ -51,29 +51,30 @@ func (c *RedisConfig) Validate() error {
 		return fmt.Errorf("--redis=%s: %w", maskRefused(c.Redis), err)
 	}
 	seen := map[string]bool{}
-	for _, lock := range c.lockRedis() {
-		if _, err := RedisOptions(lock); err != nil {
-			return fmt.Errorf("--lock-redis=%s: %w", maskRefused(lock), err)
+	for _, list := range c.LockRedis {
+		for _, lock := range Addresses(list) {
+			// The list and not the address: where a blank in a password was taken for a separator, only the whole shows which
+			// part of it is the password.
+			if _, err := RedisOptions(lock); err != nil {
+				return fmt.Errorf("--lock-redis=%s: %w", maskRefused(list), err)
+			}
+			if seen[lock] {
+				return fmt.Errorf("--lock-redis=%s: given twice, but a majority needs different ones", Mask(lock))
+			}
+			seen[lock] = true
 		}
-		if seen[lock] {
-			return fmt.Errorf("--lock-redis=%s: given twice, but a majority needs different ones", Mask(lock))
-		}
-		seen[lock] = true
 	}
 	return nil
 }
 
 // LockAddresses returns the Redis that keep the locks: those of --lock-redis, else the state's.
 func (c *RedisConfig) LockAddresses() []string {
-	if locks := c.lockRedis(); len(locks) > 0 {
-		return locks
-	}
-	return []string{c.Redis}
-}
-
-func (c *RedisConfig) lockRedis() (locks []string) {
+	var locks []string
 	for _, list := range c.LockRedis {
 		locks = append(locks, Addresses(list)...)
+	}
+	if len(locks) == 0 {
+		return []string{c.Redis}
 	}
 	return locks
 }

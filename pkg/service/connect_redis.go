@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,21 +54,27 @@ func ping(client redis.UniversalClient) error {
 	return client.Ping(ctx).Err()
 }
 
+// errNotRedisURL takes the place of go-redis's errors, which quote what may be a part of a password.
+var errNotRedisURL = errors.New("not a Redis URL: look at the database's number, the path and the options, and percent-encode special characters in the password")
+
 // RedisOptions are those of a client of the Redis at address, HOST:PORT or a redis://, rediss:// or unix:// URL.
 // An error quotes nothing of a password.
 func RedisOptions(address string) (*redis.Options, error) {
 	opts := &redis.Options{Addr: address}
 	if strings.Contains(address, "://") {
-		if _, err := parseURL(address); err != nil {
+		u, err := parseURL(address)
+		if err != nil {
 			return nil, err
 		}
-		var err error
+		if !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
+			return nil, fmt.Errorf("want redis://, rediss:// or unix://, not %s://", u.Scheme)
+		}
 		if opts, err = redis.ParseURL(address); err != nil {
-			return nil, err
+			return nil, errNotRedisURL
 		}
 	} else if _, port, err := net.SplitHostPort(address); err != nil && strings.Contains(address, ",") {
 		return nil, errComma
-	} else if err != nil || !isPort(port) {
+	} else if err != nil || !isPort(port) || strings.Contains(address, "@") {
 		return nil, errors.New("want HOST:PORT or a redis:// URL")
 	}
 	// Neither is known to every server of the Redis protocol.

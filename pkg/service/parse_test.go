@@ -120,7 +120,7 @@ func TestBadUsageIsOneLineAndCode2(t *testing.T) {
 		"redis address":     {[]string{"--redis=localhost"}, "--redis=localhost: want HOST:PORT or a redis:// URL"},
 		"redis url":         {[]string{"--redis=redis://:sec%ret@h:1"}, "--redis=redis://:***@h:1: not a valid URL"},
 		"redis port":        {[]string{"--redis=redis://:secret/ret@h:1"}, "--redis=redis://:***@h:1: not a valid URL"},
-		"redis scheme":      {[]string{"--redis=http://h:1"}, "--redis=http://h:1: redis: invalid URL scheme"},
+		"redis scheme":      {[]string{"--redis=http://h:1"}, "--redis=http://h:1: want redis://, rediss:// or unix://, not http://"},
 		"lock redis":        {[]string{"--lock-redis=a:1", "--lock-redis=b"}, "--lock-redis=b: want HOST:PORT"},
 		"lock redis comma":  {[]string{"--lock-redis=a:1,b:2"}, "--lock-redis=a:***: a comma does not separate addresses"},
 		"redis no host":     {[]string{"--redis=u:secret"}, "--redis=u:***: want HOST:PORT"},
