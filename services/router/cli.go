@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"time"
@@ -77,7 +78,7 @@ func (c *CLI) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	router, err := route.New(nc, route.Config{App: c.App, Initial: initial, MaxBytes: int(c.MaxBytes), Log: log, Metrics: admin.Registry()})
+	router, err := route.New(nc, route.Config{App: c.App, Initial: initial, MaxBytes: int(min(int64(c.MaxBytes), math.MaxInt)), Log: log, Metrics: admin.Registry()})
 	if err != nil {
 		return err
 	}

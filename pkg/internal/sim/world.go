@@ -63,7 +63,7 @@ func (w *World) latency() time.Duration {
 	if w.Rand.IntN(40) == 0 {
 		d = 5 * time.Millisecond
 	}
-	return time.Duration(1 + w.Rand.IntN(int(d)))
+	return time.Duration(1 + w.Rand.Int64N(int64(d)))
 }
 
 // Since is how long the world has been there.

@@ -14,6 +14,10 @@ import (
 // MaxKeys is the largest number of keys in one run.
 const MaxKeys = 10_000_000
 
+// maxNames is how many bytes the names of all keys may have together: places in them are kept in 32 bits, and a string of
+// a machine of 32 bits has 2 GiB at most.
+const maxNames int64 = min(math.MaxUint32, math.MaxInt)
+
 // Keys names the keys of one run, load-<run>-<index> or load-<run>-<name>. The
 // names lie in one string, so a million of them cost some 25 MB and no work for the collector.
 type Keys struct {
@@ -27,8 +31,8 @@ func NewKeys(run string, n int) (Keys, error) {
 		return Keys{}, fmt.Errorf("keys must be from 1 to %d, not %d", MaxKeys, n)
 	}
 	prefix := prefix(run)
-	most := n * (len(prefix) + len(strconv.Itoa(n)))
-	if most > math.MaxUint32 {
+	most := int64(n) * int64(len(prefix)+len(strconv.Itoa(n)))
+	if most > maxNames {
 		return Keys{}, fmt.Errorf("the names of %d keys of run %s are too long together", n, run)
 	}
 	names := make([]byte, 0, most)
@@ -50,11 +54,11 @@ func NamedKeys(run string, names iter.Seq[string]) (Keys, error) {
 		if err := frame.CheckKey(prefix(run) + name); err != nil {
 			return Keys{}, fmt.Errorf("key %.32q of run %s: %w", name, run, err)
 		}
+		if int64(all.Len())+int64(len(prefix(run))+len(name)) > maxNames || len(starts) > MaxKeys {
+			return Keys{}, fmt.Errorf("the keys of run %s are too many or too long together: at most %d keys and %d bytes of names", run, MaxKeys, maxNames)
+		}
 		all.WriteString(prefix(run))
 		all.WriteString(name)
-		if all.Len() > math.MaxUint32 || len(starts) > MaxKeys {
-			return Keys{}, fmt.Errorf("the keys of run %s are too many or too long together: at most %d keys and 4 GiB of names", run, MaxKeys)
-		}
 		starts = append(starts, uint32(all.Len()))
 	}
 	if len(starts) == 1 {
