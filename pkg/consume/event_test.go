@@ -27,10 +27,10 @@ func seen(t *testing.T, msgs ...message) []Event {
 		})
 	}
 	for i := range r.items {
-		_, failed := s.apply(context.Background(), keep(errRefused), r, i+1)
+		_, _, failed := s.apply(context.Background(), keep(errRefused), r, i+1)
 		require.Equal(t, i, failed.item)
 		s.fill(make([][]byte, len(s.missing(r))))
-		c, failed := s.apply(context.Background(), keep(nil), r, i+1)
+		c, _, failed := s.apply(context.Background(), keep(nil), r, i+1)
 		require.Nil(t, failed)
 		s.committed(c, r, i+1)
 	}

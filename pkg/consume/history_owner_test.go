@@ -168,7 +168,7 @@ func (p *process) load() {
 }
 
 func (p *process) apply() {
-	c, failed := p.s.apply(context.Background(), ledger{p.h}, p.r, p.limit)
+	c, end, failed := p.s.apply(context.Background(), ledger{p.h, p.s}, p.r, p.limit)
 	switch {
 	case failed != nil && !errors.Is(failed.err, errRefused):
 		p.h.broken("apply: %v", failed.err)
@@ -177,7 +177,10 @@ func (p *process) apply() {
 	case failed != nil:
 		p.limit, p.next = p.r.next+1, (*process).load
 	default:
-		p.c, p.next = c, (*process).commit
+		if end < p.limit {
+			p.h.note("handler took its time")
+		}
+		p.c, p.limit, p.next = c, end, (*process).commit
 	}
 }
 
@@ -214,8 +217,11 @@ func (p *process) committed() {
 }
 
 // ledger is the handler of a history: a key's state is what was applied to it, in order. It fails now and then, when it
-// has changed the state already.
-type ledger struct{ h *history }
+// has changed the state already, and now and then takes its time.
+type ledger struct {
+	h *history
+	s *shard
+}
 
 func (ledger) Decode(envelope []byte) (any, error) {
 	state := append([]byte(nil), envelope...)
@@ -227,6 +233,9 @@ func (ledger) Encode(b []byte, state any) ([]byte, error) { return append(b, *st
 func (l ledger) Apply(_ context.Context, state any, ev Event) error {
 	s := state.(*[]byte)
 	*s = append(*s, ev.Data...)
+	if l.h.one(20) {
+		l.s.stint.spent.Store(true)
+	}
 	if l.h.one(20) {
 		l.h.note("handler failed")
 		return fmt.Errorf("%w: %s", errRefused, ev.ID())

@@ -100,7 +100,7 @@ func (w *Worker) rest(ctx context.Context, o group.Ownership, s *shard, idle <-c
 	if !paused {
 		return nil
 	}
-	w.note(s.n, func(st *shardStatus) { st.state = statePaused })
+	w.note(s.n, func(st *shardStatus) { st.runs(statePaused) })
 	for {
 		select {
 		case <-turned:

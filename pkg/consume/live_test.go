@@ -42,7 +42,7 @@ func TestLiveHeapWithManyKeys(t *testing.T) {
 		}
 		require.NoError(t, r.add(batchAt(uint64(i+1), p)))
 		s.fill(make([][]byte, len(s.missing(r))))
-		c, failed := s.apply(background, h, r, len(r.items))
+		c, _, failed := s.apply(background, h, r, len(r.items))
 		require.Nil(t, failed)
 		s.committed(c, r, len(r.items))
 		r.reset()

@@ -9,17 +9,19 @@ import (
 
 type metrics struct {
 	applied, duplicates, late, stale, failures prometheus.Counter
-	retrying                                   prometheus.Gauge
+	retrying, hanging                          prometheus.Gauge
 	commit, roundEvents                        prometheus.Histogram
 }
 
-func newMetrics(app string, reg prometheus.Registerer, b *budget) *metrics {
+func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func() int) *metrics {
 	f, ns := promauto.With(reg), strings.ReplaceAll(app, "-", "_")
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: name, Help: help})
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "cache_bytes", Help: "States in memory."},
 		func() float64 { return float64(b.used.Load()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_stopped", Help: "Shards that wait for an operator."},
+		func() float64 { return float64(stopped()) })
 	return &metrics{
 		applied:    counter("events_applied_total", "Events applied and committed."),
 		duplicates: counter("events_duplicate_total", "Copies of applied events, dropped."),
@@ -28,6 +30,8 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget) *metrics {
 		failures:   counter("handler_failures_total", "Events that the handler failed, each attempt."),
 		retrying: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_retrying",
 			Help: "Shards that wait for an event that its handler fails."}),
+		hanging: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_hanging",
+			Help: "Shards that wait for a handler that has not returned for 5 s."}),
 		commit: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "worker", Name: "commit_seconds",
 			Help: "Time of a commit that happened.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
 		roundEvents: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "worker", Name: "commit_events",

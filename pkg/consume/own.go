@@ -20,9 +20,12 @@ type waits struct {
 	idle    time.Duration // until an idle shard looks whether its version still stands
 	place   time.Duration // for the message at the position to arrive
 	stopped time.Duration // until a stopped shard looks whether log and store fit together again
+
+	hang     time.Duration // until a handler's call counts as one that hangs
+	handover time.Duration // until a shard that is on its way between two workers counts as stuck
 }
 
-var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second}
+var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime}
 
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")
@@ -62,14 +65,14 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 			wait = again.soon()
 		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology):
 			wait = w.waits.stopped
-			w.note(o.Shard, func(s *shardStatus) { s.state = "stopped: " + err.Error() })
+			w.note(o.Shard, func(s *shardStatus) { s.sticks(stateStopped + err.Error()) })
 			if err.Error() != said {
 				log.Error("shard stopped until this is mended", "error", err)
 				said = err.Error()
 			}
 		default:
 			wait = again.later()
-			w.note(o.Shard, func(s *shardStatus) { s.state = "interrupted: " + err.Error() })
+			w.note(o.Shard, func(s *shardStatus) { s.sticks(stateInterrupted + err.Error()) })
 			log.Warn("shard interrupted; trying again", "in", wait, "error", err)
 			if errors.Is(err, errUnanswered) {
 				w.roam()
@@ -84,7 +87,7 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 // serve claims the shard and works on what comes, until an error. While the intake is paused it keeps the shard, with its
 // version and its cache, but no feed: the server forgets a consumer that nobody drains.
 func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
-	w.note(o.Shard, func(s *shardStatus) { s.state = stateClaiming })
+	w.note(o.Shard, func(s *shardStatus) { s.begins(stateClaiming) })
 	select {
 	case <-o.Stop:
 		return errHandOver
@@ -127,7 +130,10 @@ func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard
 	}
 	w.arrived()
 	var before string
-	w.note(o.Shard, func(st *shardStatus) { before, st.state = st.state, stateRunning })
+	w.note(o.Shard, func(st *shardStatus) {
+		before = st.state
+		st.runs(stateRunning)
+	})
 	if before != statePaused {
 		w.cfg.Log.Info("shard owned", "shard", o.Shard, "fence", s.fence, "position", s.position.Seq)
 	}
@@ -189,7 +195,11 @@ func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.note(o.Shard, func(st *shardStatus) { st.state, st.fence, st.position = stateCatching, s.fence, s.position })
+	w.watch(s)
+	w.note(o.Shard, func(st *shardStatus) {
+		st.begins(stateCatching)
+		st.fence, st.position = s.fence, s.position
+	})
 	if epoch := w.topology.Current().Epoch; s.position.Epoch != 0 && s.position.Epoch != epoch {
 		return nil, fmt.Errorf("%w: shard %d has committed in epoch %d, the log is in epoch %d", errGap, o.Shard, s.position.Epoch, epoch)
 	}
@@ -263,14 +273,15 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed,
 	}
 }
 
-// work applies and commits a round.
+// work applies and commits a round, segment by segment. A shard that is to be handed over goes after the segment at
+// hand: a round may take a slow handler minutes.
 func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round) error {
 	limit, retry := len(r.items), retryMin
 	for {
 		if err := w.load(ctx, s, r); err != nil {
 			return err
 		}
-		c, failed := s.apply(ctx, w.cfg.Handler, r, limit)
+		c, end, failed := s.apply(ctx, w.cfg.Handler, r, limit)
 		if failed != nil {
 			if err := context.Cause(ctx); err != nil {
 				return err
@@ -279,14 +290,7 @@ func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed,
 				limit = failed.item
 				continue
 			}
-			w.metrics.failures.Inc()
-			w.note(o.Shard, func(st *shardStatus) { st.state = stateRetrying })
-			w.cfg.Log.Warn("handler failed; its shard waits for it", "shard", s.n, "event", failed.event, "message", r.msgs[r.items[failed.item].msg].seq, "again_in", retry, "error", failed.err)
-			w.cfg.Log.Debug("handler failed", "shard", s.n, "key", failed.key)
-			w.metrics.retrying.Inc()
-			stopped := sleep(ctx, o.Stop, retry)
-			w.metrics.retrying.Dec()
-			if stopped {
+			if w.failing(ctx, o, r, failed, retry) {
 				return errHandOver
 			}
 			limit, retry = r.next+1, min(2*retry, retryMax)
@@ -295,25 +299,50 @@ func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed,
 		if err := f.err(); err != nil {
 			return err
 		}
-		applied := limit - r.next - s.duplicates - int(c.Late-s.late)
-		if err := w.commit(ctx, s, c); err != nil {
+		if err := w.settle(ctx, s, r, c, end); err != nil {
 			return err
 		}
-		w.metrics.count(applied, s.duplicates, int(c.Late-s.late))
-		if c.Late > s.late {
-			w.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", s.n, "last", c.LateLast, "total", c.Late)
-		}
-		w.receipts.add(s.receipts)
 		if retry != retryMin {
-			w.note(o.Shard, func(st *shardStatus) { st.state = stateRunning })
+			w.note(o.Shard, func(st *shardStatus) { st.runs(stateRunning) })
 		}
-		s.committed(c, r, limit)
-		w.note(o.Shard, func(st *shardStatus) { st.position = s.position })
 		if r.done() {
 			return nil
 		}
+		select {
+		case <-o.Stop:
+			return errHandOver
+		default:
+		}
 		limit, retry = len(r.items), retryMin
 	}
+}
+
+// failing reports an event that its handler failed, and waits until it is to be tried again. It tells whether the shard is
+// to be handed over meanwhile.
+func (w *Worker) failing(ctx context.Context, o group.Ownership, r *round, f *failure, wait time.Duration) (stopped bool) {
+	w.metrics.failures.Inc()
+	w.note(o.Shard, func(st *shardStatus) { st.sticks(stateRetrying) })
+	w.cfg.Log.Warn("handler failed; its shard waits for it", "shard", o.Shard, keyHash(f.key), printableKey(f.key), "event", f.event,
+		"message", r.msgs[r.items[f.item].msg].seq, "again_in", wait, "error", f.err)
+	w.metrics.retrying.Inc()
+	defer w.metrics.retrying.Dec()
+	return sleep(ctx, o.Stop, wait)
+}
+
+// settle commits a segment that ends before the item end, and tells of it.
+func (w *Worker) settle(ctx context.Context, s *shard, r *round, c *store.Commit, end int) error {
+	late := int(c.Late - s.late)
+	if err := w.commit(ctx, s, c); err != nil {
+		return err
+	}
+	w.metrics.count(end-r.next-s.duplicates-late, s.duplicates, late)
+	if late > 0 {
+		w.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", s.n, "last", c.LateLast, "total", c.Late)
+	}
+	w.receipts.add(s.receipts)
+	s.committed(c, r, end)
+	w.note(s.n, func(st *shardStatus) { st.position = s.position })
+	return nil
 }
 
 // load brings the states of a round's keys into the cache.

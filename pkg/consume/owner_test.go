@@ -67,7 +67,7 @@ func (o *owner) work(s *shard, r *round) bool {
 			require.ErrorIs(o.t, err, store.ErrStale)
 			return false
 		}
-		c, failed := s.apply(context.Background(), o.handler, r, limit)
+		c, end, failed := s.apply(context.Background(), o.slow(s), r, limit)
 		if failed != nil {
 			o.requireClean(s)
 			if failed.item > r.next {
@@ -85,7 +85,7 @@ func (o *owner) work(s *shard, r *round) bool {
 			return false // killed before it knew
 		}
 		o.tell(s)
-		s.committed(c, r, limit)
+		s.committed(c, r, end)
 		o.requireClean(s)
 		require.True(o.t, o.budget.used.Load() <= o.budget.max || len(s.cache.entries) == 0, "the cache is bounded")
 		if r.done() {
@@ -93,6 +93,26 @@ func (o *owner) work(s *shard, r *round) bool {
 		}
 		limit = len(r.items)
 	}
+}
+
+// slow is the handler, which now and then has taken its time.
+func (o *owner) slow(s *shard) Handler {
+	return after{o.handler, func() {
+		if o.one(5) {
+			s.stint.spent.Store(true)
+		}
+	}}
+}
+
+// after is a handler behind whose events something happens.
+type after struct {
+	Handler
+	do func()
+}
+
+func (a after) Apply(ctx context.Context, state any, ev Event) error {
+	defer a.do()
+	return a.Handler.Apply(ctx, state, ev)
 }
 
 // tell takes the receipts of a commit: each must be for an event that the store has.

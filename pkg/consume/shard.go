@@ -12,8 +12,9 @@ import (
 // shard is what the owner of a shard knows, and its decisions: what to apply, what to drop, what to commit. It has no
 // goroutine, no clock and no connection.
 //
-// A commit covers a segment of a round: all of it, unless a handler fails. Then what the segment has changed is thrown
-// away, the events before the failing one are a segment of their own, and the failing one begins the next.
+// A commit covers a segment of a round: all of it, unless the handler takes its time or fails. After roundTime the segment
+// ends with the event at hand. When the handler fails, what the segment has changed is thrown away, the events before the
+// failing one are a segment of their own, and the failing one begins the next.
 type shard struct {
 	n        int
 	fence    uint64
@@ -25,6 +26,7 @@ type shard struct {
 	logEnd   uint64 // at the claim: up to it a janitor that had looked before may purge under us
 	record   dedup.Record
 	cache    *cache
+	stint    stint
 
 	wanted     []*entry               // to be filled in
 	receipts   map[receiptTo][]uint64 // of the segment
@@ -95,10 +97,12 @@ type failure struct {
 
 func (f *failure) Error() string { return f.err.Error() }
 
-// apply applies the items from r.next up to limit, and returns what is to be committed. If a handler fails, nothing of the
-// segment has happened.
-func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*store.Commit, *failure) {
-	c := &store.Commit{Shard: s.n, Old: s.version, New: store.NewVersion(), Late: s.late, LateLast: s.lateLast}
+// apply applies the items from r.next up to limit, or fewer if the handler takes its time, and returns what is to be committed
+// and the item behind the last one applied. If the handler fails, nothing of the segment has happened.
+func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (c *store.Commit, end int, f *failure) {
+	s.stint.begin()
+	defer s.stint.end()
+	c = &store.Commit{Shard: s.n, Old: s.version, New: store.NewVersion(), Late: s.late, LateLast: s.lateLast}
 	var (
 		publisher *dedup.Publisher
 		verdict   dedup.Verdict
@@ -125,14 +129,17 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 		if err := s.applyOne(ctx, h, r, it, p); err != nil {
 			s.rollback()
 			ev := s.event(r, it, p, string(it.key))
-			return nil, &failure{item: i, key: ev.Key, event: ev.ID(), err: err}
+			return nil, 0, &failure{item: i, key: ev.Key, event: ev.ID(), err: err}
 		}
 		if it.ev.Receipt {
 			to := receiptTo{p.session.Publisher, p.session.Generation}
 			s.receipts[to] = append(s.receipts[to], it.ev.Seq)
 		}
+		if s.stint.spent.Load() {
+			limit = i + 1
+		}
 	}
-	if f := s.encode(h, c); f != nil {
+	if f = s.encode(h, c); f != nil {
 		// The state became so by one of its key's events. If by an earlier one, those before this one will fail again.
 		for f.item = limit - 1; string(r.items[f.item].key) != f.key; f.item-- {
 		}
@@ -140,7 +147,7 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 		ev := s.event(r, it, &r.parts[it.part], f.key)
 		f.event = ev.ID()
 		s.rollback()
-		return nil, f
+		return nil, 0, f
 	}
 	c.Position = r.position(limit, s.position)
 	c.Since = s.since
@@ -150,7 +157,7 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (*sto
 	s.record.Changes(func(id frame.PublisherID, encoded []byte) {
 		c.Dedup = append(c.Dedup, store.Pair{Key: id.String(), Value: encoded})
 	})
-	return c, nil
+	return c, limit, nil
 }
 
 func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *part) (err error) {
@@ -159,6 +166,7 @@ func (s *shard) applyOne(ctx context.Context, h Handler, r *round, it *item, p *
 	if e == nil || e.dropped() {
 		return fmt.Errorf("state of key %q was not loaded", it.key) // a bug: missing is called before every segment
 	}
+	s.stint.key.Store(&e.key)
 	if e.state == nil {
 		state, err := h.Decode(e.loaded)
 		if err != nil {
@@ -189,6 +197,7 @@ func (s *shard) event(r *round, it *item, p *part, key string) Event {
 func (s *shard) encode(h Handler, c *store.Commit) *failure {
 	s.encoded = s.encoded[:0]
 	for _, e := range s.cache.dirty {
+		s.stint.key.Store(&e.key)
 		b, err := encode(h, e.state)
 		if err != nil {
 			return &failure{key: e.key, err: err}

@@ -80,13 +80,13 @@ func TestSegments(t *testing.T) {
 	})
 	r := roundOf(t, batchAt(5, one(1, "a")), batchAt(6, sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: 2, key: "b"}, {seq: 3, key: "a"}, {seq: 4, key: "b"}}}), batchAt(9, one(5, "a")))
 	require.NoError(t, load(t, m, s, r))
-	_, failed := s.apply(context.Background(), h, r, len(r.items))
+	_, _, failed := s.apply(context.Background(), h, r, len(r.items))
 	require.ErrorIs(t, failed.err, errRefused)
 	require.Equal(t, 2, failed.item)
 	require.Equal(t, "a", failed.key)
 
 	require.NoError(t, load(t, m, s, r))
-	c, failed := s.apply(context.Background(), h, r, 2)
+	c, _, failed := s.apply(context.Background(), h, r, 2)
 	require.Nil(t, failed)
 	require.Equal(t, uint64(5), c.Position.Seq, "message 6 is applied in part: the position stays before it")
 	require.Equal(t, uint64(5), c.Since)
@@ -96,13 +96,13 @@ func TestSegments(t *testing.T) {
 	s.committed(c, r, 2)
 
 	require.NoError(t, load(t, m, s, r))
-	_, failed = s.apply(context.Background(), h, r, len(r.items))
+	_, _, failed = s.apply(context.Background(), h, r, len(r.items))
 	require.Equal(t, r.next, failed.item)
 	broken = false
-	_, failed = s.apply(context.Background(), h, r, 3)
+	_, _, failed = s.apply(context.Background(), h, r, 3)
 	require.ErrorContains(t, failed.err, "was not loaded", "what the failed handler has changed is gone")
 	require.NoError(t, load(t, m, s, r))
-	c, failed = s.apply(context.Background(), h, r, 3)
+	c, _, failed = s.apply(context.Background(), h, r, 3)
 	require.Nil(t, failed)
 	require.Equal(t, uint64(5), c.Position.Seq)
 	require.NoError(t, m.At("one").Commit(context.Background(), c))
@@ -112,12 +112,37 @@ func TestSegments(t *testing.T) {
 	s = claim(t, m, &b)
 	r = roundOf(t, batchAt(6, sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: 2, key: "b"}, {seq: 3, key: "a"}, {seq: 4, key: "b"}}}), batchAt(9, one(5, "a")))
 	require.NoError(t, load(t, m, s, r))
-	c, failed = s.apply(context.Background(), h, r, len(r.items))
+	c, _, failed = s.apply(context.Background(), h, r, len(r.items))
 	require.Nil(t, failed)
 	require.Equal(t, 2, s.duplicates)
 	require.Equal(t, uint64(9), c.Position.Seq)
 	require.Equal(t, uint64(6), c.Since)
 	require.NoError(t, m.At("one").Commit(context.Background(), c))
+	require.Len(t, stored(t, m, "a"), 3)
+	require.Len(t, stored(t, m, "b"), 2)
+}
+
+// A handler that has taken its time ends the segment with the event at hand. Nothing is applied twice, and nothing left out.
+func TestSlowHandlerEndsTheSegment(t *testing.T) {
+	m := storetest.NewMemory()
+	s := claim(t, m, &budget{max: 1 << 20})
+	h := collect(func(ev Event) error {
+		if ev.seq%2 == 0 {
+			s.stint.spent.Store(true)
+		}
+		return nil
+	})
+	r := roundOf(t, batchAt(5, sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 2, key: "b"}, {seq: 3, key: "a", receipt: true}}}), batchAt(6, one(4, "b"), one(5, "a")))
+	for _, want := range []struct{ end, position int }{{2, 0}, {4, 5}, {5, 6}} {
+		require.NoError(t, load(t, m, s, r))
+		c, end, failed := s.apply(context.Background(), h, r, len(r.items))
+		require.Nil(t, failed)
+		require.Equal(t, want.end, end)
+		require.Equal(t, uint64(want.position), c.Position.Seq)
+		require.NoError(t, m.At("one").Commit(context.Background(), c))
+		s.committed(c, r, end)
+	}
+	require.True(t, r.done())
 	require.Len(t, stored(t, m, "a"), 3)
 	require.Len(t, stored(t, m, "b"), 2)
 }
@@ -128,7 +153,7 @@ func TestLateEventsAreCountedAndNotApplied(t *testing.T) {
 	old := sent{publisher: 7, generation: 1, floor: 1, birth: epochStart.Add(-8 * 24 * time.Hour), events: []sentEvent{{seq: 1, key: "a", receipt: true}, {seq: 2, key: "b"}}}
 	r := roundOf(t, batchAt(1, old, one(1, "a")))
 	require.NoError(t, load(t, m, s, r))
-	c, failed := s.apply(context.Background(), collect(nil), r, len(r.items))
+	c, _, failed := s.apply(context.Background(), collect(nil), r, len(r.items))
 	require.Nil(t, failed)
 	require.Equal(t, uint64(2), c.Late)
 	require.Contains(t, c.LateLast, "seq 2")
@@ -146,7 +171,7 @@ func TestStateThatCannotBeReadIsAFailure(t *testing.T) {
 	s := claim(t, m, &budget{max: 1 << 20})
 	r := roundOf(t, batchAt(1, one(1, "b")), batchAt(2, one(2, "a")))
 	require.NoError(t, load(t, m, s, r))
-	_, failed := s.apply(context.Background(), collect(nil), r, len(r.items))
+	_, _, failed := s.apply(context.Background(), collect(nil), r, len(r.items))
 	require.Equal(t, 1, failed.item)
 	require.ErrorContains(t, failed, "codec 9")
 }
@@ -172,7 +197,7 @@ func TestPanicsAreFailures(t *testing.T) {
 		s := claim(t, m, &budget{max: 1 << 20})
 		r := roundOf(t, batchAt(1, one(1, "a")))
 		require.NoError(t, load(t, m, s, r))
-		_, failed := s.apply(context.Background(), explosive{where}, r, len(r.items))
+		_, _, failed := s.apply(context.Background(), explosive{where}, r, len(r.items))
 		require.ErrorContains(t, failed, "boom in "+where)
 		require.ErrorContains(t, failed, "shard_test.go", "with its stack")
 		require.Empty(t, s.cache.dirty)
@@ -201,20 +226,20 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 	h := unwritable{collect(nil), frame.PublisherID{1}.String() + "-3"}
 	limit := len(r.items)
 	for _, want := range []int{3, 2} {
-		_, failed := s.apply(context.Background(), h, r, limit)
+		_, _, failed := s.apply(context.Background(), h, r, limit)
 		require.ErrorIs(t, failed.err, errRefused)
 		require.Equal(t, want, failed.item)
 		limit = failed.item
 		require.NoError(t, load(t, m, s, r))
 	}
-	c, failed := s.apply(context.Background(), h, r, limit)
+	c, _, failed := s.apply(context.Background(), h, r, limit)
 	require.Nil(t, failed)
 	require.NoError(t, m.At("one").Commit(context.Background(), c))
 	s.committed(c, r, limit)
 	require.NoError(t, load(t, m, s, r))
-	_, failed = s.apply(context.Background(), h, r, len(r.items))
+	_, _, failed = s.apply(context.Background(), h, r, len(r.items))
 	require.Equal(t, 3, failed.item)
 	require.NoError(t, load(t, m, s, r))
-	_, failed = s.apply(context.Background(), h, r, 3)
+	_, _, failed = s.apply(context.Background(), h, r, 3)
 	require.Equal(t, r.next, failed.item, "it is what the shard waits for")
 }

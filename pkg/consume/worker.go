@@ -29,6 +29,7 @@ const (
 	DefaultCacheBytes      = 64 << 20
 	DefaultRoundEvents     = 4096
 	DefaultRoundBytes      = 1 << 20
+	DefaultRoundTime       = 100 * time.Millisecond
 	DefaultTopologyTimeout = 30 * time.Second
 )
 
@@ -47,8 +48,11 @@ type Config struct {
 	CacheBytes      int64 // of states of all shards; default 64 MiB
 	RoundEvents     int   // taken into one commit; default 4,096. A batch is never split for it
 	RoundBytes      int   // likewise; default 1 MiB
-	Log             *slog.Logger
-	Metrics         prometheus.Registerer
+	// RoundTime is how much of the handler's time one commit covers; default 100 ms. It ends with the event at hand: what
+	// was applied until then is committed. A worker that dies repeats that much of its handler's effects for each shard.
+	RoundTime time.Duration
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
 }
 
 // Worker owns shards.
@@ -80,14 +84,6 @@ type Worker struct {
 	outage elsewhere.Outage
 }
 
-// shardStatus is what others may ask about a shard that is owned here.
-type shardStatus struct {
-	fence    uint64
-	position store.Position
-	state    string
-	feed     *feed
-}
-
 // New makes a Worker.
 func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err := topology.CheckApp(cfg.App); err != nil {
@@ -102,14 +98,18 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if cfg.RoundBytes == 0 {
 		cfg.RoundBytes = DefaultRoundBytes
 	}
+	if cfg.RoundTime == 0 {
+		cfg.RoundTime = DefaultRoundTime
+	}
 	if cfg.TopologyTimeout == 0 {
 		cfg.TopologyTimeout = DefaultTopologyTimeout
 	}
 	switch {
 	case cfg.Handler == nil || cfg.Store == nil || cfg.Locker == nil || cfg.Log == nil:
 		return nil, errors.New("a worker needs a Handler, a Store, a Locker and a Log")
-	case cfg.CacheBytes < 0 || cfg.RoundEvents < 1 || cfg.RoundBytes < 1 || cfg.TopologyTimeout < 0:
-		return nil, fmt.Errorf("worker: CacheBytes %d, RoundEvents %d, RoundBytes %d and TopologyTimeout %s must be positive", cfg.CacheBytes, cfg.RoundEvents, cfg.RoundBytes, cfg.TopologyTimeout)
+	case cfg.CacheBytes < 0 || cfg.RoundEvents < 1 || cfg.RoundBytes < 1 || cfg.RoundTime < 0 || cfg.TopologyTimeout < 0:
+		return nil, fmt.Errorf("worker: CacheBytes %d, RoundEvents %d, RoundBytes %d, RoundTime %s and TopologyTimeout %s must be positive",
+			cfg.CacheBytes, cfg.RoundEvents, cfg.RoundBytes, cfg.RoundTime, cfg.TopologyTimeout)
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -119,7 +119,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	w.intake = newIntake(cfg.Log)
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
 	w.budget.max, w.rounds.max = cfg.CacheBytes, roundsBytes
-	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget)
+	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget, w.stopped)
 	return w, nil
 }
 
@@ -213,68 +213,6 @@ func (w *Worker) stop(ctx context.Context) error {
 	}
 	w.intake.stop()
 	return errors.Join(errs...)
-}
-
-// Ready returns an error unless the worker holds just the shards it should, and none is stopped. A paused one is ready.
-func (w *Worker) Ready() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.ready {
-		return errors.New("not in the group")
-	}
-	if !w.group.Settled() {
-		return errors.New("shards are being handed over")
-	}
-	for shard, s := range w.shards {
-		if s.state != stateRunning && s.state != statePaused {
-			return fmt.Errorf("shard %d: %s", shard, s.state)
-		}
-	}
-	return nil
-}
-
-func (w *Worker) status() query.Worker {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := query.Worker{Name: w.cfg.Name, PausedMS: query.Milliseconds(w.intake.left())}
-	if w.group != nil {
-		out.ID = w.group.ID()
-	}
-	for shard, s := range w.shards {
-		st := query.ShardStatus{Shard: shard, Fence: s.fence, Epoch: s.position.Epoch, Seq: s.position.Seq, State: s.state}
-		if s.feed != nil {
-			st.Lag = s.feed.lag()
-		}
-		out.Shards = append(out.Shards, st)
-	}
-	return out
-}
-
-// States of a shard that is owned here.
-const (
-	stateClaiming = "claiming"
-	stateCatching = "finding its place in the log"
-	stateRunning  = "running"
-	statePaused   = query.StatePaused
-	stateRetrying = "retrying an event that its handler failed"
-)
-
-// note changes what others may ask about a shard.
-func (w *Worker) note(n int, change func(*shardStatus)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.shards[n]
-	if s == nil {
-		s = new(shardStatus)
-		w.shards[n] = s
-	}
-	change(s)
-}
-
-func (w *Worker) forget(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.shards, n)
 }
 
 // sleep waits, and tells whether the shard is to be handed over meanwhile.

@@ -220,20 +220,26 @@ func (g *Group) follow(ctx context.Context, kv jetstream.KeyValue, begin func(),
 	return err
 }
 
-// Settled tells whether this member holds just the shards it should.
-func (g *Group) Settled() bool {
+// Joined tells whether this member knows the others, and is not about to leave.
+func (g *Group) Joined() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.synced || g.leaving {
-		return false
-	}
+	return g.synced && !g.leaving
+}
+
+// Unsettled are the shards that this member is to take or to hand over, and since when.
+func (g *Group) Unsettled() map[int]time.Time {
+	out := make(map[int]time.Time)
 	for _, s := range g.seats {
-		if !s.settled() {
-			return false
+		if since, is := s.unsettled(); is {
+			out[s.shard] = since
 		}
 	}
-	return true
+	return out
 }
+
+// Settled tells whether this member holds just the shards it should.
+func (g *Group) Settled() bool { return g.Joined() && len(g.Unsettled()) == 0 }
 
 // Stop leaves the group: it hands its shards over, each when what is begun is finished. When ctx ends it stops hard.
 func (g *Group) Stop(ctx context.Context) error { return g.once.Stop(ctx) }

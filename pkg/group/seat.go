@@ -29,6 +29,7 @@ type seat struct {
 	wanted  bool
 	held    bool
 	left    bool
+	since   time.Time     // of the last change of wanted or held
 	stop    chan struct{} // of the current ownership
 	changed chan struct{} // cap 1: wanted has changed, or the lease was released
 }
@@ -48,7 +49,7 @@ func (s *seat) want(wanted bool) {
 	if s.wanted == wanted {
 		return
 	}
-	s.wanted = wanted
+	s.wanted, s.since = wanted, time.Now()
 	if !wanted && s.stop != nil {
 		close(s.stop)
 		s.stop = nil
@@ -71,17 +72,18 @@ func (s *seat) state() (wanted, left bool) {
 	return s.wanted, s.left
 }
 
-func (s *seat) settled() bool {
+// unsettled tells whether the shard is to be taken or handed over, and since when.
+func (s *seat) unsettled() (since time.Time, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.wanted == s.held
+	return s.since, s.wanted != s.held
 }
 
 // begin says that the lease is held, and returns the channel that is closed when it is to be handed over.
 func (s *seat) begin() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = true
+	s.held, s.since = true, time.Now()
 	stop := make(chan struct{})
 	if s.wanted {
 		s.stop = stop
@@ -94,7 +96,7 @@ func (s *seat) begin() <-chan struct{} {
 func (s *seat) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.stop = false, nil
+	s.held, s.stop, s.since = false, nil, time.Now()
 }
 
 // sit takes the shard whenever it is wanted.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"runtime"
@@ -24,7 +25,7 @@ const checkTimeout = 2 * time.Second
 // Admin answers operators over HTTP, on a port of its own:
 //
 //	/healthz      200 as long as the process answers at all
-//	/readyz       200 if the service runs and every check passes, else 503; the body lists each check
+//	/readyz       200 if the service runs and every check passes, else 503; the body lists each check, and notes
 //	/metrics      the registry, in Prometheus' format
 //	/debug/pprof  Go's profiles, if Config.PProf says so
 //
@@ -45,6 +46,7 @@ type Admin struct {
 
 	mu     sync.Mutex // guards the following
 	checks map[string]func(context.Context) error
+	notes  map[string]func() string
 	phase  phase
 	closed bool // no request is answered any more
 }
@@ -64,6 +66,7 @@ func NewAdmin(cfg Config, log *slog.Logger) (*Admin, error) {
 		cancel:   cancel,
 		failed:   make(chan error, 1),
 		checks:   map[string]func(context.Context) error{},
+		notes:    map[string]func() string{},
 		phase:    running,
 	}
 	a.once = lifecycle.NewOnce("admin endpoint", a.start, a.stop)
@@ -89,6 +92,14 @@ func (a *Admin) Ready(name string, check func(context.Context) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.checks[name] = check
+}
+
+// Note adds to the body of /readyz what an operator should know and what makes the service no less ready, or replaces the
+// note of that name. An empty one is left out. Notes may be made side by side and must not wait.
+func (a *Admin) Note(name string, note func() string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.notes[name] = note
 }
 
 // Start begins to answer.
@@ -174,6 +185,8 @@ type Readiness struct {
 	// Checks holds "ok" or what is wrong, by the check's name. "service" is the
 	// service itself: "ok", "starting" or "stopping".
 	Checks map[string]string `json:"checks"`
+	// Notes holds what an operator should know though the service is ready, by the note's name.
+	Notes map[string]string `json:"notes,omitempty"`
 }
 
 func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
@@ -202,8 +215,14 @@ func (a *Admin) readiness(ctx context.Context) Readiness {
 			results <- result{name, text}
 		}()
 	}
-	out := Readiness{Ready: a.phase == running, Checks: map[string]string{"service": string(a.phase)}}
+	notes := maps.Clone(a.notes)
+	out := Readiness{Ready: a.phase == running, Checks: map[string]string{"service": string(a.phase)}, Notes: make(map[string]string)}
 	a.mu.Unlock()
+	for name, note := range notes {
+		if text := note(); text != "" {
+			out.Notes[name] = text
+		}
+	}
 	for range total {
 		r := <-results
 		out.Checks[r.name] = r.text

@@ -108,6 +108,20 @@ func TestReadyz(t *testing.T) {
 	require.Equal(t, 200, code)
 }
 
+// A note is for operators: the service stays ready.
+func TestReadyzNotes(t *testing.T) {
+	a := startAdmin(t)
+	text := "shard 3: stopped"
+	a.Note("shards", func() string { return text })
+	code, r := ready(t, a)
+	require.Equal(t, 200, code)
+	require.Equal(t, Readiness{Ready: true, Checks: map[string]string{"service": "ok"}, Notes: map[string]string{"shards": text}}, r)
+
+	text = ""
+	_, body := get(t, a, "/readyz")
+	require.JSONEq(t, `{"ready":true,"checks":{"service":"ok"}}`, body)
+}
+
 func TestReadyzOfAHangingCheckAnswers(t *testing.T) {
 	a := startAdmin(t)
 	a.Ready("slow", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })

@@ -31,13 +31,14 @@ func (r *rig) awaitStopped(why string) {
 	for name, says := range ready {
 		require.Contains(r.t, says, "stopped: ", name)
 		require.Contains(r.t, says, why, name)
+		require.Contains(r.t, says, `"ready":true`, name)
 	}
 	code, status := r.run(filepath.Join(r.bin, "local"), "status", "--dir="+r.dir)
 	require.Zero(r.t, code, status)
 	require.Equal(r.t, shards, strings.Count(status, why), status)
 }
 
-// readiness returns what the workers' /readyz say that are not ready.
+// readiness returns what the workers' /readyz say that are not ready, or have something to note.
 func (r *rig) readiness() map[string]string {
 	r.t.Helper()
 	says := make(map[string]string)
@@ -50,7 +51,7 @@ func (r *rig) readiness() map[string]string {
 		body, err := io.ReadAll(res.Body)
 		require.NoError(r.t, err)
 		require.NoError(r.t, res.Body.Close())
-		if res.StatusCode != http.StatusOK {
+		if res.StatusCode != http.StatusOK || strings.Contains(string(body), `"notes":`) {
 			says[p.Name] = string(body)
 		}
 	}
