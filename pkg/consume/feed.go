@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	feedHeartbeat  = time.Second
+	feedHeartbeat  = 500 * time.Millisecond // twice that in silence, and the consumer is taken for dead
 	feedExpiry     = 5 * time.Second
 	feedInactive   = 10 * time.Second // then the server forgets a consumer nobody pulls from
 	feedDeleteTime = time.Second

@@ -108,11 +108,11 @@ type Group struct {
 
 	steadyBefore time.Duration
 
-	members, claims jetstream.KeyValue
-	self            []byte
-	subs            []*nats.Subscription
-	listening       sync.WaitGroup
-	followers       []*topology.Follower
+	members, claims     jetstream.KeyValue
+	ofMembers, ofClaims *topology.Follower
+	self                []byte
+	subs                []*nats.Subscription
+	listening           sync.WaitGroup
 
 	mu       sync.Mutex        // guards what follows
 	revision map[string]uint64 // of each member's entry
@@ -203,20 +203,14 @@ func (g *Group) join(ctx context.Context) error {
 	if err := g.nc.FlushTimeout(joinTime); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	if err := g.follow(ctx, g.claims, func() {}, g.claimChanged); err != nil {
+	var err error
+	if g.ofClaims, err = topology.Follow(ctx, g.nc, g.claims, g.cfg.Log, func() {}, g.claimChanged); err != nil {
 		return err
 	}
 	if _, err := g.members.Put(ctx, g.id, g.self); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	return g.follow(ctx, g.members, g.membersBegin, g.memberChanged)
-}
-
-func (g *Group) follow(ctx context.Context, kv jetstream.KeyValue, begin func(), take func(jetstream.KeyValueEntry)) error {
-	f, err := topology.Follow(ctx, g.nc, kv, begin, take)
-	if err == nil {
-		g.followers = append(g.followers, f)
-	}
+	g.ofMembers, err = topology.Follow(ctx, g.nc, g.members, g.cfg.Log, g.membersBegin, g.memberChanged)
 	return err
 }
 
@@ -254,8 +248,10 @@ func (g *Group) stop(ctx context.Context) error {
 	g.signOff(ctx)
 	err := g.vacate(ctx)
 	g.cancel()
-	for _, f := range g.followers {
-		f.Stop()
+	for _, f := range []*topology.Follower{g.ofClaims, g.ofMembers} {
+		if f != nil {
+			f.Stop()
+		}
 	}
 	for _, s := range g.subs {
 		_ = s.Unsubscribe() // fails only on a closed connection, which ends it too

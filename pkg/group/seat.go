@@ -177,6 +177,7 @@ func (g *Group) announce(ctx context.Context, shard int) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("announce the owner of shard %d: %w", shard, err)
 	}
+	g.ofClaims.Expect(rev)
 	return rev, nil
 }
 
@@ -188,6 +189,7 @@ func (g *Group) confirm(ctx context.Context, shard int, revision uint64) (uint64
 	if err != nil {
 		return 0, fmt.Errorf("confirm the owner of shard %d: %w", shard, err)
 	}
+	g.ofClaims.Expect(rev)
 	return rev, nil
 }
 

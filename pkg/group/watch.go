@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"example.com/lockstep/pkg/topology"
@@ -41,7 +42,7 @@ func Watch(ctx context.Context, nc *nats.Conn, app string, changed func(shard in
 			w.Stop()
 			return nil, fmt.Errorf("watch owners: bucket %s: %w", topology.Bucket(app, b.name), err)
 		}
-		f, err := topology.Follow(ctx, nc, kv, func() {}, b.take)
+		f, err := topology.Follow(ctx, nc, kv, slog.New(slog.DiscardHandler), func() {}, b.take)
 		if err != nil {
 			w.Stop()
 			return nil, fmt.Errorf("watch owners: %w", err)

@@ -113,10 +113,13 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
+// readyLine is what redis-server prints when it is ready, and a NATSNode too.
+const readyLine = "Ready to accept connections"
+
 // process is a child that says on its standard output when it is ready.
 type process struct {
 	cmd    *exec.Cmd
-	ready  chan struct{} // closed at redis-server's "Ready to accept connections"
+	ready  chan struct{} // closed at readyLine
 	exited chan struct{} // closed at its end; err and output may be read after it
 	err    error
 	output strings.Builder
@@ -145,7 +148,7 @@ func start(cmd *exec.Cmd) *process {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			line := lines.Text()
 			p.output.WriteString(line + "\n")
-			if !told && strings.Contains(line, "Ready to accept connections") {
+			if !told && strings.Contains(line, readyLine) {
 				told = true
 				close(p.ready)
 			}

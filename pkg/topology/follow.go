@@ -3,61 +3,77 @@ package topology
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// Times of a Follower. A router hears of its renewals through one, every LeaseRenew at best, and may do without for LeaseTTL:
+// less what is past since the renewal that it heard of last, a consumer must be missed and replaced within 1.5 s.
 const (
-	followRetry = 100 * time.Millisecond
-	followFirst = 5 * time.Second // for the first watch to begin
-	followAgain = time.Second     // for one after a reconnect: its request may be lost when the connection breaks again
-	followDrain = time.Second
+	followBeat    = 500 * time.Millisecond  // a consumer that has nothing to send says so this often
+	followSilence = 1200 * time.Millisecond // one that has said nothing for so long is taken for dead
+	followLate    = 750 * time.Millisecond  // for what this process has stored to come
+	followRetry   = 100 * time.Millisecond
+	followRead    = 300 * time.Millisecond // for what has changed to be read one by one
+	followFirst   = 5 * time.Second        // for the first consumer to be made
+	followAgain   = time.Second            // for the next ones: the request may be lost with the server that it went to
 )
 
 // Follower delivers a KV bucket's entries as they change.
 type Follower struct {
 	nc     *nats.Conn
-	kv     jetstream.KeyValue
+	js     jetstream.JetStream
+	bucket string
+	log    *slog.Logger
 	begin  func()
 	take   func(jetstream.KeyValueEntry)
 	status chan nats.Status
+	late   chan uint64 // cap 1: a revision that must have come by now
 	ready  chan struct{}
 
 	run    context.Context
 	cancel context.CancelFunc
-	end    context.CancelFunc // of the watch at hand
 	done   chan struct{}
 }
 
 // Follow calls begin, take with every entry of a bucket as it is now, take with nil, and then take with every change, in
-// order. After each reconnect it does so anew: left to itself, a watch may take many seconds to notice that the server has
-// forgotten it; and the bucket may have lost entries without a trace. It returns after the first nil. Stop ends it; neither
-// is called any more when that returns. There is no Follower that has yet to start: who has one has seen all entries.
-func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, begin func(), take func(jetstream.KeyValueEntry)) (*Follower, error) {
-	f := &Follower{nc: nc, kv: kv, begin: begin, take: take, status: nc.StatusChanged(nats.CONNECTED), ready: make(chan struct{}), done: make(chan struct{})}
-	f.run, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, f.cancel)
-	defer stop()
+// order. It does so anew after each reconnect, when its consumer is gone or silent, when an entry was missed, and when one
+// that this process has stored does not come: what was missed is unknown, and the bucket may have lost entries without a
+// trace. It returns after the first nil. Stop ends it; neither is called any more when that returns. There is no Follower
+// that has yet to start: who has one has seen all entries.
+func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, log *slog.Logger, begin func(), take func(jetstream.KeyValueEntry)) (*Follower, error) {
 	failed := func(err error) error {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
 		return fmt.Errorf("watch bucket %s: %w", kv.Bucket(), err)
 	}
-	w, err := f.open(f.run, followFirst)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, failed(err)
+	}
+	f := &Follower{
+		nc: nc, js: js, bucket: kv.Bucket(), log: log, begin: begin, take: take, status: nc.StatusChanged(nats.CONNECTED),
+		late: make(chan uint64, 1), ready: make(chan struct{}), done: make(chan struct{}),
+	}
+	f.run, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	first, cancel := context.WithTimeout(ctx, followFirst)
+	defer cancel()
+	c, err := openEntries(first, nc, js, f.bucket)
 	if err != nil {
 		f.cancel()
 		nc.RemoveStatusListener(f.status)
 		return nil, failed(err)
 	}
-	go f.loop(w)
+	go f.loop(c)
 	select {
 	case <-f.ready:
 	case <-ctx.Done():
 	}
-	stop()
 	if ctx.Err() != nil {
 		f.Stop()
 		return nil, failed(nil)
@@ -65,88 +81,100 @@ func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, begin fun
 	return f, nil
 }
 
-// Stop ends the calls. It returns when they have ended, whoever else calls it: at once, or within a second if the connection
-// has just come back. There is nothing to finish, so it takes no context.
+// Stop ends the calls. It returns when they have ended. There is nothing to finish, so it takes no context.
 func (f *Follower) Stop() {
 	f.cancel()
 	<-f.done
 }
 
-func (f *Follower) loop(w jetstream.KeyWatcher) {
+// Expect says that this process has stored an entry of the bucket, under a revision. If it does not come soon, the Follower
+// has gone deaf, and begins anew.
+func (f *Follower) Expect(revision uint64) {
+	time.AfterFunc(followLate, func() {
+		select {
+		case f.late <- revision:
+		default: // another one is looked at
+		}
+	})
+}
+
+func (f *Follower) loop(c *entries) {
 	defer close(f.done)
 	defer f.nc.RemoveStatusListener(f.status)
-	for w != nil {
+	for c != nil {
 		f.begin()
-		f.deliver(w)
-		f.end()
-		drain(w)
-		w = f.reopen()
+		err := f.deliver(c)
+		c.end()
+		c = f.reopen(c, err)
 	}
 }
 
-// open begins a watch, which f.end then ends. To stop the watch itself would wait for the server, which may be gone.
-func (f *Follower) open(ctx context.Context, limit time.Duration) (jetstream.KeyWatcher, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	late := time.AfterFunc(limit, cancel)
-	defer late.Stop()
-	w, err := f.kv.WatchAll(ctx)
-	if err != nil {
-		cancel()
-		return nil, err
+// deliver passes entries on until the end, or until all must be read anew. Its error says why, but for a reconnect.
+func (f *Follower) deliver(c *entries) error {
+	silent := time.NewTimer(followSilence)
+	defer silent.Stop()
+	if c.first == 0 {
+		c.sync(f.pass)
 	}
-	f.end = cancel
-	return w, nil
-}
-
-// drain takes what a watch that was ended has still to hand over: while it cannot, the library's goroutine stays.
-func drain(w jetstream.KeyWatcher) {
-	late := time.NewTimer(followDrain) // a watch that ended while it was begun is never closed
-	defer late.Stop()
-	for {
-		select {
-		case _, ok := <-w.Updates():
-			if !ok {
-				return
-			}
-		case <-late.C:
-			return
-		}
-	}
-}
-
-// deliver passes entries on until the watch is to be begun anew.
-func (f *Follower) deliver(w jetstream.KeyWatcher) {
 	for {
 		select {
 		case <-f.run.Done():
-			return
+			return nil
 		case <-f.status:
-			return
-		case e, ok := <-w.Updates():
-			if !ok {
-				return
+			return nil
+		case r := <-f.late:
+			if c.synced && c.revision < r {
+				return fmt.Errorf("revision %d, which this process has stored, did not come within %s", r, followLate)
 			}
-			f.take(e)
-			if e == nil {
-				select {
-				case <-f.ready:
-				default:
-					close(f.ready)
-				}
+		case <-silent.C:
+			return fmt.Errorf("nothing came for %s: its consumer is gone", followSilence)
+		case m := <-c.messages:
+			if err := c.take(m, f.pass); err != nil {
+				return err
 			}
+			silent.Reset(followSilence)
 		}
 	}
 }
 
-// reopen begins a watch again, or returns nil at the end. The client (nats.go 1.55) crashes if it finds that it has missed
-// something, as soon after a reconnect, just when a watch that was being begun is given up. So a watch has its time to begin,
-// followAgain, though Stop waits for it; and without a connection none is begun.
-func (f *Follower) reopen() jetstream.KeyWatcher {
+func (f *Follower) pass(e jetstream.KeyValueEntry) {
+	f.take(e)
+	if e == nil {
+		select {
+		case <-f.ready:
+		default:
+			close(f.ready)
+		}
+	}
+}
+
+// reopen asks for another consumer until there is one, or returns nil at the end. cause is why the last one was given up.
+// In a cluster there may be none for some seconds, until the servers have a leader. What changes meanwhile is read one by one.
+func (f *Follower) reopen(last *entries, cause error) *entries {
+	broken, told := time.Now(), false
+	warn := func(msg string, err error) {
+		if !told && f.nc.IsConnected() && f.run.Err() == nil { // that the connection is lost is said elsewhere
+			told = true
+			f.log.Warn(msg, "bucket", f.bucket, "error", err)
+		}
+	}
+	if cause != nil {
+		warn("the watch of a bucket broke; beginning anew", cause)
+	}
 	for f.run.Err() == nil {
 		if f.nc.IsConnected() {
-			if w, err := f.open(context.WithoutCancel(f.run), followAgain); err == nil {
-				return w
+			f.forget()
+			if told {
+				f.catchUp(last)
 			}
+			c, err := f.openAgain()
+			if err == nil {
+				if told {
+					f.log.Info("the bucket is watched again", "bucket", f.bucket, "after", time.Since(broken).Round(time.Millisecond))
+				}
+				return c
+			}
+			warn("a bucket cannot be watched; trying again", err)
 		}
 		select {
 		case <-time.After(followRetry):
@@ -154,4 +182,39 @@ func (f *Follower) reopen() jetstream.KeyWatcher {
 		}
 	}
 	return nil
+}
+
+// forget drops what was said before another consumer is asked for: that one begins with all there is.
+func (f *Follower) forget() {
+	for {
+		select {
+		case <-f.status:
+		case <-f.late:
+		default:
+			return
+		}
+	}
+}
+
+// catchUp passes on what has changed since, as the bucket's leader has it.
+func (f *Follower) catchUp(last *entries) {
+	if !last.synced {
+		return
+	}
+	ctx, cancel := context.WithTimeout(f.run, followRead)
+	defer cancel()
+	for {
+		m, err := get{Seq: last.revision + 1, Next: entryPrefix(f.bucket) + ">"}.ask(ctx, f.nc, bucketStream(f.bucket))
+		if err != nil {
+			return // there is no more, or nobody says so
+		}
+		last.revision = m.Sequence
+		f.take(entryOf(f.bucket, strings.TrimPrefix(m.Subject, entryPrefix(f.bucket)), m))
+	}
+}
+
+func (f *Follower) openAgain() (*entries, error) {
+	ctx, cancel := context.WithTimeout(f.run, followAgain)
+	defer cancel()
+	return openEntries(ctx, f.nc, f.js, f.bucket)
 }

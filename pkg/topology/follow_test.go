@@ -72,7 +72,7 @@ func TestFollow(t *testing.T) {
 	put(t, kv, "b", "1")
 	require.NoError(t, kv.Purge(t.Context(), "b"))
 	var s seen
-	f, err := Follow(t.Context(), n.Conn, kv, func() {}, s.take)
+	f, err := Follow(t.Context(), n.Conn, kv, quiet, func() {}, s.take)
 	require.NoError(t, err)
 	require.Equal(t, 1, s.allRounds())
 	require.Equal(t, "2", s.value("a"))
@@ -94,16 +94,16 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	put(t, kv, "a", "1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Follow(ctx, n.Conn, kv, func() {}, func(jetstream.KeyValueEntry) {})
+	_, err := Follow(ctx, n.Conn, kv, quiet, func() {}, func(jetstream.KeyValueEntry) {})
 	require.EqualError(t, err, "watch bucket app_topology: context canceled")
 	ctx, cancel = context.WithCancel(t.Context())
-	_, err = Follow(ctx, n.Conn, kv, func() {}, func(jetstream.KeyValueEntry) { cancel() })
+	_, err = Follow(ctx, n.Conn, kv, quiet, func() {}, func(jetstream.KeyValueEntry) { cancel() })
 	require.EqualError(t, err, "watch bucket app_topology: context canceled")
 
 	// Started, it does not end with the context of its start.
 	ctx, cancel = context.WithCancel(t.Context())
 	var s seen
-	f, err := Follow(ctx, n.Conn, kv, func() {}, s.take)
+	f, err := Follow(ctx, n.Conn, kv, quiet, func() {}, s.take)
 	require.NoError(t, err)
 	defer f.Stop()
 	cancel()
@@ -118,7 +118,7 @@ func TestFollowGoesOnAfterARestartOfTheServer(t *testing.T) {
 	put(t, kv, "a", "1")
 	put(t, kv, "b", "1")
 	var s seen
-	f, err := Follow(t.Context(), n.Connect(t, nats.ReconnectWait(300*time.Millisecond)), bucket(t, n.Conn), func() {}, s.take)
+	f, err := Follow(t.Context(), n.Connect(t, nats.ReconnectWait(300*time.Millisecond)), bucket(t, n.Conn), quiet, func() {}, s.take)
 	require.NoError(t, err)
 	defer f.Stop()
 	for i := range 3 {
@@ -147,55 +147,53 @@ func goroutines(what ...string) int {
 	return n
 }
 
-// Each watch of the library keeps a goroutine until its context ends.
+// Each consumer has a goroutine of the library's, and a place in the server's memory.
 func TestFollowLeavesNothingBehindAtAReconnect(t *testing.T) {
 	n := testkit.NATS(t)
 	kv := bucket(t, n.Conn)
 	put(t, kv, "a", "1")
-	before := goroutines("(*js).subscribe")
+	before := goroutines("(*Conn).waitForMsgs")
 	var s seen
-	f, err := Follow(t.Context(), n.Conn, kv, func() {}, s.take)
+	f, err := Follow(t.Context(), n.Conn, kv, quiet, func() {}, s.take)
 	require.NoError(t, err)
-	one := goroutines("(*js).subscribe") - before
+	one := goroutines("(*Conn).waitForMsgs") - before
 	require.Positive(t, one)
 	for i := range 5 {
 		require.NoError(t, n.Conn.ForceReconnect())
 		require.Eventually(t, func() bool { return s.allRounds() >= i+2 }, patience, time.Millisecond)
 	}
-	require.Eventually(t, func() bool { return goroutines("(*js).subscribe")-before == one }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return goroutines("(*Conn).waitForMsgs")-before == one }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(consumers(t, n.Conn, kv)) == 1 }, patience, 10*time.Millisecond)
 	f.Stop()
-	require.Eventually(t, func() bool { return goroutines("(*js).subscribe") == before }, patience, 10*time.Millisecond)
+	require.Equal(t, before, goroutines("(*Conn).waitForMsgs"))
+	require.Eventually(t, func() bool { return len(consumers(t, n.Conn, kv)) == 0 }, patience, 10*time.Millisecond)
 }
 
-// What the library has read of the bucket and cannot hand over must not hold its goroutine for ever.
+// What has been read of the bucket and cannot be handed over must not hold its goroutine for ever.
 func TestFollowStopsWhileMuchIsToCome(t *testing.T) {
 	n := testkit.NATS(t)
 	kv := bucket(t, n.Conn)
-	stuck := func() bool { return goroutines("chan send", "WatchFiltered.func1") > 0 }
-	for range 8 { // it ends at one of two places, by chance
-		leave := make(chan struct{})
-		f, err := Follow(t.Context(), n.Conn, kv, func() {}, func(e jetstream.KeyValueEntry) {
-			if e != nil && e.Operation() == jetstream.KeyValuePut && e.Key() == "block" {
-				<-leave
-			}
-		})
-		require.NoError(t, err)
-		put(t, kv, "block", "")
-		for i := range 300 {
-			require.NoError(t, n.Conn.Publish(fmt.Sprint("$KV.app_topology.k", i), nil))
+	leave := make(chan struct{})
+	f, err := Follow(t.Context(), n.Conn, kv, quiet, func() {}, func(e jetstream.KeyValueEntry) {
+		if e != nil && e.Key() == "block" {
+			<-leave
 		}
-		require.Eventually(t, stuck, patience, time.Millisecond, "its buffer takes all")
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			f.Stop()
-		}()
-		<-f.run.Done()
-		close(leave)
-		<-stopped
-		require.Eventually(t, func() bool { return !stuck() }, patience, time.Millisecond)
-		require.NoError(t, kv.Purge(t.Context(), "block"))
+	})
+	require.NoError(t, err)
+	put(t, kv, "block", "")
+	for i := range 300 {
+		require.NoError(t, n.Conn.Publish(fmt.Sprint("$KV.app_topology.k", i), nil))
 	}
+	require.Eventually(t, func() bool { return goroutines("select", "(*entries).receive") > 0 }, patience, time.Millisecond)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		f.Stop()
+	}()
+	<-f.run.Done()
+	close(leave)
+	<-stopped
+	require.Zero(t, goroutines("(*entries).receive"))
 }
 
 // Without its connection or its server there is nothing to wait for.
@@ -208,7 +206,7 @@ func TestFollowStopsWithoutTheServer(t *testing.T) {
 			n := testkit.NATS(t)
 			nc := n.Connect(t, nats.ReconnectBufSize(-1)) // as services connect
 			var s seen
-			f, err := Follow(t.Context(), nc, bucket(t, nc), func() {}, s.take)
+			f, err := Follow(t.Context(), nc, bucket(t, nc), quiet, func() {}, s.take)
 			require.NoError(t, err)
 			end(n, nc)
 			begun := time.Now()

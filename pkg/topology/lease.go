@@ -46,7 +46,8 @@ type Lease struct {
 	broker  Instant       // the broker's wall clock, and our monotonic one, when the newest renewal arrived
 	first   chan struct{} // closed when the lease is valid for the first time
 	taken   bool
-	revoked bool // the bucket is another topology's
+	revoked bool                  // the bucket is another topology's
+	expect  func(revision uint64) // tells the Watcher what it must deliver
 
 	once   *lifecycle.Once
 	cancel context.CancelFunc // ends the renewing
@@ -57,7 +58,7 @@ type Lease struct {
 // Start it.
 func NewLease(kv jetstream.KeyValue, id string, epoch func() uint64, log *slog.Logger) *Lease {
 	l := &Lease{
-		kv: kv, id: id, epoch: epoch, log: log, born: time.Now(), wall: time.Now,
+		kv: kv, id: id, epoch: epoch, log: log, born: time.Now(), wall: time.Now, expect: func(uint64) {},
 		term: NewTerm(LeaseTTL), sent: make(map[uint64]Instant), first: make(chan struct{}), cancel: func() {},
 	}
 	l.once = lifecycle.NewOnce("router lease", l.start, l.stop)
@@ -115,7 +116,13 @@ func (l *Lease) put(ctx context.Context, epoch uint64) {
 	}
 	attempt, cancel := context.WithTimeout(ctx, LeaseRenew)
 	defer cancel()
-	if _, err := l.kv.Put(attempt, leasePrefix+l.id, b); err != nil && ctx.Err() == nil {
+	revision, err := l.kv.Put(attempt, leasePrefix+l.id, b)
+	if err == nil {
+		l.mu.Lock()
+		expect := l.expect
+		l.mu.Unlock()
+		expect(revision)
+	} else if ctx.Err() == nil {
 		l.log.Warn("router lease not renewed", "error", l.why(ctx, err))
 	}
 }
@@ -128,6 +135,13 @@ func (l *Lease) why(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseAsk)
 	defer cancel()
 	return Unanswered(ctx, l.kv, err)
+}
+
+// watched says through which Watcher renewals come.
+func (l *Lease) watched(expect func(revision uint64)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expect = expect
 }
 
 // delivered takes an entry from the watcher.

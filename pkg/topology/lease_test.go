@@ -218,7 +218,7 @@ func TestLeaseStartStopStress(t *testing.T) {
 	_, kv, err := Open(t.Context(), stream(t, n), "app", initial, quiet)
 	require.NoError(t, err)
 	hub := &leases{of: make(map[string]*Lease)}
-	f, err := Follow(t.Context(), nc, kv, func() {}, hub.deliver)
+	f, err := Follow(t.Context(), nc, kv, quiet, func() {}, hub.deliver)
 	require.NoError(t, err)
 	defer f.Stop()
 	testkit.StressStartStop(t, func() lifecycle.Part { return hub.lease(kv) })

@@ -14,7 +14,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testkit.Main()
+	goleak.VerifyTestMain(m)
+}
 
 const patience = 20 * time.Second // for what takes milliseconds on an idle machine
 

@@ -29,12 +29,15 @@ type Watcher struct {
 func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, lease *Lease, log *slog.Logger) (*Watcher, error) {
 	w := &Watcher{log: log, lease: lease, changed: make(chan struct{}), usurped: make(chan struct{})}
 	var err error
-	if w.follower, err = Follow(ctx, nc, kv, func() {}, w.deliver); err != nil {
+	if w.follower, err = Follow(ctx, nc, kv, log, func() {}, w.deliver); err != nil {
 		return nil, err
 	}
 	if w.Current().ID == "" {
 		w.Stop()
 		return nil, ErrNotFound
+	}
+	if lease != nil {
+		lease.watched(w.follower.Expect)
 	}
 	return w, nil
 }

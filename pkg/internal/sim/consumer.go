@@ -213,7 +213,7 @@ func (c *consumer) tick() {
 			}
 		}
 	} else {
-		every = time.Second
+		every = 500 * time.Millisecond
 		for _, p := range c.pulls {
 			if !b.listens(p.reply) {
 				continue

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
@@ -84,12 +86,12 @@ func askBroker(nc *nats.Conn) (out asked) {
 	if out.say("get", err); err == nil {
 		out.say("it", string(e.Value()), e.Revision())
 	}
-	watching, stop := context.WithCancel(ctx)
-	watch, err := kv.WatchAll(watching)
+	entries := make(chan jetstream.KeyValueEntry, 16)
+	watch, err := topology.Follow(ctx, nc, kv, slog.New(slog.DiscardHandler), func() {}, func(e jetstream.KeyValueEntry) { entries <- e })
 	out.say("watch", err)
 	changes := func(n int) {
 		for range n {
-			if e := <-watch.Updates(); e != nil {
+			if e := <-entries; e != nil {
 				out.say("change", e.Key(), e.Operation(), string(e.Value()), e.Revision(), e.Delta())
 			} else {
 				out.say("that is all")
@@ -100,7 +102,7 @@ func askBroker(nc *nats.Conn) (out asked) {
 	out.say("delete", kv.Delete(ctx, "x", jetstream.LastRevision(two)))
 	out.say("purge", kv.Purge(ctx, "y"))
 	changes(2)
-	stop()
+	watch.Stop()
 	out.askStream(ctx, js)
 	return out
 }

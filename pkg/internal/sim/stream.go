@@ -174,9 +174,7 @@ func (b *Broker) request(c *conn, api string, o op) {
 	case verb == "DIRECT.GET":
 		b.direct(s, f[3:], o)
 	case verb == "STREAM.MSG":
-		var ask struct{ Seq uint64 }
-		unmarshal(o.data, &ask)
-		m := s.at(ask.Seq)
+		m := s.get(o.data)
 		if m == nil {
 			answer("{%s}", errNoMessage)
 			return
@@ -193,6 +191,29 @@ func (b *Broker) request(c *conn, api string, o op) {
 	default:
 		panic("sim: " + api + " is not simulated")
 	}
+}
+
+// get is the message that is asked for.
+func (s *stream) get(request []byte) *stored {
+	var ask struct {
+		Seq  uint64
+		Next string `json:"next_by_subj"`
+		Last string `json:"last_by_subj"`
+	}
+	unmarshal(request, &ask)
+	if ask.Last != "" {
+		return s.at(s.newest[ask.Last])
+	}
+	if ask.Next == "" {
+		return s.at(ask.Seq)
+	}
+	wanted := newPattern(ask.Next)
+	for seq := max(ask.Seq, s.first); seq <= s.last; seq++ {
+		if m := s.at(seq); m != nil && wanted.matches(m.subject) {
+			return m
+		}
+	}
+	return nil
 }
 
 func unmarshal(b []byte, v any) {

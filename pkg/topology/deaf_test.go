@@ -1,0 +1,149 @@
+package topology
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/testkit"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// deafFor bounds for how long a Follower may hear nothing: far above the 1.2 s that it waits, far below the 10 s and more of
+// the client library's own watch.
+const deafFor = 5 * time.Second
+
+// consumers lists those of a bucket.
+func consumers(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue) (names []string) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s, err := js.Stream(t.Context(), bucketStream(kv.Bucket()))
+	require.NoError(t, err)
+	list := s.ConsumerNames(t.Context())
+	for name := range list.Name() {
+		names = append(names, name)
+	}
+	require.NoError(t, list.Err())
+	return names
+}
+
+// killConsumers deletes all consumers of a bucket, as when the server that had them is gone.
+func killConsumers(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	names := consumers(t, nc, kv)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		require.NoError(t, js.DeleteConsumer(t.Context(), bucketStream(kv.Bucket()), name))
+	}
+}
+
+func TestFollowGoesOnWhenItsConsumerIsGone(t *testing.T) {
+	t.Parallel()
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	put(t, kv, "a", "1")
+	put(t, kv, "b", "1")
+	var s seen
+	var log logged
+	f, err := Follow(t.Context(), n.Conn, kv, log.logger(), func() {}, s.take)
+	require.NoError(t, err)
+	defer f.Stop()
+	for range 2 {
+		killConsumers(t, n.Conn, kv)
+		begun := time.Now()
+		at := begun.String()
+		put(t, kv, "a", at)
+		require.Eventually(t, func() bool { return s.value("a") == at }, patience, time.Millisecond)
+		t.Logf("deaf for %s", time.Since(begun).Round(time.Millisecond))
+		require.Less(t, time.Since(begun), deafFor)
+	}
+	require.Contains(t, log.String(), `msg="the watch of a bucket broke; beginning anew" bucket=app_topology error="nothing came for 1.2s: its consumer is gone"`)
+	require.Contains(t, log.String(), `msg="the bucket is watched again" bucket=app_topology after=`)
+}
+
+// A router whose watch dies goes on, though it hears of its renewals through it alone.
+func TestLeaseOutlivesItsWatch(t *testing.T) {
+	t.Parallel()
+	n := testkit.NATS(t)
+	r := newRouter(t, n, "a").start(t)
+	for range 3 {
+		killConsumers(t, n.Conn, r.kv)
+		r.requireAlmostNoOutage(t)
+	}
+}
+
+// requireAlmostNoOutage watches a lease until renewals have been delivered for as long as one from before would last.
+func (l *Lease) requireAlmostNoOutage(t testing.TB) {
+	t.Helper()
+	begun := l.now().Mono
+	var longest time.Duration
+	var since time.Time // it was seen to be over
+	require.Eventually(t, func() bool {
+		if _, valid := l.Valid(); valid {
+			since = time.Time{}
+		} else if since.IsZero() {
+			since = time.Now()
+		} else {
+			longest = max(longest, time.Since(since))
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.broker.Mono > begun+LeaseTTL
+	}, 3*patience, time.Millisecond)
+	t.Logf("no lease for %s", longest.Round(time.Millisecond))
+	require.Less(t, longest, deafFor-LeaseTTL)
+}
+
+// The consumer lives and says so, but its server has no more of the bucket: what this process stored itself does not come.
+func TestFollowBeginsAnewWhenItsOwnEntryDoesNotCome(t *testing.T) {
+	t.Parallel()
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	var s seen
+	var log logged
+	f, err := Follow(t.Context(), n.Conn, kv, log.logger(), func() {}, s.take)
+	require.NoError(t, err)
+	defer f.Stop()
+	rev, err := kv.PutString(t.Context(), "a", "1")
+	require.NoError(t, err)
+	f.Expect(rev)
+	f.Expect(rev + 1)
+	require.Eventually(t, func() bool { return s.allRounds() == 2 }, patience, time.Millisecond)
+	require.Equal(t, "1", s.value("a"))
+	require.Contains(t, log.String(), `revision 2, which this process has stored, did not come within 750ms`)
+	require.Equal(t, 1, strings.Count(log.String(), "beginning anew"), "what came counts: %s", &log)
+}
+
+// A message that is lost between the server and this process shows at the next one, or when the consumer says that it has
+// nothing to send.
+func TestEntriesThatWereMissed(t *testing.T) {
+	t.Parallel()
+	n := testkit.NATS(t)
+	kv := bucket(t, n.Conn)
+	put(t, kv, "a", "1")
+	put(t, kv, "b", "1")
+	put(t, kv, "c", "1")
+	js, err := jetstream.New(n.Conn)
+	require.NoError(t, err)
+	var s seen
+	for name, lost := range map[string]int{"before another": 1, "the last": 3} {
+		t.Run(name, func(t *testing.T) {
+			c, err := openEntries(context.Background(), n.Conn, js, kv.Bucket())
+			require.NoError(t, err)
+			defer c.end()
+			err = nil
+			for i := 1; err == nil; i++ {
+				if m := <-c.messages; i != lost {
+					err = c.take(m, s.take)
+				}
+			}
+			require.ErrorIs(t, err, errMissed)
+		})
+	}
+}
