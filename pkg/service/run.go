@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"example.com/lockstep/pkg/lifecycle"
@@ -37,13 +36,12 @@ const (
 	stopping phase = "stopping"
 )
 
-// Run starts the parts in order and returns when they have stopped. SIGTERM, SIGINT,
-// SIGHUP, the end of ctx, or a part's failure stops them in reverse order; what is not
+// Run starts the parts in order and returns when they have stopped. One of StopSignals, the end of ctx, or a part's failure stops them in reverse order; what is not
 // done within cfg.StopTimeout, for all together, is aborted. A second signal ends Run at
 // once with ErrSecondSignal. Else the error is what went wrong: a start, a failure, a stop.
 func Run(ctx context.Context, cfg Config, log *slog.Logger, parts ...lifecycle.Part) error {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, StopSignals()...)
 	defer signal.Stop(signals)
 	s := &supervisor{signals: signals, stopTimeout: cfg.StopTimeout, log: log, parts: parts}
 	return s.run(ctx)

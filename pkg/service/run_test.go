@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -225,46 +226,68 @@ func TestProcess(t *testing.T) {
 	if args := os.Getenv(child); args != "" {
 		os.Exit(Main("child", "", &service{}, strings.Fields(args)))
 	}
+	ignoring := []string{"/bin/sh", "-c", `trap "" HUP INT; exec "$@"`, "sh"}
 	for name, c := range map[string]struct {
 		args    string
-		signals map[string]syscall.Signal // sent when the log has this
+		under   []string                    // a command that runs the child; signals are not ignored without it
+		signals map[string][]syscall.Signal // sent when the log has this
 		code    int
+		reason  string // of the stop, in the log
 		last    string
 	}{
 		"drains": {
 			args:    "--log-level=debug",
-			signals: map[string]syscall.Signal{"started": syscall.SIGTERM},
+			signals: map[string][]syscall.Signal{"started": {syscall.SIGTERM}},
+			reason:  "terminated",
 			last:    "stopped",
 		},
 		"drains at hangup": {
 			args:    "--log-level=debug",
-			signals: map[string]syscall.Signal{"started": syscall.SIGHUP},
+			signals: map[string][]syscall.Signal{"started": {syscall.SIGHUP}},
+			reason:  "hangup",
+			last:    "stopped",
+		},
+		"goes on at a hangup and an interrupt that were ignored": {
+			args:    "--log-level=debug",
+			under:   ignoring,
+			signals: map[string][]syscall.Signal{"started": {syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM}},
+			reason:  "terminated",
 			last:    "stopped",
 		},
 		"second signal": {
 			args:    "--stop-timeout=1h",
-			signals: map[string]syscall.Signal{"started": syscall.SIGTERM, "draining": syscall.SIGINT},
+			signals: map[string][]syscall.Signal{"started": {syscall.SIGTERM}, "draining": {syscall.SIGINT}},
 			code:    ExitFailed,
+			reason:  "terminated",
 			last:    "child: ended at once by a second signal",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProcess$")
+			// What is caught here is not ignored by a child, though it may have been when this test was started.
+			caught := make(chan os.Signal, 1)
+			signal.Notify(caught, syscall.SIGHUP, syscall.SIGINT)
+			defer signal.Stop(caught)
+			command := append(c.under, os.Args[0], "-test.run=^TestProcess$")
+			cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 			cmd.Env = append(os.Environ(), child+"="+c.args)
 			out, err := cmd.StderrPipe()
 			require.NoError(t, err)
 			require.NoError(t, cmd.Start())
-			last := ""
+			last, said := "", ""
 			for lines := bufio.NewScanner(out); lines.Scan(); {
 				last = lines.Text()
-				for text, sig := range c.signals {
+				said += last + "\n"
+				for text, signals := range c.signals {
 					if strings.Contains(last, `"msg":"`+text+`"`) {
-						require.NoError(t, cmd.Process.Signal(sig))
+						for _, sig := range signals {
+							require.NoError(t, cmd.Process.Signal(sig))
+						}
 					}
 				}
 			}
 			_ = cmd.Wait()
 			require.Equal(t, c.code, cmd.ProcessState.ExitCode(), last)
+			require.Contains(t, said, `"reason":"`+c.reason+`"`)
 			require.Contains(t, last, c.last)
 		})
 	}

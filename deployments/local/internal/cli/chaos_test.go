@@ -114,6 +114,7 @@ func TestChaosWhoseLoadFails(t *testing.T) {
 
 // A process that is stopped goes on before it is told to end: else it would not hear of it, and be killed.
 func TestChaosInterrupted(t *testing.T) {
+	notIgnored(t, os.Interrupt)
 	s, tmp := startChaos(t, "", "", "--seed=1", "--faults=stop-worker", "--duration=10s")
 	s.await("SIGSTOP to worker-")
 	s.signal(os.Interrupt)

@@ -61,6 +61,7 @@ func TestDemoWithoutReport(t *testing.T) {
 }
 
 func TestDemoInterrupted(t *testing.T) {
+	notIgnored(t, os.Interrupt)
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	programs := bin(t)

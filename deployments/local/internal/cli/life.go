@@ -8,9 +8,11 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"example.com/lockstep/pkg/service"
 )
 
-// life is how long a command may go on. Soft ends with the first SIGINT, SIGTERM or SIGHUP, or with the death of the
+// life is how long a command may go on. Soft ends with the first of service.StopSignals, or with the death of the
 // parent if that is watched: then stop in order. Hard ends with the next signal: then stop at once.
 type life struct {
 	soft, hard context.Context
@@ -29,9 +31,9 @@ func newLife(withParent bool) *life {
 	soft, endSoft := context.WithCancelCause(context.Background())
 	hard, endHard := context.WithCancelCause(context.Background())
 	l.soft, l.hard = soft, hard
-	// Caught and not ignored, for what is ignored stays so in children. Without this a closed terminal or pipe would end
-	// the process at its next line of output, before it has stopped its children.
-	signal.Notify(l.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// SIGPIPE is caught and not ignored, for what is ignored stays so in children. Without this a closed terminal or pipe
+	// would end the process at its next line of output, before it has stopped its children.
+	signal.Notify(l.signals, append(service.StopSignals(), syscall.SIGPIPE)...)
 	l.watchers.Go(func() { l.watchSignals(endSoft, endHard) })
 	if withParent {
 		parent := os.Getppid()

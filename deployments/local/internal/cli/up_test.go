@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,7 +82,28 @@ func TestKilledSupervisorLeavesNoChild(t *testing.T) {
 	startUp(t, dir)
 }
 
+// notIgnored starts processes that do not ignore a signal, though the test may.
+func notIgnored(t *testing.T, sig os.Signal) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, sig)
+	t.Cleanup(func() { signal.Stop(signals) })
+}
+
+// As after nohup: the terminal goes, and the stack stays.
+func TestIgnoredHangupStaysIgnored(t *testing.T) {
+	dir := t.TempDir()
+	programs := bin(t)
+	s := start(t, "/bin/sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(programs, "local"),
+		"up", "--dir="+dir, "--bin="+programs, "--redis=embedded")
+	s.await("ready after")
+	s.signal(syscall.SIGHUP)
+	s.signal(syscall.SIGTERM)
+	s.await("stopping (got SIGTERM)")
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+}
+
 func TestHangupStopsInOrder(t *testing.T) {
+	notIgnored(t, syscall.SIGHUP)
 	dir := t.TempDir()
 	s := startUp(t, dir)
 	awaitAllGone := mourners(t, dir)
@@ -96,9 +118,9 @@ func TestSecondSignalKillsAll(t *testing.T) {
 	dir := t.TempDir()
 	s := startUp(t, dir, "--workers=1", "--worker-flag=--fake=deaf", "--router-flag=--fake=deaf")
 	awaitAllGone := mourners(t, dir)
-	s.signal(os.Interrupt)
-	s.await("stopping (got Ctrl-C)")
-	s.signal(os.Interrupt)
+	s.signal(syscall.SIGTERM)
+	s.await("stopping (got SIGTERM)")
+	s.signal(syscall.SIGTERM)
 	awaitAllGone()
 	require.Equal(t, exitError, s.exitCode())
 	require.Contains(t, s.errOut.String(), "router-1 did not stop in time and was killed")

@@ -82,7 +82,7 @@ func (l *Load) Passed() Report {
 // Interrupt does what Ctrl-C does.
 func (l *Load) Interrupt() {
 	l.t.Helper()
-	l.Signal(syscall.SIGINT)
+	l.Signal(syscall.SIGTERM)
 }
 
 // Report is what these tests ask of report.json.

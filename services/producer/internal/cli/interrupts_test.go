@@ -10,7 +10,7 @@ import (
 func TestFirstInterruptEndsSendingSecondEndsAll(t *testing.T) {
 	ctx, sending, release := interrupts()
 	defer release()
-	require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGINT))
+	require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGTERM))
 	<-sending.Done()
 	require.NoError(t, ctx.Err())
 	require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGTERM))

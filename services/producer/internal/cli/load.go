@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
@@ -188,7 +187,7 @@ func interrupts() (ctx, sending context.Context, release func()) {
 	ctx, abort := context.WithCancel(context.Background())
 	sending, stop := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, service.StopSignals()...)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -66,7 +65,7 @@ func Run(ctx, sending context.Context, tasks []Task, command func() *exec.Cmd, b
 	}
 	interrupt := context.AfterFunc(sending, func() {
 		for _, p := range f.parts {
-			_ = p.cmd.Process.Signal(os.Interrupt) // fails only if it has ended
+			_ = p.cmd.Process.Signal(syscall.SIGTERM) // not SIGINT, which may be ignored; fails only if it has ended
 		}
 	})
 	defer interrupt()

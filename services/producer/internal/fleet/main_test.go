@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	ctx, interrupted := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, interrupted := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer interrupted()
 	gone, abort := context.WithCancel(context.Background())
 	err := Part(os.Stdin, os.Stdout, abort, func(task Task, view progress.View) (func(time.Time) (*measure.Run, error), error) {
