@@ -189,8 +189,12 @@ func (g *Group) start(ctx context.Context) (err error) {
 
 func (g *Group) join(ctx context.Context) error {
 	for subject, fn := range map[string]nats.MsgHandler{
-		topology.ControlSubject(g.cfg.App, "presence."+g.id): func(m *nats.Msg) { _ = m.Respond(nil) },
-		topology.ControlSubject(g.cfg.App, "released"):       g.released,
+		topology.ControlSubject(g.cfg.App, "presence."+g.id): func(m *nats.Msg) {
+			if topology.MayAnswer(g.cfg.App, m.Reply) {
+				_ = m.Respond(nil)
+			}
+		},
+		topology.ControlSubject(g.cfg.App, "released"): g.released,
 	} {
 		sub, err := g.nc.Subscribe(subject, fn)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -44,6 +45,32 @@ func TestCrashedMemberIsRemovedAndUnlocked(t *testing.T) {
 	require.NotZero(t, crashed.metric("leases_lost_total"))
 	require.NoError(t, crashed.Stop(background))
 	c.settle(rest...)
+}
+
+// A probe names where its answer goes, and may not make a member write to JetStream or to the app's own subjects.
+func TestPresenceAnswersNowhereButToProbers(t *testing.T) {
+	c := newCluster(t, 1)
+	m := c.start(1)[0]
+	js, err := jetstream.New(c.nats.Conn)
+	require.NoError(t, err)
+	_, err = js.CreateStream(background, jetstream.StreamConfig{Name: "APP_1_0", Subjects: []string{"app.work.1.0.*"}})
+	require.NoError(t, err)
+	subject := topology.ControlSubject("app", "presence."+m.ID())
+	for _, reply := range []string{
+		"$JS.API.STREAM.DELETE.KV_app_claims", "$JS.API.STREAM.DELETE.KV_app_members", "$KV.app_topology.topology", "app.work.1.0.2", subject,
+	} {
+		require.NoError(t, c.nats.Conn.PublishRequest(subject, reply, nil))
+	}
+	_, err = c.nats.Conn.Request(subject, nil, time.Minute)
+	require.NoError(t, err)
+	require.NoError(t, m.nc.Flush())
+	for _, bucket := range []string{"app_claims", "app_members"} {
+		_, err := js.KeyValue(background, bucket)
+		require.NoError(t, err)
+	}
+	ack, err := js.Publish(background, "app.work.1.0.0", nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, ack.Sequence)
 }
 
 // value is the value of a shard's lock, "" if nobody holds it.

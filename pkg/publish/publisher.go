@@ -75,6 +75,9 @@ func New(nc *nats.Conn, cfg Config) (*Publisher, error) {
 		nc: nc, cfg: cfg, inbox: nc.NewInbox(), routers: newRouters(topology.FrameSubject(cfg.App)), asked: newAsked(),
 		kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
+	if !topology.MayAnswer(cfg.App, p.inbox) {
+		return nil, fmt.Errorf("publisher: routers of app %s do not answer to %s: give the connection another inbox prefix", cfg.App, p.inbox)
+	}
 	_, _ = rand.Read(p.id[:])
 	p.w = window.New(window.Limits{Events: cfg.MaxEvents, Bytes: cfg.MaxBytes, Timeout: cfg.DeliveryTimeout},
 		frame.Session{Publisher: p.id, Generation: 1, Birth: time.Now().UnixMilli()})

@@ -488,3 +488,12 @@ func TestConfig(t *testing.T) {
 	require.Equal(t, 32<<20, cfg.MaxBytes)
 	require.Equal(t, 30*time.Second, cfg.DeliveryTimeout)
 }
+
+// Routers answer nowhere under the app's own subjects.
+func TestInboxAmongTheAppsSubjects(t *testing.T) {
+	srv := testkit.NATS(t)
+	_, err := New(srv.Connect(t, nats.CustomInboxPrefix("lockstep.inbox")), Config{})
+	require.ErrorContains(t, err, "give the connection another inbox prefix")
+	_, err = New(srv.Connect(t, nats.CustomInboxPrefix("lockstep-inbox")), Config{})
+	require.NoError(t, err)
+}

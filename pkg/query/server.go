@@ -9,7 +9,6 @@ import (
 
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
-	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 )
@@ -17,9 +16,6 @@ import (
 const (
 	serveTime = 5 * time.Second
 	flushTime = time.Second
-	// What waits to be answered; who is above it gets no answer in time.
-	maxWaiting      = 1024
-	maxWaitingBytes = 8 << 20
 )
 
 // Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status and <app>.ctl.pause, each
@@ -32,7 +28,7 @@ type Server struct {
 	status  func() Worker
 	pause   func(time.Duration)
 	once    *lifecycle.Once
-	service micro.Service
+	service *service
 
 	serving context.Context // ends at a hard stop, and with it the answers at hand
 	abort   context.CancelFunc
@@ -60,26 +56,12 @@ func (s *Server) start(ctx context.Context) (err error) {
 			err = fmt.Errorf("serve queries: %w", err)
 		}
 	}()
-	s.service, err = micro.AddService(s.nc, micro.Config{Name: s.app + "-worker", Version: "1.0.0", Description: "Lockstep worker of app " + s.app})
-	if err != nil {
+	s.service = newService(s.nc, s.app)
+	s.service.add("query", "query", s.query)
+	s.service.add("status", "", s.answerStatus)
+	s.service.add("pause", "", s.answerPause)
+	if err = s.service.start(); err != nil {
 		return err
-	}
-	err = s.service.AddEndpoint("query", micro.HandlerFunc(s.query),
-		micro.WithEndpointSubject(topology.ControlSubject(s.app, "query")), micro.WithEndpointQueueGroup("query"),
-		micro.WithEndpointPendingLimits(maxWaiting, maxWaitingBytes))
-	if err != nil {
-		return err
-	}
-	for _, e := range []struct {
-		name   string
-		answer micro.HandlerFunc
-	}{{"status", s.answerStatus}, {"pause", s.answerPause}} {
-		err = s.service.AddEndpoint(e.name, e.answer,
-			micro.WithEndpointSubject(topology.ControlSubject(s.app, e.name)), micro.WithEndpointQueueGroupDisabled(),
-			micro.WithEndpointPendingLimits(maxWaiting, maxWaitingBytes))
-		if err != nil {
-			return err
-		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
@@ -121,7 +103,7 @@ func (s *Server) stop(ctx context.Context) error {
 	if s.service == nil {
 		return nil
 	}
-	err := s.service.Stop()
+	err := s.service.stop()
 	_ = s.nc.FlushTimeout(flushTime) // fails only without a connection, and then nothing comes either
 	s.mu.Lock()
 	s.closed = true

@@ -144,8 +144,12 @@ func (r *Router) answer(to string, data []byte) {
 // reply answers a plain event.
 func (r *Router) reply(to string, data []byte) { r.say(&nats.Msg{Subject: to, Data: data}) }
 
+// say sends an answer. What comes with a reply subject where nothing may be answered is taken as if it had none.
 func (r *Router) say(m *nats.Msg) {
-	if m.Subject == "" {
+	if !topology.MayAnswer(r.cfg.App, m.Subject) {
+		if m.Subject != "" {
+			r.metrics.withheld.Inc()
+		}
 		return
 	}
 	if err := r.nc.PublishMsg(m); err != nil { // the publisher sends again
