@@ -36,12 +36,16 @@ func (c Code) String() string {
 	return fmt.Sprintf("code %d", uint32(c))
 }
 
-// Answer is a router's reply to a frame. The zero value means that all of the frame is stored.
+// Answer is a router's reply to a frame.
 type Answer struct {
 	Code   Code
 	Reason string // what, which value, what to do
 	Retry  bool   // sending the same frame again may succeed
+	Seq    uint64 // of the frame's first event; 0 if the router could not read the frame
 }
+
+// Of tells whether a is about the frame whose first event has that seq. Only a refusal may leave open which frame it means.
+func (a Answer) Of(seq uint64) bool { return a.Seq == seq || a.Seq == 0 && a.Code != Stored }
 
 // Error makes an Answer that is not Stored an error.
 func (a Answer) Error() string { return "router refused (" + a.Code.String() + "): " + a.Reason }
@@ -60,7 +64,7 @@ func Refusal(err error) Answer {
 	return a
 }
 
-// Append encodes a. An answer that all is stored is empty.
+// Append encodes a.
 func (a Answer) Append(b []byte) []byte {
 	if a.Code != Stored {
 		b = protowire.AppendTag(b, 1, protowire.VarintType)
@@ -74,11 +78,15 @@ func (a Answer) Append(b []byte) []byte {
 		b = protowire.AppendTag(b, 3, protowire.VarintType)
 		b = protowire.AppendVarint(b, 1)
 	}
+	if a.Seq != 0 {
+		b = protowire.AppendTag(b, 4, protowire.VarintType)
+		b = protowire.AppendVarint(b, a.Seq)
+	}
 	return b
 }
 
-// DecodeAnswer reads a router's reply. It is strict with the fields it knows: what is no router's must not pass for the
-// word that a frame is stored, such as a frame sent back by whoever else listens.
+// DecodeAnswer reads a router's reply. It is strict with the fields it knows: a frame that another program sends back, for
+// example, must not pass for an answer.
 func DecodeAnswer(b []byte) (Answer, error) {
 	var a Answer
 	var f field
@@ -95,7 +103,9 @@ func DecodeAnswer(b []byte) (Answer, error) {
 			a.Reason = string(f.bytes)
 		case f.num == 3 && f.typ == protowire.VarintType:
 			a.Retry = f.int != 0
-		case f.num <= 3:
+		case f.num == 4 && f.typ == protowire.VarintType:
+			a.Seq = f.int
+		case f.num <= 4:
 			return Answer{}, malformed("not an answer")
 		}
 	}

@@ -97,16 +97,16 @@ func TestFrameAgainstGeneratedCode(t *testing.T) {
 }
 
 func TestAnswerAndReceiptAgainstGeneratedCode(t *testing.T) {
-	a := Answer{Code: LogFull, Reason: "stream full", Retry: true}
+	a := Answer{Code: LogFull, Reason: "stream full", Retry: true, Seq: 1 << 40}
 	var pa framepb.Answer
 	require.NoError(t, proto.Unmarshal(a.Append(nil), &pa))
 	require.Equal(t, framepb.Code_LOG_FULL, pa.Code)
 	require.Equal(t, a.Reason, pa.Reason)
 	require.True(t, pa.Retry)
+	require.Equal(t, a.Seq, pa.Seq)
 	back, err := DecodeAnswer(a.Append(nil))
 	require.NoError(t, err)
 	require.Equal(t, a, back)
-	require.Empty(t, Answer{}.Append(nil))
 	require.Equal(t, int(framepb.Code_SESSION_TOO_OLD), int(SessionTooOld))
 	require.Len(t, codeNames, len(framepb.Code_name))
 
@@ -197,6 +197,8 @@ func TestForeignAnswers(t *testing.T) {
 		"code out of range":    appendVarint([]byte{1 << 3}, 1<<32),
 		"reason is a number":   {2 << 3, 1},
 		"retry is bytes":       {3<<3 | 2, 0},
+		"seq is bytes":         {4<<3 | 2, 0},
+		"JetStream's":          []byte(`{"stream":"ARCHIVE","seq":1}`),
 	} {
 		_, err := DecodeAnswer(b)
 		require.ErrorIs(t, err, ErrMalformed, name)
@@ -204,6 +206,11 @@ func TestForeignAnswers(t *testing.T) {
 	a, err := DecodeAnswer([]byte{9 << 3, 1})
 	require.NoError(t, err, "a field that is not known yet")
 	require.Zero(t, a)
+	require.False(t, a.Of(7), "an answer that names no frame does not say that one is stored")
+	require.False(t, Answer{Seq: 8}.Of(7))
+	require.True(t, Answer{Seq: 7}.Of(7))
+	require.True(t, Answer{Code: Malformed}.Of(7), "of a router that could not read the frame")
+	require.False(t, Answer{Code: Busy, Seq: 8}.Of(7))
 }
 
 func TestDecodeDoesNotAllocate(t *testing.T) {

@@ -196,6 +196,7 @@ func FuzzAnswer(f *testing.F) {
 	for code := range Code(len(codeNames) + 1) {
 		f.Add(Answer{Code: code, Reason: "what, which value, what to do", Retry: code%2 == 0}.Append(nil))
 	}
+	f.Add(Answer{Seq: 1<<64 - 1}.Append(nil))
 	f.Add(Refusal(errors.New("event 3: key is too long")).Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := DecodeAnswer(b)
@@ -217,6 +218,7 @@ func FuzzAnswer(f *testing.F) {
 			require.Equal(t, int32(a.Code), int32(theirs.Code))
 			require.Equal(t, a.Reason, theirs.Reason)
 			require.Equal(t, a.Retry, theirs.Retry)
+			require.Equal(t, a.Seq, theirs.Seq)
 		}
 	})
 }

@@ -37,7 +37,9 @@ func (p *Publisher) answered(m *nats.Msg) {
 	nobody := m.Header.Get("Status") == "503"
 	a := frame.Answer{Code: frame.Closing, Reason: "no router is listening", Retry: true}
 	if !nobody {
-		if a, err = frame.DecodeAnswer(m.Data); err != nil {
+		a, err = frame.DecodeAnswer(m.Data)
+		if err != nil || !p.believes(id, a, m.Reply) {
+			p.foreign(m)
 			return
 		}
 	}
@@ -87,6 +89,35 @@ func (p *Publisher) answered(m *nats.Msg) {
 		p.wake()
 	}
 	p.report()
+}
+
+// believes tells whether an answer is a router's, and about the frame that it was sent for.
+func (p *Publisher) believes(id uint64, a frame.Answer, from string) bool {
+	if !p.routers.isRouter(from) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first, inFlight := p.w.First(id)
+	return !inFlight || a.Of(first)
+}
+
+// foreignEvery is how often answers that are no router's are logged at most.
+const foreignEvery = time.Minute
+
+// foreign takes an answer that is no router's. The frame is sent again as if there had been none.
+func (p *Publisher) foreign(m *nats.Msg) {
+	now := time.Now()
+	p.mu.Lock()
+	tell := p.foreignAt.IsZero() || now.Sub(p.foreignAt) >= foreignEvery
+	if tell {
+		p.foreignAt = now
+	}
+	p.mu.Unlock()
+	if tell {
+		p.cfg.Log.Warn("ignored an answer that is no router's: does another program or a stream subscribe to the routers' subject?",
+			"subject", p.routers.group, "answer_reply", m.Reply, "answer", fmt.Sprintf("%.80q", m.Data))
+	}
 }
 
 // parseReply reads what replyTo wrote behind the inbox.

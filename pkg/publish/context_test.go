@@ -11,7 +11,6 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/testkit"
-	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
@@ -214,7 +213,7 @@ func TestDeadlinesAreToldTheTruth(t *testing.T) {
 	log, seen := make(map[string][]string), make(map[uint64]bool)
 	n := 0
 	nc := srv.Connect(t)
-	_, err := nc.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+	_, err := nc.Subscribe(takesFrames, func(m *nats.Msg) {
 		if asksWhoIsThere(t, m) {
 			return
 		}

@@ -39,13 +39,14 @@ type Publisher struct {
 	silence silence
 	started bool
 	closed  bool
+	room    []waiter      // for room
+	idle    chan struct{} // closed when nothing is outstanding; nil if nobody waits
 
-	unsubscribed bool          // by us
-	lost         bool          // the connection is closed for good
-	server       string        // that the connection led to at the last look
-	unsent       error         // of the connection, which did not take the last attempt; nil if it did
-	room         []waiter      // for room
-	idle         chan struct{} // closed when nothing is outstanding; nil if nobody waits
+	unsubscribed bool      // by us
+	lost         bool      // the connection is closed for good
+	server       string    // that the connection led to at the last look
+	unsent       error     // of the connection, which did not take the last attempt; nil if it did
+	foreignAt    time.Time // when an answer that is no router's was last logged
 
 	ended     []*Handle // not yet reported
 	reporting bool

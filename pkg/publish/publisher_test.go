@@ -20,6 +20,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// takesFrames is a subscription on the routers' subject and on that of answerAsRouter.
+const takesFrames = "lockstep.in.>"
+
 // router is the other end: it takes frames and answers as the test tells it to.
 type router struct {
 	nc  *nats.Conn
@@ -35,7 +38,7 @@ type taken struct {
 func startRouter(t *testing.T, nc *nats.Conn) *router {
 	r := &router{nc: nc, got: make(chan taken, 1000)}
 	var err error
-	r.sub, err = nc.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+	r.sub, err = nc.Subscribe(takesFrames, func(m *nats.Msg) {
 		if asksWhoIsThere(t, m) {
 			return
 		}
@@ -63,7 +66,11 @@ func (r *router) answer(t *testing.T, f taken, a frame.Answer) { answerAsRouter(
 
 // answerAsRouter answers a message as a router does.
 func answerAsRouter(t *testing.T, m *nats.Msg, a frame.Answer) {
-	if err := m.Respond(a.Append(nil)); err != nil {
+	var f frame.Frame
+	if f.Decode(m.Data) == nil {
+		a.Seq = f.Events[0].Seq
+	}
+	if err := m.RespondMsg(&nats.Msg{Reply: topology.FrameSubject("lockstep") + ".test", Data: a.Append(nil)}); err != nil {
 		t.Error(err)
 	}
 }
@@ -394,7 +401,7 @@ func TestOrderOfAKeySurvivesABadRouter(t *testing.T) {
 	log := map[string][]uint64{} // seqs as stored, by key
 	var mu sync.Mutex
 	n := 0
-	_, err := nc.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+	_, err := nc.Subscribe(takesFrames, func(m *nats.Msg) {
 		if asksWhoIsThere(t, m) {
 			return
 		}

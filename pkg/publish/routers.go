@@ -124,8 +124,14 @@ func (r *routers) askHeard(n uint64, from string, now time.Time) {
 	}
 }
 
+// isRouter tells whether a subject is that of a single router.
+func (r *routers) isRouter(subject string) bool {
+	token, ok := strings.CutPrefix(subject, r.own)
+	return ok && token != "" && !strings.Contains(token, ".")
+}
+
 func (r *routers) learn(from string, now time.Time) {
-	if !strings.HasPrefix(from, r.own) {
+	if !r.isRouter(from) {
 		return
 	}
 	i := slices.IndexFunc(r.known, func(known knownRouter) bool { return known.subject == from })

@@ -22,19 +22,20 @@ func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 	if err := view.Decode(m.Data); err != nil {
 		refusal := frame.Refusal(err)
 		if len(m.Data) == 0 {
-			r.answer(m.Reply, refusal.Append(nil))
+			r.answer(m.Reply, refusal)
 		} else {
 			r.refuse(m.Reply, refusal)
 		}
 		return
 	}
+	seq := view.Events[0].Seq
 	term, valid := r.lease.Valid()
 	if !valid {
-		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoLease.Error(), Retry: true})
+		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoLease.Error(), Retry: true, Seq: seq})
 		return
 	}
 	if age, ok := gather.Age(view.Session, r.lease.BrokerTime()); !ok {
-		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Reason: fmt.Sprintf(
+		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Seq: seq, Reason: fmt.Sprintf(
 			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), gather.MaxSessionAge)})
 		return
 	}
@@ -48,9 +49,9 @@ func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 	r.mu.Unlock()
 	switch {
 	case closing:
-		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: "this router is stopping", Retry: true})
+		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: "this router is stopping", Retry: true, Seq: seq})
 	case !ok:
-		r.refuse(m.Reply, frame.Answer{Code: frame.Busy, Reason: fmt.Sprintf("this router holds %d bytes already", r.cfg.MaxBytes), Retry: true})
+		r.refuse(m.Reply, frame.Answer{Code: frame.Busy, Reason: fmt.Sprintf("this router holds %d bytes already", r.cfg.MaxBytes), Retry: true, Seq: seq})
 	default:
 		r.metrics.frames.Inc()
 		r.metrics.events.Add(float64(len(view.Events)))
@@ -104,8 +105,10 @@ func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
 		r.store(g, next)
 	}
 	if err != nil {
+		refusal := logRefusal(err)
 		for _, p := range answer {
-			r.refuse(p.Reply, logRefusal(err))
+			refusal.Seq = p.Seq
+			r.refuse(p.Reply, refusal)
 		}
 		return
 	}
@@ -113,7 +116,7 @@ func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
 	r.metrics.batchEvents.Observe(float64(b.Events))
 	r.metrics.unlawful.Add(float64(untold))
 	for _, p := range answer {
-		r.answer(p.Reply, nil)
+		r.answer(p.Reply, frame.Answer{Seq: p.Seq})
 	}
 }
 
@@ -133,12 +136,12 @@ func logRefusal(err error) frame.Answer {
 func (r *Router) refuse(reply string, a frame.Answer) {
 	r.metrics.refused.WithLabelValues(a.Code.String()).Inc()
 	r.cfg.Log.Debug("frame refused", "code", a.Code, "reason", a.Reason)
-	r.answer(reply, a.Append(nil))
+	r.answer(reply, a)
 }
 
 // answer answers a frame. The answer says where this router alone can be reached.
-func (r *Router) answer(to string, data []byte) {
-	r.say(&nats.Msg{Subject: to, Reply: r.own, Data: data})
+func (r *Router) answer(to string, a frame.Answer) {
+	r.say(&nats.Msg{Subject: to, Reply: r.own, Data: a.Append(nil)})
 }
 
 // reply answers a plain event.

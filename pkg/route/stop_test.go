@@ -69,9 +69,9 @@ func TestStopStoresWhatItHas(t *testing.T) {
 	}, patience, time.Millisecond)
 	from.none(t, s.router)
 	log.confirm(t, first)
-	require.Empty(t, from.answer(t))
+	require.Zero(t, answer(t, from.answer(t)))
 	log.confirm(t, log.take(t))
-	require.Empty(t, from.answer(t))
+	require.Zero(t, answer(t, from.answer(t)))
 	require.NoError(t, <-stopped)
 }
 
@@ -91,7 +91,7 @@ func TestStopWhoseContextHasEnded(t *testing.T) {
 	require.Equal(t, err, s.router.Stop(t.Context()), "the same to whoever asks again")
 	answers := []string{string(from.answer(t)), string(from.answer(t))}
 	require.ElementsMatch(t, []string{
-		string(frame.Answer{Code: frame.Closing, Reason: "router is stopping", Retry: true}.Append(nil)),
+		string(frame.Answer{Code: frame.Closing, Reason: "router is stopping", Retry: true, Seq: 1}.Append(nil)),
 		`{"error":{"code":503,"err_code":0,"description":"router is stopping"}}`,
 	}, answers)
 	log.confirm(t, first)

@@ -26,7 +26,7 @@ const (
 type Code int32
 
 const (
-	Code_STORED          Code = 0
+	Code_STORED          Code = 0 // all of the frame
 	Code_CLOSING         Code = 1 // the router stops, or has no valid lease: another one may take it
 	Code_BUSY            Code = 2 // the router's memory is full
 	Code_LOG_FULL        Code = 3 // the stream has reached its limit
@@ -240,8 +240,8 @@ func (x *Session) GetBirth() int64 {
 }
 
 // Frame is what a publisher sends to <app>.in.frame, and waits for the Answer: events of one session, their seqs growing.
-// It is at most 256 KiB, or one larger event. Each answer's own reply subject, <app>.in.frame.<router>, is where that
-// router alone takes frames: a way around one that hangs. An empty message asks who is there; its answer is MALFORMED.
+// It is at most 256 KiB, or one larger event. Each answer has a reply subject of its own, <app>.in.frame.<router>, on which
+// that router alone takes frames: a way around one that hangs. An empty message asks who is there; its answer is MALFORMED.
 type Frame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -347,12 +347,14 @@ func (x *Batch) GetParts() []*Frame {
 	return nil
 }
 
-// Answer is a router's reply to a frame. An empty one means that all of the frame is stored.
+// Answer is a router's reply to a frame. A publisher believes it only if its reply subject is a router's and seq is the
+// frame's, so that an answer by a program that listens by mistake is none. (One that means to lie can: it sees the frame.)
 type Answer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          Code                   `protobuf:"varint,1,opt,name=code,proto3,enum=lockstep.v1.Code" json:"code,omitempty"`
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // what, which value, what to do
 	Retry         bool                   `protobuf:"varint,3,opt,name=retry,proto3" json:"retry,omitempty"`  // sending the same frame again may succeed
+	Seq           uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`      // of the frame's first event: which frame it is about; none if the router could not read the frame
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -406,6 +408,13 @@ func (x *Answer) GetRetry() bool {
 		return x.Retry
 	}
 	return false
+}
+
+func (x *Answer) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
 }
 
 // Receipt tells a publisher, on <app>.ctl.receipt.<publisher in hex>, which of the events that asked for it were applied.
@@ -487,11 +496,12 @@ const file_frame_proto_rawDesc = "" +
 	"\x05floor\x18\x02 \x01(\x04R\x05floor\x12*\n" +
 	"\x06events\x18\x03 \x03(\v2\x12.lockstep.v1.EventR\x06events\"1\n" +
 	"\x05Batch\x12(\n" +
-	"\x05parts\x18\x01 \x03(\v2\x12.lockstep.v1.FrameR\x05parts\"]\n" +
+	"\x05parts\x18\x01 \x03(\v2\x12.lockstep.v1.FrameR\x05parts\"o\n" +
 	"\x06Answer\x12%\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x11.lockstep.v1.CodeR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05retry\x18\x03 \x01(\bR\x05retry\"=\n" +
+	"\x05retry\x18\x03 \x01(\bR\x05retry\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"=\n" +
 	"\aReceipt\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +

@@ -55,6 +55,7 @@ type Batch struct {
 // Pending is a frame that is not yet answered.
 type Pending struct {
 	Reply string
+	Seq   uint64 // of the frame's first event
 
 	term  uint64 // of the lease under which it came
 	parts int    // not yet stored
@@ -96,7 +97,7 @@ func (g *Gather) Add(fr *frame.Frame, reply string, term uint64, leave []*Batch)
 		}
 		return leave, false
 	}
-	p := &Pending{Reply: reply, term: term, parts: len(g.touched)}
+	p := &Pending{Reply: reply, Seq: fr.Events[0].Seq, term: term, parts: len(g.touched)}
 	for _, shard := range g.touched {
 		b := g.open(shard, frame.PartSize(fr.Header, g.size[shard]), term)
 		before := len(b.Data)

@@ -63,6 +63,15 @@ func (w *Window) Outstanding() int { return w.events }
 // InFlight is the number of frames in flight.
 func (w *Window) InFlight() int { return len(w.frames) }
 
+// First is the seq of the first event of a frame in flight.
+func (w *Window) First(id uint64) (seq uint64, ok bool) {
+	f, ok := w.frames[id]
+	if !ok {
+		return 0, false
+	}
+	return f.Events[0].Seq, true
+}
+
 // Full tells whether an event of that size has no room. One event always has room in an empty window.
 func (w *Window) Full(size int) bool {
 	return w.events > 0 && (w.events >= w.limits.Events || w.bytes+size > w.limits.Bytes)

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 
@@ -47,7 +48,12 @@ func pacing(b *testing.B, rate uint64) {
 	router, err := nats.Connect(server.URL)
 	require.NoError(b, err)
 	defer router.Close()
-	_, err = router.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) { _ = m.Respond(nil) })
+	var f frame.Frame
+	_, err = router.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+		if f.Decode(m.Data) == nil {
+			_ = m.RespondMsg(&nats.Msg{Reply: m.Subject + ".test", Data: frame.Answer{Seq: f.Events[0].Seq}.Append(nil)})
+		}
+	})
 	require.NoError(b, err)
 	require.NoError(b, router.Flush())
 
