@@ -43,7 +43,7 @@ func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard in
 	if err != nil {
 		return "", fmt.Errorf("look at stream %s: %w", name, err)
 	}
-	g := gap{shard: shard, epoch: epoch, stream: stream, subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: at}
+	g := gap{shard: shard, epoch: epoch, js: js, stream: name, state: stream.CachedInfo().State, subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: at}
 	to, what, err := g.find(ctx, kv)
 	if err != nil {
 		return "", err
@@ -80,35 +80,36 @@ func move(ctx context.Context, st store.Store, shard int, from, to store.Positio
 type gap struct {
 	shard   int
 	epoch   topology.Epoch
-	stream  jetstream.Stream
+	js      jetstream.JetStream
+	stream  string
+	state   jetstream.StreamState // of the stream
 	subject string
 	at      store.Position
 }
 
 // find returns the position to go on from.
 func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, string, error) {
-	state := g.stream.CachedInfo().State
 	fits, err := g.fits(ctx)
 	if err != nil {
 		return store.Position{}, "", err
 	}
 	if !fits {
-		last, err := topology.LastBefore(ctx, g.stream, state, g.at.Time)
+		last, err := topology.LastBefore(ctx, g.js, g.stream, g.state, g.at.Time)
 		if err != nil {
 			return store.Position{}, "", err
 		}
 		return store.Position{Epoch: g.epoch.Epoch, Seq: last},
 			fmt.Sprintf("shard %d had committed up to message %d of %s, which is not in its log; it goes on behind message %d", g.shard, g.at.Seq, g.at.Time.UTC(), last), nil
 	}
-	purged, err := topology.LoadPurged(ctx, kv, g.epoch.Epoch, g.epoch.Lane(g.shard))
+	purged, err := topology.LoadPurged(ctx, g.js, kv, g.epoch.Epoch, g.epoch.Lane(g.shard))
 	if err != nil {
 		return store.Position{}, "", err
 	}
-	if reaches, known := purged.Reaches(g.shard, g.at.Seq, state.FirstSeq); !reaches || !known {
-		return store.Position{Epoch: g.epoch.Epoch, Seq: state.FirstSeq - 1},
-			fmt.Sprintf("shard %d had committed up to message %d; what follows up to message %d is gone; it goes on behind that", g.shard, g.at.Seq, state.FirstSeq-1), nil
+	if reaches, known := purged.Reaches(g.shard, g.at.Seq, g.state.FirstSeq); !reaches || !known {
+		return store.Position{Epoch: g.epoch.Epoch, Seq: g.state.FirstSeq - 1},
+			fmt.Sprintf("shard %d had committed up to message %d; what follows up to message %d is gone; it goes on behind that", g.shard, g.at.Seq, g.state.FirstSeq-1), nil
 	}
-	m, err := g.stream.GetMsg(ctx, g.at.Seq+1, jetstream.WithGetMsgSubject(g.subject))
+	m, err := topology.NextMessage(ctx, g.js, g.stream, g.subject, g.at.Seq+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return store.Position{}, "", fmt.Errorf("shard %d: %w: nothing was changed", g.shard, ErrNoGap)
 	}
@@ -125,11 +126,10 @@ func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, 
 
 // fits tells whether the message at the position is the one that was committed, or may have been purged.
 func (g *gap) fits(ctx context.Context) (bool, error) {
-	state := g.stream.CachedInfo().State
-	if g.at.Time.IsZero() || state.FirstSeq > g.at.Seq && state.LastSeq >= g.at.Seq {
+	if g.at.Time.IsZero() || g.state.FirstSeq > g.at.Seq && g.state.LastSeq >= g.at.Seq {
 		return true, nil
 	}
-	m, err := g.stream.GetMsg(ctx, g.at.Seq)
+	m, err := topology.MessageAt(ctx, g.js, g.stream, g.at.Seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}

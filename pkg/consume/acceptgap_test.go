@@ -41,7 +41,7 @@ func TestAcceptGap(t *testing.T) {
 		},
 		"the store went back behind what was purged": {
 			breaks: func(r *rig) {
-				require.NoError(r.t, topology.RecordPurge(background, r.kv, 1, 0, topology.Purged{First: 4, Shards: map[int]uint64{0: 3}}))
+				require.NoError(r.t, topology.RecordPurge(background, r.js, r.kv, 1, 0, topology.Purged{First: 4, Shards: map[int]uint64{0: 3}}))
 				r.purge(4)
 				r.flush()
 			},
@@ -116,7 +116,7 @@ func TestPurgedPositionIsNoGap(t *testing.T) {
 	r.resend(4)
 	r.applied()
 	require.NoError(t, w.Stop(background))
-	require.NoError(t, topology.RecordPurge(background, r.kv, 1, 0, topology.Purged{First: 9, Shards: map[int]uint64{0: 4}}))
+	require.NoError(t, topology.RecordPurge(background, r.js, r.kv, 1, 0, topology.Purged{First: 9, Shards: map[int]uint64{0: 4}}))
 	for range 5 {
 		_, err := r.js.Publish(background, topology.WorkSubject("app", 1, 0, 7), nil) // another shard's, if there were one
 		require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestPurgeUnderAReplay(t *testing.T) {
 	require.NoError(t, err)
 	defer f.close()
 	require.NoError(t, again.whole(background, s, f))
-	require.NoError(t, topology.RecordPurge(background, r.kv, 1, 0, topology.Purged{First: 4, Shards: map[int]uint64{0: 3}}))
+	require.NoError(t, topology.RecordPurge(background, r.js, r.kv, 1, 0, topology.Purged{First: 4, Shards: map[int]uint64{0: 3}}))
 	r.purge(4)
 	require.ErrorIs(t, again.whole(background, s, f), errGap)
 	s.position = store.Position{Epoch: 1, Seq: 3, Time: time.Unix(1, 0)}

@@ -170,10 +170,7 @@ func (f *feed) lag() uint64 {
 func (f *feed) at(ctx context.Context, seq uint64) (m *jetstream.RawStreamMsg, err error) {
 	ctx, cancel := context.WithTimeout(ctx, feedAnswerTime)
 	defer cancel()
-	s, err := f.js.Stream(ctx, f.stream)
-	if err == nil {
-		m, err = s.GetMsg(ctx, seq)
-	}
+	m, err = topology.MessageAt(ctx, f.js, f.stream, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}

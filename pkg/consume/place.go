@@ -102,7 +102,7 @@ func (w *Worker) reaches(ctx context.Context, s *shard, f *feed, first uint64) e
 		return nil
 	}
 	epoch := w.topology.Current()
-	purged, err := topology.LoadPurged(ctx, w.kv, epoch.Epoch, epoch.Lane(s.n))
+	purged, err := topology.LoadPurged(ctx, w.js, w.kv, epoch.Epoch, epoch.Lane(s.n))
 	if err != nil {
 		return err
 	}

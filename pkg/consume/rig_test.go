@@ -52,6 +52,7 @@ func newRig(t *testing.T, shards int) *rig { return newRigOn(t, shards, testkit.
 func newRigOn(t *testing.T, shards int, redisAddr string) *rig {
 	r := &rig{t: t, nats: testkit.NATS(t), shards: shards, want: make(map[string][]string)}
 	var err error
+	r.nats.NoDirectGets(t)
 	r.js, err = jetstream.New(r.nats.Conn)
 	require.NoError(t, err)
 	r.rdb = redis.NewClient(&redis.Options{Addr: redisAddr})

@@ -146,11 +146,11 @@ func (j *Janitor) cleanLane(ctx context.Context, e topology.Epoch, lane int) err
 	if state.Msgs == 0 {
 		return nil
 	}
-	wanted, err := j.outOfHistory(ctx, stream, state, e.Lanes)
+	wanted, err := j.outOfHistory(ctx, topology.StreamName(j.cfg.App, e.Epoch, lane), state, e.Lanes)
 	if err != nil || wanted < state.FirstSeq {
 		return err
 	}
-	l, err := j.look(ctx, stream, e, lane, state)
+	l, err := j.look(ctx, e, lane, state)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (j *Janitor) cleanLane(ctx context.Context, e topology.Epoch, lane int) err
 		return nil
 	}
 	j.beforePurge()
-	if err := topology.RecordPurge(ctx, j.cfg.KV, e.Epoch, lane, l.relied(upTo)); err != nil {
+	if err := topology.RecordPurge(ctx, j.js, j.cfg.KV, e.Epoch, lane, l.relied(upTo)); err != nil {
 		return err
 	}
 	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
@@ -169,12 +169,13 @@ func (j *Janitor) cleanLane(ctx context.Context, e topology.Epoch, lane int) err
 	return nil
 }
 
-// look reads what the shards of a lane have committed, after the stream's state.
-func (j *Janitor) look(ctx context.Context, stream jetstream.Stream, e topology.Epoch, lane int, state jetstream.StreamState) (look, error) {
+// look reads what the shards of a lane have committed, after the stream's state. Each shard's end is asked of the stream's
+// leader: from a server that lags, one that the shard has reached would look like its last.
+func (j *Janitor) look(ctx context.Context, e topology.Epoch, lane int, state jetstream.StreamState) (look, error) {
 	l := look{first: state.FirstSeq, last: state.LastSeq}
 	for shard := lane; shard < e.Shards; shard += e.Lanes {
 		s := shardLook{shard: shard}
-		m, err := stream.GetLastMsgForSubject(ctx, topology.WorkSubject(j.cfg.App, e.Epoch, lane, shard))
+		m, err := topology.LastMessage(ctx, j.js, topology.StreamName(j.cfg.App, e.Epoch, lane), topology.WorkSubject(j.cfg.App, e.Epoch, lane, shard))
 		switch {
 		case err == nil:
 			s.end = m.Sequence
@@ -194,7 +195,7 @@ func (j *Janitor) look(ctx context.Context, stream jetstream.Stream, e topology.
 }
 
 // outOfHistory returns the last message that is not history to be kept: beyond its age, by the log's own time, or its size.
-func (j *Janitor) outOfHistory(ctx context.Context, stream jetstream.Stream, state jetstream.StreamState, lanes int) (uint64, error) {
+func (j *Janitor) outOfHistory(ctx context.Context, stream string, state jetstream.StreamState, lanes int) (uint64, error) {
 	upTo := uint64(0)
 	if keep := uint64(j.cfg.Topology.Log.HistoryBytes) / uint64(lanes); keep > 0 && state.Bytes > keep {
 		upTo = state.FirstSeq - 1 + (state.Bytes-keep)/max(1, state.Bytes/state.Msgs) // by the average size; the rest next time
@@ -204,6 +205,6 @@ func (j *Janitor) outOfHistory(ctx context.Context, stream jetstream.Stream, sta
 	if age == 0 || !state.FirstTime.Before(cutoff) {
 		return min(upTo, state.LastSeq), nil
 	}
-	low, err := topology.LastBefore(ctx, stream, state, cutoff)
+	low, err := topology.LastBefore(ctx, j.js, stream, state, cutoff)
 	return max(upTo, low), err
 }

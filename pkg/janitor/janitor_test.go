@@ -34,7 +34,9 @@ type bench struct {
 
 func newBench(t *testing.T, history topology.Log) *bench {
 	ctx := context.Background()
-	js, err := jetstream.New(testkit.NATS(t).Conn)
+	n := testkit.NATS(t)
+	n.NoDirectGets(t)
+	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
 	history.Replicas, history.MaxBytes = 1, 1<<24
 	log := slog.New(slog.DiscardHandler)
@@ -77,7 +79,7 @@ func (b *bench) first() uint64 {
 }
 
 func (b *bench) reaches(shard int, seq uint64) bool {
-	p, err := topology.LoadPurged(context.Background(), b.kv, 1, 0)
+	p, err := topology.LoadPurged(context.Background(), b.js, b.kv, 1, 0)
 	require.NoError(b.t, err)
 	reaches, ok := p.Reaches(shard, seq, b.first())
 	require.True(b.t, ok)

@@ -109,6 +109,25 @@ func (n *NATSServer) connect(t testing.TB, url string, opts []nats.Option) *nats
 	return nc
 }
 
+// NoDirectGets fails t at its end if anybody has asked a stream or a bucket for a message by a direct get meanwhile, which a
+// server of a cluster may answer that lags.
+func (n *NATSServer) NoDirectGets(t testing.TB) {
+	t.Helper()
+	spy := n.Connect(t)
+	asked, err := spy.SubscribeSync("$JS.API.DIRECT.GET.>")
+	require.NoError(t, err)
+	require.NoError(t, spy.Flush())
+	t.Cleanup(func() {
+		for {
+			m, err := asked.NextMsg(time.Millisecond)
+			if err != nil {
+				return
+			}
+			t.Errorf("asked by a direct get: %s %s", m.Subject, m.Data)
+		}
+	})
+}
+
 // natsGoroutines are those of the server, which come and go with its clients, streams and consumers at times of its own.
 func natsGoroutines() (out []goleak.Option) {
 	for _, f := range []string{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -209,7 +208,7 @@ func (f *Follower) catchUp(last *entries) {
 			return // there is no more, or nobody says so
 		}
 		last.revision = m.Sequence
-		f.take(entryOf(f.bucket, strings.TrimPrefix(m.Subject, entryPrefix(f.bucket)), m))
+		f.take(entryOf(f.bucket, m))
 	}
 }
 

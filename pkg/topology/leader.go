@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// askTime is how long the leader of a stream may take to answer where the context has no end.
+const askTime = 5 * time.Second
 
 // get is a question for one message of a stream: the first of a subject from a sequence on, or the last of a subject.
 type get struct {
@@ -25,6 +29,11 @@ func (q get) ask(ctx context.Context, nc *nats.Conn, stream string) (*jetstream.
 	request, err := json.Marshal(q)
 	if err != nil {
 		return nil, err
+	}
+	if _, ends := ctx.Deadline(); !ends {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, askTime)
+		defer cancel()
 	}
 	m, err := nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+stream, request)
 	if err != nil {
@@ -62,27 +71,42 @@ func (q get) ask(ctx context.Context, nc *nats.Conn, stream string) (*jetstream.
 	return raw, nil
 }
 
+// MessageAt returns the message of a stream at a sequence, as the stream's leader has it: a server that follows it may lag.
+// Its error wraps jetstream.ErrMsgNotFound where there is none.
+func MessageAt(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (*jetstream.RawStreamMsg, error) {
+	return get{Seq: seq}.ask(ctx, js.Conn(), stream)
+}
+
+// NextMessage is MessageAt for the first message of a subject from a sequence on. The subject may have wildcards.
+func NextMessage(ctx context.Context, js jetstream.JetStream, stream, subject string, from uint64) (*jetstream.RawStreamMsg, error) {
+	return get{Seq: from, Next: subject}.ask(ctx, js.Conn(), stream)
+}
+
+// LastMessage is MessageAt for the last message of a subject.
+func LastMessage(ctx context.Context, js jetstream.JetStream, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	return get{Last: subject}.ask(ctx, js.Conn(), stream)
+}
+
 // entryOf makes an entry of a bucket's message.
-func entryOf(bucket, key string, m *jetstream.RawStreamMsg) jetstream.KeyValueEntry {
+func entryOf(bucket string, m *jetstream.RawStreamMsg) bucketEntry {
+	key := strings.TrimPrefix(m.Subject, entryPrefix(bucket))
 	return bucketEntry{bucket: bucket, key: key, value: m.Data, revision: m.Sequence, created: m.Time, op: operation(m.Header)}
 }
 
-// getEntry returns an entry of a bucket as its leader has it. It is jetstream.KeyValue.Get, which any server of a cluster may
-// answer. A key that was deleted, or never there, is jetstream.ErrKeyNotFound.
-func getEntry(ctx context.Context, nc *nats.Conn, bucket, key string) (jetstream.KeyValueEntry, error) {
-	m, err := get{Last: entryPrefix(bucket) + key}.ask(ctx, nc, bucketStream(bucket))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, jetstream.ErrKeyNotFound
+// lastEntry returns the last entry of a key as the bucket's leader has it, and be it that it was deleted. Of a key that was
+// never there it is the zero value, with revision 0: what jetstream.KeyValue.Update needs to create it.
+func lastEntry(ctx context.Context, js jetstream.JetStream, bucket, key string) (bucketEntry, error) {
+	m, err := LastMessage(ctx, js, bucketStream(bucket), entryPrefix(bucket)+key)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return bucketEntry{}, nil
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return bucketEntry{}, fmt.Errorf("%w: %w", jetstream.ErrBucketNotFound, err)
+	case err != nil:
+		return bucketEntry{}, err
 	}
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, fmt.Errorf("%w: %w", jetstream.ErrBucketNotFound, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	e := entryOf(bucket, key, m)
-	if e.Operation() != jetstream.KeyValuePut {
-		return nil, jetstream.ErrKeyNotFound
-	}
-	return e, nil
+	return entryOf(bucket, m), nil
 }
+
+// there tells whether the entry is one, and neither deleted nor never there.
+func (e bucketEntry) there() bool { return e.revision > 0 && e.op == jetstream.KeyValuePut }

@@ -3,8 +3,8 @@ package topology
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -19,40 +19,58 @@ type Purged struct {
 
 func purgedKey(epoch uint64, lane int) string { return fmt.Sprintf("purged.%d.%d", epoch, lane) }
 
-// RecordPurge stores p for a lane. What was recorded before stays relied upon.
-func RecordPurge(ctx context.Context, kv jetstream.KeyValue, epoch uint64, lane int, p Purged) error {
-	before, err := LoadPurged(ctx, kv, epoch, lane)
+// RecordPurge stores p for a lane. What was recorded before stays relied upon; another janitor's record of meanwhile is an
+// error.
+func RecordPurge(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, epoch uint64, lane int, p Purged) error {
+	before, revision, err := loadPurged(ctx, js, kv, epoch, lane)
 	if err != nil {
 		return err
 	}
-	p.Schema, p.First = schema, max(p.First, before.First)
-	for shard, seq := range before.Shards {
-		p.Shards[shard] = max(p.Shards[shard], seq)
-	}
-	b, err := json.Marshal(p)
+	b, err := json.Marshal(p.after(before))
 	if err != nil {
 		return fmt.Errorf("record a purge: %w", err)
 	}
-	if _, err := kv.Put(ctx, purgedKey(epoch, lane), b); err != nil {
+	if _, err := kv.Update(ctx, purgedKey(epoch, lane), b, revision); err != nil {
 		return fmt.Errorf("record a purge: %w", err)
 	}
 	return nil
 }
 
-// LoadPurged returns what was recorded last, or the zero value.
-func LoadPurged(ctx context.Context, kv jetstream.KeyValue, epoch uint64, lane int) (Purged, error) {
-	e, err := kv.Get(ctx, purgedKey(epoch, lane))
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return Purged{}, nil
-	}
+// LoadPurged returns what was recorded last, as the bucket's leader has it, or the zero value.
+func LoadPurged(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, epoch uint64, lane int) (Purged, error) {
+	p, _, err := loadPurged(ctx, js, kv, epoch, lane)
+	return p, err
+}
+
+func loadPurged(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, epoch uint64, lane int) (p Purged, revision uint64, err error) {
+	e, err := lastEntry(ctx, js, kv.Bucket(), purgedKey(epoch, lane))
 	if err != nil {
-		return Purged{}, fmt.Errorf("read what was purged: %w", err)
+		return Purged{}, 0, fmt.Errorf("read what was purged: %w", err)
 	}
-	var p Purged
-	if err := json.Unmarshal(e.Value(), &p); err != nil {
+	if !e.there() {
+		return Purged{}, e.revision, nil
+	}
+	p, err = decodePurged(e.value)
+	return p, e.revision, err
+}
+
+func decodePurged(b []byte) (p Purged, err error) {
+	if err := json.Unmarshal(b, &p); err != nil {
 		return Purged{}, fmt.Errorf("read what was purged: %w", err)
 	}
 	return p, nil
+}
+
+// after is p as it is recorded on top of another purge: what that relied upon stays so.
+func (p Purged) after(before Purged) Purged {
+	out := Purged{Schema: schema, First: max(p.First, before.First), Shards: maps.Clone(before.Shards)}
+	if out.Shards == nil {
+		out.Shards = make(map[int]uint64, len(p.Shards))
+	}
+	for shard, seq := range p.Shards {
+		out.Shards[shard] = max(out.Shards[shard], seq)
+	}
+	return out
 }
 
 // Reaches tells whether the log, whose first message is first, still has everything behind seq for a shard: either nothing

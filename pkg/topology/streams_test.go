@@ -91,5 +91,30 @@ func TestEnds(t *testing.T) {
 	require.NoError(t, js.DeleteStream(t.Context(), StreamName("app", 1, 1)))
 	_, err = Ends(t.Context(), js, "app", e)
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
-	require.ErrorContains(t, err, "read end of lane 1")
+	require.ErrorContains(t, err, "read end of shard 1 on lane 1")
+}
+
+// A follower that lags must not answer for the log: streams of an older release are changed in this one setting.
+func TestDirectGetsAreEnded(t *testing.T) {
+	n := testkit.NATS(t)
+	n.NoDirectGets(t)
+	js := stream(t, n)
+	top, _, err := Open(t.Context(), js, "app", initial, quiet)
+	require.NoError(t, err)
+	s, err := js.Stream(t.Context(), StreamName("app", 1, 1))
+	require.NoError(t, err)
+	cfg := s.CachedInfo().Config
+	require.False(t, cfg.AllowDirect)
+	older := cfg
+	older.AllowDirect = true
+	_, err = js.UpdateStream(t.Context(), older)
+	require.NoError(t, err)
+	var log logged
+	again, _, err := Open(t.Context(), js, "app", initial, log.logger())
+	require.NoError(t, err)
+	require.Equal(t, top, again)
+	info, err := s.Info(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, cfg, info.Config)
+	require.Contains(t, log.String(), "direct gets are not allowed any more\" stream=APP_1_1")
 }

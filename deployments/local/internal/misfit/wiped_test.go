@@ -46,7 +46,7 @@ func (r *rig) awaitPurged() {
 	kv, err := r.js.KeyValue(r.t.Context(), topology.Bucket(app, "topology"))
 	require.NoError(r.t, err)
 	r.eventually(func() bool {
-		purged, err := topology.LoadPurged(r.t.Context(), kv, 1, 0)
+		purged, err := topology.LoadPurged(r.t.Context(), r.js, kv, 1, 0)
 		require.NoError(r.t, err)
 		stream, err := r.js.Stream(r.t.Context(), topology.StreamName(app, 1, 0))
 		require.NoError(r.t, err)

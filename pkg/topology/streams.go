@@ -1,0 +1,135 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	metadataID = "lockstep-topology"
+	duplicates = 2 * time.Minute // JetStream's own window for plain events with a Nats-Msg-Id
+)
+
+func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        StreamName(app, e.Epoch, lane),
+		Description: "Lockstep's log of app " + app,
+		Subjects:    []string{fmt.Sprintf("%s.work.%d.%d.*", app, e.Epoch, lane)},
+		Retention:   jetstream.LimitsPolicy,
+		Storage:     jetstream.FileStorage,
+		Discard:     jetstream.DiscardNew,
+		Replicas:    t.Log.Replicas,
+		MaxBytes:    t.Log.MaxBytes,
+		Duplicates:  duplicates,
+		AllowDirect: false, // a server that lags would answer
+		Metadata:    map[string]string{metadataID: t.ID},
+	}
+}
+
+// endDirectGets makes streams of an older release answer questions for messages through their leader alone. Nothing else of
+// them is changed.
+func endDirectGets(ctx context.Context, js jetstream.JetStream, app string, t Topology, log *slog.Logger) error {
+	for _, e := range t.Epochs {
+		for lane := range e.Lanes {
+			s, err := js.Stream(ctx, StreamName(app, e.Epoch, lane))
+			if errors.Is(err, jetstream.ErrStreamNotFound) {
+				continue // CheckStreams says so
+			}
+			if err != nil {
+				return fmt.Errorf("look at stream %s: %w", StreamName(app, e.Epoch, lane), err)
+			}
+			cfg := s.CachedInfo().Config
+			if !cfg.AllowDirect || StreamOwner(cfg) != t.ID {
+				continue
+			}
+			cfg.AllowDirect = false
+			if _, err := js.UpdateStream(ctx, cfg); err != nil {
+				return fmt.Errorf("end direct gets of stream %s: %w", cfg.Name, err)
+			}
+			log.Info("stream of an older release: direct gets are not allowed any more", "stream", cfg.Name)
+		}
+	}
+	return nil
+}
+
+// StreamOwner is the id of the topology that a stream was created for.
+func StreamOwner(cfg jetstream.StreamConfig) string { return cfg.Metadata[metadataID] }
+
+// CheckStreams returns an error that wraps ErrMismatch and says what differs if a stream of the topology is missing, is of
+// another topology, or could drop or reorder what was acknowledged.
+func CheckStreams(ctx context.Context, js jetstream.JetStream, app string, t Topology) error {
+	for _, e := range t.Epochs {
+		for lane := range e.Lanes {
+			want := streamConfig(app, t, e, lane)
+			s, err := js.Stream(ctx, want.Name)
+			if errors.Is(err, jetstream.ErrStreamNotFound) {
+				return fmt.Errorf("stream %s: %w: it is gone, though topology %s has it: restore it", want.Name, ErrMismatch, t.ID)
+			}
+			if err != nil {
+				return fmt.Errorf("check stream %s: %w", want.Name, err)
+			}
+			if err := checkStream(s.CachedInfo().Config, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkStream(got, want jetstream.StreamConfig) error {
+	differs := func(setting string, is, wanted any) error {
+		return fmt.Errorf("stream %s: %w: %s is %v, wanted %v", want.Name, ErrMismatch, setting, is, wanted)
+	}
+	switch {
+	case got.Metadata[metadataID] != want.Metadata[metadataID]:
+		return differs("topology id", quote(got.Metadata[metadataID]), quote(want.Metadata[metadataID]))
+	case len(got.Subjects) != 1 || got.Subjects[0] != want.Subjects[0]:
+		return differs("subjects", got.Subjects, want.Subjects)
+	case got.Retention != want.Retention:
+		return differs("retention", got.Retention, want.Retention)
+	case got.Storage != want.Storage:
+		return differs("storage", got.Storage, want.Storage)
+	case got.Discard != want.Discard:
+		return differs("discard policy", got.Discard, want.Discard)
+	case got.MaxAge != 0:
+		return differs("max age", got.MaxAge, "none: history is the janitor's")
+	case got.MaxMsgs > 0:
+		return differs("max messages", got.MaxMsgs, "none")
+	case got.MaxMsgsPerSubject > 0:
+		return differs("max messages per subject", got.MaxMsgsPerSubject, "none")
+	case got.MaxMsgSize > 0:
+		return differs("max message size", got.MaxMsgSize, "none: batches are as large as the server allows")
+	case got.SubjectTransform != nil:
+		return differs("subject transform", *got.SubjectTransform, "none")
+	case got.NoAck:
+		return differs("no-ack", got.NoAck, false)
+	case got.PersistMode == jetstream.AsyncPersistMode:
+		return differs("persist mode", got.PersistMode, "none: async confirms before it writes")
+	}
+	return nil
+}
+
+func quote(s string) string { return fmt.Sprintf("%q", s) }
+
+// Ends returns the last stream sequence of each shard of an epoch, 0 where a shard has no message.
+func Ends(ctx context.Context, js jetstream.JetStream, app string, e Epoch) ([]uint64, error) {
+	ends := make([]uint64, e.Shards)
+	for lane := range e.Lanes {
+		for shard := lane; shard < e.Shards; shard += e.Lanes {
+			m, err := LastMessage(ctx, js, StreamName(app, e.Epoch, lane), WorkSubject(app, e.Epoch, lane, shard))
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read end of shard %d on lane %d: %w", shard, lane, err)
+			}
+			ends[shard] = m.Sequence
+		}
+	}
+	return ends, nil
+}
