@@ -25,7 +25,7 @@ func (p *Publisher) SendEvent(ctx context.Context, ev Event) error {
 		if ctx.Err() != nil {
 			return ended(ErrNotSent, ctx)
 		}
-		err := p.take(nil, h, ev.Key, draft)
+		err := p.take(context.Background(), h, ev.Key, draft) // this call watches ctx itself
 		if err == nil {
 			break
 		}
@@ -60,9 +60,6 @@ func (p *Publisher) Publish(ctx context.Context, ev Event) (*Handle, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ErrNotSent, ctx)
 	}
-	if ctx.Done() == nil {
-		ctx = nil // nothing to watch
-	}
 	if err := p.take(ctx, h, ev.Key, draft); err != nil {
 		return nil, err
 	}
@@ -80,7 +77,7 @@ func (p *Publisher) prepare(ev Event) (*Handle, frame.Draft, error) {
 	return h, draft, nil
 }
 
-// take gives an event to the window, if there is room, and watches its context, if there is one.
+// take gives an event to the window, if there is room, and watches its context, if it can end.
 func (p *Publisher) take(ctx context.Context, h *Handle, key string, draft frame.Draft) error {
 	p.mu.Lock()
 	if err := p.takesNone(); err != nil {
@@ -93,7 +90,7 @@ func (p *Publisher) take(ctx context.Context, h *Handle, key string, draft frame
 	}
 	now := time.Now()
 	p.w.Add(&h.event, key, now)
-	if ctx != nil {
+	if ctx.Done() != nil {
 		h.unwatch = context.AfterFunc(ctx, func() { p.contextEnded(ctx, h) })
 	}
 	leave := p.w.MayLeave(now)
