@@ -65,7 +65,7 @@ var (
 
 const (
 	testRate = "2000"
-	testKeys = 200
+	testKeys = 4000 // of few keys each is written again soon after a fault, which hides states that it spoiled
 	// stall is the longest that an event may wait: the lease of a worker of which nobody can tell that it is gone.
 	stall = 10 * time.Second
 	// election is the longest that nats-server waits for a leader before it elects another; it cannot be set.

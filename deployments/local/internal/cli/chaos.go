@@ -22,7 +22,7 @@ type chaos struct {
 	Faults      string        `default:"all" placeholder:"all|NAME,..." help:"What is to happen: all that the stack can have, or some of ${faults}."`
 	For         time.Duration `placeholder:"DURATION" help:"How long a fault lasts, of those that last. Default: drawn for each."`
 	Rate        string        `default:"2000" help:"Events per second, or max."`
-	Keys        int           `default:"1000" help:"How many keys."`
+	Keys        int           `default:"10000" help:"How many keys. With few, each is written again soon after a fault, which hides states that the fault has spoiled."`
 	Workers     int           `default:"3" help:"How many workers."`
 	Routers     int           `default:"2" help:"How many routers."`
 	Locks       int           `default:"0" placeholder:"0|1|3" help:"How many redis-servers hold the locks and nothing else; 0: the locks are in the Redis of the state."`

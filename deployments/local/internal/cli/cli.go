@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/alecthomas/kong"
 
 	breaking "example.com/lockstep/deployments/local/internal/chaos"
+	demonstration "example.com/lockstep/deployments/local/internal/demo"
 	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/pkg/service"
 )
@@ -56,7 +58,7 @@ func run(args []string, env *environment, errOut io.Writer) int {
 		kong.Description("A whole Lockstep stack on this machine."),
 		kong.Writers(env.out, errOut),
 		kong.Exit(func(code int) { exited = code }),
-		kong.Vars{"bin": ownDir(), "dir": defaultDir, "faults": breaking.FaultNames()},
+		kong.Vars{"bin": ownDir(), "dir": defaultDir, "faults": breaking.FaultNames(), "breaks": strings.Join(demonstration.Usual(), ",")},
 	)
 	if err != nil {
 		fmt.Fprintln(errOut, "local:", err)

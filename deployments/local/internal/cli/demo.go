@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
@@ -11,7 +13,7 @@ type demo struct {
 	stackFlags
 	Workers      int           `default:"3" help:"How many workers."`
 	Routers      int           `default:"1" help:"How many routers."`
-	Kill         string        `default:"worker" enum:"worker,router,none" help:"What to kill -9 half-way: worker, router or none."`
+	Break        []string      `default:"${breaks}" enum:"hang,router,worker,store,none" help:"What to break while it sends, in turn: stop a router for a second (hang), kill -9 a router, kill -9 the worker that owns most shards, wipe the store; or none." placeholder:"hang|router|worker|store,..|none"`
 	Rate         string        `default:"20000" help:"Events per second, or max."`
 	Duration     time.Duration `default:"10s" help:"How long to send."`
 	Keys         int           `default:"10000" help:"How many keys."`
@@ -27,15 +29,23 @@ func (c *demo) Validate() error {
 	if c.Duration < time.Second {
 		return fmt.Errorf("--duration=%s: must be at least 1s", c.Duration)
 	}
+	if slices.Contains(c.Break, breakNone) {
+		if len(c.Break) > 1 {
+			return fmt.Errorf("--break=%s: none goes with nothing else", strings.Join(c.Break, ","))
+		}
+		c.Break = nil
+	}
 	return validRate(c.Rate)
 }
+
+const breakNone = "none"
 
 // Run returns nil only if nothing was lost, doubled or reordered.
 func (c *demo) Run(e *environment) error {
 	l := newLife(c.StopWithParent)
 	defer l.stop()
 	cfg := demonstration.Config{
-		Stack: c.config(e), Kill: c.Kill,
+		Stack: c.config(e), Break: c.Break,
 		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Distribution: c.Distribution, Size: c.Size, Out: e.out, Owned: e.owned,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers

@@ -18,6 +18,7 @@ func runDemo(t *testing.T, report string) (s *supervisor, left []string) {
 	t.Setenv("FAKE_REPORT", report)
 	programs := bin(t)
 	s = start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--duration=1s")
+	require.Regexp(t, `^kill -STOP \d+: router-1, for 1s$`, s.await("kill"))
 	require.Regexp(t, `^kill -9 \d+: worker-2, the owner of 6 shards$`, s.await("kill -9"))
 	s.exitCode()
 	entries, err := os.ReadDir(tmp)
@@ -65,7 +66,7 @@ func TestDemoInterrupted(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	programs := bin(t)
-	s := start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--kill=none")
+	s := start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--break=none")
 	s.await("sending for")
 	s.signal(os.Interrupt)
 	require.Equal(t, exitError, s.exitCode())
@@ -92,11 +93,13 @@ func TestDemoRefusesBeforeItStarts(t *testing.T) {
 		code int
 		says string
 	}{
-		"--duration=0s":  {exitUsage, "--duration=0s: must be at least 1s"},
-		"--rate=fast":    {exitUsage, "--rate=fast: must be max or a number"},
-		"--rate=0":       {exitUsage, "--rate=0: must be max or a number"},
-		"--shards=99999": {exitError, "shards is 99999 and must be at most 4096"},
-		"--lanes=17":     {exitError, `lanes is "17"`},
+		"--duration=0s":       {exitUsage, "--duration=0s: must be at least 1s"},
+		"--rate=fast":         {exitUsage, "--rate=fast: must be max or a number"},
+		"--rate=0":            {exitUsage, "--rate=0: must be max or a number"},
+		"--shards=99999":      {exitError, "shards is 99999 and must be at most 4096"},
+		"--lanes=17":          {exitError, `lanes is "17"`},
+		"--break=nats":        {exitUsage, `--break must be one of "hang","router","worker","store","none"`},
+		"--break=none,router": {exitUsage, "--break=none,router: none goes with nothing else"},
 	} {
 		code, out, errOut := local("demo", "--bin="+programs, flag)
 		require.Equal(t, want.code, code, flag)

@@ -1,4 +1,4 @@
-// Package demo shows what a stack promises: it loads one, kills a process half-way and judges every event.
+// Package demo shows what a stack promises: it loads one, breaks its parts in turn and judges every event.
 package demo
 
 import (
@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stack"
 	"example.com/lockstep/deployments/local/internal/stackdir"
@@ -26,7 +28,7 @@ var ErrVerdict = errors.New("the verdict is not pass")
 // Config says what to show.
 type Config struct {
 	Stack        stack.Config // Dir and NATSPort are chosen here
-	Kill         string       // role of the process to kill, or none
+	Break        []string     // what to break while events are sent, in turn: HangRouter, KillRouter, KillWorker, WipeStore
 	Rate         string       // events per second, or max
 	Duration     time.Duration
 	Keys         int
@@ -37,8 +39,21 @@ type Config struct {
 	Owned func(context.Context, stackdir.File) (map[string]int, error)
 }
 
-// KillNone kills nothing.
-const KillNone = "none"
+// What can be broken.
+const (
+	HangRouter = "hang"              // a router is stopped, and goes on after hangTime
+	KillRouter = stackdir.RoleRouter // kill -9
+	KillWorker = stackdir.RoleWorker // kill -9 of the one that owns most shards
+	WipeStore  = "store"             // everything in Redis is deleted
+)
+
+// Usual is what is broken by default. Each part finds mistakes that the others do not: a router that hangs stores what the
+// publishers send again meanwhile beside what they had sent, other workers take over what a worker had begun, and all of
+// them fill a store that has lost everything.
+func Usual() []string { return []string{HangRouter, KillWorker, WipeStore} }
+
+// hangTime is above a publisher's patience with an attempt (0.5 s), and below what a router's permit lasts without renewal (2 s).
+const hangTime = time.Second
 
 // demo is one demonstration in a directory of its own.
 type demo struct {
@@ -105,7 +120,7 @@ func (d *demo) run(soft, hard context.Context) (err error) {
 	return nil
 }
 
-// load runs the producer to its end and kills a process half-way.
+// load runs the producer to its end and breaks what is to be broken, at equal distances.
 func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 	starter := process.NewStarter()
 	defer starter.Close()
@@ -123,15 +138,20 @@ func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 		return err
 	}
 	d.say("sending for %s: rate %s, %s (%s), %d bytes each", d.cfg.Duration, d.cfg.Rate, count(d.cfg.Keys, "key"), d.cfg.Distribution, d.cfg.Size)
-	halfWay := time.NewTimer(d.cfg.Duration / 2)
-	defer halfWay.Stop()
+	steps := d.cfg.Break
+	every := time.NewTicker(d.cfg.Duration / time.Duration(len(steps)+1))
+	defer every.Stop()
 	for {
 		select {
-		case <-halfWay.C:
-			if err := d.kill(soft, s); err != nil {
+		case <-every.C:
+			if len(steps) == 0 {
+				continue
+			}
+			if err := d.breaks(soft, s, steps[0]); err != nil {
 				stopProducer(hard, producer)
 				return err
 			}
+			steps = steps[1:]
 		case <-producer.Ended():
 			// A verdict of fail is an exit code as well: the report tells more.
 			if _, err := os.Stat(d.reportFile()); err != nil {
@@ -160,11 +180,38 @@ func stopProducer(hard context.Context, p *process.Process) {
 
 const producerStop = 3 * time.Second
 
-func (d *demo) kill(ctx context.Context, s *stack.Stack) error {
-	if d.cfg.Kill == KillNone {
-		return nil
+func (d *demo) breaks(ctx context.Context, s *stack.Stack, what string) error {
+	switch what {
+	case WipeStore:
+		return d.wipe(ctx, s)
+	case HangRouter:
+		return d.hang(ctx, s)
 	}
-	victim, doing, err := d.victim(ctx, s.File())
+	return d.kill(ctx, s, what)
+}
+
+// hang stops a router for a while.
+func (d *demo) hang(ctx context.Context, s *stack.Stack) error {
+	victim, _, err := d.victim(ctx, s.File(), stackdir.RoleRouter)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Signal(victim.Name, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stop %s: %w", victim.Name, err)
+	}
+	d.say("kill -STOP %d: %s, for %s", victim.PID, victim.Name, hangTime)
+	select {
+	case <-time.After(hangTime):
+	case <-ctx.Done():
+	}
+	if _, err := s.Signal(victim.Name, syscall.SIGCONT); err != nil {
+		return fmt.Errorf("let %s go on: %w", victim.Name, err)
+	}
+	return nil
+}
+
+func (d *demo) kill(ctx context.Context, s *stack.Stack, role string) error {
+	victim, doing, err := d.victim(ctx, s.File(), role)
 	if err != nil {
 		return err
 	}
@@ -175,14 +222,29 @@ func (d *demo) kill(ctx context.Context, s *stack.Stack) error {
 	return nil
 }
 
+// wipe deletes all that is in Redis: states, positions and locks. It leaves a Redis alone that the stack did not start.
+func (d *demo) wipe(ctx context.Context, s *stack.Stack) error {
+	if !d.cfg.Stack.OwnsRedis() {
+		d.say("the store is not wiped: Redis is not the stack's own")
+		return nil
+	}
+	client := redis.NewClient(&redis.Options{Addr: s.File().Redis})
+	defer client.Close()
+	if err := client.FlushAll(ctx).Err(); err != nil {
+		return fmt.Errorf("wipe the store: %w", err)
+	}
+	d.say("FLUSHALL of %s: the store is empty, the workers fill it again from the log", s.RedisKind())
+	return nil
+}
+
 // victim chooses the process to kill: of the workers the one that owns most shards, else the first of its role. It also
 // returns what the process is doing, for people.
-func (d *demo) victim(ctx context.Context, f stackdir.File) (victim stackdir.Process, doing string, err error) {
-	candidates := slices.DeleteFunc(f.Processes, func(p stackdir.Process) bool { return p.Role != d.cfg.Kill })
+func (d *demo) victim(ctx context.Context, f stackdir.File, role string) (victim stackdir.Process, doing string, err error) {
+	candidates := slices.DeleteFunc(f.Processes, func(p stackdir.Process) bool { return p.Role != role })
 	if len(candidates) == 0 {
-		return victim, "", fmt.Errorf("there is no %s to kill", d.cfg.Kill)
+		return victim, "", fmt.Errorf("there is no %s to kill", role)
 	}
-	if d.cfg.Kill != stackdir.RoleWorker {
+	if role != stackdir.RoleWorker {
 		return candidates[0], "", nil
 	}
 	owned, err := d.cfg.Owned(ctx, f)

@@ -63,6 +63,11 @@ type Config struct {
 	Probe func(ctx context.Context, natsURL, app string) error
 }
 
+// OwnsRedis tells whether the stack starts the Redis of its state, which holds nothing else then.
+func (c *Config) OwnsRedis() bool {
+	return c.Redis == "" || c.Redis == RedisAuto || c.Redis == RedisEmbedded
+}
+
 var appName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 
 func (c *Config) setDefaults() {
