@@ -65,3 +65,20 @@ func TestFrameThatNeverLeftIsNotStored(t *testing.T) {
 	<-h.Done()
 	requireNotStored(t, h.Err(), ErrDisconnected)
 }
+
+func TestSilenceIsToldOnce(t *testing.T) {
+	var s silence
+	told := func(ms int, inFlight bool) bool {
+		_, tell := s.lasts(at(ms), inFlight)
+		return tell
+	}
+	require.False(t, told(0, true))
+	require.False(t, told(4999, true))
+	require.True(t, told(5000, true))
+	require.False(t, told(60_000, true), "once")
+	s.end()
+	require.False(t, told(61_000, true), "it begins anew")
+	require.False(t, told(65_000, false), "nothing is waited for")
+	require.False(t, told(66_500, true))
+	require.True(t, told(71_500, true))
+}

@@ -18,7 +18,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testkit.Main()
+	goleak.VerifyTestMain(m)
+}
 
 // takesFrames is a subscription on the routers' subject and on that of answerAsRouter.
 const takesFrames = "lockstep.in.>"
