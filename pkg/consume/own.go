@@ -23,9 +23,10 @@ type waits struct {
 
 	hang     time.Duration // until a handler's call counts as one that hangs
 	handover time.Duration // until a shard that is on its way between two workers counts as stuck
+	count    time.Duration // between two counts of what waits for shards that do not run
 }
 
-var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime}
+var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second}
 
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")

@@ -34,13 +34,14 @@ type shardStatus struct {
 	state    string
 	stuck    string // the state that has kept it from running; "" once it runs
 	feed     *feed
+	lag      uint64 // as it was counted last while the shard does not run
 }
 
 // begins says that the shard is on its way to run. What it was stuck in may hold it up again.
 func (s *shardStatus) begins(state string) { s.state = state }
 
 // runs says that nothing is in the shard's way.
-func (s *shardStatus) runs(state string) { s.state, s.stuck = state, "" }
+func (s *shardStatus) runs(state string) { s.state, s.stuck, s.lag = state, "", 0 }
 
 // sticks says that the shard cannot go on until something else changes.
 func (s *shardStatus) sticks(state string) { s.state, s.stuck = state, state }
@@ -54,7 +55,14 @@ func (w *Worker) note(n int, change func(*shardStatus)) {
 		s = new(shardStatus)
 		w.shards[n] = s
 	}
+	running := s.state == stateRunning
 	change(s)
+	if running && s.state != stateRunning {
+		select {
+		case w.haltedOne <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (w *Worker) forget(n int) {
@@ -138,6 +146,9 @@ func (w *Worker) status() query.Worker {
 		st := query.ShardStatus{Shard: shard, Fence: s.fence, Epoch: s.position.Epoch, Seq: s.position.Seq, State: s.state}
 		if s.feed != nil {
 			st.Lag = s.feed.lag()
+		}
+		if s.state != stateRunning {
+			st.Lag = max(st.Lag, s.lag)
 		}
 		out.Shards = append(out.Shards, st)
 	}

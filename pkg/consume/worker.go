@@ -75,6 +75,11 @@ type Worker struct {
 	janitor  *janitor.Janitor
 	receipts *receipts
 
+	haltedOne chan struct{} // cap 1: a shard has come to a halt
+	watching  context.Context
+	unwatch   context.CancelFunc
+	watches   sync.WaitGroup
+
 	once    *lifecycle.Once
 	closing sync.WaitGroup // until the feeds are closed
 
@@ -115,7 +120,8 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus)}
+	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), haltedOne: make(chan struct{}, 1)}
+	w.watching, w.unwatch = context.WithCancel(context.Background())
 	w.intake = newIntake(cfg.Log)
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
 	w.budget.max, w.rounds.max = cfg.CacheBytes, roundsBytes
@@ -151,6 +157,7 @@ func (w *Worker) start(ctx context.Context) error {
 		return err
 	}
 	w.intake.start()
+	w.watches.Go(func() { w.countLags(w.watching) })
 	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status, w.intake.ask)
 	if err := w.server.Start(ctx); err != nil {
 		return err
@@ -204,6 +211,8 @@ func (w *Worker) stop(ctx context.Context) error {
 	if w.group != nil {
 		errs = append(errs, w.group.Stop(ctx))
 	}
+	w.unwatch()
+	w.watches.Wait()
 	w.closing.Wait()
 	if w.receipts != nil {
 		w.receipts.stop()

@@ -111,6 +111,27 @@ func isTaken(err error) bool {
 	return errors.As(err, &taken) || errors.Is(err, redsync.ErrFailed)
 }
 
+// bound lets a lock last no longer than its time to live from now on. KEYS: lock. ARGV: time to live in ms.
+var bound = redis.NewScript(`
+local left = redis.call('PTTL', KEYS[1])
+if left == -1 or left > tonumber(ARGV[1]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  left = tonumber(ARGV[1])
+end
+return left`)
+
+// left is how long a server keeps a lock unless it is renewed. Its holder counts on no more than the time to live since the
+// last renewal; the server keeps the lock for longer if its clock has stepped back since, and for ever if somebody took the
+// expiry away. Then nobody else would get the lease for that long, if the holder is gone: so it is bounded.
+func (l *Locker) left(ctx context.Context, c redis.UniversalClient, name string) time.Duration {
+	left, err := c.PTTL(ctx, name).Result() // one without expiry has -1
+	if err == nil && (left == -1 || left > l.cfg.TTL) {
+		ms, _ := bound.Run(ctx, c, []string{name}, l.cfg.TTL.Milliseconds()).Int64()
+		left = time.Duration(ms) * time.Millisecond
+	}
+	return left
+}
+
 // remaining is how long the lease lasts unless it is renewed: the longest that any server says in time.
 func (l *Locker) remaining(ctx context.Context, name string) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL/20) // as long as redsync gives them
@@ -118,7 +139,7 @@ func (l *Locker) remaining(ctx context.Context, name string) time.Duration {
 	said := make([]time.Duration, len(l.clients))
 	var servers sync.WaitGroup
 	for i, c := range l.clients {
-		servers.Go(func() { said[i], _ = c.PTTL(ctx, name).Result() })
+		servers.Go(func() { said[i] = l.left(ctx, c, name) })
 	}
 	servers.Wait()
 	return min(max(0, slices.Max(said)), l.cfg.TTL)

@@ -59,6 +59,36 @@ func TestOneHolder(t *testing.T) {
 	require.NoError(t, a.Release(ctx))
 }
 
+// The holder of a lease hangs, and the server's clock steps back, or somebody takes the expiry away: the lease still ends
+// within its time to live. A holder that does not hang keeps it.
+func TestClockOfAServerStepsBack(t *testing.T) {
+	ctx := context.Background()
+	const ttl = 2 * time.Second
+	for name, step := range map[string]func(*redis.Client) error{
+		"an hour":   func(c *redis.Client) error { return c.PExpire(ctx, "app:lease:1", time.Hour+ttl).Err() },
+		"no expiry": func(c *redis.Client) error { return c.Persist(ctx, "app:lease:1").Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := client(t, testkit.Redis(t))
+			l := locker(t, ttl, c)
+			require.NoError(t, c.Set(ctx, "app:lease:1", "hung/x", ttl).Err()) // nobody renews it
+			require.NoError(t, step(c))
+			began := time.Now()
+			var a *lease.Lease
+			require.Eventually(t, func() (got bool) {
+				a, _ = l.Try(ctx, 1, "a")
+				return a != nil
+			}, 20*time.Second, ttl/20, "nobody gets it")
+			require.Greater(t, time.Since(began), ttl/2, "its holder might have renewed it just now")
+			require.NoError(t, step(c))
+			_, err := l.Try(ctx, 1, "b")
+			require.ErrorIs(t, err, lease.ErrTaken, "its holder renews it")
+			require.NoError(t, a.Release(ctx))
+		})
+	}
+}
+
 func TestLeaseIsRenewed(t *testing.T) {
 	ctx := context.Background()
 	c := client(t, testkit.RealRedis(t).Addr)

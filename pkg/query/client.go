@@ -66,7 +66,7 @@ func (c *Client) ask(ctx context.Context, req request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	m, err := c.nc.RequestWithContext(ctx, topology.ControlSubject(c.app, "query"), b)
+	m, err := c.request(ctx, b)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return reply{}, ErrNoWorker
 	}
@@ -86,6 +86,33 @@ func (c *Client) ask(ctx context.Context, req request) (reply, error) {
 		return reply{}, fmt.Errorf("read the answer: %w", err)
 	}
 	return out, nil
+}
+
+// silence is how long one worker may take to answer until all are asked.
+const silence = 300 * time.Millisecond
+
+// request asks one worker, and all of them if that one is stopping or does not answer: NATS goes on to hand a worker that
+// hangs its share of the requests, in a cluster perhaps all of ours.
+func (c *Client) request(ctx context.Context, body []byte) (*nats.Msg, error) {
+	inbox := c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := c.nc.PublishRequest(topology.ControlSubject(c.app, "query"), inbox, body); err != nil {
+		return nil, err
+	}
+	first, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	m, err := sub.NextMsgWithContext(first)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) || err == nil && m.Header.Get(micro.ErrorCodeHeader) == codeStopping {
+		if err := c.nc.PublishRequest(topology.ControlSubject(c.app, anyQuery), inbox, body); err != nil {
+			return nil, err
+		}
+		m, err = sub.NextMsgWithContext(ctx)
+	}
+	return m, err
 }
 
 // Status asks every worker about itself and returns what has come within wait, sorted by id.

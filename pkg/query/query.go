@@ -43,7 +43,7 @@ type ShardStatus struct {
 	Fence uint64 `json:"fence"`
 	Epoch uint64 `json:"epoch"`
 	Seq   uint64 `json:"seq"`   // committed
-	Lag   uint64 `json:"lag"`   // messages behind it in the log; 0 while it is paused: nobody counts them then
+	Lag   uint64 `json:"lag"`   // messages behind it in the log, counted every few seconds while the shard does not run
 	State string `json:"state"` // "running", StatePaused, or what it does instead
 }
 
@@ -59,4 +59,11 @@ type reply struct {
 	Positions []Position `json:"positions,omitempty"`
 }
 
-const codeTooLarge = "413" // the answer does not fit one message: ask for fewer keys
+// Codes of errors that a client acts on.
+const (
+	codeTooLarge = "413" // the answer does not fit one message: ask for fewer keys
+	codeStopping = "503" // the worker that got the request is stopping: ask another one
+)
+
+// anyQuery is where every worker answers a query, below <app>.ctl.
+const anyQuery = "query.any"

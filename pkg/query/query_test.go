@@ -14,6 +14,7 @@ import (
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -84,6 +85,44 @@ func TestStates(t *testing.T) {
 	states, err = r.client.States(limit(t), nil)
 	require.NoError(t, err)
 	require.Empty(t, states)
+}
+
+// NATS hands a worker that hangs its share of the queries. They are answered by another.
+func TestQueriesGoAroundAWorkerThatHangs(t *testing.T) {
+	r := newRig(t)
+	r.keep(t, 0, 0, "a")
+	r.serve(t, 1, query.Worker{})
+	hung := r.nats.Connect(t)
+	_, err := hung.QueueSubscribeSync(topology.ControlSubject("app", "query"), "query")
+	require.NoError(t, err)
+	_, err = hung.SubscribeSync(topology.ControlSubject("app", "query.any"))
+	require.NoError(t, err)
+	require.NoError(t, hung.Flush())
+	for range 12 {
+		ctx, cancel := context.WithTimeout(context.Background(), wait/2)
+		states, err := r.client.States(ctx, []string{"a"})
+		cancel()
+		require.NoError(t, err)
+		require.True(t, states[0].Found)
+	}
+}
+
+// So are those that a worker gets while it stops.
+func TestQueriesGoAroundAWorkerThatStops(t *testing.T) {
+	r := newRig(t)
+	r.keep(t, 0, 0, "a")
+	r.serve(t, 1, query.Worker{})
+	stopping := r.nats.Connect(t)
+	_, err := stopping.QueueSubscribe(topology.ControlSubject("app", "query"), "query", func(m *nats.Msg) {
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{micro.ErrorCodeHeader: {"503"}, micro.ErrorHeader: {"stopping"}}})
+	})
+	require.NoError(t, err)
+	require.NoError(t, stopping.Flush())
+	for range 12 {
+		states, err := r.client.States(limit(t), []string{"a"})
+		require.NoError(t, err)
+		require.True(t, states[0].Found)
+	}
 }
 
 func TestTooManyKeys(t *testing.T) {

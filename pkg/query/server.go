@@ -18,8 +18,8 @@ const (
 	flushTime = time.Second
 )
 
-// Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.status and <app>.ctl.pause, each
-// of them. It is a NATS micro service: `nats micro ls` shows it.
+// Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.query.any, <app>.ctl.status and
+// <app>.ctl.pause, each of them. It is a NATS micro service: `nats micro ls` shows it.
 type Server struct {
 	nc      *nats.Conn
 	app     string
@@ -58,6 +58,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}()
 	s.service = newService(s.nc, s.app)
 	s.service.add("query", "query", s.query)
+	s.service.add(anyQuery, "", s.queryAny)
 	s.service.add("status", "", s.answerStatus)
 	s.service.add("pause", "", s.answerPause)
 	if err = s.service.start(); err != nil {
@@ -74,10 +75,22 @@ func (s *Server) answerStatus(r micro.Request) {
 
 func (s *Server) query(r micro.Request) {
 	if !s.enter() {
-		_ = r.Error("503", "this worker is stopping: ask again", nil)
+		_ = r.Error(codeStopping, "this worker is stopping: ask again", nil)
 		return
 	}
 	defer s.busy.Done()
+	s.answerQuery(r)
+}
+
+// queryAny leaves the answer to the others if this worker is stopping.
+func (s *Server) queryAny(r micro.Request) {
+	if s.enter() {
+		defer s.busy.Done()
+		s.answerQuery(r)
+	}
+}
+
+func (s *Server) answerQuery(r micro.Request) {
 	ctx, cancel := context.WithTimeout(s.serving, serveTime)
 	defer cancel()
 	answer(ctx, r, s.store, s.shards, int(s.nc.MaxPayload())-4096)
