@@ -32,6 +32,7 @@ func TestServerIsAMicroService(t *testing.T) {
 	require.Equal(t, ping.ServiceIdentity, info.ServiceIdentity)
 	require.Equal(t, []micro.EndpointInfo{
 		{Name: "query", Subject: "app.ctl.query", QueueGroup: "query"},
+		{Name: "query.any", Subject: "app.ctl.query.any"},
 		{Name: "status", Subject: "app.ctl.status"},
 		{Name: "pause", Subject: "app.ctl.pause"},
 	}, info.Endpoints)
@@ -42,7 +43,7 @@ func TestServerIsAMicroService(t *testing.T) {
 	require.NoError(t, err)
 	var stats micro.Stats
 	ask(micro.StatsVerb, "app-worker", info.ID, &stats)
-	require.Len(t, stats.Endpoints, 3)
+	require.Len(t, stats.Endpoints, 4)
 	require.Equal(t, 2, stats.Endpoints[0].NumRequests)
 	require.Equal(t, 1, stats.Endpoints[0].NumErrors)
 	require.Contains(t, stats.Endpoints[0].LastError, "400:not a query")
