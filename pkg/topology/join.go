@@ -21,6 +21,9 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 	if err := CheckApp(app); err != nil {
 		return Topology{}, nil, err
 	}
+	if err := checkServer(js.Conn()); err != nil {
+		return Topology{}, nil, err
+	}
 	var last error // but for the one that ctx made
 	for said := ""; ; {
 		t, kv, err := tryJoin(ctx, js, app)

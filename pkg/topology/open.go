@@ -19,8 +19,10 @@ const (
 	leasePrefix = "router."
 )
 
-// Open returns the app's topology, creating it with its streams if there is none yet. Any number of routers may do so at
-// the same time. An existing stream with other settings is an error that wraps ErrMismatch and says which.
+// Open returns the app's topology, creating it with its streams if there is none yet. While it is not ready, that is while
+// its streams could not all be made, it takes the place of one with other initial values. Any number of routers may do so at
+// the same time. An existing stream with other settings is an error that wraps ErrMismatch and says which; streams without a
+// topology one that wraps ErrEntryGone.
 func Open(ctx context.Context, js jetstream.JetStream, app string, initial Initial, log *slog.Logger) (Topology, jetstream.KeyValue, error) {
 	if err := CheckApp(app); err != nil {
 		return Topology{}, nil, err
@@ -28,33 +30,60 @@ func Open(ctx context.Context, js jetstream.JetStream, app string, initial Initi
 	if err := initial.Validate(); err != nil {
 		return Topology{}, nil, err
 	}
-	kv, err := OpenBucket(ctx, js, app, "topology", initial.Log.Replicas)
-	if err != nil {
-		return Topology{}, nil, err
-	}
 	epoch, err := initial.epoch()
 	if err != nil {
 		return Topology{}, nil, err
 	}
+	if err := checkServer(js.Conn()); err != nil {
+		return Topology{}, nil, err
+	}
+	kv, err := OpenBucket(ctx, js, app, "topology", initial.Log.Replicas)
+	if err != nil {
+		return Topology{}, nil, err
+	}
+	o := opening{js: js, kv: kv, app: app, log: log}
 	t, rev, err := load(ctx, js, app)
 	if errors.Is(err, ErrNotFound) {
-		t, rev, err = create(ctx, js, kv, app, newTopology(epoch, initial.Log), rev, log)
+		t, rev, err = o.create(ctx, newTopology(epoch, initial.Log), rev)
 	}
 	if err != nil {
 		return Topology{}, nil, err
 	}
 	if cur := t.Current(); cur.Shards != epoch.Shards || cur.Lanes != epoch.Lanes || t.Log != initial.Log {
-		log.Info("topology exists: the initial values given here are not used", "id", t.ID, "epoch", cur.Epoch, "shards", cur.Shards, "lanes", cur.Lanes)
-	}
-	if !t.Ready {
-		if t, err = finish(ctx, js, kv, app, t, rev); err != nil {
+		if t.Ready {
+			log.Info("topology exists: the initial values given here are not used", "id", t.ID, "epoch", cur.Epoch, "shards", cur.Shards, "lanes", cur.Lanes)
+		} else if t, rev, err = o.replace(ctx, t, rev, epoch, initial.Log); err != nil {
 			return Topology{}, nil, err
 		}
 	}
-	if err := endDirectGets(ctx, js, app, t, log); err != nil {
+	if err := o.dropReplaced(ctx, t); err != nil {
 		return Topology{}, nil, err
 	}
-	return t, kv, CheckStreams(ctx, js, app, t)
+	if !t.Ready {
+		if err := o.makeStreams(ctx, t); err != nil {
+			return Topology{}, nil, err
+		}
+	}
+	if err := mendStreams(ctx, js, app, t, log); err != nil {
+		return Topology{}, nil, err
+	}
+	if err := CheckStreams(ctx, js, app, t); err != nil {
+		return Topology{}, nil, err
+	}
+	if !t.Ready {
+		if t, err = o.finish(ctx, t, rev); err != nil {
+			return Topology{}, nil, err
+		}
+	}
+	return t, kv, nil
+}
+
+// opening is one call of Open.
+type opening struct {
+	js  jetstream.JetStream
+	kv  jetstream.KeyValue
+	app string
+	log *slog.Logger
 }
 
 // newTopology makes one with an id of its own.
@@ -64,40 +93,80 @@ func newTopology(epoch Epoch, l Log) Topology {
 	return Topology{Schema: schema, ID: hex.EncodeToString(id), Created: time.Now().UTC().Round(0), Epochs: []Epoch{epoch}, Log: l}
 }
 
-// create stores a topology in place of none, whose revision was rev. It returns another one if that was stored first.
-func create(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, app string, t Topology, rev uint64, log *slog.Logger) (Topology, uint64, error) {
-	rev, err := kv.Update(ctx, topologyKey, encode(t), rev)
+// create stores a topology in place of none, whose revision was rev. It returns another one if that was stored first. Where
+// there are streams, there was a topology: a new one would not fit them.
+func (o opening) create(ctx context.Context, t Topology, rev uint64) (Topology, uint64, error) {
+	streams, err := listStreams(ctx, o.js, o.app)
+	if err != nil {
+		return Topology{}, 0, err
+	}
+	if len(streams) > 0 {
+		first, rev, err := load(ctx, o.js, o.app) // another router may have made both meanwhile
+		if errors.Is(err, ErrNotFound) {
+			err = entryGone(o.app, streams)
+		}
+		return first, rev, err
+	}
+	rev, err = o.kv.Update(ctx, topologyKey, encode(t), rev)
 	if err == nil {
 		e := t.Current()
-		log.Info("topology created", "id", t.ID, "shards", e.Shards, "lanes", e.Lanes, "replicas", t.Log.Replicas)
+		o.log.Info("topology created", "id", t.ID, "shards", e.Shards, "lanes", e.Lanes, "replicas", t.Log.Replicas)
 		return t, rev, nil
 	}
-	first, rev, lerr := load(ctx, js, app)
+	first, rev, lerr := load(ctx, o.js, o.app)
 	if errors.Is(lerr, ErrNotFound) {
 		return Topology{}, 0, fmt.Errorf("create topology: %w", err)
 	}
 	return first, rev, lerr
 }
 
-// finish creates the streams of a new topology and then says that they are there. Every step may be repeated by another.
-func finish(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, app string, t Topology, rev uint64) (Topology, error) {
-	for _, e := range t.Epochs {
-		for lane := range e.Lanes {
-			cfg := streamConfig(app, t, e, lane)
-			_, err := js.CreateStream(ctx, cfg)
-			if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-				return Topology{}, fmt.Errorf("create stream %s: %w", cfg.Name, err)
-			}
-		}
+// replace gives a topology that is not ready other initial values, or returns the one that was stored meanwhile. No router
+// has written to a stream of it, and none makes it ready with the old values after this. The new values are an epoch of their
+// own: so no stream of before has the name of one that is to stay, however late it is made or deleted.
+func (o opening) replace(ctx context.Context, t Topology, rev uint64, epoch Epoch, l Log) (Topology, uint64, error) {
+	before := t.Current()
+	if err := o.replicate(ctx, l.Replicas); err != nil {
+		return Topology{}, 0, err
 	}
+	epoch.Epoch = before.Epoch + 1
+	t.Epochs, t.Log = []Epoch{epoch}, l
+	next, err := o.kv.Update(ctx, topologyKey, encode(t), rev)
+	if err == nil {
+		o.log.Info("topology was not ready: its initial values are replaced", "id", t.ID, "shards", epoch.Shards, "shards_before", before.Shards,
+			"lanes", epoch.Lanes, "log_bytes", l.MaxBytes*int64(epoch.Lanes), "replicas", l.Replicas)
+		return t, next, nil
+	}
+	again, now, lerr := load(ctx, o.js, o.app)
+	if lerr != nil || now == rev {
+		return Topology{}, 0, fmt.Errorf("replace the topology's initial values: %w", err)
+	}
+	return again, now, nil
+}
+
+// replicate gives the topology's bucket as many replicas as its streams are to have.
+func (o opening) replicate(ctx context.Context, replicas int) error {
+	s, err := o.js.Stream(ctx, bucketStream(o.kv.Bucket()))
+	if err == nil && s.CachedInfo().Config.Replicas != replicas {
+		cfg := s.CachedInfo().Config
+		cfg.Replicas = replicas
+		_, err = o.js.UpdateStream(ctx, cfg)
+	}
+	if err != nil {
+		return fmt.Errorf("give bucket %s %d replicas: %w", o.kv.Bucket(), replicas, err)
+	}
+	return nil
+}
+
+// finish says that the streams of a topology are there.
+func (o opening) finish(ctx context.Context, t Topology, rev uint64) (Topology, error) {
 	t.Ready = true
-	if _, err := kv.Update(ctx, topologyKey, encode(t), rev); err != nil {
+	if _, err := o.kv.Update(ctx, topologyKey, encode(t), rev); err != nil {
 		// Another one was faster, or we look again and see what is wrong.
-		again, _, lerr := load(ctx, js, app)
+		again, _, lerr := load(ctx, o.js, o.app)
 		if lerr != nil || !again.Ready {
 			return Topology{}, fmt.Errorf("create topology: %w", err)
 		}
-		return again, nil
+		return again, CheckStreams(ctx, o.js, o.app, again)
 	}
 	return t, nil
 }

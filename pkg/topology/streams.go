@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	metadataID = "lockstep-topology"
-	duplicates = 2 * time.Minute // JetStream's own window for plain events with a Nats-Msg-Id
+	metadataID    = "lockstep-topology"
+	metadataEntry = "lockstep-topology-entry" // the topology as it was when the stream was made
+	duplicates    = 2 * time.Minute           // JetStream's own window for plain events with a Nats-Msg-Id
 )
 
 func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamConfig {
+	t.Ready = true // once the stream is there
 	return jetstream.StreamConfig{
 		Name:        StreamName(app, e.Epoch, lane),
 		Description: "Lockstep's log of app " + app,
@@ -27,31 +29,37 @@ func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamCon
 		MaxBytes:    t.Log.MaxBytes,
 		Duplicates:  duplicates,
 		AllowDirect: false, // a server that lags would answer
-		Metadata:    map[string]string{metadataID: t.ID},
+		Metadata:    map[string]string{metadataID: t.ID, metadataEntry: string(encode(t))},
 	}
 }
 
-// endDirectGets makes streams of an older release answer questions for messages through their leader alone. Nothing else of
-// them is changed.
-func endDirectGets(ctx context.Context, js jetstream.JetStream, app string, t Topology, log *slog.Logger) error {
+// mendStreams makes streams of an older release answer questions for messages through their leader alone, and marks as the
+// topology's those that a server made that was too old to keep marks, if nothing was ever written to them. Nothing else is
+// changed.
+func mendStreams(ctx context.Context, js jetstream.JetStream, app string, t Topology, log *slog.Logger) error {
 	for _, e := range t.Epochs {
 		for lane := range e.Lanes {
-			s, err := js.Stream(ctx, StreamName(app, e.Epoch, lane))
+			want := streamConfig(app, t, e, lane)
+			s, err := js.Stream(ctx, want.Name)
 			if errors.Is(err, jetstream.ErrStreamNotFound) {
 				continue // CheckStreams says so
 			}
 			if err != nil {
-				return fmt.Errorf("look at stream %s: %w", StreamName(app, e.Epoch, lane), err)
+				return fmt.Errorf("look at stream %s: %w", want.Name, err)
 			}
 			cfg := s.CachedInfo().Config
-			if !cfg.AllowDirect || StreamOwner(cfg) != t.ID {
+			unmarked := StreamOwner(cfg) == "" && untouched(s.CachedInfo(), t) && cfg.Description == want.Description
+			if StreamOwner(cfg) != t.ID && !unmarked || !cfg.AllowDirect && !unmarked {
 				continue
 			}
 			cfg.AllowDirect = false
-			if _, err := js.UpdateStream(ctx, cfg); err != nil {
-				return fmt.Errorf("end direct gets of stream %s: %w", cfg.Name, err)
+			if unmarked {
+				cfg.Metadata = want.Metadata
 			}
-			log.Info("stream of an older release: direct gets are not allowed any more", "stream", cfg.Name)
+			if _, err := js.UpdateStream(ctx, cfg); err != nil {
+				return fmt.Errorf("mend stream %s: %w", cfg.Name, err)
+			}
+			log.Info("stream of an older release mended: marked as the topology's, and without direct gets", "stream", cfg.Name)
 		}
 	}
 	return nil

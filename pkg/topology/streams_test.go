@@ -116,5 +116,5 @@ func TestDirectGetsAreEnded(t *testing.T) {
 	info, err := s.Info(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, cfg, info.Config)
-	require.Contains(t, log.String(), "direct gets are not allowed any more\" stream=APP_1_1")
+	require.Contains(t, log.String(), "and without direct gets\" stream=APP_1_1")
 }

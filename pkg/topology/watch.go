@@ -56,7 +56,7 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 		return
 	}
 	if e.Operation() != jetstream.KeyValuePut {
-		w.log.Error("the topology was deleted: restore its bucket", "bucket", e.Bucket())
+		w.log.Error("the topology was deleted; going on with the one before, but nothing can be started: write it again (router restore-topology)", "bucket", e.Bucket())
 		return
 	}
 	t, err := Decode(e.Value())

@@ -14,8 +14,15 @@ import (
 	"github.com/alecthomas/units"
 )
 
-// CLI is the router's configuration. The initial values serve whoever creates the topology, and are ignored afterwards.
+// CLI is the router's commands.
 type CLI struct {
+	Run             RunCommand             `cmd:"" default:"withargs" help:"Route events (the default)."`
+	RestoreTopology RestoreTopologyCommand `cmd:"" help:"Write an app's topology again, from the copy at its streams, after its entry was deleted."`
+}
+
+// RunCommand is the router's configuration. The initial values serve the router that creates the topology; those of a later
+// one take their place while the topology is not ready, and are ignored afterwards.
+type RunCommand struct {
 	service.Config `embed:""`
 
 	Shards       int              `default:"16" help:"Initial number of shards."`
@@ -28,7 +35,7 @@ type CLI struct {
 }
 
 // initial is what the flags say of a new topology.
-func (c *CLI) initial() (topology.Initial, error) {
+func (c *RunCommand) initial() (topology.Initial, error) {
 	lanes := (c.Shards + topology.ShardsPerLane - 1) / topology.ShardsPerLane
 	if c.Lanes != "auto" {
 		n, err := strconv.Atoi(c.Lanes)
@@ -46,7 +53,7 @@ func (c *CLI) initial() (topology.Initial, error) {
 }
 
 // Validate checks the initial values. Parsing calls it.
-func (c *CLI) Validate() error {
+func (c *RunCommand) Validate() error {
 	initial, err := c.initial()
 	if err != nil {
 		return err
@@ -61,7 +68,7 @@ func (c *CLI) Validate() error {
 }
 
 // Run routes until a signal.
-func (c *CLI) Run(ctx context.Context) error {
+func (c *RunCommand) Run(ctx context.Context) error {
 	log := service.NewLogger("router", c.Config, os.Stderr)
 	service.LogConfig(log, c)
 	service.CollectLess(2*int64(c.MaxBytes) + 64<<20)

@@ -155,6 +155,10 @@ func (b *Broker) request(c *conn, api string, o op) {
 		answer(`{"type":"io.nats.jetstream.api.v1.account_info_response"}`)
 		return
 	}
+	if api == "STREAM.LIST" {
+		b.list(o.data, answer)
+		return
+	}
 	if api == "STREAM.CREATE."+f[len(f)-1] {
 		b.create(f[2], o.data, answer)
 		return
@@ -259,6 +263,21 @@ func (b *Broker) create(name string, config []byte, answer func(string, ...any))
 	}
 	b.streams = append(b.streams, s)
 	answer("%s", s.info("stream_create_response"))
+}
+
+// list tells the streams that have a subject which begins as asked.
+func (b *Broker) list(request []byte, answer func(string, ...any)) {
+	var ask struct {
+		Subject string `json:"subject"`
+	}
+	unmarshal(request, &ask)
+	var found []string
+	for _, s := range b.streams {
+		if slices.ContainsFunc(s.subjects, func(p pattern) bool { return strings.HasPrefix(p.text, strings.TrimSuffix(ask.Subject, ">")) }) {
+			found = append(found, s.info("stream_info_response"))
+		}
+	}
+	answer(`{"type":"io.nats.jetstream.api.v1.stream_list_response","total":%d,"offset":0,"limit":256,"streams":[%s]}`, len(found), strings.Join(found, ","))
 }
 
 func (s *stream) info(kind string) string {

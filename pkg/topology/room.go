@@ -1,0 +1,83 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Errors by which JetStream says that it has no room for a stream of that size.
+const (
+	errNoPeers          jetstream.ErrorCode = 10005 // of a cluster, for several reasons
+	errNoResources      jetstream.ErrorCode = 10023 // the same
+	errNoStorage        jetstream.ErrorCode = 10047 // of one server
+	errAccountResources jetstream.ErrorCode = 10002
+)
+
+// ErrNoRoom means that NATS does not have the storage that a topology asks for.
+var ErrNoRoom = errors.New("NATS has not that much storage")
+
+// noRoom returns err, which came when a stream was created, or one that says how much room there is for all streams.
+func (o opening) noRoom(ctx context.Context, t Topology, cfg jetstream.StreamConfig, err error) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.ErrorCode {
+	case errNoStorage, errAccountResources:
+	case errNoPeers, errNoResources:
+		if !strings.Contains(api.Description, "storage") {
+			return err
+		}
+	default:
+		return err
+	}
+	free := room(ctx, o.js, cfg)
+	streams, lerr := listStreams(ctx, o.js, o.app)
+	if lerr != nil {
+		return err
+	}
+	for _, s := range streams {
+		if untouched(s, t) {
+			free += s.Config.MaxBytes
+		}
+	}
+	lanes := t.Current().Lanes
+	return fmt.Errorf("%w: the log asks for %s (--log-bytes) on each of %d servers, in %d streams, and about %s are free (max_file_store of nats-server, or the account's limit): "+
+		"start routers with a lower --log-bytes, and --history-bytes below it, or raise that limit; the topology is not ready yet, and takes the values of the next router: %w",
+		ErrNoRoom, size(int64(lanes)*cfg.MaxBytes), cfg.Replicas, lanes, size(free), err)
+}
+
+// room finds out how large a stream may be: a limit of the server's is told to nobody, but met. It does so by halving, with a
+// stream that it deletes again.
+func room(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) int64 {
+	const exactly = 1 << 20
+	probe := jetstream.StreamConfig{
+		Name: cfg.Name + "_ROOM", Subjects: []string{cfg.Name + "_ROOM"}, Description: "Lockstep looks how much room there is",
+		Storage: cfg.Storage, Replicas: cfg.Replicas,
+	}
+	low, high := int64(0), cfg.MaxBytes
+	for high-low > exactly && ctx.Err() == nil {
+		probe.MaxBytes = low + (high-low)/2
+		if _, err := js.CreateStream(ctx, probe); err != nil {
+			high = probe.MaxBytes
+			continue
+		}
+		low = probe.MaxBytes
+		if err := js.DeleteStream(ctx, probe.Name); err != nil {
+			break
+		}
+	}
+	return low
+}
+
+// size is one of bytes for people.
+func size(n int64) string {
+	if n < 1<<30 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}
