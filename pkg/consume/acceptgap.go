@@ -37,6 +37,9 @@ func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard in
 	if err != nil {
 		return "", err
 	}
+	if err := shards[shard].Err; err != nil {
+		return "", fmt.Errorf("shard %d: %w", shard, err)
+	}
 	at := shards[shard].Position
 	name := topology.StreamName(app, epoch.Epoch, epoch.Lane(shard))
 	stream, err := js.Stream(ctx, name)

@@ -20,6 +20,7 @@ type intake struct {
 
 	mu     sync.Mutex // guards what follows
 	pause  pause
+	by     string        // who asked for the pause
 	turned chan struct{} // closed, and another made, when the worker pauses or resumes
 }
 
@@ -50,18 +51,21 @@ func (i *intake) watch() {
 	}
 }
 
-// ask pauses for d from now on, whatever was asked before; 0 resumes.
-func (i *intake) ask(d time.Duration) {
+// ask pauses for d from now on, whatever was asked before; 0 resumes. by is who asks, for the operators.
+func (i *intake) ask(d time.Duration, by string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	turned := i.pause.ask(d, time.Now())
 	i.timer.Reset(d) // behind the clock's reading: it never fires before the pause is over
+	paused, same := i.pause.paused(), i.by == by
+	i.by = by
 	switch {
-	case turned && i.pause.paused():
-		i.log.Info("paused: shards take no new rounds", "for", d)
-		i.turn()
+	case paused && (turned || !same):
+		i.log.Info("paused by request: shards take no new rounds", "for", d, "by", by)
 	case turned:
-		i.log.Info("resumed, as was asked for")
+		i.log.Info("pause ended by request", "by", by)
+	}
+	if turned {
 		i.turn()
 	}
 }
@@ -70,7 +74,7 @@ func (i *intake) pass() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.pause.pass(time.Now()) { // else it was renewed just now, and the timer with it
-		i.log.Info("resumed, as the pause ran out")
+		i.log.Info("pause ran out")
 		i.turn()
 	}
 }
@@ -88,10 +92,14 @@ func (i *intake) look() (paused bool, turned <-chan struct{}) {
 	return i.pause.paused(), i.turned
 }
 
-func (i *intake) left() time.Duration {
+// left is how much of a pause is left, and who asked for it.
+func (i *intake) left() (d time.Duration, by string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.pause.left(time.Now())
+	if d = i.pause.left(time.Now()); d > 0 {
+		by = i.by
+	}
+	return d, by
 }
 
 // rest keeps a shard while the intake is paused, and does for it what an idle owner does.

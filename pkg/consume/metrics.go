@@ -2,6 +2,7 @@ package consume
 
 import (
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -13,7 +14,7 @@ type metrics struct {
 	commit, roundEvents                        prometheus.Histogram
 }
 
-func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func() int) *metrics {
+func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func() int, paused func() time.Duration) *metrics {
 	f, ns := promauto.With(reg), strings.ReplaceAll(app, "-", "_")
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: name, Help: help})
@@ -22,6 +23,9 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func()
 		func() float64 { return float64(b.used.Load()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_stopped", Help: "Shards that wait for an operator."},
 		func() float64 { return float64(stopped()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "pause_seconds",
+		Help: "How much is left of a pause of all of this worker's shards; 0: they take events."},
+		func() float64 { return paused().Seconds() })
 	return &metrics{
 		applied:    counter("events_applied_total", "Events applied and committed."),
 		duplicates: counter("events_duplicate_total", "Copies of applied events, dropped."),

@@ -123,6 +123,16 @@ func (w *Worker) Stuck() string {
 	return strings.Join(out, "; ")
 }
 
+// Paused tells that no shard of this worker takes new events, for how long, and by whose request; "" while they do. A paused
+// worker is ready: it keeps its shards and answers queries.
+func (w *Worker) Paused() string {
+	left, by := w.intake.left()
+	if left == 0 {
+		return ""
+	}
+	return fmt.Sprintf("all shards of this worker are paused for %s more by request of %s", left.Round(time.Millisecond), by)
+}
+
 // stopped is how many shards are stopped.
 func (w *Worker) stopped() (n int) {
 	w.mu.Lock()
@@ -138,7 +148,8 @@ func (w *Worker) stopped() (n int) {
 func (w *Worker) status() query.Worker {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := query.Worker{Name: w.cfg.Name, PausedMS: query.Milliseconds(w.intake.left())}
+	left, by := w.intake.left()
+	out := query.Worker{Name: w.cfg.Name, PausedMS: query.Milliseconds(left), PausedBy: by}
 	if w.group != nil {
 		out.ID = w.group.ID()
 	}

@@ -125,7 +125,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	w.intake = newIntake(cfg.Log)
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
 	w.budget.max, w.rounds.max = cfg.CacheBytes, roundsBytes
-	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget, w.stopped)
+	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget, w.stopped, func() time.Duration { left, _ := w.intake.left(); return left })
 	return w, nil
 }
 

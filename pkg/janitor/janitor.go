@@ -189,7 +189,11 @@ func (j *Janitor) look(ctx context.Context, e topology.Epoch, lane int, state je
 		return look{}, err
 	}
 	for i := range l.shards {
-		l.shards[i].committed = committed[l.shards[i].shard].Position
+		s := committed[l.shards[i].shard]
+		if s.Err != nil {
+			return look{}, fmt.Errorf("shard %d: %w", l.shards[i].shard, s.Err)
+		}
+		l.shards[i].committed = s.Position
 	}
 	return l, nil
 }

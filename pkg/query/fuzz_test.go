@@ -28,7 +28,8 @@ type asked struct {
 	reply   []byte
 }
 
-func (a *asked) Data() []byte { return a.body }
+func (a *asked) Data() []byte  { return a.body }
+func (a *asked) Reply() string { return "" }
 
 func (a *asked) Respond(b []byte, _ ...micro.RespondOpt) error {
 	a.answers++
@@ -122,7 +123,7 @@ func FuzzPauseRequest(f *testing.F) {
 	f.Add([]byte(`{"FOR_MS":5,"for_ms":6}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		told := time.Duration(-1)
-		s := &Server{pause: func(d time.Duration) { told = d }, status: func() Worker { return Worker{ID: "a"} }}
+		s := &Server{pause: func(d time.Duration, _ string) { told = d }, status: func() Worker { return Worker{ID: "a"} }}
 		a := &asked{body: body}
 		s.answerPause(a)
 		require.Equal(t, 1, a.answers)
@@ -136,7 +137,7 @@ func FuzzPauseRequest(f *testing.F) {
 		ms := Milliseconds(told)
 		again, err := json.Marshal(pauseRequest{ForMS: &ms})
 		require.NoError(t, err)
-		back, err := readPause(again)
+		back, _, err := readPause(again)
 		require.NoError(t, err)
 		require.Equal(t, told, back)
 	})

@@ -1,10 +1,13 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go/micro"
 )
@@ -14,7 +17,26 @@ const MaxPause = time.Minute
 
 // pauseRequest is the body of <app>.ctl.pause. Its answer is a Worker.
 type pauseRequest struct {
-	ForMS *int64 `json:"for_ms"` // milliseconds; 0: resume
+	ForMS *int64 `json:"for_ms"`       // milliseconds; 0: resume
+	By    string `json:"by,omitempty"` // who asks, for people: Client gives its connection's name
+}
+
+// maxAsker is how many bytes of an asker's name are kept.
+const maxAsker = 64
+
+// asker is what operators are told of the sender of a request: the name that it gives, or else where it awaits the answer,
+// by which the server's list of connections finds it. NATS itself tells a subscriber nothing of who publishes.
+func asker(name, reply string) string {
+	printable := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, name[:min(len(name), maxAsker)])
+	if printable != "" {
+		return printable
+	}
+	return "a client without a name, answered on " + cmp.Or(reply, "no subject")
 }
 
 // Milliseconds is a time in milliseconds, rounded up, so that only no time at all is 0.
@@ -33,7 +55,7 @@ func (c *Client) Pause(ctx context.Context, d, wait time.Duration) ([]Worker, er
 		return nil, fmt.Errorf("pause for %s: must be 0 to %s", d, MaxPause)
 	}
 	ms := Milliseconds(d)
-	body, err := json.Marshal(pauseRequest{ForMS: &ms})
+	body, err := json.Marshal(pauseRequest{ForMS: &ms, By: c.nc.Opts.Name})
 	if err != nil {
 		return nil, fmt.Errorf("pause: %w", err)
 	}
@@ -45,27 +67,27 @@ func (c *Client) Pause(ctx context.Context, d, wait time.Duration) ([]Worker, er
 }
 
 // readPause reads and checks a request to pause.
-func readPause(body []byte) (time.Duration, error) {
-	const how = `send {"for_ms":5000}, or {"for_ms":0} to resume`
+func readPause(body []byte) (d time.Duration, by string, err error) {
+	const how = `send {"for_ms":5000,"by":"your name"}, or {"for_ms":0} to resume`
 	var req pauseRequest
 	if err := json.Unmarshal(body, &req); err != nil {
-		return 0, fmt.Errorf("not a request to pause (%w): %s", err, how)
+		return 0, "", fmt.Errorf("not a request to pause (%w): %s", err, how)
 	}
 	switch {
 	case req.ForMS == nil:
-		return 0, fmt.Errorf("does not say for how long: %s", how)
+		return 0, "", fmt.Errorf("does not say for how long: %s", how)
 	case *req.ForMS < 0 || *req.ForMS > MaxPause.Milliseconds():
-		return 0, fmt.Errorf("cannot pause for %d ms: 0 to %d are allowed; to have it longer, ask again before it runs out", *req.ForMS, MaxPause.Milliseconds())
+		return 0, "", fmt.Errorf("cannot pause for %d ms: 0 to %d are allowed; to have it longer, ask again before it runs out", *req.ForMS, MaxPause.Milliseconds())
 	}
-	return time.Duration(*req.ForMS) * time.Millisecond, nil
+	return time.Duration(*req.ForMS) * time.Millisecond, req.By, nil
 }
 
 func (s *Server) answerPause(r micro.Request) {
-	d, err := readPause(r.Data())
+	d, by, err := readPause(r.Data())
 	if err != nil {
 		_ = r.Error("400", err.Error(), nil)
 		return
 	}
-	s.pause(d)
+	s.pause(d, asker(by, r.Reply()))
 	s.answerStatus(r)
 }

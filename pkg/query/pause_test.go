@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func (r *rig) servePausable(t *testing.T, id string, shards ...query.ShardStatus
 	told.Store(-1)
 	s := query.NewServer(r.nats.Connect(t), "app", 4, r.store, func() query.Worker {
 		return query.Worker{ID: id, Shards: shards, PausedMS: query.Milliseconds(time.Duration(told.Load()))}
-	}, func(d time.Duration) { told.Store(int64(d)) })
+	}, func(d time.Duration, _ string) { told.Store(int64(d)) })
 	require.NoError(t, s.Start(limit(t)))
 	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	return told
@@ -48,7 +49,7 @@ func TestPauseReachesEveryWorker(t *testing.T) {
 func TestPauseRefuses(t *testing.T) {
 	r := newRig(t)
 	told := r.servePausable(t, "a")
-	const how = `send {"for_ms":5000}, or {"for_ms":0} to resume`
+	const how = `send {"for_ms":5000,"by":"your name"}, or {"for_ms":0} to resume`
 	for body, says := range map[string]string{
 		"":                                how,
 		"5000":                            how,
@@ -96,4 +97,32 @@ func TestPauseThatAWorkerRefuses(t *testing.T) {
 	defer func() { require.NoError(t, sub.Unsubscribe()) }()
 	_, err = r.client.Pause(limit(t), time.Second, wait)
 	require.ErrorContains(t, err, "not for so long")
+}
+
+// A worker learns who paused it only from the request: the name that the client gives, and where it awaits the answer.
+func TestPauseNamesTheAsker(t *testing.T) {
+	r := newRig(t)
+	asked := make(chan string, 1)
+	s := query.NewServer(r.nats.Connect(t), "app", 4, r.store, func() query.Worker { return query.Worker{} }, func(_ time.Duration, by string) { asked <- by })
+	require.NoError(t, s.Start(limit(t)))
+	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
+	named, err := nats.Connect(r.nats.URL, nats.Name("load of the night"))
+	require.NoError(t, err)
+	defer named.Close()
+	_, err = query.NewClient(named, "app").Pause(limit(t), time.Second, 50*time.Millisecond)
+	require.NoError(t, err)
+	require.Equal(t, "load of the night", <-asked)
+	_, err = r.nats.Conn.Request(topology.ControlSubject("app", "pause"), []byte(`{"for_ms":1}`), wait)
+	require.NoError(t, err)
+	require.Regexp(t, `^a client without a name, answered on _INBOX\.`, <-asked)
+
+	subject := topology.ControlSubject("app", "pause")
+	for body, want := range map[string]string{
+		`{"for_ms":1}`:                                          `a client without a name, answered on no subject`,
+		`{"for_ms":1,"by":"two\nlines\u0007"}`:                  `twolines`,
+		`{"for_ms":1,"by":"` + strings.Repeat("x", 1000) + `"}`: strings.Repeat("x", 64),
+	} {
+		require.NoError(t, r.nats.Conn.Publish(subject, []byte(body)))
+		require.Equal(t, want, <-asked)
+	}
 }

@@ -23,6 +23,7 @@ type Position struct {
 	Epoch uint64    `json:"epoch"`
 	Seq   uint64    `json:"seq"` // in the shard's stream; 0: nothing yet
 	Time  time.Time `json:"time"`
+	Error string    `json:"error,omitempty"` // why it cannot be read; the rest is then 0
 }
 
 // Worker is what a worker says of itself.
@@ -31,7 +32,8 @@ type Worker struct {
 	Name   string        `json:"name"`
 	Shards []ShardStatus `json:"shards"`
 	// PausedMS is for how many more milliseconds the worker is paused, rounded up; 0: it is not.
-	PausedMS int64 `json:"paused_ms,omitempty"`
+	PausedMS int64  `json:"paused_ms,omitempty"`
+	PausedBy string `json:"paused_by,omitempty"` // who asked for that, as far as is known
 }
 
 // StatePaused is the state of a shard that takes nothing because its worker is paused.

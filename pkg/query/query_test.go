@@ -44,7 +44,7 @@ func newRig(t *testing.T, change ...func(*server.Options)) *rig {
 	return &rig{nats: n, client: query.NewClient(n.Conn, "app"), store: store.NewRedis(rdb, "app", "one")}
 }
 
-func noPause(time.Duration) {}
+func noPause(time.Duration, string) {}
 
 // serve answers as a worker does.
 func (r *rig) serve(t *testing.T, shards int, status query.Worker) *query.Server {

@@ -26,7 +26,7 @@ type Server struct {
 	shards  int
 	store   store.Store
 	status  func() Worker
-	pause   func(time.Duration)
+	pause   func(d time.Duration, by string)
 	once    *lifecycle.Once
 	service *service
 
@@ -39,8 +39,8 @@ type Server struct {
 }
 
 // NewServer makes a Server that answers from a store of so many shards. status is what the worker says of itself; pause
-// pauses it from now on, for 0 to MaxPause. Both may be called side by side.
-func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker, pause func(time.Duration)) *Server {
+// pauses it from now on, for 0 to MaxPause, and is told who asks. Both may be called side by side.
+func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker, pause func(d time.Duration, by string)) *Server {
 	srv := &Server{nc: nc, app: app, shards: shards, store: s, status: status, pause: pause}
 	srv.serving, srv.abort = context.WithCancel(context.Background())
 	srv.once = lifecycle.NewOnce("query server", srv.start, srv.stop)
@@ -182,7 +182,11 @@ func read(ctx context.Context, s store.Store, shards int, req request) (reply, e
 			return reply{}, err
 		}
 		for i, sh := range all {
-			out.Positions = append(out.Positions, Position{Shard: i, Fence: sh.Fence, Epoch: sh.Position.Epoch, Seq: sh.Position.Seq, Time: sh.Position.Time})
+			p := Position{Shard: i, Fence: sh.Fence, Epoch: sh.Position.Epoch, Seq: sh.Position.Seq, Time: sh.Position.Time}
+			if sh.Err != nil {
+				p.Error = sh.Err.Error()
+			}
+			out.Positions = append(out.Positions, p)
 		}
 	}
 	return out, nil

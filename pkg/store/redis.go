@@ -243,20 +243,33 @@ func (r *Redis) Shards(ctx context.Context, n int) ([]Shard, error) {
 	for i := range cmds {
 		cmds[i] = pipe.HMGet(ctx, r.shardKey(i), fieldFence, fieldPosition)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !ofOneKey(err) {
 		return nil, fmt.Errorf("read the positions of %d shards: %w", n, err)
 	}
 	out := make([]Shard, n)
 	for i, cmd := range cmds {
-		var rec Record
-		for j, field := range []string{fieldFence, fieldPosition} {
-			if s, ok := cmd.Val()[j].(string); ok {
-				if err := rec.set(field, s); err != nil {
-					return nil, fmt.Errorf("read the position of shard %d: %w", i, err)
-				}
-			}
+		if out[i] = readShard(cmd); out[i].Err != nil {
+			out[i].Err = fmt.Errorf("read %s: %w", r.shardKey(i), out[i].Err)
 		}
-		out[i] = Shard{Fence: rec.Fence, Position: rec.Position}
 	}
 	return out, nil
+}
+
+// ofOneKey tells whether Redis refused a command for what lies under its key, which says nothing of other keys.
+func ofOneKey(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
+
+func readShard(cmd *redis.SliceCmd) Shard {
+	values, err := cmd.Result()
+	if err != nil {
+		return Shard{Err: err}
+	}
+	var rec Record
+	for i, field := range []string{fieldFence, fieldPosition} {
+		if s, ok := values[i].(string); ok {
+			if err := rec.set(field, s); err != nil {
+				return Shard{Err: fmt.Errorf("field %s: %w", field, err)}
+			}
+		}
+	}
+	return Shard{Fence: rec.Fence, Position: rec.Position}
 }

@@ -109,6 +109,7 @@ type Pair struct {
 type Shard struct {
 	Fence    uint64
 	Position Position
+	Err      error // why its record cannot be read, which says nothing of the others; nil if it could
 }
 
 // Store keeps shards and states. Its methods are safe for concurrent use.
@@ -126,7 +127,7 @@ type Store interface {
 	Commit(ctx context.Context, c *Commit) error
 	// States returns the states of keys, nil where there is none, to anybody.
 	States(ctx context.Context, keys []string) ([][]byte, error)
-	// Shards returns what is known of the shards 0 to n-1.
+	// Shards returns what is known of the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
 	Shards(ctx context.Context, n int) ([]Shard, error)
 }
 

@@ -84,6 +84,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	admin.Ready("redis", service.RedisReady(conns.state))
 	admin.Ready("worker", func(context.Context) error { return worker.Ready() })
 	admin.Note("shards", worker.Stuck)
+	admin.Note("pause", worker.Paused)
 	// They end in the opposite order: the worker hands its shards over, in the order that its stop lists; admin answers
 	// until then; the connections, which both use, close last.
 	return service.Run(ctx, c.Config, log, admin, worker)

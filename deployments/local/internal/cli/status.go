@@ -31,5 +31,13 @@ func (c *status) Run(e *environment) error {
 	if err != nil {
 		return err
 	}
-	return r.Print(e.out)
+	if err := r.Print(e.out); err != nil {
+		return err
+	}
+	if len(r.Faults) > 0 {
+		return errNotAllKnown
+	}
+	return nil
 }
+
+var errNotAllKnown = errors.New("not all of the status is known, see above")

@@ -35,6 +35,7 @@ func TestMisfits(t *testing.T) {
 		{"full store", testFullStore},
 		{"full disk", testFullDisk},
 		{"strangers", testStrangers},
+		{"status", testStatus},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -22,16 +22,18 @@ import (
 // waitForWorkers is how long workers may take to answer.
 const waitForWorkers = 500 * time.Millisecond
 
-// Report is what a stack is doing at one moment.
+// Report is what a stack is doing at one moment, as far as it can be told.
 type Report struct {
 	App       string
-	Epoch     topology.Epoch
+	Epoch     topology.Epoch   // zero if it is not known
 	Positions []query.Position // by shard
-	Ends      []uint64         // last stream sequence of each shard of the epoch
+	Ends      []uint64         // last stream sequence of each shard of the epoch; nil if they are not known
 	Workers   []query.Worker
+	Faults    []error // why the rest is not known
 }
 
-// Ask asks the app behind a NATS URL.
+// Ask asks the app behind a NATS URL. It is an error only if NATS cannot be reached: what does not answer is a fault in the
+// report, beside what does.
 func Ask(ctx context.Context, natsURL, app string) (Report, error) {
 	nc, err := nats.Connect(natsURL, nats.Name("local status"))
 	if err != nil {
@@ -42,36 +44,42 @@ func Ask(ctx context.Context, natsURL, app string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	t, err := topology.Load(ctx, js, app)
-	if err != nil {
-		return Report{}, fmt.Errorf("read the topology: %w", err)
-	}
-	r := Report{App: app, Epoch: t.Current()}
-	if r.Ends, err = topology.Ends(ctx, js, app, r.Epoch); err != nil {
-		return Report{}, fmt.Errorf("read the log's ends: %w", err)
-	}
+	r := Report{App: app}
 	client := query.NewClient(nc, app)
-	if r.Workers, err = client.Status(ctx, waitForWorkers); err != nil {
-		return Report{}, fmt.Errorf("ask the workers: %w", err)
+	if t, err := topology.Load(ctx, js, app); err != nil {
+		r.fault("read the topology", err)
+	} else {
+		r.Epoch = t.Current()
+		r.Ends, err = topology.Ends(ctx, js, app, r.Epoch)
+		r.fault("read the log's ends", err)
 	}
-	if r.Positions, err = client.Positions(ctx); err != nil {
-		return Report{}, fmt.Errorf("read the positions: %w", err)
-	}
+	r.Workers, err = client.Status(ctx, waitForWorkers)
+	r.fault("ask the workers", err)
+	r.Positions, err = client.Positions(ctx)
+	r.fault("read the positions", err)
 	return r, nil
 }
 
-// Print lays the report out: a line for each shard, then one for each worker.
+func (r *Report) fault(doing string, err error) {
+	if err != nil {
+		r.Faults = append(r.Faults, fmt.Errorf("%s: %w", doing, err))
+	}
+}
+
+// Print lays the report out: a line for each shard, one for each worker, and one for each thing that is not known.
 func (r Report) Print(out io.Writer) error {
-	fmt.Fprintf(out, "app %s, epoch %d: %s on %s\n\n", r.App, r.Epoch.Epoch, count(r.Epoch.Shards, "shard"), count(r.Epoch.Lanes, "lane"))
+	if r.Epoch.Shards > 0 {
+		fmt.Fprintf(out, "app %s, epoch %d: %s on %s\n\n", r.App, r.Epoch.Epoch, count(r.Epoch.Shards, "shard"), count(r.Epoch.Lanes, "lane"))
+	} else {
+		fmt.Fprintf(out, "app %s, whose topology is not known\n\n", r.App)
+	}
+	if r.paused() {
+		fmt.Fprint(out, "every worker is paused: no shard takes new events\n\n")
+	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "shard\towner\tfence\tposition\tlag\tstate")
-	owned := r.owned()
-	for _, p := range slices.SortedFunc(slices.Values(r.Positions), func(a, b query.Position) int { return cmp.Compare(a.Shard, b.Shard) }) {
-		row := owned[p.Shard]
-		if row.owner == "" {
-			row = ownership{owner: "-", ShardStatus: query.ShardStatus{Fence: p.Fence, State: "nobody owns it"}}
-		}
-		fmt.Fprintf(table, "%d\t%s\t%d\t%d:%d\t%s\t%s\n", p.Shard, row.owner, row.Fence, p.Epoch, p.Seq, r.lag(p, row), row.State)
+	for _, s := range r.shards() {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", s.Shard, s.owner, s.fence, s.position, s.lag, s.State)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -80,13 +88,27 @@ func (r Report) Print(out io.Writer) error {
 	for _, w := range slices.SortedFunc(slices.Values(r.Workers), func(a, b query.Worker) int { return cmp.Compare(a.Name, b.Name) }) {
 		fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", w.Name, len(w.Shards), w.ID, intake(w))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for i, f := range r.Faults {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		fmt.Fprintf(out, "not known: %v\n", f)
+	}
+	return nil
+}
+
+// paused tells whether no worker takes new events.
+func (r Report) paused() bool {
+	return len(r.Workers) > 0 && !slices.ContainsFunc(r.Workers, func(w query.Worker) bool { return w.PausedMS == 0 })
 }
 
 // intake is whether a worker takes new events.
 func intake(w query.Worker) string {
 	if w.PausedMS > 0 {
-		return fmt.Sprintf("paused for %s more", time.Duration(w.PausedMS)*time.Millisecond)
+		return fmt.Sprintf("paused for %s more by %s", time.Duration(w.PausedMS)*time.Millisecond, cmp.Or(w.PausedBy, "?"))
 	}
 	return "open"
 }
@@ -98,18 +120,63 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-type ownership struct {
+// row is what the table says of a shard; "?" where it is not known.
+type row struct {
 	query.ShardStatus
-	owner string
+	owner, fence, position, lag string
+}
+
+// shards are the rows of all shards of which anything is known.
+func (r Report) shards() []row {
+	owned := r.owned()
+	known := make(map[int]*query.Position)
+	for i := range r.Positions {
+		known[r.Positions[i].Shard] = &r.Positions[i]
+	}
+	var rows []row
+	for shard := range 1 + max(r.Epoch.Shards-1, largest(known), largest(owned)) {
+		s, isOwned := owned[shard]
+		p, isKnown := known[shard]
+		s.Shard = shard
+		if !isOwned {
+			s.owner, s.State = "-", "nobody owns it"
+			if len(r.Workers) == 0 {
+				s.State = "?"
+			}
+		}
+		switch {
+		case isKnown && p.Error != "":
+			s.State += "; " + p.Error
+			fallthrough
+		case !isKnown:
+			s.fence, s.position, p = "?", "?", nil
+			if isOwned {
+				s.fence, s.position = strconv.FormatUint(s.Fence, 10), fmt.Sprintf("%d:%d", s.Epoch, s.Seq)
+			}
+		default:
+			s.fence, s.position = strconv.FormatUint(cmp.Or(s.Fence, p.Fence), 10), fmt.Sprintf("%d:%d", p.Epoch, p.Seq)
+		}
+		s.lag = r.lag(p, s, isOwned)
+		rows = append(rows, s)
+	}
+	return rows
+}
+
+func largest[V any](m map[int]V) int {
+	out := -1
+	for k := range m {
+		out = max(out, k)
+	}
+	return out
 }
 
 // owned says who owns each shard. While one changes hands two may claim it: the higher fence counts.
-func (r Report) owned() map[int]ownership {
-	owned := map[int]ownership{}
+func (r Report) owned() map[int]row {
+	owned := map[int]row{}
 	for _, w := range r.Workers {
 		for _, s := range w.Shards {
 			if known, found := owned[s.Shard]; !found || s.Fence > known.Fence {
-				owned[s.Shard] = ownership{ShardStatus: s, owner: cmp.Or(w.Name, w.ID)}
+				owned[s.Shard] = row{ShardStatus: s, owner: cmp.Or(w.Name, w.ID)}
 			}
 		}
 	}
@@ -118,11 +185,11 @@ func (r Report) owned() map[int]ownership {
 
 // lag is how many messages of the log the shard has yet to apply. Only its owner can count them: the sequences between
 // belong to other shards as well. While it is paused it does not.
-func (r Report) lag(p query.Position, row ownership) string {
-	if row.owner != "-" && row.State != query.StatePaused {
-		return strconv.FormatUint(row.Lag, 10)
+func (r Report) lag(p *query.Position, s row, owned bool) string {
+	if owned && s.State != query.StatePaused {
+		return strconv.FormatUint(s.Lag, 10)
 	}
-	if p.Epoch == r.Epoch.Epoch && p.Shard < len(r.Ends) && p.Seq >= r.Ends[p.Shard] {
+	if p != nil && p.Epoch == r.Epoch.Epoch && p.Shard < len(r.Ends) && p.Seq >= r.Ends[p.Shard] {
 		return "0"
 	}
 	return "?"

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func TestPrint(t *testing.T) {
 		Ends: []uint64{40, 20, 9, 0},
 		Workers: []query.Worker{
 			{ID: "b", Name: "worker-2", Shards: []query.ShardStatus{{Shard: 0, Fence: 9, Epoch: 2, Seq: 31, Lag: 3, State: "running"}}},
-			{ID: "a", Name: "worker-1", PausedMS: 4200, Shards: []query.ShardStatus{
+			{ID: "a", Name: "worker-1", PausedMS: 4200, PausedBy: "load", Shards: []query.ShardStatus{
 				{Shard: 0, Fence: 8, State: "stopping"}, {Shard: 2, Fence: 3, Epoch: 2, Seq: 5, State: query.StatePaused},
 			}},
 		},
@@ -37,7 +38,61 @@ shard  owner     fence  position  lag  state
 3      -         4      1:8       ?    nobody owns it
 
 member    shards  id  intake
-worker-1  2       a   paused for 4.2s more
+worker-1  2       a   paused for 4.2s more by load
 worker-2  1       b   open
 `, out.String())
+}
+
+// What cannot be read costs no line of what can.
+func TestPrintTellsWhatIsKnown(t *testing.T) {
+	running := []query.Worker{{ID: "a", Name: "worker-1", Shards: []query.ShardStatus{
+		{Shard: 0, Fence: 8, Epoch: 1, Seq: 4, Lag: 2, State: "running"}, {Shard: 2, Fence: 3, Epoch: 1, Seq: 5, State: "stopped: no log"},
+	}}}
+	for name, c := range map[string]struct {
+		r    Report
+		want string
+	}{
+		"no topology": {Report{App: "shop", Workers: running, Positions: []query.Position{{Shard: 0, Fence: 8, Epoch: 1, Seq: 4}, {Shard: 1}},
+			Faults: []error{errors.New("read the topology: no topology")}}, `app shop, whose topology is not known
+
+shard  owner     fence  position  lag  state
+0      worker-1  8      1:4       2    running
+1      -         0      0:0       ?    nobody owns it
+2      worker-1  3      1:5       0    stopped: no log
+
+member    shards  id  intake
+worker-1  2       a   open
+
+not known: read the topology: no topology
+`},
+		"one record": {Report{App: "shop", Epoch: topology.Epoch{Epoch: 1, Shards: 2, Lanes: 1}, Ends: []uint64{0, 9}, Workers: running[:0],
+			Positions: []query.Position{{Shard: 0}, {Shard: 1, Error: "read shop:shard:1: WRONGTYPE"}}, Faults: []error{errors.New("ask the workers: none")}},
+			`app shop, epoch 1: 2 shards on 1 lane
+
+shard  owner  fence  position  lag  state
+0      -      0      0:0       ?    ?
+1      -      ?      ?         ?    ?; read shop:shard:1: WRONGTYPE
+
+member  shards  id  intake
+
+not known: ask the workers: none
+`},
+		"all paused": {Report{App: "shop", Epoch: topology.Epoch{Epoch: 1, Shards: 1, Lanes: 1}, Workers: []query.Worker{{ID: "a", Name: "one", PausedMS: 1000, PausedBy: "x",
+			Shards: []query.ShardStatus{{Fence: 1, Epoch: 1, Seq: 2, State: query.StatePaused}}}}}, `app shop, epoch 1: 1 shard on 1 lane
+
+every worker is paused: no shard takes new events
+
+shard  owner  fence  position  lag  state
+0      one    1      1:2       ?    paused
+
+member  shards  id  intake
+one     1       a   paused for 1s more by x
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			require.NoError(t, c.r.Print(&out))
+			require.Equal(t, c.want, out.String())
+		})
+	}
 }
