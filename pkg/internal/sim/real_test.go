@@ -92,7 +92,7 @@ func askBroker(nc *nats.Conn) (out asked) {
 	changes := func(n int) {
 		for range n {
 			if e := <-entries; e != nil {
-				out.say("change", e.Key(), e.Operation(), string(e.Value()), e.Revision(), e.Delta())
+				out.say("change", e.Key(), e.Operation(), string(e.Value()), e.Revision())
 			} else {
 				out.say("that is all")
 			}
