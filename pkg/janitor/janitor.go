@@ -38,7 +38,9 @@ type Janitor struct {
 	cfg Config
 	js  jetstream.JetStream
 
-	beforePurge func() // a test's pause between looking and purging
+	beforePurge func()        // a test's pause between looking and purging
+	marksKept   time.Duration // see topology.MarksKept
+	swept       time.Time     // the buckets, last
 
 	once   *lifecycle.Once
 	run    context.Context // ends when Stop is called
@@ -54,7 +56,7 @@ func New(js jetstream.JetStream, cfg Config) (*Janitor, error) {
 	if cfg.KV == nil || cfg.Store == nil || cfg.Lease == nil || cfg.Log == nil || cfg.Every < 0 {
 		return nil, errors.New("a janitor needs a KV, a Store, a Lease, a Log and a positive Every")
 	}
-	j := &Janitor{cfg: cfg, js: js, beforePurge: func() {}}
+	j := &Janitor{cfg: cfg, js: js, beforePurge: func() {}, marksKept: topology.MarksKept}
 	j.run, j.cancel = context.WithCancel(context.Background())
 	j.once = lifecycle.NewOnce("janitor", j.start, j.stop)
 	return j, nil
@@ -125,7 +127,7 @@ func (j *Janitor) take(ctx context.Context, lost *lease.Lease) (*lease.Lease, er
 	return j.cfg.Lease(ctx)
 }
 
-// clean looks at every stream and purges what may go.
+// clean looks at every stream and purges what may go, and sweeps the buckets from time to time.
 func (j *Janitor) clean(ctx context.Context) error {
 	for _, e := range j.cfg.Topology.Epochs {
 		for lane := range e.Lanes {
@@ -134,7 +136,11 @@ func (j *Janitor) clean(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	if time.Since(j.swept) < j.marksKept {
+		return nil
+	}
+	j.swept = time.Now()
+	return topology.Sweep(ctx, j.js, j.cfg.App, j.marksKept, j.cfg.Log)
 }
 
 func (j *Janitor) cleanLane(ctx context.Context, e topology.Epoch, lane int) error {

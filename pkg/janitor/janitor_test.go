@@ -2,6 +2,7 @@ package janitor
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -253,4 +254,46 @@ func TestStopBeforeStart(t *testing.T) {
 	b := newBench(t, topology.Log{})
 	require.NoError(t, b.j.Stop(context.Background()))
 	require.Error(t, b.j.Start(context.Background()))
+}
+
+// Each worker and each router that ever ran leaves the mark of its deleted entry, and a router that was killed its entry.
+func TestMarksOfPastProcessesAreRemoved(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t, topology.Log{})
+	members, err := topology.OpenBucket(ctx, b.js, "app", "members", 1)
+	require.NoError(t, err)
+	for i := range 200 {
+		for _, kv := range []jetstream.KeyValue{members, b.kv} {
+			key := fmt.Sprintf("router.%d", i)
+			_, err := kv.Put(ctx, key, []byte("{}"))
+			require.NoError(t, err)
+			require.NoError(t, kv.Purge(ctx, key))
+		}
+	}
+	for kv, key := range map[jetstream.KeyValue]string{members: "live", b.kv: "router.killed"} {
+		_, err = kv.Put(ctx, key, []byte("{}"))
+		require.NoError(t, err)
+	}
+	require.NoError(t, members.Delete(ctx, "left"))
+	left := func() (all []uint64) {
+		for _, bucket := range []string{"KV_app_topology", "KV_app_members"} {
+			s, err := b.js.Stream(ctx, bucket)
+			require.NoError(t, err)
+			all = append(all, s.CachedInfo().State.Msgs)
+		}
+		return all
+	}
+	require.Equal(t, []uint64{202, 202}, left())
+	require.NoError(t, b.j.clean(ctx))
+	require.Equal(t, []uint64{202, 202}, left(), "young marks stay, until every watch has seen them")
+	b.j.marksKept = 0
+	require.NoError(t, b.j.clean(ctx))
+	require.Equal(t, []uint64{1, 1}, left(), "the topology, and the member that is there")
+	_, err = topology.Load(ctx, b.js, "app")
+	require.NoError(t, err)
+	_, err = b.kv.Put(ctx, "router.live", []byte("{}"))
+	require.NoError(t, err)
+	b.j.marksKept, b.j.swept = time.Hour, time.Time{}
+	require.NoError(t, b.j.clean(ctx))
+	require.Equal(t, []uint64{2, 1}, left(), "an entry that is renewed stays")
 }

@@ -17,7 +17,6 @@ import (
 const (
 	LeaseTTL    = 2 * time.Second
 	LeaseRenew  = 500 * time.Millisecond
-	leaseStale  = time.Minute // entries of dead routers are removed after this
 	leaseGiveUp = time.Second // for the server to take our entry away
 	leaseAsk    = 100 * time.Millisecond
 )
@@ -78,7 +77,6 @@ func (l *Lease) start(ctx context.Context) error {
 	l.done.Go(func() { l.renew(run) })
 	select {
 	case <-l.first:
-		l.sweep(ctx, l.BrokerTime())
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("take a router's lease: %w", ctx.Err())
@@ -217,20 +215,4 @@ func (l *Lease) stop(ctx context.Context) error {
 		return fmt.Errorf("give a router's lease up: %w", err)
 	}
 	return nil
-}
-
-// sweep removes the entries of routers that are long dead. now is the broker's time.
-func (l *Lease) sweep(ctx context.Context, now time.Time) {
-	keys, err := l.kv.ListKeysFiltered(ctx, leasePrefix+">")
-	if err != nil {
-		return
-	}
-	for key := range keys.Keys() {
-		e, err := l.kv.Get(ctx, key)
-		if err == nil && now.Sub(e.Created()) > leaseStale {
-			if err := l.kv.Purge(ctx, key, jetstream.LastRevision(e.Revision())); err != nil {
-				l.log.Debug("stale router lease not removed", "key", key, "error", err)
-			}
-		}
-	}
 }

@@ -187,31 +187,6 @@ func TestLeaseStartEndsWithItsContext(t *testing.T) {
 	require.ErrorContains(t, err, "take a router's lease")
 }
 
-func TestSweepRemovesTheEntriesOfDeadRoutersOnly(t *testing.T) {
-	n := testkit.NATS(t)
-	r := newRouter(t, n, "live")
-	for _, id := range []string{"dead1", "dead2"} {
-		put(t, r.kv, leasePrefix+id, `{"schema":1,"renewal":7,"epoch":1}`)
-	}
-	dead, err := r.kv.Get(t.Context(), leasePrefix+"dead2")
-	require.NoError(t, err)
-	newRouter(t, n, "other").start(t)
-	r.start(t)
-	keys := func() (keys []string) {
-		l, err := r.kv.ListKeys(t.Context())
-		require.NoError(t, err)
-		for k := range l.Keys() {
-			keys = append(keys, k)
-		}
-		return keys
-	}
-	require.ElementsMatch(t, []string{topologyKey, "router.dead1", "router.dead2", "router.other", "router.live"}, keys(), "no minute has passed")
-	r.sweep(t.Context(), dead.Created().Add(leaseStale+1))
-	require.ElementsMatch(t, []string{topologyKey, "router.other", "router.live"}, keys())
-	_, valid := r.Valid()
-	require.True(t, valid)
-}
-
 func TestLeaseStartStopStress(t *testing.T) {
 	n := testkit.NATS(t)
 	nc := n.Connect(t, nats.ReconnectBufSize(-1))
