@@ -109,6 +109,7 @@ func (r *Router) start(ctx context.Context) error {
 	if r.watcher, err = topology.Watch(ctx, r.nc, kv, r.lease, r.cfg.Log); err != nil {
 		return err
 	}
+	r.warnOfForeignStreams(ctx)
 	if r.log, err = newLogWriter(r.nc, r.leaderOf, r.cfg.Log); err != nil {
 		return err
 	}

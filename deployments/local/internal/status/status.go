@@ -29,6 +29,7 @@ type Report struct {
 	Positions []query.Position // by shard
 	Ends      []uint64         // last stream sequence of each shard of the epoch; nil if they are not known
 	Workers   []query.Worker
+	Foreign   []topology.ForeignStream
 	Faults    []error // why the rest is not known
 }
 
@@ -57,6 +58,8 @@ func Ask(ctx context.Context, natsURL, app string) (Report, error) {
 	r.fault("ask the workers", err)
 	r.Positions, err = client.Positions(ctx)
 	r.fault("read the positions", err)
+	r.Foreign, err = topology.ForeignStreams(ctx, js, app)
+	r.fault("look for foreign streams", err)
 	return r, nil
 }
 
@@ -66,7 +69,8 @@ func (r *Report) fault(doing string, err error) {
 	}
 }
 
-// Print lays the report out: a line for each shard, one for each worker, and one for each thing that is not known.
+// Print lays the report out: a line for each shard, one for each worker, one for each foreign stream, and one for each thing that
+// is not known.
 func (r Report) Print(out io.Writer) error {
 	if r.Epoch.Shards > 0 {
 		fmt.Fprintf(out, "app %s, epoch %d: %s on %s\n\n", r.App, r.Epoch.Epoch, count(r.Epoch.Shards, "shard"), count(r.Epoch.Lanes, "lane"))
@@ -90,6 +94,12 @@ func (r Report) Print(out io.Writer) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	for i, f := range r.Foreign {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		fmt.Fprintf(out, "warning: %s\n", f)
 	}
 	for i, f := range r.Faults {
 		if i == 0 {

@@ -26,6 +26,7 @@ func TestPrint(t *testing.T) {
 				{Shard: 0, Fence: 8, State: "stopping"}, {Shard: 2, Fence: 3, Epoch: 2, Seq: 5, State: query.StatePaused},
 			}},
 		},
+		Foreign: []topology.ForeignStream{{Stream: "ARCHIVE", Takes: "shop.in.>"}},
 	}
 	var out strings.Builder
 	require.NoError(t, r.Print(&out))
@@ -40,6 +41,8 @@ shard  owner     fence  position  lag  state
 member    shards  id  intake
 worker-1  2       a   paused for 4.2s more by load
 worker-2  1       b   open
+
+warning: stream ARCHIVE takes shop.in.> and confirms what is sent there, though it is not the log: let it take other subjects, or mirror the log
 `, out.String())
 }
 

@@ -1,5 +1,6 @@
 // Package send sends one plain event, as any NATS client can: a request that a
-// router answers with where the log has stored it.
+// router answers with where the log has stored it. Another stream on the same
+// subject answers too: only the log's name is believed.
 package send
 
 import (
@@ -34,21 +35,40 @@ func (s Stored) String() string {
 }
 
 // Send sends one event to the app and waits for the router's answer until ctx ends.
+// An answer by a stream that is not the app's log is passed over.
 func Send(ctx context.Context, nc *nats.Conn, app, key string, data []byte) (Stored, error) {
 	msg, err := message(app, key, data)
 	if err != nil {
 		return Stored{}, err
 	}
-	reply, err := nc.RequestMsgWithContext(ctx, msg)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		return Stored{}, fmt.Errorf("no router of app %s is listening: is one running?", app)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return Stored{}, errors.New("no answer in time: the event may be stored or not")
-	case err != nil:
+	msg.Reply = nc.NewInbox()
+	answers, err := nc.SubscribeSync(msg.Reply)
+	if err != nil {
 		return Stored{}, fmt.Errorf("send event: %w", err)
 	}
-	return answer(reply.Data)
+	defer func() { _ = answers.Unsubscribe() }() // fails only if the connection is closed
+	if err := nc.PublishMsg(msg); err != nil {
+		return Stored{}, fmt.Errorf("send event: %w", err)
+	}
+	foreign := ""
+	for {
+		reply, err := answers.NextMsgWithContext(ctx)
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			return Stored{}, fmt.Errorf("no router of app %s is listening: is one running?", app)
+		case errors.Is(err, context.DeadlineExceeded) && foreign != "":
+			return Stored{}, fmt.Errorf("only stream %s has confirmed the event, which is not the log of app %s: is a router running? Let the stream take other subjects than %s", foreign, app, topology.EventSubject(app)+".>")
+		case errors.Is(err, context.DeadlineExceeded):
+			return Stored{}, errors.New("no answer in time: the event may be stored or not")
+		case err != nil:
+			return Stored{}, fmt.Errorf("send event: %w", err)
+		}
+		stored, err := answer(reply.Data)
+		if stored.Stream == "" || topology.IsLog(app, stored.Stream) {
+			return stored, err
+		}
+		foreign = stored.Stream
+	}
 }
 
 // Check returns an error if nobody could send such an event.
@@ -88,7 +108,8 @@ func isSubject(key string) bool {
 	return !strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
 
-// answer reads JetStream's confirmation, or a refusal in the same form.
+// answer reads JetStream's confirmation, or a refusal in the same form, which may
+// name the stream too.
 func answer(body []byte) (Stored, error) {
 	var a struct {
 		Stored
@@ -101,7 +122,7 @@ func answer(body []byte) (Stored, error) {
 		return Stored{}, fmt.Errorf("the router's answer is not a confirmation: %q", body[:min(len(body), 100)])
 	}
 	if a.Error != nil {
-		return Stored{}, fmt.Errorf("refused (%d): %s", a.Error.Code, a.Error.Description)
+		return a.Stored, fmt.Errorf("refused (%d): %s", a.Error.Code, a.Error.Description)
 	}
 	if a.Stream == "" || a.Seq == 0 {
 		return Stored{}, fmt.Errorf("the router's answer names no stream or sequence: %q", body[:min(len(body), 100)])

@@ -96,3 +96,35 @@ func TestSendOverNATS(t *testing.T) {
 	_, err = Send(ctx, nc, "app", "k", []byte("silence"))
 	require.ErrorContains(t, err, "may be stored or not")
 }
+
+// A stream on the subject of events confirms what no router has taken. Only the log's word counts.
+func TestStreamThatIsNotTheLog(t *testing.T) {
+	nc := testkit.NATS(t).Conn
+	js, err := nc.JetStream()
+	require.NoError(t, err)
+	_, err = js.AddStream(&nats.StreamConfig{Name: "ARCHIVE", Subjects: []string{"app.in.>"}})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = Send(ctx, nc, "app", "k", nil)
+	require.ErrorContains(t, err, "only stream ARCHIVE has confirmed the event, which is not the log of app app: is a router running?")
+
+	sub, err := nc.Subscribe("app.in.event.>", func(m *nats.Msg) {
+		confirmed, err := js.GetLastMsg("ARCHIVE", m.Subject) // so that the archive answers first
+		if err != nil || confirmed == nil {
+			t.Error(err)
+		}
+		_ = m.Respond([]byte(`{"stream":"APP_1_0","seq":3}`))
+	})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sub.Unsubscribe()) }()
+	stored, err := Send(t.Context(), nc, "app", "k", nil)
+	require.NoError(t, err)
+	require.Equal(t, Stored{Stream: "APP_1_0", Seq: 3}, stored)
+
+	_, err = js.UpdateStream(&nats.StreamConfig{Name: "ARCHIVE", Subjects: []string{"app.in.>"}, MaxMsgs: 1, Discard: nats.DiscardNew})
+	require.NoError(t, err)
+	stored, err = Send(t.Context(), nc, "app", "k", nil)
+	require.NoError(t, err, "what the archive refuses is nobody's business")
+	require.Equal(t, "APP_1_0", stored.Stream)
+}

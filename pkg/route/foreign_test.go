@@ -1,0 +1,24 @@
+package route
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+// A router that starts tells of a stream that answers for the log.
+func TestRouterTellsOfForeignStreams(t *testing.T) {
+	var said logged
+	s := newSystem(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+	require.NotContains(t, said.String(), "takes the app's subjects")
+	_, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "ARCHIVE", Subjects: []string{"app.in.>"}})
+	require.NoError(t, err)
+	cfg := s.cfg
+	cfg.Metrics = prometheus.NewRegistry()
+	s.start(t, cfg)
+	require.Equal(t, 1, strings.Count(said.String(), "stream=ARCHIVE takes=app.in.>"), said.String())
+}
