@@ -111,6 +111,13 @@ func askBroker(nc *nats.Conn) (out asked) {
 func (a *asked) askStream(ctx context.Context, js jetstream.JetStream) {
 	stream, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.*"}, AllowDirect: true})
 	a.say("stream", err)
+	for _, filter := range []string{"s.>", "t.>"} {
+		names := js.StreamNames(ctx, jetstream.WithStreamListSubject(filter))
+		for name := range names.Name() {
+			a.say("takes "+filter, name)
+		}
+		a.say("all that take "+filter, names.Err())
+	}
 	for _, subject := range []string{"s.1", "s.2", "s.1"} {
 		ack, err := js.Publish(ctx, subject, []byte(subject))
 		a.say("stored", ack, err)

@@ -163,6 +163,10 @@ func (b *Broker) request(c *conn, api string, o op) {
 		b.create(f[2], o.data, answer)
 		return
 	}
+	if api == "STREAM.NAMES" {
+		answer("%s", b.names(o.data))
+		return
+	}
 	name := f[2]
 	if f[1] == "MSG" {
 		name = f[3]
@@ -240,6 +244,25 @@ type streamConfig struct {
 	Replicas   int               `json:"num_replicas"`
 	Direct     bool              `json:"allow_direct"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
+}
+
+// names lists the streams that take something that a subject covers, or all.
+func (b *Broker) names(request []byte) []byte {
+	var asked struct {
+		Subject string `json:"subject"`
+	}
+	unmarshal(request, &asked)
+	filter, names := newPattern(asked.Subject), []string{}
+	for _, s := range b.streams {
+		if asked.Subject == "" || slices.ContainsFunc(s.subjects, func(p pattern) bool { return filter.matches(p.text) }) {
+			names = append(names, s.name)
+		}
+	}
+	answer, err := json.Marshal(map[string]any{"type": "io.nats.jetstream.api.v1.stream_names_response", "total": len(names), "offset": 0, "limit": 1024, "streams": names})
+	if err != nil {
+		panic(err)
+	}
+	return answer
 }
 
 func (b *Broker) create(name string, config []byte, answer func(string, ...any)) {
