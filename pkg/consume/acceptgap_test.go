@@ -150,8 +150,7 @@ func TestPurgeUnderAReplay(t *testing.T) {
 	again.store, again.topology, again.kv = r.store(), r.topo, r.kv
 	rec, err := again.store.Claim(background, 0, 1, store.NewVersion())
 	require.NoError(t, err)
-	s, err := claimed(0, rec, &again.budget)
-	require.NoError(t, err)
+	s := claimed(0, rec, &again.budget)
 	f, err := open(background, again.nc, again.js, "app", epoch, 0, s.start())
 	require.NoError(t, err)
 	defer f.close()

@@ -65,10 +65,18 @@ func (p *process) claim() {
 		p.h.broken("claim: %v", err)
 	}
 	p.h.stands[p.n] = version
-	if p.s, err = claimed(p.n, rec, &p.budget); err != nil {
-		p.h.broken("claim: %v", err)
-	}
+	p.s = claimed(p.n, rec, &p.budget)
+	p.next = (*process).restore
+}
+
+func (p *process) restore() {
 	p.next = (*process).confirm
+	switch err := p.view().Publishers(context.Background(), p.n, p.s.version, p.s.restore); {
+	case errors.Is(err, store.ErrStale):
+		p.anew("record stale")
+	case err != nil:
+		p.h.broken("read the publishers: %v", err)
+	}
 }
 
 // confirm is what confirm does.

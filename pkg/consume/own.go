@@ -64,7 +64,7 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 		case errors.Is(err, errReopen):
 			log.Info("opening the log again", "cause", err)
 			wait = again.soon()
-		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology):
+		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology), errors.Is(err, store.ErrGone):
 			wait = w.waits.stopped
 			w.note(o.Shard, func(s *shardStatus) { s.sticks(stateStopped + err.Error()) })
 			if err.Error() != said {
@@ -174,6 +174,10 @@ func reason(ctx context.Context, err error) error {
 	return err
 }
 
+// manyPublishers is from when on the number of a shard's publishers is worth a line: reading them takes longer than a
+// failover should.
+const manyPublishers = 100_000
+
 // claim makes this worker the shard's owner.
 func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
 	announcing, cancel := context.WithTimeout(ctx, feedAnswerTime)
@@ -186,14 +190,17 @@ func (w *Worker) claim(ctx context.Context, o group.Ownership) (*shard, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := claimed(o.Shard, rec, &w.budget)
+	if err := w.store.Publishers(ctx, o.Shard, s.version, s.restore); err != nil {
+		return nil, err
+	}
+	if n := s.record.Len(); n >= manyPublishers {
+		w.cfg.Log.Warn("shard remembers very many publishers; is one made for each event?", "shard", o.Shard, "publishers", n)
+	}
 	if err := confirm(ctx, o, revision, rec.Fence); err != nil {
 		return nil, err
 	}
 	if err := context.Cause(ctx); err != nil { // the lease must still stand after the claim
-		return nil, err
-	}
-	s, err := claimed(o.Shard, rec, &w.budget)
-	if err != nil {
 		return nil, err
 	}
 	w.watch(s)

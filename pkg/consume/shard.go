@@ -34,22 +34,25 @@ type shard struct {
 	duplicates int                    // of the segment
 }
 
-// claimed makes a shard of what the store knew when it was claimed.
-func claimed(n int, rec store.Record, b *budget) (*shard, error) {
-	s := &shard{
+// claimed makes a shard of what the store knew when it was claimed. Its publishers are still to be restored.
+func claimed(n int, rec store.Record, b *budget) *shard {
+	return &shard{
 		n: n, fence: rec.Fence, version: rec.Version, position: rec.Position, since: rec.Since, late: rec.Late, lateLast: rec.LateLast,
 		cache: newCache(b), receipts: make(map[receiptTo][]uint64),
 	}
-	for id, encoded := range rec.Dedup {
-		p, err := frame.ParsePublisherID(id)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.record.Restore(p, encoded); err != nil {
-			return nil, err
-		}
+}
+
+// restore takes a publisher as the store has it, and tells whether it is a new one.
+func (s *shard) restore(id string, encoded []byte) (added bool, err error) {
+	p, err := frame.ParsePublisherID(id)
+	if err != nil {
+		return false, err
 	}
-	return s, nil
+	before := s.record.Len()
+	if err := s.record.Restore(p, encoded); err != nil {
+		return false, err
+	}
+	return s.record.Len() > before, nil
 }
 
 // start is the stream sequence from which the log is to be read, 0 for its first.

@@ -51,8 +51,8 @@ func stored(t require.TestingT, m *storetest.Memory, key string) ids {
 func claim(t require.TestingT, m *storetest.Memory, b *budget) *shard {
 	rec, err := m.At("one").Claim(context.Background(), testShard, 1, store.NewVersion())
 	require.NoError(t, err)
-	s, err := claimed(testShard, rec, b)
-	require.NoError(t, err)
+	s := claimed(testShard, rec, b)
+	require.NoError(t, m.At("one").Publishers(context.Background(), testShard, s.version, s.restore))
 	return s
 }
 

@@ -179,8 +179,7 @@ func TestShardThatIsNotHandedOver(t *testing.T) {
 // What a round costs beside the handler, its stint included.
 func BenchmarkApply(b *testing.B) {
 	const events = 1000
-	s, err := claimed(testShard, store.Record{}, &budget{max: 1 << 20})
-	require.NoError(b, err)
+	s := claimed(testShard, store.Record{}, &budget{max: 1 << 20})
 	s.stint.limit, s.stint.hang = DefaultRoundTime, hangTime
 	p := sent{publisher: 1, generation: 1, floor: 1}
 	for i := range events {

@@ -20,6 +20,12 @@ import (
 // Retention is how long a publisher is remembered after its last event.
 const Retention = 7 * 24 * time.Hour
 
+// There may be millions of publishers, so they are forgotten bit by bit. What is decided about one does not depend on it.
+const (
+	maxForgotten = 1000      // in one commit
+	sweepEvery   = time.Hour // by the log's time
+)
+
 // Verdict says what to do with a part of a frame.
 type Verdict int
 
@@ -37,6 +43,10 @@ type Record struct {
 	publishers map[frame.PublisherID]*Publisher
 	changed    map[frame.PublisherID]*Publisher // as they were at the last Clean; nil: unknown
 	oldest     time.Time                        // no publisher was seen last before
+
+	swept     time.Time           // when all publishers were looked at last
+	doomed    []frame.PublisherID // that were to be forgotten then, and still may be
+	forgotten int                 // since the last Clean
 }
 
 // Publisher is what is known of one publisher.
@@ -55,6 +65,10 @@ func (r *Record) Part(s frame.Session, floor uint64, at time.Time) (*Publisher, 
 	r.init()
 	r.expire(at)
 	p := r.publishers[s.Publisher]
+	if p != nil && p.expired(at) {
+		r.forget(s.Publisher)
+		p = nil
+	}
 	switch {
 	case p == nil && s.BirthTime().Add(Retention).Before(at):
 		return nil, Late
@@ -96,21 +110,40 @@ func (r *Record) touch(id frame.PublisherID) {
 	r.changed[id] = p
 }
 
-// expire forgets publishers that have been silent for longer than Retention.
+// expire forgets some of the publishers that have been silent for longer than Retention.
 func (r *Record) expire(at time.Time) {
-	if r.oldest.IsZero() || !r.oldest.Add(Retention).Before(at) {
-		return
+	if len(r.doomed) == 0 && !r.oldest.IsZero() && r.oldest.Add(Retention).Before(at) && at.Sub(r.swept) >= sweepEvery {
+		r.sweep(at)
 	}
-	r.oldest = at
+	for len(r.doomed) > 0 && r.forgotten < maxForgotten {
+		id := r.doomed[len(r.doomed)-1]
+		r.doomed = r.doomed[:len(r.doomed)-1]
+		if p := r.publishers[id]; p != nil && p.expired(at) {
+			r.forget(id)
+			r.forgotten++
+		}
+	}
+}
+
+// sweep looks at all publishers.
+func (r *Record) sweep(at time.Time) {
+	r.swept, r.oldest, r.doomed = at, at, nil
 	for id, p := range r.publishers {
-		if seen := p.seen(); seen.Add(Retention).Before(at) {
-			r.touch(id)
-			delete(r.publishers, id)
-		} else if seen.Before(r.oldest) {
+		if p.expired(at) {
+			r.doomed = append(r.doomed, id)
+		} else if seen := p.seen(); seen.Before(r.oldest) {
 			r.oldest = seen
 		}
 	}
 }
+
+func (r *Record) forget(id frame.PublisherID) {
+	r.touch(id)
+	delete(r.publishers, id)
+}
+
+// expired tells whether the publisher has been silent for longer than Retention.
+func (p *Publisher) expired(at time.Time) bool { return p.seen().Add(Retention).Before(at) }
 
 // seen is from when on the publisher is silent: its last event, or its birth if its clock is ahead of the log's. For it
 // must not be forgotten before copies of its events are Late.
@@ -168,7 +201,10 @@ func (r *Record) Changes(fn func(id frame.PublisherID, encoded []byte)) {
 }
 
 // Clean says that all changes have been committed.
-func (r *Record) Clean() { clear(r.changed) }
+func (r *Record) Clean() {
+	clear(r.changed)
+	r.forgotten = 0
+}
 
 // Rollback takes back all changes since the last Clean.
 func (r *Record) Rollback() {
@@ -183,6 +219,7 @@ func (r *Record) Rollback() {
 		}
 	}
 	clear(r.changed)
+	r.forgotten = 0
 }
 
 // The two encodings. Both begin with a version, then generation, birth, floor and last event (Unix nanoseconds) as varints.

@@ -105,6 +105,45 @@ func TestForgettingUsesTheLogsTime(t *testing.T) {
 	require.Equal(t, Open, v, "a session that a router would still take is never late")
 }
 
+// After a long silence very many are to be forgotten. A commit holds the store for some of them only, and what is decided
+// about the others is as if they were forgotten.
+func TestManyAreForgottenBitByBit(t *testing.T) {
+	const many = 3*maxForgotten + 7
+	of := func(n int) frame.Session {
+		return frame.Session{Publisher: frame.PublisherID{1, byte(n >> 8), byte(n)}, Generation: 1, Birth: start.UnixMilli()}
+	}
+	var r Record
+	for n := range many {
+		p, _ := r.Part(of(n), 1, start)
+		require.True(t, p.Admit(1))
+	}
+	r.Clean()
+	at := start.Add(Retention + time.Second)
+	young := frame.Session{Publisher: frame.PublisherID{2}, Generation: 1, Birth: at.UnixMilli()}
+	left := many
+	for commit := 0; left > 0; commit++ {
+		require.Less(t, commit, 5)
+		_, v := r.Part(young, 1, at)
+		require.Equal(t, Open, v)
+		for n := range many {
+			_, v := r.Part(of(n), 1, at)
+			require.Equal(t, Late, v, "whether it is forgotten already or not")
+			if n == 50 {
+				break
+			}
+		}
+		removed := 0
+		r.Changes(func(_ frame.PublisherID, b []byte) {
+			if b == nil {
+				removed++
+			}
+		})
+		require.LessOrEqual(t, removed, maxForgotten+51)
+		r.Clean()
+		left = r.Len() - 1
+	}
+}
+
 // A publisher whose clock is ahead is remembered until copies of its events are late; else they would be applied again.
 func TestForgettingPublishersWhoseClockIsAhead(t *testing.T) {
 	ahead := session(1, start.Add(11*time.Hour))

@@ -17,21 +17,23 @@ var (
 	checkSource string
 	//go:embed claim.lua
 	claimSource string
+	//go:embed publishers.lua
+	publishersSource string
 	//go:embed load.lua
 	loadSource string
 	//go:embed commit.lua
 	commitSource string
 
-	checkScript  = redis.NewScript(checkSource)
-	claimScript  = redis.NewScript(claimSource)
-	loadScript   = redis.NewScript(loadSource)
-	commitScript = redis.NewScript(commitSource)
+	checkScript      = redis.NewScript(checkSource)
+	claimScript      = redis.NewScript(claimSource)
+	publishersScript = redis.NewScript(publishersSource)
+	loadScript       = redis.NewScript(loadSource)
+	commitScript     = redis.NewScript(commitSource)
 )
 
 // Fields of a shard's hash. A publisher's deduplication record is in the field dedupPrefix + its id.
 const (
 	fieldFence    = "fence"
-	fieldVersion  = "version"
 	fieldPosition = "position"
 	fieldSince    = "since"
 	fieldLate     = "late"
@@ -43,6 +45,7 @@ const (
 // key's shard changes:
 //
 //	<app>:topology       the id of the topology whose state this is
+//	<app>:claimed        set: the shards that have ever been claimed; so a record that was removed by hand is missed
 //	<app>:shard:<n>      hash: fence, version, position, since, dedup:<publisher> ...
 //	<app>:state:<key>    an Envelope
 type Redis struct {
@@ -59,6 +62,7 @@ func NewRedis(rdb redis.UniversalClient, app, topology string) *Redis {
 
 func (r *Redis) stampKey() string          { return r.app + ":topology" }
 func (r *Redis) shardKey(shard int) string { return r.app + ":shard:" + strconv.Itoa(shard) }
+func (r *Redis) claimedKey() string        { return r.app + ":claimed" }
 func (r *Redis) stateKey(key string) string {
 	return r.app + ":state:" + key
 }
@@ -103,28 +107,38 @@ func suitable(info string) error {
 
 // Claim implements Store.
 func (r *Redis) Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error) {
-	res, err := claimScript.Run(ctx, r.rdb, []string{r.shardKey(shard), r.stampKey()}, r.topology, revision, string(version)).StringSlice()
+	keys := []string{r.shardKey(shard), r.stampKey(), r.claimedKey()}
+	res, err := claimScript.Run(ctx, r.rdb, keys, r.topology, revision, string(version), shard).Slice()
 	if err != nil {
 		return Record{}, fmt.Errorf("claim shard %d: %w", shard, err)
 	}
-	if len(res) == 2 && res[0] == "topology" {
-		return Record{}, r.otherTopology(res[1])
+	switch {
+	case len(res) == 2 && res[0] == "topology":
+		return Record{}, r.otherTopology(fmt.Sprint(res[1]))
+	case len(res) == 1 && res[0] == "gone":
+		return Record{}, fmt.Errorf("%w: %s is not there, though shard %d was claimed in this Redis before: rename it back or restore this Redis; "+
+			"or stop the workers and delete all keys %s:*, and the store is filled from the log as far as its history reaches", ErrGone, r.shardKey(shard), shard, r.app)
+	case len(res) != len(claimFields):
+		return Record{}, fmt.Errorf("claim shard %d: Redis returned %d values", shard, len(res))
 	}
-	rec := Record{Dedup: make(map[string][]byte)}
-	for i := 0; i+1 < len(res); i += 2 {
-		if err := rec.set(res[i], res[i+1]); err != nil {
-			return Record{}, fmt.Errorf("claim shard %d: field %s: %w", shard, res[i], err)
+	rec := Record{Version: version}
+	for i, field := range claimFields {
+		if value, is := res[i].(string); is {
+			if err := rec.set(field, value); err != nil {
+				return Record{}, fmt.Errorf("claim shard %d: field %s: %w", shard, field, err)
+			}
 		}
 	}
 	return rec, nil
 }
 
+// claimFields are what a claim returns.
+var claimFields = []string{fieldFence, fieldPosition, fieldSince, fieldLate, fieldLateLast}
+
 func (rec *Record) set(field, value string) (err error) {
 	switch {
 	case field == fieldFence:
 		rec.Fence, err = strconv.ParseUint(value, 10, 64)
-	case field == fieldVersion:
-		rec.Version = Version(value)
 	case field == fieldPosition:
 		rec.Position, err = ParsePosition(value)
 	case field == fieldSince:
@@ -133,8 +147,6 @@ func (rec *Record) set(field, value string) (err error) {
 		rec.Late, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldLateLast:
 		rec.LateLast = value
-	case strings.HasPrefix(field, dedupPrefix):
-		rec.Dedup[field[len(dedupPrefix):]] = []byte(value)
 	}
 	return err
 }

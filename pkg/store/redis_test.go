@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"testing"
 
@@ -17,10 +18,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func conformance(t *testing.T, addr func(*testing.T) string) {
-	storetest.Run(t, func(t *testing.T) (func(string) store.Store, func()) {
+	ctx := context.Background()
+	storetest.Run(t, func(t *testing.T) storetest.Kept {
 		rdb := client(t, addr(t))
-		return func(topology string) store.Store { return store.NewRedis(rdb, "app", topology) },
-			func() { require.NoError(t, rdb.FlushAll(context.Background()).Err()) }
+		return storetest.Kept{
+			At:   func(topology string) store.Store { return store.NewRedis(rdb, "app", topology) },
+			Wipe: func() { require.NoError(t, rdb.FlushAll(ctx).Err()) },
+			Lose: func(shard int) {
+				require.NoError(t, rdb.Rename(ctx, fmt.Sprint("app:shard:", shard), "elsewhere").Err())
+			},
+		}
 	})
 }
 
@@ -69,6 +76,66 @@ func TestCommitChecksTypesFirst(t *testing.T) {
 	_, err = s.Claim(ctx, 0, 1, "v1")
 	require.ErrorContains(t, err, "WRONGTYPE")
 	require.Zero(t, rdb.Exists(ctx, "app:topology").Val())
+	require.NoError(t, rdb.Del(ctx, "app:shard:0").Err())
+	require.NoError(t, rdb.Set(ctx, "app:claimed", "not a set", 0).Err())
+	_, err = s.Claim(ctx, 0, 1, "v1")
+	require.ErrorContains(t, err, "WRONGTYPE")
+	require.Zero(t, rdb.Exists(ctx, "app:topology", "app:shard:0").Val())
+}
+
+// A cursor does not outlive a restart, which leaves the version as it is: the record is read anew, and comes whole.
+func TestRecordIsReadWholeThoughRedisRestarts(t *testing.T) {
+	ctx := context.Background()
+	server := testkit.RealRedis(t, testkit.WithAOF())
+	s := store.NewRedis(client(t, server.Addr), "app", "one")
+	_, err := s.Claim(ctx, 0, 1, "v1")
+	require.NoError(t, err)
+	c := &store.Commit{Shard: 0, Old: "v1", New: "v2"}
+	for i := range 20_000 {
+		c.Dedup = append(c.Dedup, store.Pair{Key: fmt.Sprint(i), Value: []byte{1}})
+	}
+	require.NoError(t, s.Commit(ctx, c))
+	got := make(map[string]int)
+	calls := 0
+	err = s.Publishers(ctx, 0, "v2", func(id string, _ []byte) (bool, error) {
+		if calls++; calls == 5000 {
+			server.Stop()
+			server.Start(t)
+		}
+		got[id]++
+		return got[id] == 1, nil
+	})
+	require.NoError(t, err)
+	require.Len(t, got, 20_000)
+}
+
+// However many publishers a shard has, no command holds Redis for long. (The bound is loose: it may share a slow machine.)
+func TestRecordOfManyPublishersHoldsNobody(t *testing.T) {
+	ctx := context.Background()
+	rdb := client(t, testkit.RealRedis(t).Addr)
+	s := store.NewRedis(rdb, "app", "one")
+	version := store.NewVersion()
+	_, err := s.Claim(ctx, 0, 1, version)
+	require.NoError(t, err)
+	const publishers, each = 200_000, 5000
+	for i := 0; i < publishers; i += each {
+		c := &store.Commit{Shard: 0, Old: version, New: store.NewVersion()}
+		for j := range each {
+			c.Dedup = append(c.Dedup, store.Pair{Key: fmt.Sprintf("%032x", i+j), Value: make([]byte, 30)})
+		}
+		require.NoError(t, s.Commit(ctx, c))
+		version = c.New
+	}
+	require.NoError(t, rdb.ConfigResetStat(ctx).Err())
+	_, err = s.Claim(ctx, 0, 2, "next")
+	require.NoError(t, err)
+	all, err := storetest.Publishers(s, 0, "next")
+	require.NoError(t, err)
+	require.Len(t, all, publishers)
+	stats, err := rdb.Info(ctx, "commandstats").Result()
+	require.NoError(t, err)
+	require.Regexp(t, `cmdstat_hscan:calls=\d{3}`, stats, "in pieces")
+	require.NotContains(t, stats, "hgetall")
 }
 
 func TestPositionRoundTrip(t *testing.T) {

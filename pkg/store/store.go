@@ -21,6 +21,9 @@ var (
 	ErrStale = errors.New("the shard's version is not the one named")
 	// ErrTopology means that the store holds the state of another topology. Nothing was written.
 	ErrTopology = errors.New("the store belongs to another topology")
+	// ErrGone means that a shard's record is gone while the rest of the store stands: its states are those of events that
+	// a replay would apply again. Nothing was written.
+	ErrGone = errors.New("the shard's record is gone")
 	// ErrUnsuitable means that the store cannot keep what it is given.
 	ErrUnsuitable = errors.New("the store is not suitable")
 )
@@ -76,15 +79,14 @@ func ParsePosition(s string) (Position, error) {
 	return p, nil
 }
 
-// Record is what a shard's owner reads when it claims the shard.
+// Record is what a shard's owner reads when it claims the shard, but for the publishers, of which there may be very many.
 type Record struct {
 	Fence    uint64 // grows with every claim
 	Version  Version
 	Position Position
-	Since    uint64            // the first stream sequence of the last round committed, in the position's epoch
-	Dedup    map[string][]byte // by publisher
-	Late     uint64            // events of forgotten publishers, not applied
-	LateLast string            // the newest of them, for operators
+	Since    uint64 // the first stream sequence of the last round committed, in the position's epoch
+	Late     uint64 // events of forgotten publishers, not applied
+	LateLast string // the newest of them, for operators
 }
 
 // Commit is one atomic write. It happens if the shard's version is Old, or not at all.
@@ -118,8 +120,13 @@ type Store interface {
 	// that belongs to none is stamped with this one.
 	Check(ctx context.Context) error
 	// Claim makes the caller the shard's owner: with a new version, and a fence that is the larger of revision and the
-	// fence before + 1. It may return an error that wraps ErrTopology.
+	// fence before + 1. It may return an error that wraps ErrTopology, or ErrGone if the shard was claimed before in this
+	// store and its record is not there. (In a store that was emptied, or went back to before the first claim, it was not.)
 	Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error)
+	// Publishers calls take for each publisher of the shard's deduplication record, some perhaps more than once, with what
+	// was committed of it. take tells whether it saw the publisher for the first time. It may return ErrStale, in the
+	// middle too: then what take was given is of no use. The store is never held for long, however many there are.
+	Publishers(ctx context.Context, shard int, version Version, take func(id string, encoded []byte) (added bool, err error)) error
 	// Load returns the states of keys, nil where there is none, or ErrStale. Without keys it tells whether the version stands.
 	Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error)
 	// Commit writes all of c or nothing. If the version is c.New already it returns nil: the call is a repeated one.

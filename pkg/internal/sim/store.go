@@ -48,6 +48,27 @@ func (r *RemoteStore) Claim(ctx context.Context, shard int, revision uint64, ver
 	})
 }
 
+// Publishers is store.Store's. What comes back is taken when the call has returned.
+func (r *RemoteStore) Publishers(ctx context.Context, shard int, version store.Version, take func(string, []byte) (bool, error)) error {
+	type publisher struct {
+		id      string
+		encoded []byte
+	}
+	all, err := ask(ctx, r, fmt.Sprintf("reads the publishers of shard %d", shard), func() (out []publisher, err error) {
+		err = r.Kept.Publishers(context.Background(), shard, version, func(id string, encoded []byte) (bool, error) {
+			out = append(out, publisher{id, encoded})
+			return true, nil
+		})
+		return out, err
+	})
+	for _, p := range all {
+		if _, err := take(p.id, p.encoded); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
 // Load is store.Store's.
 func (r *RemoteStore) Load(ctx context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
 	return ask(ctx, r, fmt.Sprintf("loads %d keys of shard %d", len(keys), shard), func() ([][]byte, error) {

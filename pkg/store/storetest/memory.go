@@ -20,13 +20,20 @@ type Memory struct {
 
 // Snapshot is all that a Memory holds. Values in it are never changed, only replaced.
 type Snapshot struct {
-	stamp  string
-	shards map[int]store.Record
-	states map[string][]byte
+	stamp   string
+	claimed map[int]bool // ever
+	shards  map[int]record
+	states  map[string][]byte
+}
+
+// record is a shard's, with its publishers.
+type record struct {
+	store.Record
+	dedup map[string][]byte
 }
 
 func (s Snapshot) clone() Snapshot {
-	return Snapshot{stamp: s.stamp, shards: maps.Clone(s.shards), states: maps.Clone(s.states)}
+	return Snapshot{stamp: s.stamp, claimed: maps.Clone(s.claimed), shards: maps.Clone(s.shards), states: maps.Clone(s.states)}
 }
 
 // NewMemory makes an empty one.
@@ -38,7 +45,14 @@ func NewMemory() *Memory {
 
 // Wipe is what FLUSHALL does.
 func (m *Memory) Wipe() {
-	m.Restore(Snapshot{shards: make(map[int]store.Record), states: make(map[string][]byte)})
+	m.Restore(Snapshot{claimed: make(map[int]bool), shards: make(map[int]record), states: make(map[string][]byte)})
+}
+
+// Lose removes a shard's record, past all checks.
+func (m *Memory) Lose(shard int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.kept.shards, shard)
 }
 
 // Snapshot is what m holds now.
@@ -100,14 +114,40 @@ func (v view) Claim(_ context.Context, shard int, revision uint64, version store
 	if err := v.stamped(); err != nil {
 		return store.Record{}, err
 	}
-	r := v.m.kept.shards[shard]
+	r, there := v.m.kept.shards[shard]
+	if v.m.kept.claimed[shard] && !there {
+		return store.Record{}, fmt.Errorf("%w: shard %d", store.ErrGone, shard)
+	}
+	v.m.kept.claimed[shard] = true
 	r.Fence, r.Version = max(r.Fence+1, revision), version
 	v.m.kept.shards[shard] = r
-	r.Dedup = maps.Clone(r.Dedup)
-	if r.Dedup == nil {
-		r.Dedup = make(map[string][]byte)
+	return r.Record, nil
+}
+
+// pagePublishers is how many publishers of a Memory are read at once.
+const pagePublishers = 2
+
+func (v view) Publishers(_ context.Context, shard int, version store.Version, take func(string, []byte) (bool, error)) error {
+	var ids []string
+	for first := 0; ; first += pagePublishers {
+		v.m.mu.Lock()
+		r := v.m.kept.shards[shard]
+		v.m.mu.Unlock()
+		if r.Version != version {
+			return store.ErrStale
+		}
+		if first == 0 {
+			ids = slices.Sorted(maps.Keys(r.dedup))
+		}
+		for i := first; i < min(first+pagePublishers, len(ids)); i++ {
+			if _, err := take(ids[i], bytes.Clone(r.dedup[ids[i]])); err != nil {
+				return err
+			}
+		}
+		if first >= len(ids) {
+			return nil
+		}
 	}
-	return r, nil
 }
 
 func (v view) Load(_ context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
@@ -138,15 +178,15 @@ func (v view) Commit(_ context.Context, c *store.Commit) error {
 		return store.ErrStale
 	}
 	r.Version, r.Position, r.Since, r.Late, r.LateLast = c.New, c.Position, c.Since, c.Late, c.LateLast
-	r.Dedup = maps.Clone(r.Dedup) // that of a snapshot stays
-	if r.Dedup == nil {
-		r.Dedup = make(map[string][]byte)
+	r.dedup = maps.Clone(r.dedup) // that of a snapshot stays
+	if r.dedup == nil {
+		r.dedup = make(map[string][]byte)
 	}
 	for _, d := range c.Dedup {
 		if d.Value == nil {
-			delete(r.Dedup, d.Key)
+			delete(r.dedup, d.Key)
 		} else {
-			r.Dedup[d.Key] = bytes.Clone(d.Value)
+			r.dedup[d.Key] = bytes.Clone(d.Value)
 		}
 	}
 	v.m.kept.shards[c.Shard] = r

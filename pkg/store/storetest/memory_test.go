@@ -10,9 +10,9 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(*testing.T) (func(string) store.Store, func()) {
+	storetest.Run(t, func(*testing.T) storetest.Kept {
 		m := storetest.NewMemory()
-		return m.At, m.Wipe
+		return storetest.Kept{At: m.At, Wipe: m.Wipe, Lose: m.Lose}
 	})
 }
 
@@ -41,6 +41,8 @@ func TestMemoryGoesBackInTime(t *testing.T) {
 	r, err := s.Claim(ctx, 0, 1, "again")
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), r.Position.Seq)
-	require.Equal(t, map[string][]byte{"p": []byte("first")}, r.Dedup)
+	publishers, err := storetest.Publishers(s, 0, "again")
+	require.NoError(t, err)
+	require.Equal(t, map[string][]byte{"p": []byte("first")}, publishers)
 	require.Equal(t, []string{"k"}, m.Keys())
 }

@@ -3,6 +3,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -13,13 +14,47 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Run runs the suite. Each call of open must return a view of one and the same store for one topology and t, and of a fresh one for a
-// new t. wipe empties it.
-func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.Store, wipe func())) {
+var errReader = errors.New("the reader cannot take it")
+
+// claimMany claims shard 0 under the version v1 and commits more publishers than are read at once, under v2.
+func claimMany(t *testing.T, s store.Store) map[string][]byte {
+	_, err := s.Claim(context.Background(), 0, 1, "v1")
+	require.NoError(t, err)
+	want := make(map[string][]byte)
+	c := &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: store.Position{Epoch: 1, Seq: 1, Time: time.Unix(1, 0)}}
+	for i := range 5000 {
+		p := store.Pair{Key: fmt.Sprintf("%032x", i), Value: []byte(fmt.Sprint(i))}
+		want[p.Key] = p.Value
+		c.Dedup = append(c.Dedup, p)
+	}
+	require.NoError(t, s.Commit(context.Background(), c))
+	return want
+}
+
+// Kept is one store, and what may become of it.
+type Kept struct {
+	At   func(topology string) store.Store // as a worker of that topology sees it
+	Wipe func()                            // empties it
+	Lose func(shard int)                   // removes a shard's record by hand
+}
+
+// Publishers are a shard's, as its owner reads them.
+func Publishers(s store.Store, shard int, version store.Version) (map[string][]byte, error) {
+	out := make(map[string][]byte)
+	err := s.Publishers(context.Background(), shard, version, func(id string, encoded []byte) (bool, error) {
+		_, known := out[id]
+		out[id] = encoded
+		return !known, nil
+	})
+	return out, err
+}
+
+// Run runs the suite. open makes a fresh store.
+func Run(t *testing.T, open func(t *testing.T) Kept) {
 	ctx := context.Background()
-	for name, test := range map[string]func(*testing.T, func(string) store.Store, func()){
-		"claim raises the fence and draws a version": func(t *testing.T, at func(string) store.Store, _ func()) {
-			s := at("one")
+	for name, test := range map[string]func(*testing.T, Kept){
+		"claim raises the fence and draws a version": func(t *testing.T, k Kept) {
+			s := k.At("one")
 			r, err := s.Claim(ctx, 3, 7, "v1")
 			require.NoError(t, err)
 			require.Equal(t, uint64(7), r.Fence, "the revision")
@@ -35,8 +70,8 @@ func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.S
 			require.NoError(t, err)
 			require.Equal(t, uint64(1<<50+1), r.Fence, "large fences stay exact")
 		},
-		"commit writes all": func(t *testing.T, at func(string) store.Store, _ func()) {
-			s := at("one")
+		"commit writes all": func(t *testing.T, k Kept) {
+			s := k.At("one")
 			_, err := s.Claim(ctx, 0, 1, "v1")
 			require.NoError(t, err)
 			pos := store.Position{Epoch: 1, Seq: 9, Time: time.Unix(5, 123456789)}
@@ -55,15 +90,17 @@ func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.S
 			require.Zero(t, shards[1].Fence)
 			r, err := s.Claim(ctx, 0, 1, "v4")
 			require.NoError(t, err)
-			require.Equal(t, map[string][]byte{"p1": {0, 1}, "p3": {3}}, r.Dedup)
+			publishers, err := Publishers(s, 0, "v4")
+			require.NoError(t, err)
+			require.Equal(t, map[string][]byte{"p1": {0, 1}, "p3": {3}}, publishers)
 			require.Equal(t, uint64(4), r.Since)
 			require.Equal(t, uint64(2), r.Late)
 			require.Equal(t, "x", r.LateLast)
 			require.True(t, r.Position.Time.Equal(pos.Time))
 			require.Equal(t, uint64(1), r.Position.Epoch)
 		},
-		"a stale commit and a stale load do nothing": func(t *testing.T, at func(string) store.Store, _ func()) {
-			s := at("one")
+		"a stale commit and a stale load do nothing": func(t *testing.T, k Kept) {
+			s := k.At("one")
 			_, err := s.Claim(ctx, 0, 1, "v1")
 			require.NoError(t, err)
 			_, err = s.Claim(ctx, 0, 2, "v2")
@@ -83,11 +120,13 @@ func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.S
 			require.Empty(t, got)
 			r, err := s.Claim(ctx, 0, 3, "v3")
 			require.NoError(t, err)
-			require.Empty(t, r.Dedup)
 			require.Equal(t, store.Position{}, r.Position)
+			publishers, err := Publishers(s, 0, "v3")
+			require.NoError(t, err)
+			require.Empty(t, publishers)
 		},
-		"a repeated commit is done once": func(t *testing.T, at func(string) store.Store, _ func()) {
-			s := at("one")
+		"a repeated commit is done once": func(t *testing.T, k Kept) {
+			s := k.At("one")
 			_, err := s.Claim(ctx, 0, 1, "v1")
 			require.NoError(t, err)
 			c := &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: store.Position{Epoch: 1, Seq: 1, Time: time.Unix(1, 0)}, States: []store.Pair{{Key: "k", Value: []byte("x")}}}
@@ -99,32 +138,102 @@ func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.S
 			require.NoError(t, err)
 			require.Equal(t, "y", string(states[0]))
 		},
-		"a wiped store is stale, and claimed again is empty": func(t *testing.T, at func(string) store.Store, wipe func()) {
-			s := at("one")
+		"a wiped store is stale, and claimed again is empty": func(t *testing.T, k Kept) {
+			s := k.At("one")
 			require.NoError(t, s.Check(ctx))
 			_, err := s.Claim(ctx, 0, 1, "v1")
 			require.NoError(t, err)
-			wipe()
+			k.Wipe()
 			require.ErrorIs(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2"}), store.ErrStale)
 			_, err = s.Load(ctx, 0, "v1", []string{"k"})
 			require.ErrorIs(t, err, store.ErrStale)
 			r, err := s.Claim(ctx, 0, 5, "v3")
 			require.NoError(t, err)
 			require.Equal(t, store.Position{}, r.Position)
-			require.ErrorIs(t, at("two").Check(ctx), store.ErrTopology, "the claim has stamped it again")
+			require.ErrorIs(t, k.At("two").Check(ctx), store.ErrTopology, "the claim has stamped it again")
 		},
-		"another topology is refused": func(t *testing.T, at func(string) store.Store, _ func()) {
-			require.NoError(t, at("one").Check(ctx))
-			require.NoError(t, at("one").Check(ctx))
-			err := at("two").Check(ctx)
+		"another topology is refused": func(t *testing.T, k Kept) {
+			require.NoError(t, k.At("one").Check(ctx))
+			require.NoError(t, k.At("one").Check(ctx))
+			err := k.At("two").Check(ctx)
 			require.ErrorIs(t, err, store.ErrTopology)
 			require.ErrorContains(t, err, `"one"`)
 			require.ErrorContains(t, err, `"two"`)
-			_, err = at("two").Claim(ctx, 0, 1, "v1")
+			_, err = k.At("two").Claim(ctx, 0, 1, "v1")
 			require.ErrorIs(t, err, store.ErrTopology)
 		},
-		"large rounds": func(t *testing.T, at func(string) store.Store, _ func()) {
-			s := at("one")
+		"a record that was removed by hand is missed": func(t *testing.T, k Kept) {
+			s := k.At("one")
+			for shard := range 2 {
+				_, err := s.Claim(ctx, shard, 1, "v1")
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: store.Position{Epoch: 1, Seq: 1, Time: time.Unix(1, 0)}, States: []store.Pair{{Key: "k", Value: []byte("x")}}}))
+			k.Lose(0)
+			require.ErrorIs(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3"}), store.ErrStale)
+			for range 2 {
+				_, err := s.Claim(ctx, 0, 5, "v4")
+				require.ErrorIs(t, err, store.ErrGone, "a replay would apply the log to states that stand")
+			}
+			_, err := s.Claim(ctx, 1, 5, "v4")
+			require.NoError(t, err, "the others go on")
+			_, err = s.Claim(ctx, 2, 5, "v4")
+			require.NoError(t, err, "this one was never claimed")
+			k.Wipe()
+			for shard := range 3 {
+				r, err := s.Claim(ctx, shard, 7, "v5")
+				require.NoError(t, err, "all is gone: the store is filled from the log")
+				require.Equal(t, store.Position{}, r.Position)
+			}
+		},
+		"a record of many publishers is read whole": func(t *testing.T, k Kept) {
+			s := k.At("one")
+			want := claimMany(t, s)
+			publishers, err := Publishers(s, 0, "v2")
+			require.NoError(t, err)
+			require.Equal(t, want, publishers)
+			_, err = Publishers(s, 0, "v1")
+			require.ErrorIs(t, err, store.ErrStale)
+			_, err = Publishers(s, 3, "v2")
+			require.ErrorIs(t, err, store.ErrStale, "nobody has claimed it")
+		},
+		"a record that changes while it is read is not mixed": func(t *testing.T, k Kept) {
+			s := k.At("one")
+			want := claimMany(t, s)
+			remove := &store.Commit{Shard: 0, Old: "w1", New: "w2"}
+			for id := range want {
+				remove.Dedup = append(remove.Dedup, store.Pair{Key: id}, store.Pair{Key: "new-" + id, Value: []byte{1}})
+			}
+			got := make(map[string][]byte)
+			err := s.Publishers(ctx, 0, "v2", func(id string, encoded []byte) (bool, error) {
+				if len(got) == 0 {
+					_, err := s.Claim(ctx, 0, 1, "w1")
+					require.NoError(t, err)
+					require.NoError(t, s.Commit(ctx, remove))
+				}
+				_, known := got[id]
+				got[id] = encoded
+				return !known, nil
+			})
+			if err == nil { // it had come whole before
+				require.Equal(t, want, got)
+			} else {
+				require.ErrorIs(t, err, store.ErrStale)
+			}
+		},
+		"reading a record ends with an error of its reader": func(t *testing.T, k Kept) {
+			s := k.At("one")
+			claimMany(t, s)
+			calls := 0
+			err := s.Publishers(ctx, 0, "v2", func(string, []byte) (bool, error) {
+				calls++
+				return false, errReader
+			})
+			require.ErrorIs(t, err, errReader)
+			require.Equal(t, 1, calls)
+		},
+		"large rounds": func(t *testing.T, k Kept) {
+			s := k.At("one")
 			_, err := s.Claim(ctx, 0, 1, "v1")
 			require.NoError(t, err)
 			var keys []string
@@ -144,8 +253,8 @@ func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.S
 				require.Equal(t, keys[i], string(got[i]))
 			}
 		},
-		"of racing owners one wins each round": func(t *testing.T, at func(string) store.Store, _ func()) {
-			s := at("one")
+		"of racing owners one wins each round": func(t *testing.T, k Kept) {
+			s := k.At("one")
 			_, err := s.Claim(ctx, 0, 1, "start")
 			require.NoError(t, err)
 			const owners, rounds = 8, 50
@@ -178,8 +287,7 @@ func Run(t *testing.T, open func(t *testing.T) (at func(topology string) store.S
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at, wipe := open(t)
-			test(t, at, wipe)
+			test(t, open(t))
 		})
 	}
 }

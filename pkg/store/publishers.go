@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// pageFields is about how many fields of a record one script reads, at some 2 us each.
+	pageFields = 500
+	// scanTries is how often a record is read until all of it has come.
+	scanTries = 5
+)
+
+// Publishers implements Store. It reads page by page, each under the version, which no write to the record leaves as it was.
+// So the record stands still meanwhile. A cursor does not: behind a failover or a restart, the same fields lie in another
+// order, and the cursor would pass over some. Therefore all is read once more unless as many fields have come as there are.
+func (r *Redis) Publishers(ctx context.Context, shard int, version Version, take func(id string, encoded []byte) (added bool, err error)) error {
+	s := scan{redis: r, shard: shard, version: version, take: take, others: make(map[string]bool)}
+	for range scanTries {
+		if whole, err := s.run(ctx); whole || errors.Is(err, ErrStale) {
+			return err
+		} else if err != nil {
+			return fmt.Errorf("read the publishers of shard %d: %w", shard, err)
+		}
+	}
+	return fmt.Errorf("read the publishers of shard %d: not all of them came in %d attempts", shard, scanTries)
+}
+
+// scan is one reading of a record.
+type scan struct {
+	redis   *Redis
+	shard   int
+	version Version
+	take    func(id string, encoded []byte) (added bool, err error)
+
+	added  int
+	others map[string]bool // fields that are no publisher's
+}
+
+// run reads all pages, and tells whether all fields have come, in this run or one before.
+func (s *scan) run(ctx context.Context) (whole bool, err error) {
+	for cursor := "0"; ; {
+		page, err := publishersScript.Run(ctx, s.redis.rdb, []string{s.redis.shardKey(s.shard)}, string(s.version), cursor, pageFields).Slice()
+		if errors.Is(err, redis.Nil) {
+			return false, ErrStale
+		}
+		if err != nil {
+			return false, err
+		}
+		total, next, err := s.add(page)
+		if err != nil {
+			return false, err
+		}
+		if next == "0" {
+			return total == s.added+len(s.others), nil
+		}
+		cursor = next
+	}
+}
+
+// add takes a page.
+func (s *scan) add(page []any) (total int, next string, err error) {
+	if len(page) != 3 {
+		return 0, "", fmt.Errorf("Redis returned %d values, wanted 3", len(page))
+	}
+	n, _ := page[0].(int64)
+	next, _ = page[1].(string)
+	fields, _ := page[2].([]any)
+	for i := 0; i+1 < len(fields); i += 2 {
+		field, _ := fields[i].(string)
+		value, _ := fields[i+1].(string)
+		id, is := strings.CutPrefix(field, dedupPrefix)
+		if !is {
+			s.others[field] = true
+			continue
+		}
+		added, err := s.take(id, []byte(value))
+		if err != nil {
+			return 0, "", err
+		}
+		if added {
+			s.added++
+		}
+	}
+	return int(n), next, nil
+}
