@@ -93,7 +93,7 @@ func FuzzMember(f *testing.F) {
 		}
 		g := &Group{
 			cfg: Config{Log: slog.New(slog.DiscardHandler), Shards: 2}, id: "me", metrics: newMetrics("app", nil),
-			revision: make(map[string]uint64), seats: []*seat{newSeat(0), newSeat(1)},
+			revision: make(map[string]uint64), proofs: make(map[string]string), seats: []*seat{newSeat(0), newSeat(1)},
 		}
 		w := &Watcher{names: make(map[string]string)}
 		g.membersBegin()

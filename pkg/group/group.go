@@ -5,8 +5,6 @@ package group
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,6 +88,7 @@ type Member struct {
 	Schema  int       `json:"schema"`
 	Name    string    `json:"name"`
 	Started time.Time `json:"started"`
+	Proof   string    `json:"proof,omitempty"` // random: its answers to probes have it; older releases have none
 }
 
 // claim is who won a shard last, as the claims bucket has it.
@@ -102,6 +101,7 @@ type claim struct {
 type Group struct {
 	cfg     Config
 	id      string
+	proof   string // that an answer to a probe is this process's
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics *metrics
@@ -113,10 +113,12 @@ type Group struct {
 	self                []byte
 	subs                []*nats.Subscription
 	listening           sync.WaitGroup
+	asking              asking
 
 	mu       sync.Mutex        // guards what follows
 	revision map[string]uint64 // of each member's entry
 	arriving map[string]uint64 // the same, while all of them come anew; nil: they do not
+	proofs   map[string]string // of each member's entry
 	claimed  map[int]claim
 	seats    []*seat
 	synced   bool // all members have been taken
@@ -144,11 +146,9 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("group: %w", err)
 	}
-	id := make([]byte, 8)
-	_, _ = rand.Read(id)
 	g := &Group{
-		cfg: cfg, id: hex.EncodeToString(id), nc: nc, js: js, metrics: newMetrics(cfg.App, cfg.Metrics), steadyBefore: steadyBefore,
-		revision: make(map[string]uint64), claimed: make(map[int]claim),
+		cfg: cfg, id: random(8), proof: random(8), nc: nc, js: js, metrics: newMetrics(cfg.App, cfg.Metrics), steadyBefore: steadyBefore,
+		revision: make(map[string]uint64), proofs: make(map[string]string), claimed: make(map[int]claim),
 	}
 	g.once = lifecycle.NewOnce("group member", g.start, g.stop)
 	g.hard, g.cancel = context.WithCancel(context.Background())
@@ -172,7 +172,7 @@ func (g *Group) start(ctx context.Context) (err error) {
 	if g.claims, err = topology.OpenBucket(ctx, g.js, g.cfg.App, "claims", g.cfg.Replicas); err != nil {
 		return err
 	}
-	if g.self, err = json.Marshal(Member{Schema: 1, Name: g.cfg.Name, Started: time.Now().UTC()}); err != nil {
+	if g.self, err = json.Marshal(Member{Schema: 1, Name: g.cfg.Name, Started: time.Now().UTC(), Proof: g.proof}); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
 	if err := g.join(ctx); err != nil {
@@ -189,12 +189,8 @@ func (g *Group) start(ctx context.Context) (err error) {
 
 func (g *Group) join(ctx context.Context) error {
 	for subject, fn := range map[string]nats.MsgHandler{
-		topology.ControlSubject(g.cfg.App, "presence."+g.id): func(m *nats.Msg) {
-			if topology.MayAnswer(g.cfg.App, m.Reply) {
-				_ = m.Respond(nil)
-			}
-		},
-		topology.ControlSubject(g.cfg.App, "released"): g.released,
+		topology.ControlSubject(g.cfg.App, "presence."+g.id): g.answerProbe,
+		topology.ControlSubject(g.cfg.App, "released"):       g.released,
 	} {
 		sub, err := g.nc.Subscribe(subject, fn)
 		if err != nil {
@@ -260,8 +256,9 @@ func (g *Group) stop(ctx context.Context) error {
 	for _, s := range g.subs {
 		_ = s.Unsubscribe() // fails only on a closed connection, which ends it too
 	}
-	g.listening.Wait()
 	g.loops.Wait()
+	g.asking.stop()
+	g.listening.Wait()
 	return err
 }
 

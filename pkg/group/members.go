@@ -39,6 +39,7 @@ func (g *Group) membersBegin() {
 func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.noteProof(e)
 	if g.arriving == nil {
 		g.change(e)
 		g.assign()
@@ -63,6 +64,7 @@ func (g *Group) arrived() {
 		}
 	}
 	g.revision, g.arriving, g.synced = g.arriving, nil, true
+	maps.DeleteFunc(g.proofs, func(id string, _ string) bool { _, still := g.revision[id]; return !still })
 	if _, there := g.revision[g.id]; !there {
 		g.missing()
 	}
@@ -82,6 +84,7 @@ func (g *Group) change(e jetstream.KeyValueEntry) {
 		g.cfg.Log.Info("member left", "member", e.Key())
 	}
 	delete(g.revision, e.Key())
+	delete(g.proofs, e.Key())
 	if e.Key() == g.id {
 		g.missing()
 	}

@@ -202,8 +202,8 @@ func TestNobodyIsJudgedWithoutTheBucket(t *testing.T) {
 	held := c.stranger(m, "other")
 	require.NoError(t, m.Start(background))
 	eventually(t, func() bool { return len(m.Members()) == 2 }, "not there")
-	require.True(t, m.remove("other", gone))
-	require.True(t, m.remove("other", hung))
+	require.True(t, m.remove(map[string]verdict{"other": gone}))
+	require.True(t, m.remove(map[string]verdict{"other": hung}))
 	_, err = m.members.Get(background, "other")
 	require.NoError(t, err, "it was heard, so it stays")
 
@@ -214,7 +214,7 @@ func TestNobodyIsJudgedWithoutTheBucket(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("nobody was told")
 	}
-	require.False(t, m.remove("other", gone))
+	require.False(t, m.remove(map[string]verdict{"other": gone}))
 	require.Equal(t, held.Value(), c.value(0))
 }
 
@@ -235,7 +235,7 @@ func TestTheDeafJudgeNobodySilent(t *testing.T) {
 	require.Equal(t, map[string]answer{"nobody": refused}, m.ask(ids))
 
 	require.NoError(t, itself.Unsubscribe())
-	listens(m.id, func(m *nats.Msg) { _ = m.Respond(nil) })
+	listens(m.id, m.answerProbe)
 	require.Equal(t, map[string]answer{"hangs": silent, "nobody": refused, m.id: heard}, m.ask(ids))
 }
 

@@ -9,6 +9,7 @@ const (
 	silenceToGo   = 2 * time.Second // it hangs
 	steadyBefore  = 5 * time.Second // nobody judges whose own connection is younger: longer than a reconnect takes everyone
 	probedMembers = 3               // so many neighbours each: two of them may die at once
+	probedAtOnce  = 1000            // with those that have never answered
 	pausedAfter   = time.Second     // between two probes: then it was the prober that slept
 )
 

@@ -1,0 +1,102 @@
+package group
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	removeTime   = time.Second
+	removeAtOnce = 16 // so many members side by side
+)
+
+// suspect is a member that is to be removed.
+type suspect struct {
+	verdict  verdict
+	revision uint64 // of its entry, 0 if it has none
+	shards   []int  // whose leases it may hold
+}
+
+// remove takes members' entries away, by compare-and-set, so that one of their probers does and a member that has joined
+// again stays. Whoever removes one that is gone unlocks its leases. It returns false if this connection may be the cause, and
+// nobody is to be judged for a while: on a server that is cut off from its cluster, none of the others is heard. There the
+// bucket's leader is not heard either. And when it is again so may the others be, so they are asked once more behind it.
+func (g *Group) remove(verdicts map[string]verdict) (judged bool) {
+	suspects := g.suspects(verdicts)
+	if len(suspects) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(g.hard, removeTime)
+	defer cancel()
+	if _, err := g.members.Status(ctx); err != nil {
+		g.cfg.Log.Warn("members are not judged: their bucket does not answer", "error", err)
+		if g.cfg.Unanswered != nil {
+			g.cfg.Unanswered()
+		}
+		return false
+	}
+	answers := g.ask(append(slices.Collect(maps.Keys(suspects)), g.id))
+	var removing sync.WaitGroup
+	free := make(chan struct{}, removeAtOnce)
+	for id, s := range suspects {
+		if a := answers[id]; a != refused && (s.verdict == gone || a != silent) {
+			continue
+		}
+		free <- struct{}{}
+		removing.Go(func() {
+			defer func() { <-free }()
+			g.removeOne(id, s)
+		})
+	}
+	removing.Wait()
+	return true
+}
+
+func (g *Group) removeOne(id string, s suspect) {
+	ctx, cancel := context.WithTimeout(g.hard, removeTime)
+	defer cancel()
+	if err := g.members.Delete(ctx, id, jetstream.LastRevision(s.revision)); err != nil {
+		if !isWrongRevision(err) {
+			g.cfg.Log.Warn("dead member not removed", "member", id, "error", err)
+		}
+		return
+	}
+	g.metrics.removed.Inc()
+	if s.verdict == hung {
+		g.cfg.Log.Warn("member hangs and was removed; its leases run out by themselves", "member", id)
+		return
+	}
+	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(s.shards))
+	g.loops.Go(func() { g.unlock(id, s.revision, s.shards) })
+}
+
+// suspects are the members with a verdict that have an entry, and the shards whose leases they may hold: those that they have
+// claimed, and those that are assigned to them, as they may have taken the lease and not claimed the shard so far.
+func (g *Group) suspects(verdicts map[string]verdict) map[string]suspect {
+	out := make(map[string]suspect)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, v := range verdicts {
+		if rev := g.revision[id]; rev > 0 {
+			out[id] = suspect{verdict: v, revision: rev}
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	for shard, owner := range Assign(g.cfg.Shards, slices.Collect(maps.Keys(g.revision))) {
+		claimed := g.claimed[shard].Member
+		for _, id := range slices.Compact([]string{owner, claimed}) {
+			if s, ok := out[id]; ok {
+				s.shards = append(s.shards, shard)
+				out[id] = s
+			}
+		}
+	}
+	return out
+}
