@@ -216,6 +216,10 @@ func (p *process) commit() {
 func (p *process) committed() {
 	p.h.count["late"] += int(p.c.Late - p.s.late)
 	p.h.count["duplicate"] += p.s.duplicates
+	p.h.count["closed"] += p.s.suspect.closed
+	if p.s.suspect.jumps > 0 {
+		p.h.broken("a floor is taken for forged: %s", p.s.suspect.jumpLast)
+	}
 	p.s.committed(p.c, p.r, p.limit)
 	p.next = (*process).load
 	if p.limit = len(p.r.items); p.r.done() {

@@ -9,9 +9,10 @@ import (
 )
 
 type metrics struct {
-	applied, duplicates, late, stale, failures prometheus.Counter
-	retrying, hanging                          prometheus.Gauge
-	commit, roundEvents                        prometheus.Histogram
+	applied, duplicates, late, closed, jumps, stale, failures prometheus.Counter
+
+	retrying, hanging   prometheus.Gauge
+	commit, roundEvents prometheus.Histogram
 }
 
 func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func() int, paused func() time.Duration) *metrics {
@@ -30,6 +31,8 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func()
 		applied:    counter("events_applied_total", "Events applied and committed."),
 		duplicates: counter("events_duplicate_total", "Copies of applied events, dropped."),
 		late:       counter("events_late_total", "Events of forgotten publishers, not applied."),
+		closed:     counter("events_closed_total", "Events of sessions that a newer one had closed, not applied."),
+		jumps:      counter("floor_jumps_total", "Floors that rose further than their publisher can have sent."),
 		stale:      counter("stale_total", "Commits and loads refused because the shard's version was another one."),
 		failures:   counter("handler_failures_total", "Events that the handler failed, each attempt."),
 		retrying: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_retrying",

@@ -343,7 +343,10 @@ func (w *Worker) settle(ctx context.Context, s *shard, r *round, c *store.Commit
 	if err := w.commit(ctx, s, c); err != nil {
 		return err
 	}
-	w.metrics.count(end-r.next-s.duplicates-late, s.duplicates, late)
+	w.metrics.count(end-r.next-s.duplicates-s.suspect.closed-late, s.duplicates, late)
+	w.metrics.closed.Add(float64(s.suspect.closed))
+	w.metrics.jumps.Add(float64(s.suspect.jumps))
+	w.suspicion.note(w.cfg.Log, s.n, s.suspect, time.Now())
 	if late > 0 {
 		w.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", s.n, "last", c.LateLast, "total", c.Late)
 	}

@@ -32,6 +32,7 @@ type shard struct {
 	receipts   map[receiptTo][]uint64 // of the segment
 	encoded    [][]byte               // of the segment's changed states, in the order of cache.dirty
 	duplicates int                    // of the segment
+	suspect    suspect                // of the segment
 }
 
 // claimed makes a shard of what the store knew when it was claimed. Its publishers are still to be restored.
@@ -118,13 +119,20 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (c *s
 			if it.part != at {
 				publisher, verdict = s.record.Part(p.session, p.floor, r.msgs[it.msg].time)
 				at = it.part
+				if verdict == dedup.Open {
+					s.suspect.part(p.session, publisher, p.floor)
+				}
 			}
 			if verdict == dedup.Late {
 				c.Late++
 				c.LateLast = fmt.Sprintf("publisher %s seq %d at %s", p.session.Publisher, it.ev.Seq, store.Position{Epoch: r.epoch, Seq: r.msgs[it.msg].seq, Time: r.msgs[it.msg].time})
 				continue
 			}
-			if verdict == dedup.Closed || !publisher.Admit(it.ev.Seq) {
+			if verdict == dedup.Closed {
+				s.suspect.isClosed(p.session, it.ev.Seq, s.record.Newest(p.session.Publisher))
+				continue
+			}
+			if !publisher.Admit(it.ev.Seq) {
 				s.duplicates++
 				continue
 			}
@@ -222,7 +230,7 @@ func (s *shard) committed(c *store.Commit, r *round, end int) {
 	s.record.Clean()
 	s.cache.settle(s.encoded)
 	clear(s.receipts)
-	s.duplicates = 0
+	s.duplicates, s.suspect = 0, suspect{}
 	r.next = end
 }
 
@@ -231,5 +239,5 @@ func (s *shard) rollback() {
 	s.record.Rollback()
 	s.cache.rollback()
 	clear(s.receipts)
-	s.duplicates = 0
+	s.duplicates, s.suspect = 0, suspect{}
 }

@@ -57,14 +57,15 @@ type Config struct {
 
 // Worker owns shards.
 type Worker struct {
-	cfg     Config
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	metrics *metrics
-	budget  budget // of all caches
-	rounds  budget // of all rounds
-	waits   waits
-	intake  *intake
+	cfg       Config
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	metrics   *metrics
+	suspicion suspicion
+	budget    budget // of all caches
+	rounds    budget // of all rounds
+	waits     waits
+	intake    *intake
 
 	topology topology.Topology
 	kv       jetstream.KeyValue               // the topology's

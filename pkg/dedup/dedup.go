@@ -55,6 +55,7 @@ type Publisher struct {
 	birth      int64     // the latest of its generations', Unix milliseconds
 	floor      uint64    // below it all is resolved
 	last       time.Time // of the newest message that named it
+	jumped     uint64    // from where the newest part has raised the floor, if it did so further than it can be; not stored
 	words      []uint64  // applied seqs, a bit each; bit 0 of words[0] is seq base*64
 	base       uint64    // floor / 64
 }
@@ -85,9 +86,40 @@ func (r *Record) Part(s frame.Session, floor uint64, at time.Time) (*Publisher, 
 	r.touch(s.Publisher)
 	// Seqs go on from one generation to the next, so what was applied stays applied.
 	p.generation, p.birth = s.Generation, max(p.birth, s.Birth)
+	p.jumped = p.jumpTo(floor, at)
 	p.last = at
 	p.raise(floor)
 	return p, Open
+}
+
+// maxRate is more than one publisher can send: events a second.
+const maxRate = 5_000_000
+
+// longest is how long a publisher that is not known here may have been sending.
+const longest = 10 * 365 * 24 * time.Hour
+
+// jumpTo returns the floor, if another one is further above it than the publisher can have got since its last event; else 0.
+func (p *Publisher) jumpTo(floor uint64, at time.Time) (from uint64) {
+	since := longest
+	if !p.last.IsZero() {
+		since = max(0, at.Sub(p.last))
+	}
+	if floor > p.floor && floor-p.floor > frame.MaxSpan+uint64(since.Seconds()*maxRate) {
+		return p.floor
+	}
+	return 0
+}
+
+// Jump tells whether the newest part has raised the floor further than its publisher can have got, and from where. No
+// publisher of ours does so: what it still sends below the new floor is not applied.
+func (p *Publisher) Jump() (from uint64, ok bool) { return p.jumped, p.jumped > 0 }
+
+// Newest is the newest generation seen of a publisher, 0 if it is not known.
+func (r *Record) Newest(id frame.PublisherID) uint64 {
+	if p := r.publishers[id]; p != nil {
+		return p.generation
+	}
+	return 0
 }
 
 func (r *Record) init() {

@@ -223,3 +223,35 @@ func TestWhatIsRecordedCanBeRead(t *testing.T) {
 		}
 	}
 }
+
+// A floor that rises further than a publisher can send is told of; one that rises with what it sent to other shards is not.
+func TestFloorsThatJump(t *testing.T) {
+	var r Record
+	jump := func(floor uint64, at time.Time) uint64 {
+		p, v := r.Part(session(1, start), floor, at)
+		require.Equal(t, Open, v)
+		from, ok := p.Jump()
+		require.Equal(t, ok, from > 0)
+		return from
+	}
+	require.Zero(t, jump(1_000_000_000, start), "a publisher that is not known may have sent for long")
+	require.Zero(t, jump(1_000_000_000+frame.MaxSpan, start))
+	require.Zero(t, jump(1_001_000_000, start.Add(time.Second)))
+	require.Zero(t, jump(5, start.Add(time.Second)), "a copy")
+	require.EqualValues(t, 1_001_000_000, jump(1_001_000_000+frame.MaxSpan+1, start), "no time has passed, whichever way the clock went")
+	floor := uint64(1_001_000_000 + frame.MaxSpan + 1)
+	require.Equal(t, floor, jump(1<<62, start.Add(6*24*time.Hour)))
+	require.Zero(t, jump(1<<62, start.Add(6*24*time.Hour)), "once")
+
+	r = Record{}
+	require.EqualValues(t, 1, jump(1<<62, start), "no publisher is that old")
+}
+
+func TestNewestGeneration(t *testing.T) {
+	var r Record
+	require.Zero(t, r.Newest(pub))
+	r.Part(session(7, start), 1, start)
+	_, v := r.Part(session(6, start), 1, start)
+	require.Equal(t, Closed, v)
+	require.EqualValues(t, 7, r.Newest(pub))
+}
