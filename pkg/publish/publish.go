@@ -21,10 +21,11 @@ const (
 	DefaultDeliveryTimeout = 30 * time.Second
 )
 
-// Event is one event to send. What it points to is copied. Encoded it has at most 512 KiB (524,288 bytes): key, data, type
-// and headers together, some bytes for each, and 11 for what the publisher adds.
+// Event is one event to send. What it points to is copied. Encoded it has at most 512 KiB: Key and Data together have at most
+// 524,270 bytes, less 2 for a receipt, what Type has and 4, and what each header's name and value have and 12. More is
+// ErrEventTooLarge.
 type Event struct {
-	Key     string // 1 to 512 bytes of UTF-8, blanks included
+	Key     string // 1 to 512 bytes of UTF-8; blanks and line breaks are part of it, at its ends too
 	Data    []byte
 	Type    string            // optional
 	Headers map[string]string // optional

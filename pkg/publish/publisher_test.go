@@ -507,3 +507,38 @@ func TestInboxAmongTheAppsSubjects(t *testing.T) {
 	_, err = New(srv.Connect(t, nats.CustomInboxPrefix("lockstep-inbox")), Config{})
 	require.NoError(t, err)
 }
+
+// The limits that Event tells are those that hold, for each of its fields.
+func TestLimitsOfAnEvent(t *testing.T) {
+	const most = 524_270
+	data := func(n int) []byte { return make([]byte, n) }
+	name := strings.Repeat("n", 200)
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{})
+	for what, ev := range map[string]Event{
+		"a short key":    {Key: "k", Data: data(most - 1)},
+		"a long key":     {Key: strings.Repeat("k", 512), Data: data(most - 512)},
+		"with receipt":   {Key: "k", Data: data(most - 1 - 2), Receipt: true},
+		"with a type":    {Key: "k", Data: data(most - 1 - 200 - 4), Type: name},
+		"with headers":   {Key: "k", Data: data(most - 1 - 2*(202+12)), Headers: map[string]string{name: "aa", name[1:]: "bbb"}},
+		"a large header": {Key: "k", Headers: map[string]string{"n": string(data(most - 2 - 12))}},
+		"blanks":         {Key: " \tk\r\n "},
+	} {
+		h, err := p.Publish(context.Background(), ev)
+		require.NoError(t, err, what)
+		f := <-r.got
+		require.Equal(t, ev.Key, string(f.Events[0].Key), what)
+		require.Len(t, f.Events[0].Data, len(ev.Data), what)
+		r.answer(t, f, stored)
+		require.NoError(t, h.Wait(context.Background()), what)
+	}
+	for what, ev := range map[string]Event{
+		"data":      {Key: strings.Repeat("k", 512), Data: data(most - 512 + 1)},
+		"a receipt": {Key: strings.Repeat("k", 512), Data: data(most - 512 - 1), Receipt: true},
+	} {
+		_, err := p.Publish(context.Background(), ev)
+		requireNotStored(t, err, ErrEventTooLarge)
+		require.ErrorContains(t, err, "524288", what)
+	}
+}
