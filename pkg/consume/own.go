@@ -24,9 +24,10 @@ type waits struct {
 	hang     time.Duration // until a handler's call counts as one that hangs
 	handover time.Duration // until a shard that is on its way between two workers counts as stuck
 	count    time.Duration // between two counts of what waits for shards that do not run
+	look     time.Duration // between two looks whether the store is still suitable
 }
 
-var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second}
+var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second, look: time.Minute}
 
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")
@@ -64,7 +65,7 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) {
 		case errors.Is(err, errReopen):
 			log.Info("opening the log again", "cause", err)
 			wait = again.soon()
-		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology), errors.Is(err, store.ErrGone):
+		case errors.Is(err, errGap), errors.Is(err, store.ErrTopology), errors.Is(err, store.ErrGone), errors.Is(err, store.ErrUnsuitable):
 			wait = w.waits.stopped
 			w.note(o.Shard, func(s *shardStatus) { s.sticks(stateStopped + err.Error()) })
 			if err.Error() != said {
@@ -93,6 +94,11 @@ func (w *Worker) serve(ctx context.Context, o group.Ownership) error {
 	case <-o.Stop:
 		return errHandOver
 	default:
+	}
+	ctx, done := w.fitness.during(ctx)
+	defer done()
+	if err := context.Cause(ctx); err != nil {
+		return err
 	}
 	asking, answered := unbroken(ctx, w.nc)
 	defer answered()

@@ -76,6 +76,7 @@ type Worker struct {
 	janitor  *janitor.Janitor
 	receipts *receipts
 
+	fitness   *fitness
 	haltedOne chan struct{} // cap 1: a shard has come to a halt
 	watching  context.Context
 	unwatch   context.CancelFunc
@@ -121,7 +122,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), haltedOne: make(chan struct{}, 1)}
+	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), haltedOne: make(chan struct{}, 1), fitness: newFitness()}
 	w.watching, w.unwatch = context.WithCancel(context.Background())
 	w.intake = newIntake(cfg.Log)
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
@@ -159,6 +160,7 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	w.intake.start()
 	w.watches.Go(func() { w.countLags(w.watching) })
+	w.watches.Go(func() { w.mindStore(w.watching) })
 	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status, w.intake.ask)
 	if err := w.server.Start(ctx); err != nil {
 		return err

@@ -119,6 +119,9 @@ type Store interface {
 	// Check returns an error that wraps ErrTopology if the store belongs to another topology, or ErrUnsuitable. A store
 	// that belongs to none is stamped with this one.
 	Check(ctx context.Context) error
+	// Reconnected tells that a connection to the store was made: what is behind it may have changed, and is to be checked. It
+	// is nil if there are no connections. Call it once.
+	Reconnected() <-chan struct{}
 	// Claim makes the caller the shard's owner: with a new version, and a fence that is the larger of revision and the
 	// fence before + 1. It may return an error that wraps ErrTopology, or ErrGone if the shard was claimed before in this
 	// store and its record is not there. (In a store that was emptied, or went back to before the first claim, it was not.)

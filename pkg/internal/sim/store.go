@@ -37,6 +37,9 @@ func (r *RemoteStore) Check(ctx context.Context) error {
 	return err
 }
 
+// Reconnected is store.Store's.
+func (r *RemoteStore) Reconnected() <-chan struct{} { return r.Kept.Reconnected() }
+
 // Claim is store.Store's.
 func (r *RemoteStore) Claim(ctx context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
 	return ask(ctx, r, fmt.Sprintf("claims shard %d", shard), func() (store.Record, error) {

@@ -108,6 +108,8 @@ func (v view) Check(context.Context) error {
 	return v.stamped()
 }
 
+func (view) Reconnected() <-chan struct{} { return nil }
+
 func (v view) Claim(_ context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
