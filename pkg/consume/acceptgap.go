@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,7 +17,7 @@ var ErrNoGap = errors.New("there is no gap")
 
 // AcceptGap lets a shard go on whose log and store do not fit together, and returns what it has accepted, in words. What lies
 // in the gap is lost to the store; what is applied again, if the log was made anew, is not told from new events. Where the
-// shard's next message is not a router's, it is passed over. The shard's owner notices by itself.
+// shard's next message cannot be read, it is passed over. The shard's owner notices by itself.
 func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard int, open func(topology string) store.Store, log *slog.Logger) (string, error) {
 	if _, err := topology.Load(ctx, js, app); err != nil { // nobody waits for one here
 		return "", err
@@ -119,12 +120,12 @@ func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, 
 	if err != nil {
 		return store.Position{}, "", fmt.Errorf("look at the message behind %d: %w", g.at.Seq, err)
 	}
-	r := &round{epoch: g.epoch.Epoch, owns: func([]byte) bool { return true }}
+	r := &round{at: frame.Place{Epoch: g.epoch.Epoch, Shard: g.shard}, owns: func([]byte) bool { return true }}
 	bad := r.add(message{seq: m.Sequence, time: m.Time, header: m.Header, data: m.Data})
 	if bad == nil {
 		return store.Position{}, "", fmt.Errorf("shard %d: %w: nothing was changed", g.shard, ErrNoGap)
 	}
-	return store.Position{Epoch: g.epoch.Epoch, Seq: m.Sequence, Time: m.Time}, fmt.Sprintf("shard %d passes over message %d, which is not a router's: %v", g.shard, m.Sequence, bad), nil
+	return store.Position{Epoch: g.epoch.Epoch, Seq: m.Sequence, Time: m.Time}, fmt.Sprintf("shard %d passes over message %d, which cannot be read: %v", g.shard, m.Sequence, bad), nil
 }
 
 // fits tells whether the message at the position is the one that was committed, or may have been purged.

@@ -41,7 +41,7 @@ func (r *rig) load(n, size int) {
 		r.seq++
 		key := fmt.Sprint("key-", i%(64*r.shards))
 		r.want[key] = append(r.want[key], fmt.Sprintf("%s-%d", frame.PublisherID{1}, r.seq))
-		b := batch(sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: r.seq, key: key, data: data}}})
+		b := batchFor(i%r.shards, sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: r.seq, key: key, data: data}}})
 		_, err := r.js.PublishMsgAsync(&nats.Msg{Subject: topology.WorkSubject("app", 1, 0, i%r.shards), Data: b},
 			jetstream.WithStallWait(time.Minute)) // a busy machine is no error
 		require.NoError(r.t, err)

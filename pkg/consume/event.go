@@ -59,7 +59,7 @@ func (e *Event) Headers() map[string]string {
 	}
 	var out map[string]string
 	for k, v := range e.header {
-		if k == frame.HeaderKind || k == frame.HeaderKey || k == frame.HeaderType || strings.HasPrefix(k, "Nats-") || len(v) == 0 {
+		if k == frame.HeaderKind || k == frame.HeaderPlace || k == frame.HeaderKey || k == frame.HeaderType || strings.HasPrefix(k, "Nats-") || len(v) == 0 {
 			continue
 		}
 		if out == nil {

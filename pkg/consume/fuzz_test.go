@@ -3,6 +3,7 @@ package consume
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"example.com/lockstep/pkg/frame"
@@ -15,25 +16,41 @@ import (
 // shard.
 func FuzzMessage(f *testing.F) {
 	whole := batch(one(1, "a"), one(2, "b"), sent{publisher: 2, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 9, key: "c", data: "x"}}})
-	f.Add("", "", "", whole)
-	f.Add("", "", "", whole[:len(whole)-1])
-	f.Add("", "", "", batch(one(1, "z")))
-	f.Add("", "", "", []byte(nil))
-	f.Add(frame.KindEvent, "a", "paid", []byte(`{"amount":5}`))
-	f.Add(frame.KindEvent, "z", "", []byte(nil))
-	f.Add(frame.KindEvent, "", "", []byte("x"))
-	f.Add("end", "a", "", []byte(nil))
-	f.Fuzz(func(t *testing.T, kind, key, typ string, data []byte) {
-		r := &round{epoch: 1, owns: func(key []byte) bool { return key[len(key)-1] < 'p' }}
+	here := frame.Place{Epoch: 1, Shard: testShard}.String()
+	f.Add("", "", "", "", whole)
+	f.Add("", "", "", "", whole[:len(whole)-1])
+	f.Add("", "", "", "", whole[5:])
+	f.Add("", "", "", "", batch(one(1, "z")))
+	f.Add("", "", "", "", batchFor(testShard+1, one(1, "a")))
+	f.Add("", "", "", "", []byte(nil))
+	f.Add(frame.KindEvent, here, "a", "paid", []byte(`{"amount":5}`))
+	f.Add(frame.KindEvent, here, "z", "", []byte(nil))
+	f.Add(frame.KindEvent, here, "", "", []byte("x"))
+	f.Add(frame.KindEvent, "2.3", "a", "", []byte("x"))
+	f.Add(frame.KindEvent, "", "a", "", []byte("x"))
+	f.Add("end", here, "a", "", []byte(nil))
+	f.Fuzz(func(t *testing.T, kind, place, key, typ string, data []byte) {
+		r := testRound()
+		r.owns = func(key []byte) bool { return key[len(key)-1] < 'p' }
 		require.NoError(t, r.add(batchAt(1, one(1, "a"), one(2, "b"))))
 		before := slices.Clone(r.items)
 		bytes := r.bytes
-		m := message{seq: 2, time: epochStart, header: nats.Header{frame.HeaderKind: {kind}, frame.HeaderKey: {key}, frame.HeaderType: {typ}}, data: data}
+		m := message{seq: 2, time: epochStart, data: data,
+			header: nats.Header{frame.HeaderKind: {kind}, frame.HeaderPlace: {place}, frame.HeaderKey: {key}, frame.HeaderType: {typ}}}
 		if r.add(m) != nil {
 			require.Equal(t, before, r.items)
 			require.Len(t, r.msgs, 1)
 			require.Len(t, r.parts, 2)
 			require.Equal(t, bytes, r.bytes)
+			require.Zero(t, r.passed)
+			return
+		}
+		if r.passed != (passed{}) {
+			require.Equal(t, before, r.items)
+			require.Equal(t, bytes, r.bytes)
+			require.Equal(t, passed{foreign: r.passed.foreign, copies: 1 - r.passed.foreign, last: 2}, r.passed)
+			require.Equal(t, r.passed.foreign == 1, kind == "" && !strings.HasPrefix(string(data), string(whole[:5])))
+			require.Equal(t, uint64(2), r.position(len(r.items), store.Position{}).Seq)
 			return
 		}
 		require.Len(t, r.msgs, 2)
@@ -57,6 +74,7 @@ func FuzzMessage(f *testing.F) {
 			require.NotEmpty(t, ev.ID())
 			require.Equal(t, ev.ID(), func() string { again := s.event(r, it, p, string(it.key)); return again.ID() }())
 			require.NotContains(t, ev.Headers(), frame.HeaderKind)
+			require.NotContains(t, ev.Headers(), frame.HeaderPlace)
 			if p.plain {
 				require.Equal(t, string(data), string(ev.Data))
 				require.Equal(t, typ, ev.Type)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/store"
 	"github.com/nats-io/nats.go"
@@ -211,13 +212,47 @@ func TestPositionInALogMadeAnewIsAnotherShards(t *testing.T) {
 	r.applied()
 }
 
-func TestForeignMessageStopsItsShard(t *testing.T) {
+// What no router stored in a shard's log stops nothing: an answer that somebody had sent there, or a copy of another shard's.
+func TestForeignMessagesArePassedOver(t *testing.T) {
+	r := newRig(t, 2)
+	r.send(0, "a")
+	r.put(0, []byte("hello"), nil)
+	r.put(0, nil, nil)
+	r.put(0, batchFor(1, one(1, "a")), nil)
+	r.put(0, []byte("x"), plainHeader(1, "a"))
+	r.send(0, "b")
+	w := r.start()
+	r.applied()
+	last := r.put(0, []byte("hello again"), nil)
+	r.applied()
+	require.Equal(t, last, r.position(0))
+	eventually(t, func() bool { return w.Ready() == nil }, "ready")
+	require.Equal(t, map[string]float64{"foreign": 3, "copy": 2}, w.passedByWhy())
+	require.Equal(t, 1, strings.Count(w.log.String(), "no router stored in this log"))
+}
+
+// passedByWhy is the metric of what was passed over, by why.
+func (w *tester) passedByWhy() map[string]float64 {
+	families, err := w.reg.Gather()
+	require.NoError(w.t, err)
+	out := make(map[string]float64)
+	for _, f := range families {
+		if f.GetName() == "app_worker_messages_passed_over_total" {
+			for _, m := range f.GetMetric() {
+				out[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return out
+}
+
+func TestUnreadableMessageStopsItsShard(t *testing.T) {
 	for name, m := range map[string]struct {
 		data   string
 		header nats.Header
 	}{
-		"no batch":     {data: "hello"},
-		"unknown kind": {header: nats.Header{"Kind": {"rocket"}}},
+		"half a batch": {data: string(batchFor(0, one(9, "a"))[:40])},
+		"unknown kind": {header: nats.Header{"Kind": {"rocket"}, frame.HeaderPlace: {"1.0"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 2)
@@ -226,7 +261,7 @@ func TestForeignMessageStopsItsShard(t *testing.T) {
 			r.send(0, "a")
 			r.send(1, "c")
 			w := r.start()
-			stop := fmt.Sprintf("message %d of stream APP_1_0 is not a router's", seq)
+			stop := fmt.Sprintf("message %d of stream APP_1_0 cannot be read", seq)
 			eventually(t, func() bool { return strings.Contains(w.shard(0).State, stop) }, "not stopped")
 			require.Contains(t, w.shard(0).State, fmt.Sprintf("nats stream rmm APP_1_0 %d", seq))
 			eventually(t, func() bool { return len(r.state("c")) == 1 }, "the other shard")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
 )
 
@@ -101,7 +102,7 @@ func (p *process) confirm() {
 func (p *process) place() {
 	s := p.s
 	p.h.say("owner %p owns shard %d with fence %d from position %d", p, p.n, s.fence, s.position.Seq)
-	p.r = &round{epoch: 1, owns: func(key []byte) bool { return p.h.shardOf(key) == p.n }}
+	p.r = &round{at: frame.Place{Epoch: 1, Shard: p.n}, owns: func(key []byte) bool { return p.h.shardOf(key) == p.n }}
 	p.read = max(0, int(s.start())-1)
 	for !s.position.Time.IsZero() {
 		m := p.arrive()

@@ -31,7 +31,7 @@ func TestLiveHeapWithManyKeys(t *testing.T) {
 	for n := range shards {
 		owned = append(owned, claimed(n, store.Record{}, b))
 	}
-	r := &round{epoch: 1, owns: anyKey}
+	r := testRound()
 	for i := 0; i < keys; i += perRound {
 		s := owned[i/perRound%shards]
 		p := sent{publisher: 1, generation: 1, floor: uint64(i + 1)}

@@ -32,9 +32,11 @@ func (s sent) session() frame.Session {
 	return frame.Session{Publisher: frame.PublisherID{s.publisher}, Generation: s.generation, Birth: s.birth.UnixMilli()}
 }
 
-// batch encodes parts as a router does.
-func batch(parts ...sent) []byte {
-	var out []byte
+// batch encodes parts as a router does, for testShard.
+func batch(parts ...sent) []byte { return batchFor(testShard, parts...) }
+
+func batchFor(shard int, parts ...sent) []byte {
+	out := frame.AppendMark(nil, frame.Place{Epoch: 1, Shard: shard})
 	for _, p := range parts {
 		if p.birth.IsZero() {
 			p.birth = time.Now()
@@ -59,12 +61,20 @@ func batchAt(seq uint64, parts ...sent) message {
 func plainAt(seq uint64, key, data string) message {
 	return message{
 		seq: seq, time: epochStart.Add(time.Duration(seq) * time.Second), data: []byte(data),
-		header: nats.Header{frame.HeaderKind: {frame.KindEvent}, frame.HeaderKey: {key}},
+		header: plainHeader(testShard, key),
 	}
 }
 
+// plainHeader is what a router gives a plain event.
+func plainHeader(shard int, key string) nats.Header {
+	return nats.Header{frame.HeaderKind: {frame.KindEvent}, frame.HeaderPlace: {frame.Place{Epoch: 1, Shard: shard}.String()}, frame.HeaderKey: {key}}
+}
+
+// testRound is of testShard and takes the keys of every shard.
+func testRound() *round { return &round{at: frame.Place{Epoch: 1, Shard: testShard}, owns: anyKey} }
+
 func roundOf(t require.TestingT, msgs ...message) *round {
-	r := &round{epoch: 1, owns: anyKey}
+	r := testRound()
 	for _, m := range msgs {
 		require.NoError(t, r.add(m))
 	}

@@ -13,6 +13,7 @@ type metrics struct {
 
 	retrying, hanging   prometheus.Gauge
 	commit, roundEvents prometheus.Histogram
+	passed              *prometheus.CounterVec
 }
 
 func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func() int, paused func() time.Duration) *metrics {
@@ -35,6 +36,8 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func()
 		jumps:      counter("floor_jumps_total", "Floors that rose further than their publisher can have sent."),
 		stale:      counter("stale_total", "Commits and loads refused because the shard's version was another one."),
 		failures:   counter("handler_failures_total", "Events that the handler failed, each attempt."),
+		passed: f.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: "messages_passed_over_total",
+			Help: "Messages of the log that no router stored there: foreign ones, and copies of messages for another place."}, []string{"why"}),
 		retrying: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_retrying",
 			Help: "Shards that wait for an event that its handler fails."}),
 		hanging: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_hanging",

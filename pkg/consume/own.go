@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/store"
 )
@@ -130,7 +131,7 @@ func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard
 	defer w.closing.Go(f.close) // it may wait for the server; the next owner need not
 	w.note(o.Shard, func(st *shardStatus) { st.feed = f })
 	defer w.note(o.Shard, func(st *shardStatus) { st.feed = nil })
-	r := &round{epoch: w.topology.Current().Epoch, owns: func(key []byte) bool { return w.owns(o.Shard, key) }, share: &share{of: &w.rounds}}
+	r := &round{at: frame.Place{Epoch: w.topology.Current().Epoch, Shard: o.Shard}, owns: func(key []byte) bool { return w.owns(o.Shard, key) }, share: &share{of: &w.rounds}}
 	defer r.share.hold(0)
 	if err := w.place(asking, o, s, f, r); err != nil {
 		return reason(asking, err)
@@ -166,6 +167,7 @@ func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard
 		if err := w.work(ctx, o, s, f, r); err != nil {
 			return err
 		}
+		w.passedOver(o.Shard, f, r)
 		f.settle(len(r.msgs))
 		r.reset()
 		r.share.hold(0)

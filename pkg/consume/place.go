@@ -123,5 +123,5 @@ func (s *shard) gap(f *feed, what string) error {
 }
 
 func unreadable(n int, f *feed, m message, err error) error {
-	return fmt.Errorf("%w: shard %d: message %d of stream %s is not a router's: %w; pass over it (worker accept-gap %d), or remove it (nats stream rmm %s %d)", errGap, n, m.seq, f.stream, err, n, f.stream, m.seq)
+	return fmt.Errorf("%w: shard %d: message %d of stream %s cannot be read: %w; pass over it (worker accept-gap %d), or remove it (nats stream rmm %s %d)", errGap, n, m.seq, f.stream, err, n, f.stream, m.seq)
 }

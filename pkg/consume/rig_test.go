@@ -87,7 +87,7 @@ func (r *rig) send(shard int, keys ...string) uint64 {
 		p.events = append(p.events, sentEvent{seq: r.seq, key: key, receipt: true})
 		r.want[key] = append(r.want[key], fmt.Sprintf("%s-%d", frame.PublisherID{1}, r.seq))
 	}
-	return r.put(shard, batch(p), nil)
+	return r.put(shard, batchFor(shard, p), nil)
 }
 
 // state is what the store has for a key.

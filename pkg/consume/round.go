@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,15 +20,16 @@ type message struct {
 
 // round is what has arrived and is not yet committed: messages, and the events in them.
 type round struct {
-	epoch uint64
-	owns  func(key []byte) bool // tells whether a key belongs to the shard
-	msgs  []message
-	parts []part
-	items []item
-	next  int // items before it are committed
-	bytes int
-	share *share // of what all rounds hold; fill's
-	bad   error  // of the message behind them, which cannot be read
+	at     frame.Place           // of the log that it is of
+	owns   func(key []byte) bool // tells whether a key belongs to the shard
+	msgs   []message
+	parts  []part
+	items  []item
+	next   int // items before it are committed
+	bytes  int
+	passed passed // of msgs
+	share  *share // of what all rounds hold; fill's
+	bad    error  // of the message behind them, which cannot be read
 
 	scratch frame.Frame
 }
@@ -59,15 +61,38 @@ func (r *round) add(m message) error {
 		r.msgs, r.parts, r.items = r.msgs[:len(r.msgs)-1], r.parts[:parts], r.items[:items]
 		return err
 	}
-	r.bytes += len(m.data)
+	r.bytes += len(r.msgs[len(r.msgs)-1].data)
 	return nil
 }
 
-// read finds the events in a message.
+// read finds the events in a message, and passes over one that no router stored in this log.
 func (r *round) read(m message) error {
+	kind := m.header.Get(frame.HeaderKind)
+	if kind == "" {
+		return r.readBatch(m)
+	}
+	at, err := frame.ParsePlace(m.header.Get(frame.HeaderPlace))
+	if err != nil {
+		return err
+	}
+	if at != r.at {
+		r.passed.copies++
+		r.pass()
+		return nil
+	}
+	return r.readPlain(m, kind)
+}
+
+// pass passes over the message at hand: only its place in the log counts.
+func (r *round) pass() {
+	m := &r.msgs[len(r.msgs)-1]
+	r.passed.last = m.seq
+	m.data, m.header = nil, nil
+}
+
+func (r *round) readPlain(m message, kind string) error {
 	n := len(r.msgs) - 1
-	switch kind := m.header.Get(frame.HeaderKind); kind {
-	case "":
+	switch kind {
 	case frame.KindEvent:
 		key := []byte(m.header.Get(frame.HeaderKey))
 		if err := frame.CheckKey(key); err != nil {
@@ -82,7 +107,24 @@ func (r *round) read(m message) error {
 	default:
 		return fmt.Errorf("messages of kind %q are not known to this version", kind)
 	}
-	return frame.Parts(m.data, &r.scratch, func(f *frame.Frame) error {
+}
+
+func (r *round) readBatch(m message) error {
+	n := len(r.msgs) - 1
+	at, parts, err := frame.ReadMark(m.data)
+	switch {
+	case errors.Is(err, frame.ErrNoMark):
+		r.passed.foreign++
+		r.pass()
+		return nil
+	case err != nil:
+		return err
+	case at != r.at:
+		r.passed.copies++
+		r.pass()
+		return nil
+	}
+	return frame.Parts(parts, &r.scratch, func(f *frame.Frame) error {
 		r.parts = append(r.parts, part{session: f.Session, floor: f.Floor})
 		for i := range f.Events {
 			if !r.owns(f.Events[i].Key) {
@@ -101,7 +143,7 @@ func (r *round) reset() {
 	if cap(r.items) > keepItems {
 		r.items = nil
 	}
-	r.msgs, r.parts, r.items, r.next, r.bytes = r.msgs[:0], r.parts[:0], r.items[:0], 0, 0
+	r.msgs, r.parts, r.items, r.next, r.bytes, r.passed = r.msgs[:0], r.parts[:0], r.items[:0], 0, 0, passed{}
 }
 
 // cost is what the round holds, in bytes.
@@ -119,7 +161,7 @@ func (r *round) position(end int, before store.Position) store.Position {
 	if last < 0 {
 		return before
 	}
-	return store.Position{Epoch: r.epoch, Seq: r.msgs[last].seq, Time: r.msgs[last].time}
+	return store.Position{Epoch: r.at.Epoch, Seq: r.msgs[last].seq, Time: r.msgs[last].time}
 }
 
 // askedReceipts are the receipts that the round's events ask for.

@@ -125,7 +125,7 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (c *s
 			}
 			if verdict == dedup.Late {
 				c.Late++
-				c.LateLast = fmt.Sprintf("publisher %s seq %d at %s", p.session.Publisher, it.ev.Seq, store.Position{Epoch: r.epoch, Seq: r.msgs[it.msg].seq, Time: r.msgs[it.msg].time})
+				c.LateLast = fmt.Sprintf("publisher %s seq %d at %s", p.session.Publisher, it.ev.Seq, store.Position{Epoch: r.at.Epoch, Seq: r.msgs[it.msg].seq, Time: r.msgs[it.msg].time})
 				continue
 			}
 			if verdict == dedup.Closed {
@@ -194,7 +194,7 @@ func (s *shard) event(r *round, it *item, p *part, key string) Event {
 	m := &r.msgs[it.msg]
 	ev := Event{Key: key, Time: m.time, Shard: s.n, Fence: s.fence}
 	if p.plain {
-		ev.Data, ev.Type, ev.epoch, ev.seq, ev.header = m.data, it.typ, r.epoch, m.seq, m.header
+		ev.Data, ev.Type, ev.epoch, ev.seq, ev.header = m.data, it.typ, r.at.Epoch, m.seq, m.header
 	} else {
 		ev.Data, ev.publisher, ev.seq, ev.framed = it.ev.Data, p.session.Publisher, it.ev.Seq, &it.ev
 		if len(it.ev.Type) > 0 {

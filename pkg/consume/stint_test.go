@@ -185,7 +185,7 @@ func BenchmarkApply(b *testing.B) {
 	for i := range events {
 		p.events = append(p.events, sentEvent{seq: uint64(i + 1), key: strconv.Itoa(i % 100)})
 	}
-	r := &round{epoch: 1, owns: anyKey}
+	r := testRound()
 	require.NoError(b, r.add(batchAt(1, p)))
 	h := after{collect(nil), func() {}}
 	s.fill(make([][]byte, len(s.missing(r))))

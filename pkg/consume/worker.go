@@ -66,6 +66,7 @@ type Worker struct {
 	rounds    budget // of all rounds
 	waits     waits
 	intake    *intake
+	passing   passing
 
 	topology topology.Topology
 	kv       jetstream.KeyValue               // the topology's

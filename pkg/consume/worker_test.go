@@ -10,7 +10,6 @@ import (
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/topology"
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -40,7 +39,7 @@ func (r *rig) receipts() func() map[uint64]int {
 func TestWorkerAppliesDropsAndTells(t *testing.T) {
 	r := newRig(t, 2)
 	receipts := r.receipts()
-	first := batch(one(1, "a"), one(2, "b"))
+	first := batchFor(0, one(1, "a"), one(2, "b"))
 	r.seq = 2
 	id := frame.PublisherID{1}.String()
 	r.want["a"], r.want["b"] = []string{id + "-1"}, []string{id + "-2"}
@@ -49,7 +48,7 @@ func TestWorkerAppliesDropsAndTells(t *testing.T) {
 	w := r.start()
 	r.send(0, "a", "a")
 	r.send(1, "c")
-	seq := r.put(1, []byte("5"), nats.Header{frame.HeaderKind: {frame.KindEvent}, frame.HeaderKey: {"plain key"}})
+	seq := r.put(1, []byte("5"), plainHeader(1, "plain key"))
 	r.want["plain key"] = []string{fmt.Sprintf("1-1-%d", seq)}
 	r.applied()
 	eventually(t, func() bool { return len(receipts()) == 5 }, "receipts")

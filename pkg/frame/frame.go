@@ -28,9 +28,10 @@ const (
 
 // Headers of a message in the log that is not a batch, and of a plain event as clients send it.
 const (
-	HeaderKind = "Kind" // "event", "command" or "end"; a batch has none
-	HeaderKey  = "Key"  // the event's key
-	HeaderType = "Type" // the event's type
+	HeaderKind  = "Kind"           // "event", "command" or "end"; a batch has none
+	HeaderPlace = "Lockstep-Place" // the Place it was written for
+	HeaderKey   = "Key"            // the event's key
+	HeaderType  = "Type"           // the event's type
 
 	KindEvent = "event"
 )

@@ -2,11 +2,13 @@ package frame
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"example.com/lockstep/pkg/frame/framepb"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 )
@@ -71,7 +73,9 @@ func TestFrameAgainstGeneratedCode(t *testing.T) {
 		for i := range got.Events {
 			n += len(got.Events[i].Raw)
 		}
-		var batch []byte
+		at := Place{Epoch: rapid.Uint64().Draw(t, "epoch"), Shard: rapid.IntRange(0, 1<<31-1).Draw(t, "shard")}
+		batch := AppendMark(nil, at)
+		require.LessOrEqual(t, len(batch), MaxMarkBytes)
 		for range 2 {
 			before := len(batch)
 			batch = AppendPart(batch, got.Header, n)
@@ -84,9 +88,18 @@ func TestFrameAgainstGeneratedCode(t *testing.T) {
 		require.NoError(t, proto.Unmarshal(batch, &b))
 		require.Len(t, b.Parts, 2)
 		require.True(t, proto.Equal(want, b.Parts[1]))
+		require.EqualValues(t, markValue, b.Mark)
+		require.EqualValues(t, batchFormat, b.Format)
+		require.Equal(t, at, Place{b.Epoch, int(b.Shard)})
+		place, rest, err := ReadMark(batch)
+		require.NoError(t, err)
+		require.Equal(t, at, place)
+		parsed, err := ParsePlace(at.String())
+		require.NoError(t, err)
+		require.Equal(t, at, parsed)
 		var part Frame
 		parts := 0
-		require.NoError(t, Parts(batch, &part, func(f *Frame) error {
+		require.NoError(t, Parts(rest, &part, func(f *Frame) error {
 			parts++
 			require.Equal(t, got.Session, f.Session)
 			require.Equal(t, len(got.Events), len(f.Events))
@@ -179,6 +192,40 @@ func TestRefusals(t *testing.T) {
 	require.ErrorIs(t, err, ErrKeyNotUTF8)
 }
 
+func TestMarksThatCannotBeRead(t *testing.T) {
+	good := AppendMark(nil, Place{Epoch: 300, Shard: 7})
+	field := func(num protowire.Number, v uint64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.VarintType), v)
+	}
+	begin := func(fields ...[]byte) []byte { return append(slices.Clone(mark), bytes.Join(fields, nil)...) }
+	for name, c := range map[string]struct {
+		b    []byte
+		want error
+		says string
+	}{
+		"nothing":           {nil, ErrNoMark, ""},
+		"text":              {[]byte(`{"stream":"X"}`), ErrNoMark, ""},
+		"half a mark":       {good[:4], ErrNoMark, ""},
+		"parts first":       {append(AppendPart(nil, testFrame(t, "a"), 0), good...), ErrNoMark, ""},
+		"a frame":           {testFrame(t, "a"), ErrNoMark, ""},
+		"the mark only":     {good[:5], ErrMalformed, "bad field tag"},
+		"no shard":          {good[:len(good)-2], ErrMalformed, "bad field tag"},
+		"another format":    {begin(field(3, 2), field(4, 1), field(5, 0)), ErrMalformed, "batch format 2 is not known to this version, which knows 1"},
+		"epoch before":      {begin(field(4, 1), field(3, 1), field(5, 0)), ErrMalformed, "field 4 where field 3 must be"},
+		"no format":         {begin(field(4, 1), field(5, 0)), ErrMalformed, "field 4 where field 3 must be"},
+		"shard of 33 bits":  {begin(field(3, 1), field(4, 1), field(5, 1<<32)), ErrMalformed, "batch of shard 4294967296"},
+		"epoch of no digit": {begin(field(3, 1), protowire.AppendBytes(protowire.AppendTag(nil, 4, protowire.BytesType), nil)), ErrMalformed, "wire type"},
+	} {
+		_, _, err := ReadMark(c.b)
+		require.ErrorIs(t, err, c.want, name)
+		require.ErrorContains(t, err, c.says, name)
+	}
+	for _, s := range []string{"", "1", "1.", ".1", "1.-1", "-1.1", "1.2147483648", "1.1.1", "a.b", " 1.1", "1.1 "} {
+		_, err := ParsePlace(s)
+		require.ErrorIs(t, err, ErrMalformed, s)
+	}
+}
+
 // The largest event that is accepted where it enters is accepted by the router too.
 func TestLargestEventFits(t *testing.T) {
 	n := MaxEventBytes - 40
@@ -218,6 +265,9 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 	var f Frame
 	require.NoError(t, f.Decode(b))
 	require.Zero(t, testing.AllocsPerRun(100, func() { _ = f.Decode(b) }))
+	batch := AppendMark(nil, Place{Epoch: 1, Shard: 2})
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _, _ = ReadMark(batch) }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { batch = AppendMark(batch[:0], Place{Epoch: 1, Shard: 2}) }))
 }
 
 func appendVarint(b []byte, v uint64) []byte {

@@ -143,6 +143,41 @@ func requireGenerated(t *testing.T, fr *Frame, theirs *framepb.Frame) {
 	}
 }
 
+// FuzzMark reads what a message of the log begins with: a batch written anew begins so, and generated code reads it alike.
+func FuzzMark(f *testing.F) {
+	good := AppendMark(nil, Place{Epoch: 300, Shard: 7})
+	f.Add(good)
+	f.Add(good[:5])
+	f.Add(append(good, AppendPart(nil, nil, 0)...))
+	f.Add([]byte(`{"stream":"X","seq":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		at, parts, err := ReadMark(b)
+		if errors.Is(err, ErrNoMark) {
+			require.False(t, bytes.HasPrefix(b, good[:5]))
+			return
+		}
+		require.True(t, bytes.HasPrefix(b, good[:5]))
+		if err != nil {
+			require.ErrorIs(t, err, ErrMalformed)
+			require.Zero(t, at)
+			return
+		}
+		require.True(t, bytes.HasSuffix(b, parts))
+		again, rest, err := ReadMark(append(AppendMark(nil, at), parts...))
+		require.NoError(t, err)
+		require.Equal(t, at, again)
+		require.Equal(t, parts, rest)
+		same, err := ParsePlace(at.String())
+		require.NoError(t, err)
+		require.Equal(t, at, same)
+		var theirs framepb.Batch
+		if proto.Unmarshal(b[:len(b)-len(parts)], &theirs) == nil {
+			require.Equal(t, at, Place{theirs.Epoch, int(theirs.Shard)})
+			require.EqualValues(t, batchFormat, theirs.Format)
+		}
+	})
+}
+
 func FuzzBatch(f *testing.F) {
 	addFrames(f, func(b []byte) {
 		f.Add(append(AppendPart(nil, nil, len(b)), b...))

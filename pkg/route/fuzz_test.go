@@ -52,20 +52,21 @@ func FuzzPlainHeader(f *testing.F) {
 			return
 		}
 		before := len(in)
-		out := plainHeader(in, key)
+		out := plainHeader(in, key, frame.Place{Epoch: 1, Shard: 2})
 		require.Len(t, in, before)
-		require.LessOrEqual(t, len(out), len(in)+2)
+		require.LessOrEqual(t, len(out), len(in)+3)
 		stored := onTheWire(out)
 		require.NotNil(t, stored, "the client would refuse to send it")
 		h, err := nats.DecodeHeadersMsg(stored)
 		require.NoError(t, err)
 		require.Equal(t, []string{frame.KindEvent}, h.Values(frame.HeaderKind))
+		require.Equal(t, []string{"1.2"}, h.Values(frame.HeaderPlace))
 		require.Equal(t, []string{key}, h.Values(frame.HeaderKey))
 		for name, values := range h {
 			lower := strings.ToLower(name)
 			require.True(t, name == nats.MsgIdHdr || !strings.HasPrefix(lower, "nats-"), name)
 			require.NotContains(t, []string{"Status", "Description"}, name)
-			if name != frame.HeaderKind && name != frame.HeaderKey && name != nats.MsgIdHdr {
+			if name != frame.HeaderKind && name != frame.HeaderPlace && name != frame.HeaderKey && name != nats.MsgIdHdr {
 				require.Len(t, values, len(in[name]))
 			}
 		}

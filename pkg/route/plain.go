@@ -64,7 +64,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		return
 	}
 	out := nats.NewMsg(topology.WorkSubject(r.cfg.App, g.Epoch(), epoch.Lane(shard), shard))
-	out.Header, out.Data = plainHeader(m.Header, key), m.Data
+	out.Header, out.Data = plainHeader(m.Header, key, frame.Place{Epoch: g.Epoch(), Shard: shard}), m.Data
 	r.metrics.plain.Inc()
 	r.log.store(out, func(confirmation []byte, err error) {
 		r.release(g, size)
@@ -93,8 +93,8 @@ func (r *Router) release(g *gather.Gather, bytes int) {
 
 // plainHeader keeps what is the application's, and Nats-Msg-Id. Other headers that servers add or JetStream acts on have no
 // meaning in our log.
-func plainHeader(in nats.Header, key string) nats.Header {
-	out := make(nats.Header, len(in)+2)
+func plainHeader(in nats.Header, key string, at frame.Place) nats.Header {
+	out := make(nats.Header, len(in)+3)
 	for k, v := range in {
 		if !strings.HasPrefix(strings.ToLower(k), "nats-") {
 			out[k] = v
@@ -104,6 +104,7 @@ func plainHeader(in nats.Header, key string) nats.Header {
 		out.Set(nats.MsgIdHdr, id)
 	}
 	out.Set(frame.HeaderKind, frame.KindEvent)
+	out.Set(frame.HeaderPlace, at.String())
 	out.Set(frame.HeaderKey, key)
 	return out
 }

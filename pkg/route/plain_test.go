@@ -57,8 +57,8 @@ func TestPlainEventIsStored(t *testing.T) {
 			require.Nil(t, ack.Error)
 			m := s.one(t, c.key)
 			require.Equal(t, "x", string(m.Data))
-			require.Equal(t, nats.Header{"Kind": {"event"}, "Key": {c.key}}, m.Header)
-			lane := strings.Split(m.Subject, ".")[3]
+			lane, shard := strings.Split(m.Subject, ".")[3], strings.Split(m.Subject, ".")[4]
+			require.Equal(t, nats.Header{"Kind": {"event"}, "Lockstep-Place": {"1." + shard}, "Key": {c.key}}, m.Header)
 			require.Equal(t, "APP_1_"+lane, ack.Stream)
 			require.Equal(t, m.Sequence, ack.Sequence)
 			require.False(t, ack.Duplicate)
@@ -72,10 +72,10 @@ func TestPlainEventsHeaders(t *testing.T) {
 	ack := s.sendPlain(t, plain("key", "x",
 		"Type", "paid", "Mine", "1", "Mine", "2", "Kind", "event", "Key", "key", "status", "404", "kind", "end", "type", "x",
 		"Nats-Msg-Id", "id-1", "Nats-Request-Info", "{}", "Nats-Trace-Dest", "trace", "Nats-Trace-Hop", "1",
-		"Nats-Stream", "OTHER", "Nats-Sequence", "77", "Nats-Scheduler", "other.1", "Nats-Schedule-Next", "purge"))
+		"Lockstep-Place", "9.9", "Nats-Stream", "OTHER", "Nats-Sequence", "77", "Nats-Scheduler", "other.1", "Nats-Schedule-Next", "purge"))
 	require.Nil(t, ack.Error)
 	require.Equal(t, nats.Header{
-		"Type": {"paid"}, "Mine": {"1", "2"}, "Kind": {"event"}, "Key": {"key"}, "Nats-Msg-Id": {"id-1"},
+		"Type": {"paid"}, "Mine": {"1", "2"}, "Kind": {"event"}, "Lockstep-Place": {"1.2"}, "Key": {"key"}, "Nats-Msg-Id": {"id-1"},
 		"status": {"404"}, "kind": {"end"}, "type": {"x"},
 	}, s.one(t, "key").Header)
 

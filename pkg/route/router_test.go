@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,7 +170,10 @@ func (s *system) events(t testing.TB) map[string][]string {
 	for subject, messages := range s.stored(t) {
 		for _, m := range messages {
 			require.Empty(t, m.Header, "a batch has no headers")
-			require.NoError(t, frame.Parts(m.Data, &part, func(fr *frame.Frame) error {
+			at, parts, err := frame.ReadMark(m.Data)
+			require.NoError(t, err)
+			require.True(t, strings.HasSuffix(subject, fmt.Sprint(".", at.Shard)) && at.Epoch == 1, "%s: %s", subject, at)
+			require.NoError(t, frame.Parts(parts, &part, func(fr *frame.Frame) error {
 				for _, e := range fr.Events {
 					require.Equal(t, s.subject(t, string(e.Key)), subject)
 					keys[string(e.Key)] = append(keys[string(e.Key)], fmt.Sprint(fr.Session.Publisher[0], "/", e.Seq))

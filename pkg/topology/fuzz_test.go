@@ -11,9 +11,9 @@ import (
 )
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"schema":1,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1},{"epoch":9,"shards":4096,"lanes":4096,"ended":true}]}`))
+	f.Add([]byte(`{"schema":2,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1},{"epoch":9,"shards":4096,"lanes":4096,"ended":true}]}`))
 	f.Add(encode(Topology{Schema: schema, ID: "y", Created: time.Unix(1, 2).UTC(), Ready: true, Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}, Log: initial.Log}))
-	f.Add([]byte(`{"schema":2,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`))
+	f.Add([]byte(`{"schema":3,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`))
 	f.Add([]byte(`{"schema":1,"id":"x","epochs":[null]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		top, err := Decode(b)
@@ -59,15 +59,15 @@ func (e entry) Bucket() string                  { return "app_topology" }
 // FuzzLeaseEntry delivers what the bucket holds to a router: only the renewal that it has just sent gives it a lease.
 func FuzzLeaseEntry(f *testing.F) {
 	for _, renewal := range []uint64{0, 1, 2, 3, 1<<64 - 1} {
-		b, err := json.Marshal(leaseEntry{Schema: schema, Renewal: renewal, Epoch: 1})
+		b, err := json.Marshal(leaseEntry{Schema: entrySchema, Renewal: renewal, Epoch: 1})
 		require.NoError(f, err)
 		f.Add(leasePrefix+"me", b, true)
 		f.Add(leasePrefix+"another", b, true)
 		f.Add(leasePrefix+"me", b, false)
 	}
 	f.Add(leasePrefix+"me", []byte(`{"renewal":2.0}`), true)
-	f.Add(topologyKey, []byte(`{"schema":1,"id":"ours","epochs":[{"epoch":2,"shards":2,"lanes":1}]}`), true)
-	f.Add(topologyKey, []byte(`{"schema":1,"id":"theirs","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`), true)
+	f.Add(topologyKey, []byte(`{"schema":2,"id":"ours","epochs":[{"epoch":2,"shards":2,"lanes":1}]}`), true)
+	f.Add(topologyKey, []byte(`{"schema":2,"id":"theirs","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`), true)
 	f.Fuzz(func(t *testing.T, key string, value []byte, put bool) {
 		l := NewLease(nil, "me", func() uint64 { return 1 }, quiet)
 		const sent = 2

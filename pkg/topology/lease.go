@@ -108,7 +108,7 @@ func (l *Lease) put(ctx context.Context, epoch uint64) {
 		}
 	}
 	l.mu.Unlock()
-	b, err := json.Marshal(leaseEntry{Schema: schema, Renewal: n, Epoch: epoch})
+	b, err := json.Marshal(leaseEntry{Schema: entrySchema, Renewal: n, Epoch: epoch})
 	if err != nil {
 		panic(err) // a leaseEntry holds nothing that cannot be encoded
 	}

@@ -78,7 +78,7 @@ func TestLease(t *testing.T) {
 	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond)
 	v, err := r.entry(t)
 	require.NoError(t, err)
-	require.Equal(t, leaseEntry{Schema: schema, Renewal: v.Renewal, Epoch: 1}, v)
+	require.Equal(t, leaseEntry{Schema: entrySchema, Renewal: v.Renewal, Epoch: 1}, v)
 
 	// It is renewed for longer than it holds, without a gap.
 	require.Eventually(t, func() bool {

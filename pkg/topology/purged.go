@@ -63,7 +63,7 @@ func decodePurged(b []byte) (p Purged, err error) {
 
 // after is p as it is recorded on top of another purge: what that relied upon stays so.
 func (p Purged) after(before Purged) Purged {
-	out := Purged{Schema: schema, First: max(p.First, before.First), Shards: maps.Clone(before.Shards)}
+	out := Purged{Schema: entrySchema, First: max(p.First, before.First), Shards: maps.Clone(before.Shards)}
 	if out.Shards == nil {
 		out.Shards = make(map[int]uint64, len(p.Shards))
 	}

@@ -20,7 +20,9 @@ var (
 )
 
 const (
-	schema = 1
+	// schema 2: batches begin with a mark, and plain events name their place.
+	schema      = 2
+	entrySchema = 1 // of a permit and of a note of what was purged
 	// MaxShards bounds the shards of an epoch.
 	MaxShards = 4096
 	// ShardsPerLane is how many shards share a lane with lanes=auto.
@@ -85,6 +87,9 @@ func Decode(b []byte) (Topology, error) {
 		return Topology{}, fmt.Errorf("read topology: %w", err)
 	}
 	switch {
+	case t.Schema == 1:
+		return Topology{}, errors.New("read topology: its log was written by an earlier version, in a format that this one does not read: " +
+			"let the earlier version apply all that is in it, then begin with an empty log and store (locally: go tool task clean)")
 	case t.Schema != schema:
 		return Topology{}, fmt.Errorf("read topology: schema %d is not known to this version (it knows %d)", t.Schema, schema)
 	case t.ID == "":

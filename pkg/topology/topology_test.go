@@ -119,7 +119,7 @@ func TestEpochs(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	const good = `{"schema":1,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`
+	const good = `{"schema":2,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`
 	_, err := Decode([]byte(good))
 	require.NoError(t, err)
 	for _, c := range [][3]string{
@@ -127,7 +127,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{good, "[]", "cannot unmarshal array"},
 		{`"epochs":[`, `"epochs":3,"e":[`, "cannot unmarshal number"},
 		{good, good + "x", "invalid character 'x'"},
-		{`"schema":1`, `"schema":2`, "schema 2 is not known to this version (it knows 1)"},
+		{`"schema":2`, `"schema":3`, "schema 3 is not known to this version (it knows 2)"},
+		{`"schema":2`, `"schema":1`, "its log was written by an earlier version, in a format that this one does not read: let the earlier version apply all that is in it, then begin with an empty log and store"},
 		{`"id":"x",`, ``, "it has no id"},
 		{`{"epoch":1,"shards":2,"lanes":1}`, ``, "it has no epochs"},
 		{`"epoch":1`, `"epoch":0`, "epoch 0 follows epoch 0"},

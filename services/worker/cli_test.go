@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/testkit"
@@ -161,7 +162,7 @@ func TestWorkers(t *testing.T) {
 	require.NoError(t, err)
 	ring, err := epoch.Ring()
 	require.NoError(t, err)
-	m := &nats.Msg{Subject: topology.WorkSubject("lockstep", 1, 0, ring.Shard("alice")), Data: []byte(`{"amount":5}`), Header: nats.Header{"Kind": {"event"}, "Key": {"alice"}}}
+	m := &nats.Msg{Subject: topology.WorkSubject("lockstep", 1, 0, ring.Shard("alice")), Data: []byte(`{"amount":5}`), Header: nats.Header{"Kind": {"event"}, "Lockstep-Place": {fmt.Sprint("1.", ring.Shard("alice"))}, "Key": {"alice"}}}
 	_, err = js.PublishMsg(t.Context(), m)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -187,13 +188,13 @@ func TestAcceptGapCommand(t *testing.T) {
 	requireRefused(t, 1, "there are shards 0 to", append([]string{"accept-gap", "99"}, at...)...)
 	requireRefused(t, 1, "shard 0: there is no gap: nothing was changed", append([]string{"accept-gap", "0"}, at...)...)
 
-	// A foreign message is passed over.
+	// A message that cannot be read is passed over.
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
-	_, err = js.Publish(t.Context(), topology.WorkSubject("lockstep", top.Current().Epoch, 0, 0), []byte("not a batch"))
+	_, err = js.Publish(t.Context(), topology.WorkSubject("lockstep", top.Current().Epoch, 0, 0), append(frame.AppendMark(nil, frame.Place{Epoch: 1}), "garbage"...))
 	require.NoError(t, err)
 	cmd, stderr := worker(t, append([]string{"accept-gap", "0"}, at...)...)
 	out, err := cmd.Output()
 	require.NoError(t, err, stderr)
-	require.Contains(t, string(out), "shard 0 passes over message 1, which is not a router's")
+	require.Contains(t, string(out), "shard 0 passes over message 1, which cannot be read")
 }

@@ -302,10 +302,21 @@ func (x *Frame) GetEvents() []*Event {
 	return nil
 }
 
-// Batch is one message of a shard's log: parts of frames, in the order the router took them.
+// Batch is one message of a shard's log: parts of frames, in the order the router took them. On the wire it begins with the
+// fields 2 to 5, each of them once, in this order and in their shortest form, and the parts follow; so the first five bytes
+// tell a batch from everything else. Readers pass over a message that does not begin so and has no header Kind (no router
+// wrote it), and over one that names another epoch or shard than that of its subject (it is a copy). One that begins so and
+// cannot be read, or has a format that the reader does not know, stops its shard.
+//
+// A message with a header Kind is one plain event, a command or an end. It names epoch and shard in the header
+// Lockstep-Place, as in `1.7`.
 type Batch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Parts         []*Frame               `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	Mark          uint32                 `protobuf:"fixed32,2,opt,name=mark,proto3" json:"mark,omitempty"`    // 0x0b53f74c
+	Format        uint32                 `protobuf:"varint,3,opt,name=format,proto3" json:"format,omitempty"` // 1
+	Epoch         uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Shard         uint32                 `protobuf:"varint,5,opt,name=shard,proto3" json:"shard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,6 +356,34 @@ func (x *Batch) GetParts() []*Frame {
 		return x.Parts
 	}
 	return nil
+}
+
+func (x *Batch) GetMark() uint32 {
+	if x != nil {
+		return x.Mark
+	}
+	return 0
+}
+
+func (x *Batch) GetFormat() uint32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *Batch) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Batch) GetShard() uint32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
 }
 
 // Answer is a router's reply to a frame. A publisher believes it only if its reply subject is a router's and seq is the
@@ -494,9 +533,13 @@ const file_frame_proto_rawDesc = "" +
 	"\x05Frame\x12.\n" +
 	"\asession\x18\x01 \x01(\v2\x14.lockstep.v1.SessionR\asession\x12\x14\n" +
 	"\x05floor\x18\x02 \x01(\x04R\x05floor\x12*\n" +
-	"\x06events\x18\x03 \x03(\v2\x12.lockstep.v1.EventR\x06events\"1\n" +
+	"\x06events\x18\x03 \x03(\v2\x12.lockstep.v1.EventR\x06events\"\x89\x01\n" +
 	"\x05Batch\x12(\n" +
-	"\x05parts\x18\x01 \x03(\v2\x12.lockstep.v1.FrameR\x05parts\"o\n" +
+	"\x05parts\x18\x01 \x03(\v2\x12.lockstep.v1.FrameR\x05parts\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\aR\x04mark\x12\x16\n" +
+	"\x06format\x18\x03 \x01(\rR\x06format\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05shard\x18\x05 \x01(\rR\x05shard\"o\n" +
 	"\x06Answer\x12%\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x11.lockstep.v1.CodeR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +

@@ -48,7 +48,7 @@ type Batch struct {
 	Events int
 
 	term   uint64     // of the lease under which it was begun
-	size   int        // of Data
+	size   int        // of its parts: Data behind the mark, which maxBatch leaves room for
 	frames []*Pending // with a part of it
 }
 
@@ -62,7 +62,7 @@ type Pending struct {
 	ended bool   // answered
 }
 
-// New makes a Gather of an epoch.
+// New makes a Gather of an epoch. A batch has maxBatch bytes and its mark, unless one frame's part is larger.
 func New(epoch uint64, shards int, shardOf func([]byte) int, maxBatch, maxBytes int) *Gather {
 	return &Gather{
 		epoch: epoch, shardOf: shardOf, maxBatch: maxBatch, maxBytes: maxBytes,
@@ -143,6 +143,7 @@ func (g *Gather) open(shard, size int, term uint64) *Batch {
 		b.Data, g.spare = g.spare[n-1], g.spare[:n-1]
 		g.spareBytes -= cap(b.Data)
 	}
+	b.Data = frame.AppendMark(b.Data, frame.Place{Epoch: g.epoch, Shard: shard})
 	q.next = append(q.next, b)
 	return b
 }

@@ -100,14 +100,17 @@ func (g *gathering) leaves(t require.TestingT, b *Batch) {
 	require.NotContains(t, g.underWay, b.Shard, "two batches of shard %d under way", b.Shard)
 	g.underWay[b.Shard] = b
 	require.EqualValues(t, 3, b.Epoch)
-	require.Len(t, b.Data, b.size)
+	at, data, err := frame.ReadMark(b.Data)
+	require.NoError(t, err)
+	require.Equal(t, frame.Place{Epoch: 3, Shard: b.Shard}, at)
+	require.Len(t, data, b.size)
 	require.True(t, b.size <= g.maxBatch || len(b.frames) == 1, "%d parts of %d bytes in all", len(b.frames), b.size)
 	for _, p := range b.frames {
 		require.Equal(t, b.term, p.term)
 	}
 	events, parts := 0, 0
 	var part frame.Frame
-	require.NoError(t, frame.Parts(b.Data, &part, func(fr *frame.Frame) error {
+	require.NoError(t, frame.Parts(data, &part, func(fr *frame.Frame) error {
 		require.EqualValues(t, 1, fr.Floor)
 		require.Equal(t, fmt.Sprint(fr.Session.Generation), b.frames[parts].Reply)
 		parts++
