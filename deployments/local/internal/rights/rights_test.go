@@ -96,6 +96,21 @@ func requirePurged(t *testing.T, nc *nats.Conn) {
 	}, programs.Patience, 10*time.Millisecond)
 }
 
+// TestCommandsOfScriptsAreListed finds a command that a script uses and the document lacks, in no time.
+func TestCommandsOfScriptsAreListed(t *testing.T) {
+	scripts, err := filepath.Glob(programs.InRoot(t, "pkg/store/*.lua"))
+	require.NoError(t, err)
+	require.NotEmpty(t, scripts)
+	listed := strings.Fields(block(t, "acl"))
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		require.NoError(t, err)
+		for _, call := range regexp.MustCompile(`redis\.p?call\('(\w+)'`).FindAllSubmatch(text, -1) {
+			require.Contains(t, listed, "+"+strings.ToLower(string(call[1])), "%s, in %s", filepath.Base(script), document)
+		}
+	}
+}
+
 // block returns the document's block of code in a language.
 func block(t *testing.T, language string) string {
 	t.Helper()
