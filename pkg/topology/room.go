@@ -35,7 +35,7 @@ func (o opening) noRoom(ctx context.Context, t Topology, cfg jetstream.StreamCon
 	default:
 		return err
 	}
-	free := room(ctx, o.js, cfg)
+	free, known := room(ctx, o.js, cfg)
 	streams, lerr := listStreams(ctx, o.js, o.app)
 	if lerr != nil {
 		return err
@@ -45,15 +45,18 @@ func (o opening) noRoom(ctx context.Context, t Topology, cfg jetstream.StreamCon
 			free += s.Config.MaxBytes
 		}
 	}
-	lanes := t.Current().Lanes
-	return fmt.Errorf("%w: the log asks for %s (--log-bytes) on each of %d servers, in %d streams, and about %s are free (max_file_store of nats-server, or the account's limit): "+
+	lanes, about := t.Current().Lanes, "less is free"
+	if known {
+		about = fmt.Sprintf("about %s are free", size(free))
+	}
+	return fmt.Errorf("%w: the log asks for %s (--log-bytes) on each of %d servers, in %d streams, and %s (max_file_store of nats-server, or the account's limit): "+
 		"start routers with a lower --log-bytes, and --history-bytes below it, or raise that limit; the topology is not ready yet, and takes the values of the next router: %w",
-		ErrNoRoom, size(int64(lanes)*cfg.MaxBytes), cfg.Replicas, lanes, size(free), err)
+		ErrNoRoom, size(int64(lanes)*cfg.MaxBytes), cfg.Replicas, lanes, about, err)
 }
 
 // room finds out how large a stream may be: a limit of the server's is told to nobody, but met. It does so by halving, with a
-// stream that it deletes again.
-func room(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) int64 {
+// stream that it deletes again. known is false where it may not make one.
+func room(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (free int64, known bool) {
 	const exactly = 1 << 20
 	probe := jetstream.StreamConfig{
 		Name: cfg.Name + "_ROOM", Subjects: []string{cfg.Name + "_ROOM"}, Description: "Lockstep looks how much room there is",
@@ -62,16 +65,21 @@ func room(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfi
 	low, high := int64(0), cfg.MaxBytes
 	for high-low > exactly && ctx.Err() == nil {
 		probe.MaxBytes = low + (high-low)/2
-		if _, err := js.CreateStream(ctx, probe); err != nil {
+		_, err := js.CreateStream(ctx, probe)
+		var refused *jetstream.APIError
+		if errors.As(err, &refused) {
 			high = probe.MaxBytes
 			continue
 		}
-		low = probe.MaxBytes
-		if err := js.DeleteStream(ctx, probe.Name); err != nil {
-			break
+		if err == nil {
+			low = probe.MaxBytes
+			err = js.DeleteStream(ctx, probe.Name)
+		}
+		if err != nil {
+			return 0, false
 		}
 	}
-	return low
+	return low, ctx.Err() == nil
 }
 
 // size is one of bytes for people.
