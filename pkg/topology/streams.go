@@ -34,33 +34,41 @@ func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamCon
 }
 
 // mendStreams makes streams of an older release answer questions for messages through their leader alone, and marks as the
-// topology's those that a server made that was too old to keep marks, if nothing was ever written to them. Nothing else is
-// changed.
+// topology's those that a server made that was too old to keep marks, if none has one and nothing was ever written to any.
+// Nothing else is changed.
 func mendStreams(ctx context.Context, js jetstream.JetStream, app string, t Topology, log *slog.Logger) error {
+	var found []*jetstream.StreamInfo
+	var want []jetstream.StreamConfig
+	unmarked := true
 	for _, e := range t.Epochs {
 		for lane := range e.Lanes {
-			want := streamConfig(app, t, e, lane)
-			s, err := js.Stream(ctx, want.Name)
+			cfg := streamConfig(app, t, e, lane)
+			s, err := js.Stream(ctx, cfg.Name)
 			if errors.Is(err, jetstream.ErrStreamNotFound) {
+				unmarked = false
 				continue // CheckStreams says so
 			}
 			if err != nil {
-				return fmt.Errorf("look at stream %s: %w", want.Name, err)
+				return fmt.Errorf("look at stream %s: %w", cfg.Name, err)
 			}
-			cfg := s.CachedInfo().Config
-			unmarked := StreamOwner(cfg) == "" && untouched(s.CachedInfo(), t) && cfg.Description == want.Description
-			if StreamOwner(cfg) != t.ID && !unmarked || !cfg.AllowDirect && !unmarked {
-				continue
-			}
-			cfg.AllowDirect = false
-			if unmarked {
-				cfg.Metadata = want.Metadata
-			}
-			if _, err := js.UpdateStream(ctx, cfg); err != nil {
-				return fmt.Errorf("mend stream %s: %w", cfg.Name, err)
-			}
-			log.Info("stream of an older release mended: marked as the topology's, and without direct gets", "stream", cfg.Name)
+			info := s.CachedInfo()
+			found, want = append(found, info), append(want, cfg)
+			unmarked = unmarked && StreamOwner(info.Config) == "" && untouched(info, t) && info.Config.Description == cfg.Description
 		}
+	}
+	for i, info := range found {
+		cfg := info.Config
+		if !unmarked && (!cfg.AllowDirect || StreamOwner(cfg) != t.ID) {
+			continue
+		}
+		cfg.AllowDirect = false
+		if unmarked {
+			cfg.Metadata = want[i].Metadata
+		}
+		if _, err := js.UpdateStream(ctx, cfg); err != nil {
+			return fmt.Errorf("mend stream %s: %w", cfg.Name, err)
+		}
+		log.Info("stream of an older release mended: marked as the topology's, and without direct gets", "stream", cfg.Name)
 	}
 	return nil
 }

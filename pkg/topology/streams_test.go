@@ -62,7 +62,9 @@ func TestStreamOfAnother(t *testing.T) {
 	top, kv, err := Open(t.Context(), js, "app", initial, quiet)
 	require.NoError(t, err)
 
-	require.NoError(t, kv.Purge(t.Context(), topologyKey))
+	next := top
+	next.ID, next.Ready = "another", false
+	put(t, kv, topologyKey, string(encode(next)))
 	_, _, err = Open(t.Context(), js, "app", initial, quiet)
 	require.ErrorIs(t, err, ErrMismatch)
 	require.ErrorContains(t, err, `stream APP_1_0: settings differ: topology id is "`+top.ID+`"`)
