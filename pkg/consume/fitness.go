@@ -80,6 +80,9 @@ func (w *Worker) mindStore(ctx context.Context) {
 		if !w.lookAtStore(ctx) || w.fitness.err() != nil {
 			wait = w.waits.stopped
 		}
+		if !w.sameStore(ctx) {
+			return
+		}
 		if sleep(ctx, nil, min(lookPause, w.waits.look)) {
 			return
 		}

@@ -26,9 +26,10 @@ type waits struct {
 	handover time.Duration // until a shard that is on its way between two workers counts as stuck
 	count    time.Duration // between two counts of what waits for shards that do not run
 	look     time.Duration // between two looks whether the store is still suitable
+	token    time.Duration // until another member is asked again whether it uses the same store
 }
 
-var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second, look: time.Minute}
+var defaultWaits = waits{idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second, look: time.Minute, token: time.Second}
 
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")

@@ -5,6 +5,7 @@ package consume
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,6 +80,9 @@ type Worker struct {
 
 	fitness   *fitness
 	haltedOne chan struct{} // cap 1: a shard has come to a halt
+	failed    chan error    // cap 1
+	mark      string        // what this worker leaves in the store under its id
+	answering func()        // ends the answers to tokenQuestions
 	watching  context.Context
 	unwatch   context.CancelFunc
 	watches   sync.WaitGroup
@@ -123,7 +127,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), haltedOne: make(chan struct{}, 1), fitness: newFitness()}
+	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), haltedOne: make(chan struct{}, 1), fitness: newFitness(), failed: make(chan error, 1), mark: rand.Text(), answering: func() {}}
 	w.watching, w.unwatch = context.WithCancel(context.Background())
 	w.intake = newIntake(cfg.Log)
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
@@ -154,14 +158,16 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	w.group, err = group.New(w.nc, group.Config{
 		App: w.cfg.App, Name: w.cfg.Name, Shards: w.topology.Current().Shards, Replicas: w.topology.Log.Replicas,
-		Locker: w.cfg.Locker, Own: w.own, Unanswered: w.roam, Log: w.cfg.Log, Metrics: w.cfg.Metrics,
+		Locker: w.cfg.Locker, Own: w.own, Admit: w.admit, Unanswered: w.roam, Log: w.cfg.Log, Metrics: w.cfg.Metrics,
 	})
 	if err != nil {
 		return err
 	}
+	if w.answering, err = w.answerTokens(); err != nil {
+		return err
+	}
 	w.intake.start()
 	w.watches.Go(func() { w.countLags(w.watching) })
-	w.watches.Go(func() { w.mindStore(w.watching) })
 	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status, w.intake.ask)
 	if err := w.server.Start(ctx); err != nil {
 		return err
@@ -169,6 +175,7 @@ func (w *Worker) start(ctx context.Context) error {
 	if err := w.group.Start(ctx); err != nil {
 		return err
 	}
+	w.watches.Go(func() { w.mindStore(w.watching) })
 	if w.cfg.JanitorLease != nil {
 		if err := w.startJanitor(ctx); err != nil {
 			return err
@@ -217,6 +224,7 @@ func (w *Worker) stop(ctx context.Context) error {
 	}
 	w.unwatch()
 	w.watches.Wait()
+	w.answering()
 	w.closing.Wait()
 	if w.receipts != nil {
 		w.receipts.stop()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +77,9 @@ type Config struct {
 	// Own is called for each shard won, on a goroutine of its own. It returns when o.Stop is closed, or at once when ctx
 	// ends: the lease was lost, or the group is stopped hard.
 	Own func(ctx context.Context, o Ownership)
+	// Admit is called at the start with the ids of the other members, before they know of this one, and once more with those
+	// that joined meanwhile. After an error this one does not join, or leaves; nil: every member is admitted.
+	Admit func(ctx context.Context, others []string) error
 	// Unanswered is called when NATS does not answer on behalf of the members bucket, as on a server that is cut off from
 	// its cluster; nil: nobody is told.
 	Unanswered func()
@@ -207,11 +211,36 @@ func (g *Group) join(ctx context.Context) error {
 	if g.ofClaims, err = topology.Follow(ctx, g.nc, g.claims, g.cfg.Log, func() {}, g.claimChanged); err != nil {
 		return err
 	}
+	known, err := g.admit(ctx)
+	if err != nil {
+		return err
+	}
 	if _, err := g.members.Put(ctx, g.id, g.self); err != nil {
 		return fmt.Errorf("join the group: %w", err)
 	}
-	g.ofMembers, err = topology.Follow(ctx, g.nc, g.members, g.cfg.Log, g.membersBegin, g.memberChanged)
-	return err
+	if g.ofMembers, err = topology.Follow(ctx, g.nc, g.members, g.cfg.Log, g.membersBegin, g.memberChanged); err != nil {
+		return err
+	}
+	added := slices.DeleteFunc(g.Others(), func(id string) bool { return slices.Contains(known, id) })
+	if g.cfg.Admit == nil || len(added) == 0 {
+		return nil
+	}
+	return g.cfg.Admit(ctx, added)
+}
+
+// admit asks whether this member may join those that there are, and returns their ids.
+func (g *Group) admit(ctx context.Context) (ids []string, err error) {
+	if g.cfg.Admit == nil {
+		return nil, nil
+	}
+	keys, err := g.members.ListKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the members: %w", err)
+	}
+	for id := range keys.Keys() {
+		ids = append(ids, id)
+	}
+	return ids, g.cfg.Admit(ctx, ids)
 }
 
 // Joined tells whether this member knows the others, and is not about to leave.

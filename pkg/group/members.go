@@ -126,6 +126,11 @@ func (g *Group) assign() {
 	}
 }
 
+// Others are the members but for this one, by id.
+func (g *Group) Others() []string {
+	return slices.DeleteFunc(g.Members(), func(id string) bool { return id == g.id })
+}
+
 // Members are the members as this one knows them, by id.
 func (g *Group) Members() []string {
 	g.mu.Lock()

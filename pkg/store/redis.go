@@ -48,6 +48,7 @@ const (
 //	<app>:claimed        set: the shards that have ever been claimed; so a record that was removed by hand is missed
 //	<app>:shard:<n>      hash: fence, version, position, since, dedup:<publisher> ...
 //	<app>:state:<key>    an Envelope
+//	<app>:token:<name>   what a worker left for itself and others to find, for some minutes
 type Redis struct {
 	rdb      redis.UniversalClient
 	app      string

@@ -139,6 +139,10 @@ type Store interface {
 	States(ctx context.Context, keys []string) ([][]byte, error)
 	// Shards returns what is known of the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
 	Shards(ctx context.Context, n int) ([]Shard, error)
+	// PutToken leaves a value under a name, for TokenTTL. Another client finds it there if it uses the same store.
+	PutToken(ctx context.Context, name, value string) error
+	// Token returns what was left under a name, "" if nothing was.
+	Token(ctx context.Context, name string) (string, error)
 }
 
 // Envelope is a stored state: how it is encoded, and its bytes.

@@ -103,3 +103,14 @@ func (r *RemoteStore) States(ctx context.Context, keys []string) ([][]byte, erro
 func (r *RemoteStore) Shards(ctx context.Context, n int) ([]store.Shard, error) {
 	return ask(ctx, r, "reads shards", func() ([]store.Shard, error) { return r.Kept.Shards(context.Background(), n) })
 }
+
+// PutToken is store.Store's.
+func (r *RemoteStore) PutToken(ctx context.Context, name, value string) error {
+	_, err := ask(ctx, r, "puts a token", func() (struct{}, error) { return struct{}{}, r.Kept.PutToken(context.Background(), name, value) })
+	return err
+}
+
+// Token is store.Store's.
+func (r *RemoteStore) Token(ctx context.Context, name string) (string, error) {
+	return ask(ctx, r, "looks for a token", func() (string, error) { return r.Kept.Token(context.Background(), name) })
+}

@@ -24,6 +24,7 @@ type Snapshot struct {
 	claimed map[int]bool // ever
 	shards  map[int]record
 	states  map[string][]byte
+	tokens  map[string]string
 }
 
 // record is a shard's, with its publishers.
@@ -33,7 +34,7 @@ type record struct {
 }
 
 func (s Snapshot) clone() Snapshot {
-	return Snapshot{stamp: s.stamp, claimed: maps.Clone(s.claimed), shards: maps.Clone(s.shards), states: maps.Clone(s.states)}
+	return Snapshot{stamp: s.stamp, claimed: maps.Clone(s.claimed), shards: maps.Clone(s.shards), states: maps.Clone(s.states), tokens: maps.Clone(s.tokens)}
 }
 
 // NewMemory makes an empty one.
@@ -45,7 +46,7 @@ func NewMemory() *Memory {
 
 // Wipe is what FLUSHALL does.
 func (m *Memory) Wipe() {
-	m.Restore(Snapshot{claimed: make(map[int]bool), shards: make(map[int]record), states: make(map[string][]byte)})
+	m.Restore(Snapshot{claimed: make(map[int]bool), shards: make(map[int]record), states: make(map[string][]byte), tokens: make(map[string]string)})
 }
 
 // Lose removes a shard's record, past all checks.
@@ -213,4 +214,17 @@ func (v view) Shards(_ context.Context, n int) ([]store.Shard, error) {
 		out[i] = store.Shard{Fence: r.Fence, Position: r.Position}
 	}
 	return out, nil
+}
+
+func (v view) PutToken(_ context.Context, name, value string) error {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	v.m.kept.tokens[name] = value
+	return nil
+}
+
+func (v view) Token(_ context.Context, name string) (string, error) {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	return v.m.kept.tokens[name], nil
 }

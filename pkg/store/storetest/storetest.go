@@ -99,6 +99,19 @@ func Run(t *testing.T, open func(t *testing.T) Kept) {
 			require.True(t, r.Position.Time.Equal(pos.Time))
 			require.Equal(t, uint64(1), r.Position.Epoch)
 		},
+		"a token is found by name": func(t *testing.T, k Kept) {
+			s := k.At("one")
+			require.NoError(t, s.PutToken(ctx, "a", "x"))
+			for name, want := range map[string]string{"a": "x", "b": ""} {
+				got, err := k.At("two").Token(ctx, name)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+			}
+			k.Wipe()
+			got, err := s.Token(ctx, "a")
+			require.NoError(t, err)
+			require.Empty(t, got)
+		},
 		"a stale commit and a stale load do nothing": func(t *testing.T, k Kept) {
 			s := k.At("one")
 			_, err := s.Claim(ctx, 0, 1, "v1")
