@@ -29,6 +29,8 @@ var mutations = []mutation{
 		test: []string{"internal/window", "-test.run=^TestRenewedSessionWaitsForAllInFlight$"}, says: "drained before it is renewed"},
 	{name: "a refusal counts for the attempts before it", edits: in("internal/window/answer.go",
 		"case !f.earlier && f.Attempt == attempt:", "case true:")},
+	{name: "an event is withdrawn that a router may have", edits: in("internal/window/late.go",
+		"case e.key.frame.MayBeStored():", "case false:")},
 	{name: "an attempt that nobody took stands for those before it", edits: in("internal/window/event.go",
 		"f.earlier, f.newest = f.MayBeStored(), true", "f.newest = true")},
 	{name: "a router acknowledges without a lease", edits: in("internal/gather/gather.go",

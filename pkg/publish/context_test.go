@@ -290,3 +290,68 @@ func TestDeadlinesAreToldTheTruth(t *testing.T) {
 	t.Log(count)
 	require.Len(t, count, 3)
 }
+
+// While no router listens, or there is no connection, a context that ends withdraws its event, and the others go on.
+func TestContextThatEndsWhileNobodyTakesAnything(t *testing.T) {
+	for name, down := range map[string]bool{"no router": false, "no connection": true} {
+		t.Run(name, func(t *testing.T) {
+			srv := testkit.NATS(t)
+			opts := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectBufSize(-1)}
+			nc := srv.Connect(t, opts...)
+			receipts := make(chan uint64, 10)
+			p := startPublisher(t, nc, Config{OnReceipt: func(tag uint64) { receipts <- tag }})
+			if down {
+				srv.Stop()
+				require.Eventually(t, func() bool { return nc.Status() != nats.CONNECTED }, 10*time.Second, time.Millisecond)
+			}
+			publish := func(ctx context.Context, key, data string) *Handle {
+				h, err := p.Publish(ctx, Event{Key: key, Data: []byte(data), Receipt: true})
+				require.NoError(t, err)
+				require.Eventually(t, func() bool { // in a frame of its own, or with the ones before
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					f := p.w.FrameOf(&h.event)
+					return f != nil && !f.MayBeStored()
+				}, 10*time.Second, time.Millisecond)
+				return h
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			first := publish(ctx, "first", "1")
+			kept := publish(context.Background(), "kept", "2")
+			cancel()
+			<-first.Done()
+			requireNotStored(t, first.Err(), context.Canceled)
+			require.Zero(t, first.Seq())
+
+			deadline, end := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			defer end()
+			again := p.Send(deadline, "first", []byte("3"))
+			require.ErrorIs(t, again, context.DeadlineExceeded)
+			next, err := p.SendAsync("first", []byte("4"))
+			require.NoError(t, err)
+			if down {
+				srv.Start(t)
+			}
+			r := startRouter(t, srv.Connect(t, opts...))
+			var came []string
+			for kept.Err() != nil || next.Err() != nil {
+				select {
+				case f := <-r.got:
+					for _, e := range f.Events {
+						came = append(came, string(e.Data))
+					}
+					r.answer(t, f, stored)
+				case <-time.After(time.Millisecond):
+				}
+			}
+			require.NotContains(t, came, "1")
+			if errors.Is(again, ErrNotStored) { // else it was just then on its way
+				require.NotContains(t, came, "3")
+			}
+			require.Contains(t, came, "2")
+			require.Contains(t, came, "4")
+			require.NoError(t, p.Flush(context.Background()))
+		})
+	}
+}

@@ -60,9 +60,7 @@ func TestOnlyRoutersAreBelieved(t *testing.T) {
 			srv := testkit.NATS(t)
 			tool := srv.Connect(t)
 			_, err := tool.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
-				if err := respond(m); err != nil {
-					t.Error(err)
-				}
+				said(t, respond(m))
 			})
 			require.NoError(t, err)
 			require.NoError(t, tool.Flush())

@@ -11,6 +11,7 @@ import (
 
 // Send sends an event and waits until it is durably stored (nil), or given up. If ctx ends before the event has left, the
 // event is withdrawn: ErrNotStored. If ctx ends later the outcome is not known: ErrUnknown. Both wrap the context's error.
+// An event has not left while there is no connection or no router that could take it.
 func (p *Publisher) Send(ctx context.Context, key string, data []byte) error {
 	return p.SendEvent(ctx, Event{Key: key, Data: data})
 }
@@ -118,14 +119,30 @@ func (p *Publisher) takesNone() error {
 func (p *Publisher) contextEnded(ctx context.Context, h *Handle) {
 	p.mu.Lock()
 	if !h.ended.Load() {
+		of := p.w.FrameOf(&h.event)
 		if p.w.Withdraw(&h.event) {
 			p.end(h, ended(ErrNotSent, ctx))
-			h.event.Draft = nil
+			p.forget(h, of)
 		} else {
 			p.end(h, ended(ErrUnknown, ctx)) // its frame goes on
 		}
 		p.signal()
 	}
+	leave := p.w.MayLeave(time.Now())
 	p.mu.Unlock()
+	if leave {
+		p.wake()
+	}
 	p.report()
+}
+
+// forget drops what is kept of an event that was withdrawn, and of the frame that it was in, if nothing is left of that.
+func (p *Publisher) forget(h *Handle, of *window.Frame) {
+	if of != nil && h.receipt {
+		p.asked.drop(h.event.Seq)
+	}
+	if of != nil && len(of.Events) == 0 {
+		p.routers.drop(of.ID)
+	}
+	h.event.Draft, h.event.Seq = nil, 0
 }

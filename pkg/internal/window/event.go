@@ -46,6 +46,7 @@ type Frame struct {
 	Events  []*Event
 	Refusal frame.Answer // the last one that let it be sent again; the zero value if none has
 
+	changed         bool // events were taken out since Data was made
 	newest, earlier bool // the newest attempt, or one before it, may have come to a router
 	resendAt        time.Time
 	deadline        time.Time // given up then

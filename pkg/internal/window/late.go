@@ -22,7 +22,7 @@ func (w *Window) Late(now time.Time) Overdue {
 	}
 	slices.SortFunc(o.Again, older)
 	for _, f := range o.Again {
-		f.attempt(now)
+		w.again(f, now)
 	}
 	return o
 }
@@ -71,13 +71,17 @@ func (w *Window) expire(now time.Time) []*Event {
 	return out
 }
 
-// Withdraw takes back an event that is queued, wherever it stands among those of its key, and tells whether it could: one
-// that has left cannot be taken back. The event is certainly not stored then.
+// Withdraw takes back an event that is not resolved, and tells whether it could: one that may have come to a router cannot be
+// taken back. The event is certainly not stored then.
 func (w *Window) Withdraw(e *Event) bool {
-	if e.Seq != 0 {
+	switch {
+	case e.Seq == 0:
+		w.drop(e)
+	case e.key.frame.MayBeStored():
 		return false
+	default:
+		w.takeOut(e)
 	}
-	w.drop(e)
 	return true
 }
 

@@ -1,5 +1,7 @@
 package window
 
+import "slices"
+
 // resolve ends a frame: stored, or given up. It tells whether the frame was still in flight.
 func (w *Window) resolve(id uint64, stored bool) (*Frame, bool) {
 	f, ok := w.frames[id]
@@ -26,6 +28,25 @@ func (w *Window) resolve(id uint64, stored bool) (*Frame, bool) {
 		}
 	}
 	return f, true
+}
+
+// takeOut takes an event out of its frame, of which no attempt has come to a router.
+func (w *Window) takeOut(e *Event) {
+	k := e.key
+	f := k.frame
+	f.Events = slices.DeleteFunc(f.Events, func(other *Event) bool { return other == e })
+	f.changed = true
+	w.done[e.Seq/64%uint64(len(w.done))] |= 1 << (e.Seq % 64)
+	w.release(e)
+	w.raiseFloor()
+	if !slices.ContainsFunc(f.Events, func(other *Event) bool { return other.key == k }) {
+		k.frame = nil
+		w.makeReady(k)
+		w.forget(k)
+	}
+	if len(f.Events) == 0 {
+		delete(w.frames, f.ID)
+	}
 }
 
 // release returns the room that an event took.

@@ -17,7 +17,8 @@ import (
 //   - No seq leaves that is more than frame.MaxSpan above the floor, so that one stuck event cannot make the
 //     deduplication record grow.
 //   - A session is renewed only when nothing is in flight.
-//   - An event has a seq once it has left, and not before: one that is withdrawn leaves no gap that the floor would wait for.
+//   - An event may be withdrawn as long as it cannot have come to a router. If it has a seq nobody else gets that, and the
+//     floor passes it.
 type Window struct {
 	limits Limits
 
@@ -70,6 +71,14 @@ func (w *Window) First(id uint64) (seq uint64, ok bool) {
 		return 0, false
 	}
 	return f.Events[0].Seq, true
+}
+
+// FrameOf is the frame that an event that is not resolved is in, nil if it is queued.
+func (w *Window) FrameOf(e *Event) *Frame {
+	if e.Seq == 0 {
+		return nil
+	}
+	return e.key.frame
 }
 
 // Full tells whether an event of that size has no room. One event always has room in an empty window.
@@ -152,6 +161,18 @@ func (w *Window) Next(now time.Time) *Frame {
 	f.attempt(now)
 	w.freeAt = now.Add(freeAfter)
 	return f
+}
+
+// again counts another attempt at a frame, as it was, or without the events that were taken out.
+func (w *Window) again(f *Frame, now time.Time) {
+	if f.changed {
+		f.Data = frame.AppendHeader(make([]byte, 0, len(f.Data)), w.session, w.floor)
+		for _, e := range f.Events {
+			f.Data = frame.AppendEvent(f.Data, e.Draft, e.Seq)
+		}
+		f.changed = false
+	}
+	f.attempt(now)
 }
 
 // fill moves events of k into f and tells whether f may take those of another key.

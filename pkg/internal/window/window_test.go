@@ -47,12 +47,14 @@ func TestWindowKeepsItsRules(t *testing.T) {
 		x := &world{w: testWindow(rapid.SampledFrom([]int{1, 5, 50, 200}).Draw(t, "maxEvents"), rapid.SampledFrom([]int{1, 50_000, 1 << 20, 1 << 20, 1 << 20}).Draw(t, "maxBytes")), now: start,
 			queued: map[string][]uint64{}, events: map[uint64]*Event{}, flying: map[uint64]*Frame{}, gaveUp: map[string]uint64{}, open: map[uint64]bool{}, floor: 1}
 		t.Repeat(map[string]func(*rapid.T){
-			"add":      x.add,
-			"leave":    func(t *rapid.T) { x.leave(t) },
-			"go on":    func(t *rapid.T) { x.add(t); x.leave(t) }, // as a publisher does most of the time
-			"stored":   func(t *rapid.T) { x.resolve(t, true) },
-			"give up":  func(t *rapid.T) { x.resolve(t, false) },
-			"withdraw": x.withdraw,
+			"add":       x.add,
+			"leave":     func(t *rapid.T) { x.leave(t) },
+			"go on":     func(t *rapid.T) { x.add(t); x.leave(t) }, // as a publisher does most of the time
+			"stored":    func(t *rapid.T) { x.resolve(t, true) },
+			"give up":   func(t *rapid.T) { x.resolve(t, false) },
+			"withdraw":  x.withdraw,
+			"not taken": func(t *rapid.T) { x.any(t, func(f *Frame) { x.w.NotTaken(f.ID, f.Attempt) }) },
+			"again":     func(t *rapid.T) { x.any(t, func(f *Frame) { x.again(t, f) }) },
 			"wait": func(t *rapid.T) {
 				x.now = x.now.Add(time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond)
 				for _, e := range x.w.expire(x.now) {
@@ -122,12 +124,55 @@ func (x *world) withdraw(t *rapid.T) {
 	}
 	tag := rapid.SampledFrom(slices.Sorted(maps.Keys(x.events))).Draw(t, "tag")
 	e, key, seq := x.events[tag], x.keyOf(tag), x.w.seq
-	require.Equal(t, key != "", x.w.Withdraw(e))
-	require.Equal(t, seq, x.w.seq)
-	if key != "" {
-		x.queued[key] = slices.DeleteFunc(x.queued[key], func(of uint64) bool { return of == tag })
-		delete(x.events, tag)
+	var f *Frame
+	for _, flying := range x.flying {
+		if slices.Contains(flying.Events, e) {
+			f = flying
+		}
 	}
+	require.Equal(t, key == "", f != nil)
+	may := f == nil || !f.MayBeStored()
+	require.Equal(t, may, x.w.Withdraw(e))
+	require.Equal(t, seq, x.w.seq)
+	if !may {
+		return
+	}
+	delete(x.events, tag)
+	if f == nil {
+		x.queued[key] = slices.DeleteFunc(x.queued[key], func(of uint64) bool { return of == tag })
+		return
+	}
+	require.NotContains(t, f.Events, e)
+	delete(x.open, e.Seq)
+	if len(f.Events) == 0 {
+		delete(x.flying, f.ID)
+	}
+}
+
+// any picks a frame in flight, if there is one.
+func (x *world) any(t *rapid.T, of func(*Frame)) {
+	if len(x.flying) > 0 {
+		of(x.flying[rapid.SampledFrom(slices.Sorted(maps.Keys(x.flying))).Draw(t, "frame")])
+	}
+}
+
+// again sends a frame again: as it was, once it may have come to a router, and at any time with all that is still in it.
+func (x *world) again(t *rapid.T, f *Frame) {
+	before, same := f.Data, f.MayBeStored()
+	x.w.again(f, x.now)
+	require.True(t, f.MayBeStored())
+	if same {
+		require.Equal(t, before, f.Data)
+	}
+	var fr frame.Frame
+	require.NoError(t, fr.Decode(f.Data))
+	require.Len(t, fr.Events, len(f.Events))
+	for i, e := range f.Events {
+		require.Equal(t, e.Seq, fr.Events[i].Seq)
+		require.Equal(t, e.key.key, string(fr.Events[i].Key))
+		require.LessOrEqual(t, fr.Floor, e.Seq)
+	}
+	require.LessOrEqual(t, fr.Floor, x.w.floor)
 }
 
 func (x *world) leave(t *rapid.T) bool {
