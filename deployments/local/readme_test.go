@@ -39,7 +39,8 @@ func newNewcomer(t *testing.T) *newcomer {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	// Inside the repository, for `go tool task` looks upwards for the workspace.
-	dir, err := os.MkdirTemp(root, ".readme-test-")
+	// A shell would make of its name something else.
+	dir, err := os.MkdirTemp(root, ".readme-test-$HOME `x` ")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	n := &newcomer{root: root, dir: dir}

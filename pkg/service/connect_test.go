@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/pkg/testkit"
@@ -151,6 +153,38 @@ func TestConnectRedisWithoutServer(t *testing.T) {
 			require.Less(t, time.Since(began), 5*time.Second)
 		})
 	}
+}
+
+// A Redis that loads its data is waited for, and the log says so.
+func TestConnectRedisWaitsWhileItLoads(t *testing.T) {
+	server := testkit.RealRedis(t, testkit.WithAOF(), testkit.WithArgs("--key-load-delay", "100")) // microseconds for each command of the file
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
+	defer client.Close()
+	pipe := client.Pipeline()
+	for i := range 50_000 { // it answers only after each 1,024 of them
+		pipe.Set(t.Context(), strconv.Itoa(i), "x", 0)
+	}
+	_, err := pipe.Exec(t.Context())
+	require.NoError(t, err)
+	server.Stop()
+	var started sync.WaitGroup
+	defer started.Wait()
+	started.Go(func() { server.Start(t) }) // returns once it has loaded
+	eventually(t, func() bool { return redis.IsLoadingError(client.Ping(context.Background()).Err()) })
+
+	var book logBook
+	connected := make(chan error, 1)
+	go func() {
+		c, err := ConnectRedis("redis", server.Addr, book.logger())
+		if err == nil {
+			err = c.Close()
+		}
+		connected <- err
+	}()
+	eventually(t, func() bool { return strings.Contains(book.String(), "Redis is loading its data; waiting for it") })
+	require.NoError(t, client.ConfigSet(t.Context(), "key-load-delay", "0").Err())
+	require.NoError(t, <-connected)
+	require.Equal(t, 1, strings.Count(book.String(), "loading"))
 }
 
 func TestRedisReadyNoticesItsEnd(t *testing.T) {

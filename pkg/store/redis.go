@@ -72,19 +72,27 @@ func (r *Redis) stateKey(key string) string {
 func (r *Redis) Check(ctx context.Context) error {
 	info, err := r.rdb.Info(ctx).Result()
 	if err != nil {
-		return fmt.Errorf("check Redis: %w", err)
+		return unchecked(err)
 	}
 	if err := suitable(info); err != nil {
 		return err
 	}
 	got, err := checkScript.Run(ctx, r.rdb, []string{r.stampKey()}, r.topology).Text()
 	if err != nil {
-		return fmt.Errorf("check Redis: %w", err)
+		return unchecked(err)
 	}
 	if got != r.topology {
 		return r.otherTopology(got)
 	}
 	return nil
+}
+
+// unchecked says why Redis could not be checked.
+func unchecked(err error) error {
+	if redis.IsPermissionError(err) {
+		return fmt.Errorf("check Redis: %w: docs/redis.md lists the commands that a worker needs", err)
+	}
+	return fmt.Errorf("check Redis: %w", err)
 }
 
 func (r *Redis) otherTopology(id string) error {

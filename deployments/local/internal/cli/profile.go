@@ -70,7 +70,7 @@ func (c *profile) Run(e *environment) error {
 	if err := load.Wait(); err != nil {
 		return fmt.Errorf("the load failed: %w", err)
 	}
-	fmt.Fprintf(e.out, "profiles are in %s; for example: go tool pprof -top %s\n", c.Out, filepath.Join(c.Out, "router-1.cpu.pprof"))
+	fmt.Fprintf(e.out, "profiles are in %s; for example: go tool pprof -top %s\n", c.Out, service.ShellQuote(filepath.Join(c.Out, "router-1.cpu.pprof")))
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/pkg/service"
 )
 
 const defaultDir = ".stack"
@@ -109,10 +110,10 @@ func (c *up) summary(s *stack.Stack, took time.Duration) string {
 	return b.String()
 }
 
-// where is how a task is told a stack's directory.
+// where is how a task is told a stack's directory, in a shell.
 func where(dir string) string {
 	if dir == defaultDir {
 		return ""
 	}
-	return " DIR=" + dir
+	return " DIR=" + service.ShellQuote(dir)
 }

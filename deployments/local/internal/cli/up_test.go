@@ -14,11 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/testkit"
 )
 
 func TestUpAndDown(t *testing.T) {
 	t.Setenv("LOCKSTEP_APP", "stray")
-	dir := filepath.Join(t.TempDir(), "stack")
+	dir := filepath.Join(t.TempDir(), "a $HOME stack")
 	s := startUp(t, dir, "--workers=2", "--routers=2", "--shards=8", "--lanes=2", "--app=shop",
 		"--router-flag=--history-age=2h", "--worker-flag=--log-level=debug")
 	awaitAllGone := mourners(t, dir)
@@ -40,6 +41,7 @@ func TestUpAndDown(t *testing.T) {
 	require.Contains(t, out, "has stopped")
 	awaitAllGone()
 	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	require.Contains(t, strings.Join(s.seen, "\n"), "go tool task down DIR='"+dir+"'\n", "it can be copied to a shell")
 	require.NoFileExists(t, filepath.Join(dir, "stack.json"))
 
 	code, out, _ = local("down", "--dir="+dir)
@@ -50,6 +52,19 @@ func TestUpAndDown(t *testing.T) {
 // ours returns the variables that stand for flags.
 func ours(env []string) []string {
 	return slices.DeleteFunc(env, func(entry string) bool { return !strings.HasPrefix(entry, "LOCKSTEP_") })
+}
+
+func TestUpWithRedisAtASocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "redis.sock")
+	testkit.RealRedis(t, testkit.WithArgs("--unixsocket", socket))
+	dir := t.TempDir()
+	s := startUp(t, dir, "--redis=unix://"+socket)
+	f, err := stackdir.Read(dir)
+	require.NoError(t, err)
+	require.Equal(t, "unix://"+socket, f.Redis)
+	require.Contains(t, ask(t, process(t, dir, "worker-1")).Env, "LOCKSTEP_REDIS=unix://"+socket)
+	s.signal(syscall.SIGTERM)
+	require.Equal(t, exitOK, s.exitCode(), s.errOut)
 }
 
 func TestSecondUpIsRefused(t *testing.T) {

@@ -55,13 +55,19 @@ type Config struct {
 
 	RouterFlags, WorkerFlags []string // appended to the flags of every router and worker
 
-	// ReadyTimeout bounds Start; default 30 s.
+	// ReadyTimeout bounds Start; default 30 s and a twentieth of a second for each shard.
 	ReadyTimeout time.Duration
 	// Say is told what the user should see, one line at a time.
 	Say func(line string)
 	// Probe sends one event through the stack and returns once it is applied. Default: Probe.
 	Probe func(ctx context.Context, natsURL, app string) error
 }
+
+// How long a stack may take to be ready. Each shard has a consumer, and each 16 of them a stream, to be made.
+const (
+	readyTimeout  = 30 * time.Second
+	readyPerShard = 50 * time.Millisecond
+)
 
 // OwnsRedis tells whether the stack starts the Redis of its state, which holds nothing else then.
 func (c *Config) OwnsRedis() bool {
@@ -84,7 +90,7 @@ func (c *Config) setDefaults() {
 		c.NATSServers = 1
 	}
 	if c.ReadyTimeout == 0 {
-		c.ReadyTimeout = 30 * time.Second
+		c.ReadyTimeout = readyTimeout + time.Duration(c.Shards)*readyPerShard
 	}
 	if c.Say == nil {
 		c.Say = func(string) {}

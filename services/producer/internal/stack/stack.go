@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"example.com/lockstep/pkg/service"
 )
 
 const schema = 1
@@ -59,7 +61,7 @@ func Read(dir string) (Stack, error) {
 func hint(dir string) string {
 	where := ""
 	if filepath.Clean(dir) != defaultDir {
-		where = " DIR=" + dir
+		where = " DIR=" + service.ShellQuote(dir)
 	}
 	return fmt.Sprintf("start one with `go tool task up%s`", where)
 }

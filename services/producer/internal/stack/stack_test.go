@@ -42,6 +42,8 @@ func TestReadSaysWhatToDo(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Read(dir)
 	require.EqualError(t, err, "no stack is up in "+dir+": start one with `go tool task up DIR="+dir+"`")
+	_, err = Read("a $HOME")
+	require.EqualError(t, err, "no stack is up in a $HOME: start one with `go tool task up DIR='a $HOME'`")
 	t.Chdir(dir)
 	_, err = Read(".stack")
 	require.EqualError(t, err, "no stack is up in .stack: start one with `go tool task up`")
