@@ -15,7 +15,9 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
@@ -67,6 +69,9 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 		kong.DefaultEnvars(EnvPrefix),
 		kong.Exit(func(code int) { panic(exitCode(code)) }),
 	}, opts...)...)
+	if err := CheckText(args, environment()); err != nil {
+		return nil, &ExitError{Code: ExitUsage, Err: err}
+	}
 	ctx, err = parser.Parse(args)
 	if err != nil {
 		// The parser quotes what it cannot take, and that may be an address.
@@ -74,6 +79,23 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 		return nil, &ExitError{Code: ExitUsage, Err: fmt.Errorf("%s (see %s --help)", said, name)}
 	}
 	return ctx, nil
+}
+
+// CheckText refuses arguments and variables (as NAME=value) that are not UTF-8. kong would put U+FFFD in place of what is not,
+// and so make one of two keys, payloads or paths.
+func CheckText(args, variables []string) error {
+	for i, arg := range args {
+		if !utf8.ValidString(arg) {
+			return fmt.Errorf("argument %d is not UTF-8: %s", i+1, strconv.QuoteToASCII(Mask(arg)))
+		}
+	}
+	for _, variable := range variables {
+		if !utf8.ValidString(variable) {
+			name, _, _ := strings.Cut(variable, "=")
+			return fmt.Errorf("the environment variable %s is not UTF-8", strconv.QuoteToASCII(name))
+		}
+	}
+	return nil
 }
 
 // environment returns the variables that stand for flags, as NAME=value.

@@ -11,7 +11,6 @@ import (
 	"example.com/lockstep/pkg/route"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/topology"
-	"github.com/alecthomas/units"
 )
 
 // CLI is the router's commands.
@@ -25,13 +24,13 @@ type CLI struct {
 type RunCommand struct {
 	service.Config `embed:""`
 
-	Shards       int              `default:"16" help:"Initial number of shards."`
-	Lanes        string           `default:"auto" help:"Initial number of lanes, that is of streams; auto: one for each 16 shards."`
-	Replicas     int              `default:"1" help:"Initial replicas of streams and buckets: 1, or 3 in a cluster."`
-	LogBytes     units.Base2Bytes `default:"4GiB" help:"Initial limit of all streams together. When a stream has reached its share, publishers are refused."`
-	HistoryAge   time.Duration    `default:"1h" help:"Initial age up to which committed events stay in the log, for replays."`
-	HistoryBytes units.Base2Bytes `default:"1GiB" help:"Initial size up to which committed events stay in the log, for replays."`
-	MaxBytes     units.Base2Bytes `default:"64MiB" help:"Events in this router's memory. What is above is refused, and sent again by publishers."`
+	Shards       int           `default:"16" help:"Initial number of shards."`
+	Lanes        string        `default:"auto" help:"Initial number of lanes, that is of streams; auto: one for each 16 shards."`
+	Replicas     int           `default:"1" help:"Initial replicas of streams and buckets: 1, or 3 in a cluster."`
+	LogBytes     service.Bytes `default:"4GiB" help:"Initial limit of all streams together. When a stream has reached its share, publishers are refused."`
+	HistoryAge   time.Duration `default:"1h" help:"Initial age up to which committed events stay in the log, for replays."`
+	HistoryBytes service.Bytes `default:"1GiB" help:"Initial size up to which committed events stay in the log, for replays."`
+	MaxBytes     service.Bytes `default:"64MiB" help:"Events in this router's memory. What is above is refused, and sent again by publishers."`
 }
 
 // initial is what the flags say of a new topology.
@@ -59,7 +58,7 @@ func (c *RunCommand) Validate() error {
 		return err
 	}
 	if c.MaxBytes < route.MinMaxBytes {
-		return fmt.Errorf("--max-bytes=%s: must be at least %s, the largest event", c.MaxBytes, units.Base2Bytes(route.MinMaxBytes))
+		return fmt.Errorf("--max-bytes=%s: must be at least %s, the largest event", c.MaxBytes, service.Bytes(route.MinMaxBytes))
 	}
 	if c.HistoryBytes >= c.LogBytes {
 		return fmt.Errorf("--history-bytes=%s: must be below --log-bytes=%s, or nothing new would fit", c.HistoryBytes, c.LogBytes)

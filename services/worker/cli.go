@@ -11,7 +11,6 @@ import (
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/store"
-	"github.com/alecthomas/units"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -34,9 +33,9 @@ type RunCommand struct {
 	service.Config      `embed:""`
 	service.RedisConfig `embed:""`
 
-	Name            string           `help:"Name of this worker, for people. Default: the host's name."`
-	TopologyTimeout time.Duration    `default:"30s" help:"How long to wait for a router to create the app's topology; then the worker ends."`
-	CacheBytes      units.Base2Bytes `default:"64MiB" help:"States kept in memory, of all shards. The process holds some 120 MiB more at most."`
+	Name            string        `help:"Name of this worker, for people. Default: the host's name."`
+	TopologyTimeout time.Duration `default:"30s" help:"How long to wait for a router to create the app's topology; then the worker ends."`
+	CacheBytes      service.Bytes `default:"64MiB" help:"States kept in memory, of all shards. The process holds some 120 MiB more at most."`
 }
 
 // Validate checks what the flags' types do not. Parsing calls it.

@@ -95,6 +95,9 @@ func TestBadUsage(t *testing.T) {
 		{"--shards=16", "unknown flag --shards"},
 		{"run --log-level=loud", "--log-level"},
 		{"fly", "unexpected argument fly"},
+		{"--cache-bytes=-1", "--cache-bytes: -1 is out of range: want a size from 0 up, like 64MiB"},
+		{"--cache-bytes=5x", `--cache-bytes: "5x" is not a size: want one like 64MiB or 1.5GiB`},
+		{"--name=a\xff", `argument 1 is not UTF-8: "--name=a\xff"`},
 	} {
 		t.Run(c.args, func(t *testing.T) { requireRefused(t, 2, c.says, strings.Fields(c.args)...) })
 	}

@@ -64,7 +64,10 @@ func run(args []string, env *environment, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "local:", err)
 		return exitError
 	}
-	command, err := parser.Parse(args)
+	var command *kong.Context
+	if err = service.CheckText(args, nil); err == nil {
+		command, err = parser.Parse(args)
+	}
 	if exited >= 0 { // --help
 		return exited
 	}

@@ -283,3 +283,12 @@ func TestVerdictDecidesTheExitCode(t *testing.T) {
 	require.ErrorAs(t, judge(report.Report{Verdict: report.Unfinished, Acked: 1}), &exit)
 	require.Equal(t, 97, exit.Code)
 }
+
+// kong would send a key that is not UTF-8 under another name.
+func TestKeysAndDataThatAreNotUTF8AreRefused(t *testing.T) {
+	for _, args := range [][]string{{"send", "a\xff", "1"}, {"send", "a", "1\xff"}} {
+		var program program
+		_, err := service.Parse(name, "", &program, args, variables())
+		require.ErrorContains(t, err, "is not UTF-8")
+	}
+}

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
+	"strings"
+	"time"
 )
 
 // Read reads a report.json. An error is of one line, and says which file it is about.
@@ -34,7 +37,34 @@ func Read(path string) (Report, error) {
 	if err := json.Unmarshal(body, &r); err != nil {
 		return Report{}, fmt.Errorf("%s is not a report of schema %d: %w", path, schema, err)
 	}
+	if name := missing(body, reflect.TypeFor[Report]()); name != "" {
+		return Report{}, fmt.Errorf("%s is not a report of schema %d: it has no %s", path, schema, name)
+	}
 	return r, nil
+}
+
+// missing returns the name of the first field of t that an object lacks, as in config.rate, "" if it has all. Those that are
+// left out when they are empty do not count.
+func missing(object []byte, t reflect.Type) string {
+	var has map[string]json.RawMessage
+	if json.Unmarshal(object, &has) != nil {
+		return "" // what is wrong with it is told when it is read
+	}
+	for i := range t.NumField() {
+		field := t.Field(i)
+		name, option, _ := strings.Cut(field.Tag.Get("json"), ",")
+		value, there := has[name]
+		switch {
+		case option == "omitempty":
+		case !there || bytes.Equal(value, []byte("null")) && field.Type.Kind() != reflect.Slice:
+			return name
+		case field.Type.Kind() == reflect.Struct && field.Type != reflect.TypeFor[time.Time]():
+			if inner := missing(value, field.Type); inner != "" {
+				return name + "." + inner
+			}
+		}
+	}
+	return ""
 }
 
 // notJSON says it in plain words where the file is no JSON at all.

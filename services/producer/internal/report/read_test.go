@@ -31,6 +31,8 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 		`{"schema":2`:                         " is not a report: it is not JSON (unexpected end of JSON input)",
 		`[1]`:                                 " is not a report: json: cannot unmarshal array",
 		`{"sent":1}`:                          " is not a report: it has no schema",
+		`{"schema":2}`:                        " is not a report of schema 2: it has no verdict",
+		`{"schema":2,"verdict":null}`:         " is not a report of schema 2: it has no verdict",
 		`{"schema":1}`:                        " is a report of schema 1, and this program reads schema 2: make the load again, or read it with the program that wrote it",
 		`{"schema":2,"sent":"many"}`:          " is not a report of schema 2: json: cannot unmarshal string",
 		`{"schema":2,"config":{"payload":8}}`: " is not a report of schema 2: json: cannot unmarshal number",
