@@ -43,7 +43,7 @@ func ConnectRedis(flag, address string, log *slog.Logger) (redis.UniversalClient
 	case redis.IsAuthError(err):
 		return nil, fmt.Errorf("the Redis at %s refuses the login: %w: check user and password in --%s", Mask(address), err, flag)
 	case redis.IsPermissionError(err):
-		return nil, fmt.Errorf("the Redis at %s refuses a command: %w: docs/redis.md lists those that a worker needs; see --%s", Mask(address), err, flag)
+		return nil, fmt.Errorf("the Redis at %s refuses a command: %w: docs/rights.md lists the commands that a worker needs; see --%s", Mask(address), err, flag)
 	}
 	return nil, fmt.Errorf("cannot reach Redis at %s: %w: is it running? see --%s", Mask(address), err, flag)
 }

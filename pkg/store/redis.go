@@ -90,7 +90,7 @@ func (r *Redis) Check(ctx context.Context) error {
 // unchecked says why Redis could not be checked.
 func unchecked(err error) error {
 	if redis.IsPermissionError(err) {
-		return fmt.Errorf("check Redis: %w: docs/redis.md lists the commands that a worker needs", err)
+		return fmt.Errorf("check Redis: %w: docs/rights.md lists the commands that a worker needs", err)
 	}
 	return fmt.Errorf("check Redis: %w", err)
 }
