@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -188,6 +189,21 @@ func TestRedisServerIsStartedAgain(t *testing.T) {
 	s.signal(syscall.SIGTERM)
 	require.Equal(t, exitOK, s.exitCode(), s.errOut)
 	require.FileExists(t, filepath.Join(dir, "redis", "appendonlydir", "appendonly.aof.manifest"))
+	requirePrivate(t, filepath.Join(dir, "redis"))
+	requirePrivate(t, filepath.Join(dir, "logs"))
+}
+
+// requirePrivate requires that nobody else can read what is in a directory.
+func requirePrivate(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		require.Zero(t, info.Mode().Perm()&0o077, path)
+		return err
+	}))
 }
 
 func TestChildThatCannotStart(t *testing.T) {

@@ -25,6 +25,9 @@ var ErrNothing = errors.New("there was nothing")
 // ErrUp says that a stack is up in the directory.
 var ErrUp = errors.New("a stack is already up")
 
+// ErrLink says that something inside the directory is a symbolic link.
+var ErrLink = errors.New("a symbolic link")
+
 // ErrForeign says that the directory was not made by a stack.
 var ErrForeign = errors.New("not a stack directory")
 
@@ -52,6 +55,9 @@ type Dir struct {
 // Open creates the directory if there is none, marks it and takes its lock. It returns ErrUp when another
 // process holds the lock and ErrForeign when the directory holds other things and no marker.
 func Open(path string) (*Dir, error) {
+	if err := noLinks(path); err != nil {
+		return nil, err
+	}
 	if err := mark(path); err != nil {
 		return nil, err
 	}
@@ -71,6 +77,17 @@ func Open(path string) (*Dir, error) {
 	return &Dir{path: path, lock: lock}, nil
 }
 
+// noLinks refuses a directory in which what a stack writes is a symbolic link: it would write to another place. The
+// directory itself may be one.
+func noLinks(path string) error {
+	for _, name := range written {
+		if info, err := os.Lstat(filepath.Join(path, name)); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			return fmt.Errorf("%s: %w, and a stack writes there: remove it, or make the stack directory itself a link", filepath.Join(path, name), ErrLink)
+		}
+	}
+	return nil
+}
+
 // mark creates the directory and its marker. An empty directory may become a stack directory, any other may not.
 func mark(path string) error {
 	if marked(path) {
@@ -86,7 +103,7 @@ func mark(path string) error {
 	if len(entries) > 0 {
 		return fmt.Errorf("%s holds other files: %w; choose a new or an empty directory", path, ErrForeign)
 	}
-	if err := os.WriteFile(filepath.Join(path, markerName), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(path, markerName), nil, 0o600); err != nil {
 		return fmt.Errorf("cannot use the stack directory %s: %w", path, bare(err))
 	}
 	return nil
@@ -104,7 +121,7 @@ func (d *Dir) Path(elem ...string) string {
 
 // SetNote keeps a word about the stack between its runs.
 func (d *Dir) SetNote(word string) error {
-	return os.WriteFile(d.Path(markerName), []byte(word), 0o644)
+	return os.WriteFile(d.Path(markerName), []byte(word), 0o600)
 }
 
 // Note returns what SetNote kept, "" in a new directory.

@@ -45,7 +45,7 @@ func (d *Dir) Write(f File) error {
 		return err
 	}
 	next := d.Path(fileName + ".new")
-	if err := os.WriteFile(next, append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(next, append(text, '\n'), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(next, d.Path(fileName))

@@ -18,7 +18,7 @@ var errHeld = errors.New("lock held by another process")
 func acquire(path string, flag int) (*os.File, error) {
 	name := filepath.Join(path, lockName)
 	for {
-		f, err := os.OpenFile(name, os.O_RDWR|flag, 0o644)
+		f, err := os.OpenFile(name, os.O_RDWR|flag, 0o600)
 		if err != nil {
 			return nil, bare(err)
 		}

@@ -103,6 +103,41 @@ func TestClean(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(path, NATSDir))
 }
 
+// A stack writes into its directory and nowhere else.
+func TestLinksAreRefused(t *testing.T) {
+	for _, name := range written {
+		path, elsewhere := t.TempDir(), t.TempDir()
+		d, err := Open(path)
+		require.NoError(t, err)
+		require.NoError(t, d.Close())
+		require.NoError(t, os.RemoveAll(filepath.Join(path, name)))
+		require.NoError(t, os.Symlink(elsewhere, filepath.Join(path, name)))
+		_, err = Open(path)
+		require.ErrorIs(t, err, ErrLink, name)
+		entries, err := os.ReadDir(elsewhere)
+		require.NoError(t, err)
+		require.Empty(t, entries)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(t.TempDir(), link))
+	d, err := Open(link)
+	require.NoError(t, err, "the directory itself may be one")
+	require.NoError(t, d.Close())
+}
+
+func TestFilesAreNotForOthers(t *testing.T) {
+	d, err := Open(t.TempDir())
+	require.NoError(t, err)
+	defer d.Close()
+	require.NoError(t, d.SetNote("word"))
+	require.NoError(t, d.Write(File{PID: os.Getpid()}))
+	for _, name := range []string{fileName, lockName, markerName} {
+		info, err := os.Stat(d.Path(name))
+		require.NoError(t, err)
+		require.EqualValues(t, 0o600, info.Mode().Perm(), name)
+	}
+}
+
 func TestDownGivesUpWaiting(t *testing.T) {
 	path := t.TempDir()
 	d, err := Open(path)
