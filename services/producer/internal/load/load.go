@@ -94,7 +94,7 @@ func (l *Load) Bytes() int64 {
 func (l *Load) StartAt(at time.Time) { l.startAt = at }
 
 // Run sends, waits until all is applied, verifies, and returns what it measured.
-// When sending ends, it stops sending and goes on; when ctx ends, it returns
+// When sending ends, it stops sending and goes on, or ends the wait for the log's end; when ctx ends, it returns
 // ErrAborted. Any other error means that the load could not run at all, or that
 // there is no ledger to verify (ErrNoLedger). Run is called once.
 func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
@@ -134,7 +134,7 @@ func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 			l.tally.Violate("the workers could not be told to go on: " + err.Error())
 		}
 	}
-	reached := l.settle(ctx, layout)
+	reached := l.settle(ctx, sending, layout)
 	l.stop(publisher)
 
 	l.view.Say("verifying every key")
@@ -282,17 +282,26 @@ func (l *Load) close(ctx context.Context, p Publisher, s *sender) {
 }
 
 // settle waits until all is applied, and told. What it returns tells whether the
-// shard of a key has reached the log's end.
-func (l *Load) settle(ctx context.Context, layout Layout) (reached func(key string) bool) {
+// shard of a key has reached the log's end. When sending ends meanwhile, it waits no longer.
+func (l *Load) settle(ctx, sending context.Context, layout Layout) (reached func(key string) bool) {
+	waiting, enough := context.WithCancel(ctx)
+	defer enough()
+	if sending.Err() == nil {
+		defer context.AfterFunc(sending, func() {
+			l.view.Say("interrupted: waiting no longer, verifying what is applied")
+			enough()
+		})()
+	}
 	l.view.Say("waiting until every shard has reached the log's end")
-	short, err := drained(ctx, l.sys, l.cfg.DrainTimeout)
-	awaitReceipts(ctx, l.traffic, l.receiptGrace)
+	began := time.Now()
+	short, err := drained(waiting, l.sys, l.cfg.DrainTimeout)
+	awaitReceipts(waiting, l.traffic, l.receiptGrace)
 	if err != nil {
 		l.tally.Violate("whether all is applied cannot be told: " + err.Error())
 		return func(string) bool { return false }
 	}
 	if len(short) > 0 {
-		l.view.Say(fmt.Sprintf("%d of %d shards have not reached the log's end after %s", len(short), layout.Shards, l.cfg.DrainTimeout))
+		l.view.Say(fmt.Sprintf("%d of %d shards have not reached the log's end after %s", len(short), layout.Shards, time.Since(began).Round(time.Second)))
 		explain(ctx, l.sys, short)
 	}
 	l.short = short

@@ -260,6 +260,33 @@ func TestInterruptStillVerifies(t *testing.T) {
 	}
 }
 
+// watched is a system that tells when it is asked for positions.
+type watched struct {
+	System
+	asked func()
+}
+
+func (w watched) Positions(ctx context.Context) ([]Position, error) {
+	w.asked()
+	return w.System.Positions(ctx)
+}
+
+// One interrupt ends a load that sends no more and waits for the log's end.
+func TestInterruptEndsTheWaitForTheLogsEnd(t *testing.T) {
+	f := newFake()
+	f.stuck, f.at = 7, []int{1}
+	cfg := testConfig()
+	cfg.DrainTimeout = time.Hour
+	sending, interrupt := context.WithCancel(t.Context())
+	l, err := New(cfg, watched{f, interrupt}, nobody)
+	require.NoError(t, err)
+	r, err := l.Run(t.Context(), sending)
+	require.NoError(t, err)
+	require.EqualValues(t, 7, r.Unfinished)
+	require.Zero(t, r.Lost)
+	require.True(t, r.Interrupted)
+}
+
 func TestAnotherHandlerIsNoVerdict(t *testing.T) {
 	f := newFake()
 	f.garble = func(key string, a *Account) {
