@@ -18,6 +18,7 @@ import (
 
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
 
 	"example.com/lockstep/services/producer/internal/expect"
 	"example.com/lockstep/services/producer/internal/fleet"
@@ -161,9 +162,11 @@ func TestCannotRun(t *testing.T) {
 func TestSendToAStack(t *testing.T) {
 	server := testkit.NATS(t)
 	dir := stackDir(t, server.URL)
+	got := make(chan string, 1)
 	for _, app := range []string{"bank", "shop"} {
 		_, err := server.Conn.Subscribe(app+".in.event.>", func(m *nats.Msg) {
-			_ = m.Respond([]byte(fmt.Sprintf(`{"stream":"%s %s=%s","seq":7}`, app, m.Header.Get("Key"), m.Data)))
+			got <- m.Header.Get("Key") + "=" + string(m.Data)
+			_ = m.Respond([]byte(fmt.Sprintf(`{"stream":"%s","seq":7}`, topology.StreamName(app, 1, 0))))
 		})
 		require.NoError(t, err)
 	}
@@ -171,14 +174,18 @@ func TestSendToAStack(t *testing.T) {
 	t.Setenv("LOCKSTEP_NATS", "nats://elsewhere.invalid:1")
 	t.Setenv("LOCKSTEP_APP", "elsewhere")
 
-	for want, args := range map[string][]string{
-		"stored in stream bank k=-5 at sequence 7\n": {"send", "--stack=" + dir, "k", "--", "-5"},
-		"stored in stream shop k=1 at sequence 7\n":  {"send", "k", "1", "--stack=" + dir, "--app=shop"},
+	for want, c := range map[string]struct {
+		event string
+		args  []string
+	}{
+		"stored in stream BANK_1_0 at sequence 7\n": {"k=-5", []string{"send", "--stack=" + dir, "k", "--", "-5"}},
+		"stored in stream SHOP_1_0 at sequence 7\n": {"k=1", []string{"send", "k", "1", "--stack=" + dir, "--app=shop"}},
 	} {
-		out, code, err := call(args...)
+		out, code, err := call(c.args...)
 		require.NoError(t, err)
 		require.Zero(t, code)
 		require.Equal(t, want, out)
+		require.Equal(t, c.event, <-got)
 	}
 }
 
