@@ -20,7 +20,7 @@ func (w *Worker) countLags(ctx context.Context) {
 	for {
 		for n, at := range w.halted() {
 			if lag, err := w.behind(ctx, n, at); err == nil { // else the one counted before stands
-				w.note(n, func(s *shardStatus) { s.lag = lag })
+				w.counted(n, lag)
 			}
 		}
 		if sleep(ctx, nil, min(countPause, w.waits.count)) {
@@ -32,6 +32,15 @@ func (w *Worker) countLags(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// counted keeps a count, unless the shard was handed over meanwhile.
+func (w *Worker) counted(n int, lag uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.shards[n]; s != nil {
+		s.lag = lag
 	}
 }
 

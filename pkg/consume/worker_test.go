@@ -121,3 +121,14 @@ func (granting) Unlock(context.Context, int, string) error { return nil }
 func (granted) Context() context.Context { return background }
 
 func (granted) Release(context.Context) error { return nil }
+
+// What waits for a shard is counted while it is handed over: it is not this worker's any more.
+func TestCountOfAShardThatIsGone(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.start()
+	eventually(t, func() bool { return w.Ready() == nil }, "ready")
+	w.forget(0)
+	w.counted(0, 5)
+	require.Empty(t, w.status().Shards)
+	require.NoError(t, w.Ready())
+}
