@@ -76,12 +76,14 @@ func (w *Worker) mindStore(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		wait = w.waits.look
-		if !w.lookAtStore(ctx) || w.fitness.err() != nil {
-			wait = w.waits.stopped
+		answered := w.lookAtStore(ctx)
+		sure, err := w.sameStore(ctx)
+		if err != nil {
+			return // it ends the worker
 		}
-		if !w.sameStore(ctx) {
-			return
+		wait = w.waits.look
+		if !answered || !sure || w.fitness.err() != nil {
+			wait = w.waits.stopped
 		}
 		if sleep(ctx, nil, min(lookPause, w.waits.look)) {
 			return

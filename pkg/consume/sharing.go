@@ -72,31 +72,30 @@ func (w *Worker) answerToken(m *nats.Msg) {
 
 // sharesStore proves that this worker uses the same store as other members: it leaves a token, and one of them finds it. A
 // store of its own would look like a store that lost everything, and be filled from the log, while the others go on with
-// theirs. Where no member can be asked nothing is proven, and nothing is wrong. The error wraps errAnotherStore.
-func (w *Worker) sharesStore(ctx context.Context, others []string) error {
+// theirs. It is sure if one has found it, or there is no other member. The error wraps errAnotherStore.
+func (w *Worker) sharesStore(ctx context.Context, others []string) (sure bool, err error) {
 	if len(others) > tokenAskedOf {
 		others = others[:tokenAskedOf]
 	}
-	var err error
 	for range tokenTries {
-		if err = w.findsToken(ctx, others); !errors.Is(err, errAnotherStore) {
-			return err
+		if sure, err = w.findsToken(ctx, others); !errors.Is(err, errAnotherStore) {
+			return sure, err
 		}
 		if sleep(ctx, nil, w.waits.token) {
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
-	return err
+	return false, err
 }
 
 // findsToken leaves a token once and asks for it.
-func (w *Worker) findsToken(ctx context.Context, others []string) error {
+func (w *Worker) findsToken(ctx context.Context, others []string) (sure bool, err error) {
 	if len(others) == 0 {
-		return nil
+		return true, nil
 	}
 	name, value := rand.Text(), rand.Text()
 	if err := w.store.PutToken(ctx, name, value); err != nil {
-		return err
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenAnswerTime)
 	defer cancel()
@@ -118,14 +117,13 @@ func (w *Worker) findsToken(ctx context.Context, others []string) error {
 	switch {
 	case found && without != nil:
 		w.cfg.Log.Error("another member uses another store than this worker and the rest", "member", without.Worker)
-		return nil
 	case without != nil:
-		return fmt.Errorf("%w: worker %q does not find in its Redis what this one wrote to its own: give all workers of app %s the same --redis",
+		return false, fmt.Errorf("%w: worker %q does not find in its Redis what this one wrote to its own: give all workers of app %s the same --redis",
 			errAnotherStore, without.Worker, w.cfg.App)
 	case !found:
 		w.cfg.Log.Warn("no other member could tell whether it uses the same store", "members", len(others))
 	}
-	return nil
+	return found, nil
 }
 
 // askToken asks one member. It returns nil if there is no answer.
@@ -147,10 +145,11 @@ func (w *Worker) askToken(ctx context.Context, id, name string) *tokenAnswer {
 
 // admit lets this worker into the group if it shares the store with its members.
 func (w *Worker) admit(ctx context.Context, others []string) error {
-	if err := w.sharesStore(ctx, others); err != nil {
-		return err
+	sure, err := w.sharesStore(ctx, others)
+	if err == nil && sure {
+		err = w.markStore(ctx)
 	}
-	return w.markStore(ctx)
+	return err
 }
 
 // markStore leaves what this worker finds again as long as it uses the same store, and the store has lost nothing.
@@ -160,26 +159,24 @@ func (w *Worker) markStore(ctx context.Context) error {
 	return w.store.PutToken(ctx, w.group.ID(), w.mark)
 }
 
-// sameStore ends the worker, and returns false, if its store is not the one it was and the other members use another: it must
-// not keep shards from them. A worker that finds its mark is not the one that was led astray, whatever others say.
-func (w *Worker) sameStore(ctx context.Context) bool {
+// sameStore looks whether the store is the one it was. It ends the worker, with an error, if that is another one than the other
+// members use: it must not keep shards from them. A worker that finds its mark is not the one that was led astray, whatever
+// others say; where none of them can tell it makes no mark, is not sure, and has to ask again.
+func (w *Worker) sameStore(ctx context.Context) (sure bool, err error) {
 	looking, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	mark, err := w.store.Token(looking, w.group.ID())
-	if err == nil && mark != w.mark {
-		err = w.sharesStore(ctx, w.group.Others())
+	if sure = mark == w.mark; err == nil && !sure {
+		sure, err = w.sharesStore(ctx, w.group.Others())
 	}
 	if errors.Is(err, errAnotherStore) {
 		w.failed <- err
-		return false
+		return false, err
 	}
-	if err == nil {
+	if err == nil && sure {
 		err = w.markStore(ctx)
 	}
-	if err != nil && ctx.Err() == nil {
-		w.cfg.Log.Warn("it is not known whether the store is the one it was", "error", err)
-	}
-	return true
+	return err == nil && sure, nil // a store that cannot be reached is looked at again
 }
 
 // Failed tells why the worker cannot go on, if so.

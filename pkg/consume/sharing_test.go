@@ -81,3 +81,15 @@ func TestWorkerThatIsLedToAnotherStoreEnds(t *testing.T) {
 	}
 	require.Empty(t, first.Failed())
 }
+
+// A member that does not answer proves nothing: the worker has to ask again.
+func TestSilentMembersProveNothing(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.start()
+	sure, err := w.sharesStore(background, []string{"nobody"})
+	require.NoError(t, err)
+	require.False(t, sure)
+	sure, err = w.sharesStore(background, nil)
+	require.NoError(t, err)
+	require.True(t, sure, "there is nobody to differ from")
+}

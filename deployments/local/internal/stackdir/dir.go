@@ -1,7 +1,8 @@
 // Package stackdir is the directory of a local stack: its marker, its lock and its stack.json.
 //
 //   - At most one process holds the lock. The kernel drops it when that process ends, however it ends.
-//   - The lock file names the pid of its holder, so a recycled pid is never taken for a stack.
+//   - The lock file names the pid of its holder, and the kernel says whether that holds the owner file: so neither a recycled
+//     pid nor another program that holds the lock is ever taken for a stack.
 //   - stack.json stands only while the stack is ready.
 //   - Only what a stack wrote is removed, and only from a directory that carries the marker.
 package stackdir
@@ -34,6 +35,7 @@ var ErrForeign = errors.New("not a stack directory")
 const (
 	markerName = ".lockstep-stack"
 	lockName   = "lock"
+	ownerName  = "owner"
 	fileName   = "stack.json"
 
 	// NATSDir, RedisDir, LocksDir and LogsDir are the directories inside a stack directory.
@@ -44,12 +46,13 @@ const (
 )
 
 // written lists what a stack leaves in its directory; the lock goes last, since it guards the others.
-var written = []string{fileName, fileName + ".new", NATSDir, RedisDir, LocksDir, LogsDir, markerName, lockName}
+var written = []string{fileName, fileName + ".new", NATSDir, RedisDir, LocksDir, LogsDir, ownerName, markerName, lockName}
 
 // Dir is a stack directory whose lock this process holds.
 type Dir struct {
-	path string
-	lock *os.File
+	path  string
+	lock  *os.File
+	owner *os.File
 }
 
 // Open creates the directory if there is none, marks it and takes its lock. It returns ErrUp when another
@@ -69,12 +72,17 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
 	}
-	// A stack that was killed leaves its stack.json behind.
-	if err := removeIfThere(filepath.Join(path, fileName)); err != nil {
+	d := &Dir{path: path, lock: lock}
+	if err := d.own(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
 	}
-	return &Dir{path: path, lock: lock}, nil
+	// A stack that was killed leaves its stack.json behind.
+	if err := removeIfThere(filepath.Join(path, fileName)); err != nil {
+		d.release()
+		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
+	}
+	return d, nil
 }
 
 // noLinks refuses a directory in which what a stack writes is a symbolic link: it would write to another place. The
@@ -135,8 +143,10 @@ func (d *Dir) Retract() error { return removeIfThere(d.Path(fileName)) }
 
 // Close removes stack.json and gives the lock back.
 func (d *Dir) Close() error {
-	return errors.Join(d.Retract(), d.lock.Close())
+	return errors.Join(d.Retract(), d.release())
 }
+
+func (d *Dir) release() error { return errors.Join(d.owner.Close(), d.lock.Close()) }
 
 // Clean removes what a stack wrote into the directory, and the directory if nothing else is left in it (gone).
 // It returns ErrUp while a stack is up, and ErrForeign for a directory without the marker, and ErrNothing if
@@ -152,7 +162,7 @@ func Clean(path string) (gone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer d.lock.Close()
+	defer d.release()
 	for _, name := range written {
 		if err := os.RemoveAll(d.Path(name)); err != nil {
 			return false, fmt.Errorf("clean %s: %w", path, err)

@@ -111,6 +111,9 @@ func Down(ctx context.Context, path string) (int, error) {
 	if again, err := Holder(path); err != nil || again != pid {
 		return 0, fmt.Errorf("%w in %s: it ended just now", ErrNoStack, path)
 	}
+	if err := checkOwner(path, pid); err != nil {
+		return 0, err
+	}
 	if err := proc.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return pid, fmt.Errorf("stop the stack in %s (pid %d): %w", path, pid, err)
 	}

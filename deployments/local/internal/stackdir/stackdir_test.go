@@ -3,7 +3,10 @@ package stackdir
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,7 +134,7 @@ func TestFilesAreNotForOthers(t *testing.T) {
 	defer d.Close()
 	require.NoError(t, d.SetNote("word"))
 	require.NoError(t, d.Write(File{PID: os.Getpid()}))
-	for _, name := range []string{fileName, lockName, markerName} {
+	for _, name := range []string{fileName, lockName, markerName, ownerName} {
 		info, err := os.Stat(d.Path(name))
 		require.NoError(t, err)
 		require.EqualValues(t, 0o600, info.Mode().Perm(), name)
@@ -146,4 +149,27 @@ func TestDownGivesUpWaiting(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, awaitRelease(ctx, path, os.Getpid()), context.DeadlineExceeded)
+}
+
+// Another program holds the lock, and the pid in it is of a process that has nothing to do with it.
+func TestDownSignalsOnlyTheStack(t *testing.T) {
+	path := t.TempDir()
+	d, err := Open(path)
+	require.NoError(t, err)
+	require.NoError(t, d.Close())
+	bystander := exec.Command("sleep", "60")
+	require.NoError(t, bystander.Start())
+	t.Cleanup(func() {
+		_ = bystander.Process.Kill()
+		_ = bystander.Wait()
+	})
+	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer lock.Close()
+	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
+	_, err = lock.WriteAt([]byte(strconv.Itoa(bystander.Process.Pid)+"\n"), 0)
+	require.NoError(t, err)
+	_, err = Down(context.Background(), path)
+	require.ErrorContains(t, err, "which is no stack's: another program holds it")
+	require.NoError(t, bystander.Process.Signal(syscall.Signal(0)), "it still runs")
 }
