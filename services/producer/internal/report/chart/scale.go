@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	smallest = 1e-6 // figures below count as 0
+	smallest = 1e-5 // figures below count as 0: the labels of smaller ones have no room
 	largest  = 1e15 // figures above count as this
 )
 
