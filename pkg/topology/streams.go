@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -132,20 +133,41 @@ func checkStream(got, want jetstream.StreamConfig) error {
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }
 
+// endsAsked is how many ends are asked for at a time: with thousands of shards, one after the other takes longer than callers
+// wait.
+const endsAsked = 32
+
 // Ends returns the last stream sequence of each shard of an epoch, 0 where a shard has no message.
 func Ends(ctx context.Context, js jetstream.JetStream, app string, e Epoch) ([]uint64, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	ends := make([]uint64, e.Shards)
-	for lane := range e.Lanes {
-		for shard := lane; shard < e.Shards; shard += e.Lanes {
-			m, err := LastMessage(ctx, js, StreamName(app, e.Epoch, lane), WorkSubject(app, e.Epoch, lane, shard))
-			if errors.Is(err, jetstream.ErrMsgNotFound) {
-				continue
+	var asking sync.WaitGroup
+	for first := range min(endsAsked, e.Shards) {
+		asking.Go(func() {
+			for shard := first; shard < e.Shards && ctx.Err() == nil; shard += endsAsked {
+				var err error
+				if ends[shard], err = end(ctx, js, app, e, shard); err != nil {
+					cancel(err)
+				}
 			}
-			if err != nil {
-				return nil, fmt.Errorf("read end of shard %d on lane %d: %w", shard, lane, err)
-			}
-			ends[shard] = m.Sequence
-		}
+		})
+	}
+	asking.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
 	}
 	return ends, nil
+}
+
+func end(ctx context.Context, js jetstream.JetStream, app string, e Epoch, shard int) (uint64, error) {
+	lane := e.Lane(shard)
+	m, err := LastMessage(ctx, js, StreamName(app, e.Epoch, lane), WorkSubject(app, e.Epoch, lane, shard))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read end of shard %d on lane %d: %w", shard, lane, err)
+	}
+	return m.Sequence, nil
 }

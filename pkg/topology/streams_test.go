@@ -93,7 +93,7 @@ func TestEnds(t *testing.T) {
 	require.NoError(t, js.DeleteStream(t.Context(), StreamName("app", 1, 1)))
 	_, err = Ends(t.Context(), js, "app", e)
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
-	require.ErrorContains(t, err, "read end of shard 1 on lane 1")
+	require.Regexp(t, `read end of shard \d on lane 1: `, err.Error(), "whichever is asked first")
 }
 
 // A follower that lags must not answer for the log: streams of an older release are changed in this one setting.
