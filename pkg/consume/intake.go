@@ -51,7 +51,7 @@ func (i *intake) watch() {
 	}
 }
 
-// ask pauses for d from now on, whatever was asked before; 0 resumes. by is who asks, for the operators.
+// ask pauses for d from now on, in place of any pause before; 0 resumes. by names the asker, for operators.
 func (i *intake) ask(d time.Duration, by string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

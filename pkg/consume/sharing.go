@@ -159,9 +159,9 @@ func (w *Worker) markStore(ctx context.Context) error {
 	return w.store.PutToken(ctx, w.group.ID(), w.mark)
 }
 
-// sameStore looks whether the store is the one it was. It ends the worker, with an error, if that is another one than the other
-// members use: it must not keep shards from them. A worker that finds its mark is not the one that was led astray, whatever
-// others say; where none of them can tell it makes no mark, is not sure, and has to ask again.
+// sameStore looks whether the store is still the one that the other members use. If it is not, the worker ends, with an error:
+// it must not keep shards from them. A worker that finds its own mark is on the right store, even if another member disagrees.
+// Where no member can tell, the worker makes no mark, is not sure, and has to ask again.
 func (w *Worker) sameStore(ctx context.Context) (sure bool, err error) {
 	looking, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()

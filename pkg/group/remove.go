@@ -23,7 +23,7 @@ type suspect struct {
 }
 
 // remove takes members' entries away, by compare-and-set, so that one of their probers does and a member that has joined
-// again stays. Whoever removes one that is gone unlocks its leases. It returns false if this connection may be the cause, and
+// again stays. The prober that removes a member unlocks its leases. remove returns false if this connection may be the cause, and
 // nobody is to be judged for a while: on a server that is cut off from its cluster, none of the others is heard. There the
 // bucket's leader is not heard either. And when it is again so may the others be, so they are asked once more behind it.
 func (g *Group) remove(verdicts map[string]verdict) (judged bool) {

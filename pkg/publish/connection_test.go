@@ -47,7 +47,7 @@ func TestClosedConnectionIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-// What a connection did not take is not stored, whatever ends it.
+// A frame that no connection took is not stored, however its events end.
 func TestFrameThatNeverLeftIsNotStored(t *testing.T) {
 	srv := testkit.NATS(t)
 	nc := srv.Connect(t, nats.ReconnectBufSize(-1))

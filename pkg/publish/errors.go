@@ -88,8 +88,8 @@ func ended(err error, ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, ctx.Err())
 }
 
-// lastAnswer adds to an error what a router has said of a frame, if one has. It does not wrap it: what a router refused is
-// not stored, and of what was given up that is not known.
+// lastAnswer adds the last answer of a router about a frame, if there was one, to an error. It does not wrap the answer: that
+// would say that the frame is not stored, and of a frame that was given up this is not known.
 func lastAnswer(err error, last frame.Answer) error {
 	if last.Code == frame.Stored {
 		return err

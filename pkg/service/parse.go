@@ -81,8 +81,8 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 	return ctx, nil
 }
 
-// CheckText refuses arguments and variables (as NAME=value) that are not UTF-8. kong would put U+FFFD in place of what is not,
-// and so make one of two keys, payloads or paths.
+// CheckText refuses arguments and variables (as NAME=value) that are not UTF-8. kong would replace the bytes that are not by U+FFFD,
+// and so turn two keys, payloads or paths into one.
 func CheckText(args, variables []string) error {
 	for i, arg := range args {
 		if !utf8.ValidString(arg) {

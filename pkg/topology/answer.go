@@ -3,7 +3,7 @@ package topology
 import "strings"
 
 // MayAnswer tells whether a service of ours may answer on a reply subject. The subject comes from outside, and NATS asks
-// only whether its sender may publish the request: whoever answers acts with its own rights. So nothing is answered under
+// only whether its sender may publish the request, while the service that answers acts with its own rights. So nothing is answered under
 // `$` (JetStream's API, KV buckets), under the app's own subjects, or where another app listens: two routers that answer
 // one another would not end.
 func MayAnswer(app, reply string) bool {
