@@ -231,7 +231,7 @@ func TestForeignMessagesArePassedOver(t *testing.T) {
 	require.Equal(t, 1, strings.Count(w.log.String(), "no router stored in this log"))
 }
 
-// passedByWhy is the metric of what was passed over, by why.
+// passedByWhy is the metric of messages that were passed over, by its label why.
 func (w *tester) passedByWhy() map[string]float64 {
 	families, err := w.reg.Gather()
 	require.NoError(w.t, err)

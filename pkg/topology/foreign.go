@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// IsLog tells whether a stream bears the name of a lane of the app's log, of whatever epoch.
+// IsLog tells whether a stream bears the name of a lane of the app's log, in any epoch.
 func IsLog(app, stream string) bool {
 	rest, ok := strings.CutPrefix(stream, strings.ToUpper(app)+"_")
 	return ok && laneOfEpoch.MatchString(rest)

@@ -22,7 +22,7 @@ var (
 const (
 	// schema 2: batches begin with a mark, and plain events name their place.
 	schema      = 2
-	entrySchema = 1 // of a permit and of a note of what was purged
+	entrySchema = 1 // of a permit and of a purge record
 	// MaxShards bounds the shards of an epoch.
 	MaxShards = 4096
 	// ShardsPerLane is how many shards share a lane with lanes=auto.

@@ -33,7 +33,7 @@ func resent(code string) []testkit.Edit {
 var deafOwner = in("group/seat.go", "func() { cancel(context.Cause(held.Context())) }", "func() {}")
 
 var mutations = []mutation{
-	{name: "whoever unlocks for a dead member does not look whose lease it is", kind: "Group", edits: in("lease/lease.go",
+	{name: "the member that unlocks for a dead one does not look whose lease it is", kind: "Group", edits: in("lease/lease.go",
 		`strings.HasPrefix(value, holder+"/")`, `strings.Contains(value, "/")`)},
 	{name: "a prober judges though its own connection is young", kind: "Group", edits: in("group/probe.go",
 		"if now.Sub(up) < steadyBefore {", "if false {")},

@@ -215,7 +215,7 @@ func TestUnfinishedIsToldFromWrong(t *testing.T) {
 	}
 }
 
-// Whatever was given up, every prefix of what may be applied is unfinished, and what is left is counted.
+// Every prefix of the events that may be applied is unfinished, and the events behind it are counted, for any outcomes.
 func TestEveryPrefixIsUnfinished(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBook(t, 1, 40)

@@ -7,7 +7,7 @@ import (
 
 // CheckUnfinished is Check for a key whose shard has not reached the log's end.
 // An account that the key's first events come to is right so far: the others may
-// yet be applied. Any other account is wrong whatever follows.
+// yet be applied. Any other account is wrong: no later event mends it.
 func (b *Book) CheckUnfinished(key int, got Account) Finding {
 	f := b.Check(key, got)
 	if f.Kind == Fine || f.Kind == Duplicated {
