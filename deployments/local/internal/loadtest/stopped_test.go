@@ -51,7 +51,7 @@ func (s *stack) testStandingShards(t *testing.T) {
 	for _, producers := range []string{"1", "2"} {
 		t.Run(producers+" producers", func(t *testing.T) {
 			s.pause(t, query.MaxPause)
-			l := s.load(t, "--rate=4000", "--events=2000", "--keys=100", "--drain-timeout=1s", "--producers="+producers)
+			l := s.load(t, "--rate=4000", "--events=2000", "--keys=2000", "--drain-timeout=1s", "--producers="+producers)
 			r := l.Ended(97)
 			require.Equal(t, "unfinished", r.Verdict)
 			require.Empty(t, r.Violations)
