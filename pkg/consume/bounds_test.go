@@ -10,6 +10,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -105,7 +106,7 @@ func TestStalledStore(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, state.Close()) })
 			w := r.worker(func(c *Config) {
 				c.RoundEvents = roundEvents
-				c.Store = func(id string) store.Store { return store.NewRedis(state, "app", id) }
+				c.Store = func(id string) store.Store { return redisstore.New(state, "app", id) }
 			})
 			w.rounds.max = rounds
 			require.NoError(t, w.Start(background))

@@ -12,6 +12,7 @@ import (
 
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,7 +59,7 @@ func (l looks) Load(ctx context.Context, shard int, version store.Version, keys 
 
 func counting(r *rig, n *atomic.Int64) func(*Config) {
 	return func(c *Config) {
-		c.Store = func(id string) store.Store { return looks{store.NewRedis(r.rdb, "app", id), n} }
+		c.Store = func(id string) store.Store { return looks{redisstore.New(r.rdb, "app", id), n} }
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 )
@@ -128,7 +129,7 @@ func TestCommitOfUnknownOutcomeIsRepeated(t *testing.T) {
 	var left atomic.Int64
 	left.Store(4)
 	w := r.calm(func(c *Config) {
-		c.Store = func(id string) store.Store { return unsure{store.NewRedis(r.rdb, "app", id), &left} }
+		c.Store = func(id string) store.Store { return unsure{redisstore.New(r.rdb, "app", id), &left} }
 	})
 	r.send(0, "a", "b", "a")
 	eventually(t, func() bool { return left.Load() < 0 }, "not repeated")

@@ -15,6 +15,7 @@ import (
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -68,7 +69,7 @@ func newRigOn(t *testing.T, shards int, redisAddr string) *rig {
 
 func (r *rig) stream() string { return topology.StreamName("app", 1, 0) }
 
-func (r *rig) store() store.Store { return store.NewRedis(r.rdb, "app", r.topo.ID) }
+func (r *rig) store() store.Store { return redisstore.New(r.rdb, "app", r.topo.ID) }
 
 // put writes a message as it is into a shard's log and returns its stream sequence.
 func (r *rig) put(shard int, data []byte, header nats.Header) uint64 {
@@ -145,7 +146,7 @@ func (r *rig) workerOn(nc *nats.Conn, change ...func(*Config)) *tester {
 	w := &tester{t: r.t, nc: nc, log: new(logBook), reg: prometheus.NewRegistry()}
 	cfg := Config{
 		App: "app", Name: "w", Handler: collect(nil), Locker: group.Real(locker), Metrics: w.reg,
-		Store: func(id string) store.Store { return store.NewRedis(r.rdb, "app", id) },
+		Store: func(id string) store.Store { return redisstore.New(r.rdb, "app", id) },
 		Log:   slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

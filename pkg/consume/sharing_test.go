@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,7 @@ import (
 func on(t *testing.T, addr string) func(*Config) {
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	return func(c *Config) { c.Store = func(id string) store.Store { return store.NewRedis(rdb, "app", id) } }
+	return func(c *Config) { c.Store = func(id string) store.Store { return redisstore.New(rdb, "app", id) } }
 }
 
 // A worker with a Redis of its own would fill that from the log, and half of all keys would be missing in each.
@@ -68,7 +69,7 @@ func TestWorkerThatIsLedToAnotherStoreEnds(t *testing.T) {
 	}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	first := r.start()
-	second := r.start(func(c *Config) { c.Store = func(id string) store.Store { return store.NewRedis(rdb, "app", id) } })
+	second := r.start(func(c *Config) { c.Store = func(id string) store.Store { return redisstore.New(rdb, "app", id) } })
 	eventually(t, func() bool { return len(first.status().Shards) == 1 && len(second.status().Shards) == 1 }, "each has a shard")
 	other := testkit.Redis(t)
 	leads.Store(&other)

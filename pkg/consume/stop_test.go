@@ -12,6 +12,7 @@ import (
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -84,7 +85,7 @@ func TestHardStopCancelsAHandlerThatHangs(t *testing.T) {
 func TestStartRefuses(t *testing.T) {
 	t.Run("the store of another topology", func(t *testing.T) {
 		r := newRig(t, 1)
-		require.NoError(t, store.NewRedis(r.rdb, "app", "another").Check(background))
+		require.NoError(t, redisstore.New(r.rdb, "app", "another").Check(background))
 		require.ErrorIs(t, r.worker().Start(background), store.ErrTopology)
 	})
 	t.Run("a store that may drop state", func(t *testing.T) {

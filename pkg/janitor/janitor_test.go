@@ -10,6 +10,7 @@ import (
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go/jetstream"
@@ -45,7 +46,7 @@ func newBench(t *testing.T, history topology.Log) *bench {
 	require.NoError(t, err)
 	rdb := redis.NewClient(&redis.Options{Addr: testkit.Redis(t)})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	b := &bench{t: t, js: js, top: top, kv: kv, rdb: rdb, store: store.NewRedis(rdb, "app", top.ID)}
+	b := &bench{t: t, js: js, top: top, kv: kv, rdb: rdb, store: redisstore.New(rdb, "app", top.ID)}
 	b.locker, err = lease.New(lease.Config{App: "app"}, rdb)
 	require.NoError(t, err)
 	b.j, err = New(js, Config{App: "app", Topology: top, KV: kv, Store: b.store, Log: log, Every: time.Millisecond,

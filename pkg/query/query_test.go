@@ -11,6 +11,7 @@ import (
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats-server/v2/server"
@@ -41,7 +42,7 @@ func newRig(t *testing.T, change ...func(*server.Options)) *rig {
 	n := testkit.NATS(t, change...)
 	rdb := redis.NewClient(&redis.Options{Addr: testkit.Redis(t)})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	return &rig{nats: n, client: query.NewClient(n.Conn, "app"), store: store.NewRedis(rdb, "app", "one")}
+	return &rig{nats: n, client: query.NewClient(n.Conn, "app"), store: redisstore.New(rdb, "app", "one")}
 }
 
 func noPause(time.Duration, string) {}

@@ -152,6 +152,9 @@ type Envelope struct {
 	Data   []byte
 }
 
+// TokenTTL is how long a store keeps a token, unless it is put again.
+const TokenTTL = 10 * time.Minute
+
 // CodecJSON says that an envelope holds JSON.
 const CodecJSON = 1
 

@@ -11,6 +11,7 @@ import (
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -74,7 +75,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	worker, err := consume.New(conns.nats, consume.Config{
 		App: c.App, Name: name, Handler: consume.Typed(Apply), Locker: group.Real(locker), CacheBytes: int64(c.CacheBytes), TopologyTimeout: c.TopologyTimeout, Log: log, Metrics: admin.Registry(),
 		JanitorLease: func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") },
-		Store:        func(topology string) store.Store { return store.NewRedis(conns.state, c.App, topology) },
+		Store:        func(topology string) store.Store { return redisstore.New(conns.state, c.App, topology) },
 	})
 	if err != nil {
 		return err
@@ -114,7 +115,7 @@ func (c *AcceptGapCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	what, err := consume.AcceptGap(ctx, js, c.App, c.Shard, func(topology string) store.Store { return store.NewRedis(conns.state, c.App, topology) }, log)
+	what, err := consume.AcceptGap(ctx, js, c.App, c.Shard, func(topology string) store.Store { return redisstore.New(conns.state, c.App, topology) }, log)
 	if err != nil {
 		return err
 	}

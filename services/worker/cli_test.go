@@ -14,7 +14,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/query"
-	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -125,7 +125,7 @@ func TestStoreOfAnotherTopology(t *testing.T) {
 	topo := open(t, n)
 	rdb := redis.NewClient(&redis.Options{Addr: state})
 	defer func() { _ = rdb.Close() }()
-	require.NoError(t, store.NewRedis(rdb, "lockstep", "another").Check(t.Context()))
+	require.NoError(t, redisstore.New(rdb, "lockstep", "another").Check(t.Context()))
 	requireRefused(t, 1, `lockstep:topology is "another", the log's is "`+topo.ID+`"`, "--nats="+n.URL, "--redis="+state)
 }
 

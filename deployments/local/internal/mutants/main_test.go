@@ -27,7 +27,7 @@ var (
 		"dedup/dedup.go": {"if seq < p.floor {\n\t\treturn false\n\t}": "if true {\n\t\treturn true\n\t}"},
 	}}
 	staleCommits = mutant{"no stale check at commit", map[string]map[string]string{
-		"store/commit.lua": {"if version ~= ARGV[1] then": "if false then"},
+		"store/redis/commit.lua": {"if version ~= ARGV[1] then": "if false then"},
 	}}
 	keptCache = mutant{"cache kept", map[string]map[string]string{
 		"consume/shard.go": {"cache: newCache(b)": "cache: oldCache(n, b)"},

@@ -98,7 +98,7 @@ func requirePurged(t *testing.T, nc *nats.Conn) {
 
 // TestCommandsOfScriptsAreListed finds a command that a script uses and the document lacks, in no time.
 func TestCommandsOfScriptsAreListed(t *testing.T) {
-	scripts, err := filepath.Glob(programs.InRoot(t, "pkg/store/*.lua"))
+	scripts, err := filepath.Glob(programs.InRoot(t, "pkg/store/redis/*.lua"))
 	require.NoError(t, err)
 	require.NotEmpty(t, scripts)
 	listed := strings.Fields(block(t, "acl"))

@@ -1,4 +1,4 @@
-package store
+package redis
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"example.com/lockstep/pkg/store"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -19,10 +20,10 @@ const (
 // Publishers implements Store. It reads page by page, each under the version, which no write to the record leaves as it was.
 // So the record stands still meanwhile. A cursor does not: behind a failover or a restart, the same fields lie in another
 // order, and the cursor would pass over some. Therefore all is read once more unless as many fields have come as there are.
-func (r *Redis) Publishers(ctx context.Context, shard int, version Version, take func(id string, encoded []byte) (added bool, err error)) error {
-	s := scan{redis: r, shard: shard, version: version, take: take, others: make(map[string]bool)}
+func (s *Store) Publishers(ctx context.Context, shard int, version store.Version, take func(id string, encoded []byte) (added bool, err error)) error {
+	read := scan{store: s, shard: shard, version: version, take: take, others: make(map[string]bool)}
 	for range scanTries {
-		if whole, err := s.run(ctx); whole || errors.Is(err, ErrStale) {
+		if all, err := read.run(ctx); all || errors.Is(err, store.ErrStale) {
 			return err
 		} else if err != nil {
 			return fmt.Errorf("read the publishers of shard %d: %w", shard, err)
@@ -33,9 +34,9 @@ func (r *Redis) Publishers(ctx context.Context, shard int, version Version, take
 
 // scan is one reading of a record.
 type scan struct {
-	redis   *Redis
+	store   *Store
 	shard   int
-	version Version
+	version store.Version
 	take    func(id string, encoded []byte) (added bool, err error)
 
 	added  int
@@ -43,11 +44,11 @@ type scan struct {
 }
 
 // run reads all pages, and tells whether all fields have come, in this run or one before.
-func (s *scan) run(ctx context.Context) (whole bool, err error) {
+func (s *scan) run(ctx context.Context) (all bool, err error) {
 	for cursor := "0"; ; {
-		page, err := publishersScript.Run(ctx, s.redis.rdb, []string{s.redis.shardKey(s.shard)}, string(s.version), cursor, pageFields).Slice()
+		page, err := publishersScript.Run(ctx, s.store.rdb, []string{s.store.shardKey(s.shard)}, string(s.version), cursor, pageFields).Slice()
 		if errors.Is(err, redis.Nil) {
-			return false, ErrStale
+			return false, store.ErrStale
 		}
 		if err != nil {
 			return false, err
@@ -66,7 +67,7 @@ func (s *scan) run(ctx context.Context) (whole bool, err error) {
 // add takes a page.
 func (s *scan) add(page []any) (total int, next string, err error) {
 	if len(page) != 3 {
-		return 0, "", fmt.Errorf("Redis returned %d values, wanted 3", len(page))
+		return 0, "", fmt.Errorf("page of %d values, wanted 3", len(page))
 	}
 	n, _ := page[0].(int64)
 	next, _ = page[1].(string)

@@ -1,4 +1,4 @@
-package store
+package redis
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 type dialed chan struct{}
 
 // Reconnected implements Store. It tells of connections that the pool makes to grow too.
-func (r *Redis) Reconnected() <-chan struct{} {
+func (s *Store) Reconnected() <-chan struct{} {
 	made := make(dialed, 1)
-	r.rdb.AddHook(made)
+	s.rdb.AddHook(made)
 	return made
 }
 

@@ -1,4 +1,4 @@
-package store_test
+package redis_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/store/storetest"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/alicebob/miniredis/v2"
@@ -22,10 +23,10 @@ func conformance(t *testing.T, addr func(*testing.T) string) {
 	storetest.Run(t, func(t *testing.T) storetest.Kept {
 		rdb := client(t, addr(t))
 		return storetest.Kept{
-			At:   func(topology string) store.Store { return store.NewRedis(rdb, "app", topology) },
+			At:   func(topology string) store.Store { return redisstore.New(rdb, "app", topology) },
 			Wipe: func() { require.NoError(t, rdb.FlushAll(ctx).Err()) },
 			Lose: func(shard int) {
-				require.NoError(t, rdb.Rename(ctx, fmt.Sprint("app:shard:", shard), "elsewhere").Err())
+				require.NoError(t, rdb.Rename(ctx, fmt.Sprint("app:shard:", shard), "moved").Err())
 			},
 		}
 	})
@@ -55,7 +56,7 @@ func TestUnsuitableRedisIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rdb := client(t, testkit.RealRedis(t, testkit.WithArgs(c.args...)).Addr)
-			err := store.NewRedis(rdb, "app", "one").Check(context.Background())
+			err := redisstore.New(rdb, "app", "one").Check(context.Background())
 			require.ErrorIs(t, err, store.ErrUnsuitable)
 			require.ErrorContains(t, err, c.says)
 		})
@@ -67,7 +68,7 @@ func TestCommitChecksTypesFirst(t *testing.T) {
 	ctx := context.Background()
 	rdb := client(t, testkit.RealRedis(t).Addr)
 	require.NoError(t, rdb.Set(ctx, "app:shard:0", "not a hash", 0).Err())
-	s := store.NewRedis(rdb, "app", "one")
+	s := redisstore.New(rdb, "app", "one")
 	err := s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}}})
 	require.ErrorContains(t, err, "WRONGTYPE")
 	states, err := s.States(ctx, []string{"k"})
@@ -87,7 +88,7 @@ func TestCommitChecksTypesFirst(t *testing.T) {
 func TestRecordIsReadWholeThoughRedisRestarts(t *testing.T) {
 	ctx := context.Background()
 	server := testkit.RealRedis(t, testkit.WithAOF())
-	s := store.NewRedis(client(t, server.Addr), "app", "one")
+	s := redisstore.New(client(t, server.Addr), "app", "one")
 	_, err := s.Claim(ctx, 0, 1, "v1")
 	require.NoError(t, err)
 	c := &store.Commit{Shard: 0, Old: "v1", New: "v2"}
@@ -113,7 +114,7 @@ func TestRecordIsReadWholeThoughRedisRestarts(t *testing.T) {
 func TestRecordOfManyPublishersHoldsNobody(t *testing.T) {
 	ctx := context.Background()
 	rdb := client(t, testkit.RealRedis(t).Addr)
-	s := store.NewRedis(rdb, "app", "one")
+	s := redisstore.New(rdb, "app", "one")
 	version := store.NewVersion()
 	_, err := s.Claim(ctx, 0, 1, version)
 	require.NoError(t, err)
@@ -138,42 +139,12 @@ func TestRecordOfManyPublishersHoldsNobody(t *testing.T) {
 	require.NotContains(t, stats, "hgetall")
 }
 
-func TestPositionRoundTrip(t *testing.T) {
-	for _, bad := range []string{"1", "1 2", "1 2 x", "1 2 3 4", "-1 2 3"} {
-		_, err := store.ParsePosition(bad)
-		require.Error(t, err, bad)
-	}
-	p, err := store.ParsePosition("")
-	require.NoError(t, err)
-	require.Equal(t, store.Position{}, p)
-	require.Empty(t, p.String())
-	p, err = store.ParsePosition("2 77 1700000000123456789")
-	require.NoError(t, err)
-	require.Equal(t, "2 77 1700000000123456789", p.String())
-	p, err = store.ParsePosition("2 77 0")
-	require.NoError(t, err)
-	require.True(t, p.Time.IsZero())
-	require.Equal(t, "2 77 0", p.String())
-}
-
-func TestEnvelope(t *testing.T) {
-	b := store.Envelope{Codec: store.CodecJSON, Schema: 300, Data: []byte(`{"a":1}`)}.Append(nil)
-	e, err := store.DecodeEnvelope(b)
-	require.NoError(t, err)
-	require.Equal(t, uint64(300), e.Schema)
-	require.Equal(t, `{"a":1}`, string(e.Data))
-	for _, bad := range [][]byte{nil, {1}, {0x80}, {1, 0x80}} {
-		_, err := store.DecodeEnvelope(bad)
-		require.Error(t, err)
-	}
-}
-
 func BenchmarkCommit(b *testing.B) {
 	ctx := context.Background()
 	srv := testkit.RealRedis(b, testkit.WithAOF())
 	rdb := redis.NewClient(&redis.Options{Addr: srv.Addr})
 	defer func() { _ = rdb.Close() }()
-	s := store.NewRedis(rdb, "app", "one")
+	s := redisstore.New(rdb, "app", "one")
 	for _, keys := range []int{1, 100, 1000} {
 		b.Run("keys="+strconv.Itoa(keys), func(b *testing.B) {
 			version := store.NewVersion()

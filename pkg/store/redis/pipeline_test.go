@@ -1,4 +1,4 @@
-package store_test
+package redis_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"example.com/lockstep/pkg/store"
+	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 )
@@ -17,7 +18,7 @@ func TestCommitsThatGoTogether(t *testing.T) {
 	const shards, commits, broken, stolen = 32, 50, 7, 8
 	ctx := context.Background()
 	rdb := client(t, testkit.RealRedis(t).Addr)
-	s := store.NewRedis(rdb, "app", "one")
+	s := redisstore.New(rdb, "app", "one")
 	versions := make([]store.Version, shards)
 	for shard := range shards {
 		versions[shard] = store.NewVersion()
@@ -70,7 +71,7 @@ func TestCommitsThatGoTogether(t *testing.T) {
 func TestCommitOnAStalledRedis(t *testing.T) {
 	ctx := context.Background()
 	link := testkit.NewLink(t, testkit.Redis(t))
-	s := store.NewRedis(client(t, link.Addr), "app", "one")
+	s := redisstore.New(client(t, link.Addr), "app", "one")
 	versions := []store.Version{store.NewVersion(), store.NewVersion(), store.NewVersion()}
 	for shard, v := range versions {
 		_, err := s.Claim(ctx, shard, 1, v)

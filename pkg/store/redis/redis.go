@@ -1,4 +1,6 @@
-package store
+// Package redis is the store in one Redis server: every commit is one Lua script. It and pkg/redisconn are what a worker links
+// go-redis for; nothing else of ours needs it but the locks.
+package redis
 
 import (
 	"context"
@@ -8,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/lockstep/pkg/store"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -41,48 +44,48 @@ const (
 	dedupPrefix   = "dedup:"
 )
 
-// Redis is a Store in one Redis server. What belongs to a key is named by the key alone, so that it need not move when the
+// Store is a store.Store in one Redis server. What belongs to a key is named by the key alone, so that it need not move when the
 // key's shard changes:
 //
 //	<app>:topology       the id of the topology whose state this is
 //	<app>:claimed        set: the shards that have ever been claimed; so a record that was removed by hand is missed
 //	<app>:shard:<n>      hash: fence, version, position, since, dedup:<publisher> ...
-//	<app>:state:<key>    an Envelope
+//	<app>:state:<key>    a store.Envelope
 //	<app>:token:<name>   what a worker left for itself and others to find, for some minutes
-type Redis struct {
+type Store struct {
 	rdb      redis.UniversalClient
 	app      string
 	topology string
 	calls    together
 }
 
-// NewRedis makes a Store of the topology with that id. Check it before use.
-func NewRedis(rdb redis.UniversalClient, app, topology string) *Redis {
-	return &Redis{rdb: rdb, app: app, topology: topology, calls: together{rdb: rdb}}
+// New makes a Store of the topology with that id. Check it before use.
+func New(rdb redis.UniversalClient, app, topology string) *Store {
+	return &Store{rdb: rdb, app: app, topology: topology, calls: together{rdb: rdb}}
 }
 
-func (r *Redis) stampKey() string          { return r.app + ":topology" }
-func (r *Redis) shardKey(shard int) string { return r.app + ":shard:" + strconv.Itoa(shard) }
-func (r *Redis) claimedKey() string        { return r.app + ":claimed" }
-func (r *Redis) stateKey(key string) string {
-	return r.app + ":state:" + key
+func (s *Store) stampKey() string          { return s.app + ":topology" }
+func (s *Store) shardKey(shard int) string { return s.app + ":shard:" + strconv.Itoa(shard) }
+func (s *Store) claimedKey() string        { return s.app + ":claimed" }
+func (s *Store) stateKey(key string) string {
+	return s.app + ":state:" + key
 }
 
 // Check implements Store. A Redis that may evict keys, or that spreads them over a cluster, is refused.
-func (r *Redis) Check(ctx context.Context) error {
-	info, err := r.rdb.Info(ctx).Result()
+func (s *Store) Check(ctx context.Context) error {
+	info, err := s.rdb.Info(ctx).Result()
 	if err != nil {
 		return unchecked(err)
 	}
 	if err := suitable(info); err != nil {
 		return err
 	}
-	got, err := checkScript.Run(ctx, r.rdb, []string{r.stampKey()}, r.topology).Text()
+	got, err := checkScript.Run(ctx, s.rdb, []string{s.stampKey()}, s.topology).Text()
 	if err != nil {
 		return unchecked(err)
 	}
-	if got != r.topology {
-		return r.otherTopology(got)
+	if got != s.topology {
+		return s.otherTopology(got)
 	}
 	return nil
 }
@@ -95,9 +98,9 @@ func unchecked(err error) error {
 	return fmt.Errorf("check Redis: %w", err)
 }
 
-func (r *Redis) otherTopology(id string) error {
+func (s *Store) otherTopology(id string) error {
 	return fmt.Errorf("%w: %s is %q, the log's is %q: use the Redis that goes with this NATS, or an empty one (it is filled from the log)",
-		ErrTopology, r.stampKey(), id, r.topology)
+		store.ErrTopology, s.stampKey(), id, s.topology)
 }
 
 // suitable looks at what INFO says. A server that does not say it (some stand-ins for Redis) cannot evict or cluster.
@@ -106,35 +109,35 @@ func suitable(info string) error {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		switch {
 		case name == "maxmemory_policy" && value != "noeviction":
-			return fmt.Errorf("%w: Redis has maxmemory-policy %s and may drop state: set it to noeviction", ErrUnsuitable, value)
+			return fmt.Errorf("%w: Redis has maxmemory-policy %s and may drop state: set it to noeviction", store.ErrUnsuitable, value)
 		case (name == "redis_mode" && value == "cluster") || (name == "cluster_enabled" && value == "1"):
-			return fmt.Errorf("%w: Redis runs in cluster mode, where a commit cannot be atomic: use one that does not", ErrUnsuitable)
+			return fmt.Errorf("%w: Redis runs in cluster mode, where a commit cannot be atomic: use one that does not", store.ErrUnsuitable)
 		}
 	}
 	return nil
 }
 
 // Claim implements Store.
-func (r *Redis) Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error) {
-	keys := []string{r.shardKey(shard), r.stampKey(), r.claimedKey()}
-	res, err := claimScript.Run(ctx, r.rdb, keys, r.topology, revision, string(version), shard).Slice()
+func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
+	keys := []string{s.shardKey(shard), s.stampKey(), s.claimedKey()}
+	res, err := claimScript.Run(ctx, s.rdb, keys, s.topology, revision, string(version), shard).Slice()
 	if err != nil {
-		return Record{}, fmt.Errorf("claim shard %d: %w", shard, err)
+		return store.Record{}, fmt.Errorf("claim shard %d: %w", shard, err)
 	}
 	switch {
 	case len(res) == 2 && res[0] == "topology":
-		return Record{}, r.otherTopology(fmt.Sprint(res[1]))
+		return store.Record{}, s.otherTopology(fmt.Sprint(res[1]))
 	case len(res) == 1 && res[0] == "gone":
-		return Record{}, fmt.Errorf("%w: %s is not there, though shard %d was claimed in this Redis before: rename it back or restore this Redis; "+
-			"or stop the workers and delete all keys %s:*, and the store is filled from the log as far as its history reaches", ErrGone, r.shardKey(shard), shard, r.app)
+		return store.Record{}, fmt.Errorf("%w: %s is not there, though shard %d was claimed in this Redis before: rename it back or restore this Redis; "+
+			"or stop the workers and delete all keys %s:*, and the store is filled from the log as far as its history reaches", store.ErrGone, s.shardKey(shard), shard, s.app)
 	case len(res) != len(claimFields):
-		return Record{}, fmt.Errorf("claim shard %d: Redis returned %d values", shard, len(res))
+		return store.Record{}, fmt.Errorf("claim shard %d: Redis returned %d values", shard, len(res))
 	}
-	rec := Record{Version: version}
+	rec := store.Record{Version: version}
 	for i, field := range claimFields {
 		if value, is := res[i].(string); is {
-			if err := rec.set(field, value); err != nil {
-				return Record{}, fmt.Errorf("claim shard %d: field %s: %w", shard, field, err)
+			if err := setField(&rec, field, value); err != nil {
+				return store.Record{}, fmt.Errorf("claim shard %d: field %s: %w", shard, field, err)
 			}
 		}
 	}
@@ -144,12 +147,12 @@ func (r *Redis) Claim(ctx context.Context, shard int, revision uint64, version V
 // claimFields are what a claim returns.
 var claimFields = []string{fieldFence, fieldPosition, fieldSince, fieldLate, fieldLateLast}
 
-func (rec *Record) set(field, value string) (err error) {
+func setField(rec *store.Record, field, value string) (err error) {
 	switch {
 	case field == fieldFence:
 		rec.Fence, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldPosition:
-		rec.Position, err = ParsePosition(value)
+		rec.Position, err = store.ParsePosition(value)
 	case field == fieldSince:
 		rec.Since, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldLate:
@@ -161,17 +164,17 @@ func (rec *Record) set(field, value string) (err error) {
 }
 
 // Load implements Store.
-func (r *Redis) Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error) {
+func (s *Store) Load(ctx context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
 	args := make([]any, 0, len(keys)+1)
 	args = append(args, string(version))
-	names := r.names(len(keys))
+	names := s.names(len(keys))
 	for _, k := range keys {
 		args = append(args, names.state(k))
 	}
-	res, err := r.calls.run(loadScript, []string{r.shardKey(shard)}, args).Slice()
+	res, err := s.calls.run(loadScript, []string{s.shardKey(shard)}, args).Slice()
 	switch {
 	case errors.Is(err, redis.Nil):
-		return nil, ErrStale
+		return nil, store.ErrStale
 	case err != nil:
 		return nil, fmt.Errorf("load %d keys of shard %d: %w", len(keys), shard, err)
 	case len(res) != len(keys):
@@ -191,7 +194,7 @@ func values(res []any) [][]byte {
 }
 
 // Commit implements Store.
-func (r *Redis) Commit(ctx context.Context, c *Commit) error {
+func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
 	const fixed = 8
 	args := make([]any, fixed, fixed+2*len(c.Dedup)+2*len(c.States))
 	sets := 0
@@ -208,18 +211,18 @@ func (r *Redis) Commit(ctx context.Context, c *Commit) error {
 			removed++
 		}
 	}
-	names := r.names(len(c.States))
+	names := s.names(len(c.States))
 	for _, p := range c.States {
 		args = append(args, names.state(p.Key), p.Value)
 	}
 	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
 		string(c.Old), string(c.New), c.Position.String(), c.Since, c.Late, c.LateLast, sets, removed
-	res, err := r.calls.run(commitScript, []string{r.shardKey(c.Shard)}, args).Text()
+	res, err := s.calls.run(commitScript, []string{s.shardKey(c.Shard)}, args).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("commit shard %d: %w", c.Shard, err)
 	case res == "stale":
-		return ErrStale
+		return store.ErrStale
 	}
 	return nil
 }
@@ -230,9 +233,9 @@ type names struct {
 	b      []byte
 }
 
-func (r *Redis) names(n int) *names {
+func (s *Store) names(n int) *names {
 	const usual = 32 // bytes of a key
-	return &names{prefix: r.stateKey(""), b: make([]byte, 0, n*(len(r.app)+len(":state:")+usual))}
+	return &names{prefix: s.stateKey(""), b: make([]byte, 0, n*(len(s.app)+len(":state:")+usual))}
 }
 
 func (n *names) state(key string) []byte {
@@ -242,15 +245,15 @@ func (n *names) state(key string) []byte {
 }
 
 // States implements Store.
-func (r *Redis) States(ctx context.Context, keys []string) ([][]byte, error) {
+func (s *Store) States(ctx context.Context, keys []string) ([][]byte, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
 	names := make([]string, len(keys))
 	for i, k := range keys {
-		names[i] = r.stateKey(k)
+		names[i] = s.stateKey(k)
 	}
-	res, err := r.rdb.MGet(ctx, names...).Result()
+	res, err := s.rdb.MGet(ctx, names...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read the states of %d keys: %w", len(keys), err)
 	}
@@ -258,19 +261,19 @@ func (r *Redis) States(ctx context.Context, keys []string) ([][]byte, error) {
 }
 
 // Shards implements Store.
-func (r *Redis) Shards(ctx context.Context, n int) ([]Shard, error) {
-	pipe := r.rdb.Pipeline()
+func (s *Store) Shards(ctx context.Context, n int) ([]store.Shard, error) {
+	pipe := s.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, n)
 	for i := range cmds {
-		cmds[i] = pipe.HMGet(ctx, r.shardKey(i), fieldFence, fieldPosition)
+		cmds[i] = pipe.HMGet(ctx, s.shardKey(i), fieldFence, fieldPosition)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !ofOneKey(err) {
 		return nil, fmt.Errorf("read the positions of %d shards: %w", n, err)
 	}
-	out := make([]Shard, n)
+	out := make([]store.Shard, n)
 	for i, cmd := range cmds {
 		if out[i] = readShard(cmd); out[i].Err != nil {
-			out[i].Err = fmt.Errorf("read %s: %w", r.shardKey(i), out[i].Err)
+			out[i].Err = fmt.Errorf("read %s: %w", s.shardKey(i), out[i].Err)
 		}
 	}
 	return out, nil
@@ -279,18 +282,18 @@ func (r *Redis) Shards(ctx context.Context, n int) ([]Shard, error) {
 // ofOneKey tells whether Redis refused a command for what lies under its key, which says nothing of other keys.
 func ofOneKey(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
-func readShard(cmd *redis.SliceCmd) Shard {
+func readShard(cmd *redis.SliceCmd) store.Shard {
 	values, err := cmd.Result()
 	if err != nil {
-		return Shard{Err: err}
+		return store.Shard{Err: err}
 	}
-	var rec Record
+	var rec store.Record
 	for i, field := range []string{fieldFence, fieldPosition} {
 		if s, ok := values[i].(string); ok {
-			if err := rec.set(field, s); err != nil {
-				return Shard{Err: fmt.Errorf("field %s: %w", field, err)}
+			if err := setField(&rec, field, s); err != nil {
+				return store.Shard{Err: fmt.Errorf("field %s: %w", field, err)}
 			}
 		}
 	}
-	return Shard{Fence: rec.Fence, Position: rec.Position}
+	return store.Shard{Fence: rec.Fence, Position: rec.Position}
 }

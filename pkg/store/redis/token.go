@@ -1,0 +1,29 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"example.com/lockstep/pkg/store"
+	"github.com/redis/go-redis/v9"
+)
+
+func (s *Store) tokenKey(name string) string { return s.app + ":token:" + name }
+
+// PutToken implements Store.
+func (s *Store) PutToken(ctx context.Context, name, value string) error {
+	if err := s.rdb.Set(ctx, s.tokenKey(name), value, store.TokenTTL).Err(); err != nil {
+		return fmt.Errorf("put a token into the store: %w", err)
+	}
+	return nil
+}
+
+// Token implements Store.
+func (s *Store) Token(ctx context.Context, name string) (string, error) {
+	value, err := s.rdb.Get(ctx, s.tokenKey(name)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("look for a token in the store: %w", err)
+	}
+	return value, nil
+}
