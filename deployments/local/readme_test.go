@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
@@ -170,7 +170,7 @@ func (n *newcomer) start(t *testing.T, line string) {
 
 // request does what `nats req` does.
 func (n *newcomer) request(t *testing.T, subject, body string) {
-	file, err := stackdir.Read(filepath.Join(n.dir, ".stack"))
+	file, err := stackfile.Read(filepath.Join(n.dir, ".stack"))
 	require.NoError(t, err)
 	nc, err := nats.Connect(file.NATS)
 	require.NoError(t, err)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"example.com/lockstep/deployments/local/internal/stack"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // ErrUnknown says that there is no fault of that name, ErrShape that the stack has nothing that it could befall.
@@ -105,14 +105,14 @@ const (
 )
 
 func theRedis(Shape) []string  { return []string{stack.Redis} }
-func workers(s Shape) []string { return numbered(stackdir.RoleWorker, s.Workers) }
-func routers(s Shape) []string { return numbered(stackdir.RoleRouter, s.Routers) }
-func locks(s Shape) []string   { return numbered(stackdir.RoleLock, s.Locks) }
+func workers(s Shape) []string { return numbered(stackfile.RoleWorker, s.Workers) }
+func routers(s Shape) []string { return numbered(stackfile.RoleRouter, s.Routers) }
+func locks(s Shape) []string   { return numbered(stackfile.RoleLock, s.Locks) }
 func all(Shape) []string       { return []string{everyone} }
 
 func theNATS(s Shape) []string {
 	if s.NATSServers > 1 {
-		return numbered(stackdir.RoleNATS, s.NATSServers)
+		return numbered(stackfile.RoleNATS, s.NATSServers)
 	}
 	return []string{stack.NATS}
 }
@@ -142,7 +142,7 @@ func twoLocks(s Shape) (pairs []string) {
 // team is the servers of which a victim is one or some, that stand in for one another; else the victim itself. Of a team
 // one fault at a time is enough.
 func team(victim string) string {
-	for _, role := range []string{stackdir.RoleNATS, stackdir.RoleLock} {
+	for _, role := range []string{stackfile.RoleNATS, stackfile.RoleLock} {
 		if strings.HasPrefix(victim, role+"-") {
 			return role
 		}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"example.com/lockstep/deployments/local/internal/link"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 const (
@@ -90,13 +90,13 @@ func (l *links) close() error {
 // everyWay lists the ways from services to servers: to each, and in a cluster also to all of NATS at once.
 func everyWay(s Shape) (names []string) {
 	for _, service := range slices.Concat(routers(s), workers(s)) {
-		names = append(names, service+arrow+stackdir.RoleNATS)
+		names = append(names, service+arrow+stackfile.RoleNATS)
 		if s.NATSServers > 1 {
 			names = append(names, prefixed(service+arrow, theNATS(s))...)
 		}
 	}
 	for _, service := range workers(s) {
-		names = append(names, service+arrow+stackdir.RoleRedis)
+		names = append(names, service+arrow+stackfile.RoleRedis)
 		names = append(names, prefixed(service+arrow, locks(s))...)
 	}
 	return names
@@ -111,7 +111,7 @@ func prefixed(prefix string, names []string) (with []string) {
 
 func everyWayOrAll(s Shape) []string { return append(everyWay(s), everyone) }
 
-func theProducers(Shape) []string { return []string{producerName + arrow + stackdir.RoleNATS} }
+func theProducers(Shape) []string { return []string{producerName + arrow + stackfile.RoleNATS} }
 
 // onLinks is a fault that does something to each of the victim's links, and undoes it.
 func (r *run) onLinks(victim, what string, do, undo func(*link.Link)) fault {

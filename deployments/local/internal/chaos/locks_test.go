@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 const leaseTTL = 10 * time.Second
@@ -92,12 +93,12 @@ func readiness(t *testing.T, dir string) (told func() string) {
 	asking.Go(func() {
 		client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 		for sleep(ctx, 100*time.Millisecond) {
-			f, err := stackdir.Read(filepath.Join(dir, "stack"))
+			f, err := stackfile.Read(filepath.Join(dir, "stack"))
 			if err != nil {
 				continue // it is starting or stopping
 			}
 			for _, p := range f.Processes {
-				if p.Role == stackdir.RoleWorker {
+				if p.Role == stackfile.RoleWorker {
 					said[readyz(client, p.Admin)] = true
 				}
 			}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // startChaos runs chaos on stand-ins for the services, with a report of the producer.
@@ -59,18 +59,18 @@ func TestChaosAfterTheLoad(t *testing.T) {
 func TestChaosWithACrash(t *testing.T) {
 	s, tmp := startChaos(t, `{"verdict":"pass"}`, "0", "--seed=7", "--faults=kill-worker")
 	s.await("the plan of seed 7: 1 fault within 5s")
-	var router stackdir.Process
+	var router stackfile.Process
 	require.Eventually(t, func() bool {
 		dirs, err := filepath.Glob(filepath.Join(tmp, "lockstep-chaos-*", "stack"))
 		require.NoError(t, err)
 		if len(dirs) == 0 {
 			return false
 		}
-		f, err := stackdir.Read(dirs[0])
+		f, err := stackfile.Read(dirs[0])
 		if err != nil {
 			return false
 		}
-		router = f.Processes[slices.IndexFunc(f.Processes, func(p stackdir.Process) bool { return p.Name == "router-2" })]
+		router = f.Processes[slices.IndexFunc(f.Processes, func(p stackfile.Process) bool { return p.Name == "router-2" })]
 		return true
 	}, patience, time.Millisecond)
 	require.NoError(t, syscall.Kill(router.PID, syscall.SIGKILL))

@@ -15,8 +15,8 @@ import (
 
 	breaking "example.com/lockstep/deployments/local/internal/chaos"
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
-	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // Exit codes.
@@ -43,7 +43,7 @@ type environment struct {
 	out io.Writer
 	// For tests with stand-ins for the services; nil means the real ones.
 	probe func(ctx context.Context, natsURL, app string) error
-	owned func(context.Context, stackdir.File) (map[string]int, error)
+	owned func(context.Context, stackfile.File) (map[string]int, error)
 }
 
 // Run runs the program and returns its exit code: 0, 1 for an error, 2 for bad usage.
@@ -58,7 +58,7 @@ func run(args []string, env *environment, errOut io.Writer) int {
 		kong.Description("A whole Lockstep stack on this machine."),
 		kong.Writers(env.out, errOut),
 		kong.Exit(func(code int) { exited = code }),
-		kong.Vars{"bin": ownDir(), "dir": defaultDir, "faults": breaking.FaultNames(), "breaks": strings.Join(demonstration.Usual(), ",")},
+		kong.Vars{"bin": ownDir(), "dir": stackfile.DefaultDir, "faults": breaking.FaultNames(), "breaks": strings.Join(demonstration.Usual(), ",")},
 	)
 	if err != nil {
 		fmt.Fprintln(errOut, "local:", err)

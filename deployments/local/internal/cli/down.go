@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 type down struct {
@@ -19,7 +20,7 @@ func (c *down) Run(e *environment) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
 	pid, err := stackdir.Down(ctx, c.Dir)
-	if errors.Is(err, stackdir.ErrNoStack) {
+	if errors.Is(err, stackfile.ErrNoStack) {
 		fmt.Fprintln(e.out, err)
 		return nil
 	}
@@ -39,7 +40,7 @@ func (c *clean) Run(e *environment) error {
 	gone, err := stackdir.Clean(c.Dir)
 	switch {
 	case errors.Is(err, stackdir.ErrUp):
-		return fmt.Errorf("%w: stop it first with `go tool task down%s`", err, where(c.Dir))
+		return fmt.Errorf("%w: stop it first with `go tool task down%s`", err, stackfile.TaskArgument(c.Dir))
 	case errors.Is(err, stackdir.ErrNothing):
 		fmt.Fprintln(e.out, err)
 		return nil

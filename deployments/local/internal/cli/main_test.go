@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // The test binary plays all programs, by the name it is run under: local itself, and small stand-ins for the services.
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "local":
 		probe := func(context.Context, string, string) error { return nil }
-		owned := func(context.Context, stackdir.File) (map[string]int, error) {
+		owned := func(context.Context, stackfile.File) (map[string]int, error) {
 			return map[string]int{"worker-1": 5, "worker-2": 6, "worker-3": 5}, nil
 		}
 		os.Exit(run(os.Args[1:], &environment{out: &lines{to: os.Stdout}, probe: probe, owned: owned}, os.Stderr))
@@ -86,14 +86,14 @@ type about struct{ Args, Env []string }
 // fakeProducer waits until a worker of the stack dies, with FAKE_UNTIL=noted until that is noted, reports what FAKE_REPORT
 // says and exits with FAKE_EXIT.
 func fakeProducer(args []string) int {
-	f, err := stackdir.Read(flagValue(args, "stack"))
+	f, err := stackfile.Read(flagValue(args, "stack"))
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	died := make(chan error)
 	for _, p := range f.Processes {
-		if p.Role == stackdir.RoleWorker {
+		if p.Role == stackfile.RoleWorker {
 			go func() { died <- awaitDeath(p.Admin) }()
 		}
 	}
@@ -219,7 +219,7 @@ func (s *supervisor) exitCode() int {
 // mourners returns a function that waits until every child with an admin port is gone.
 func mourners(t *testing.T, dir string) (awaitAllGone func()) {
 	t.Helper()
-	f, err := stackdir.Read(dir)
+	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
 	var conns []net.Conn
 	for _, p := range f.Processes {
@@ -241,7 +241,7 @@ func mourners(t *testing.T, dir string) (awaitAllGone func()) {
 	}
 }
 
-func names(f stackdir.File) []string {
+func names(f stackfile.File) []string {
 	var names []string
 	for _, p := range f.Processes {
 		names = append(names, p.Name)
@@ -249,7 +249,7 @@ func names(f stackdir.File) []string {
 	return names
 }
 
-func ask(t *testing.T, p stackdir.Process) about {
+func ask(t *testing.T, p stackfile.Process) about {
 	t.Helper()
 	response, err := http.Get("http://" + p.Admin + "/about")
 	require.NoError(t, err)
@@ -267,11 +267,11 @@ func local(args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
-func process(t *testing.T, dir, name string) stackdir.Process {
+func process(t *testing.T, dir, name string) stackfile.Process {
 	t.Helper()
-	f, err := stackdir.Read(dir)
+	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
-	i := slices.IndexFunc(f.Processes, func(p stackdir.Process) bool { return p.Name == name })
+	i := slices.IndexFunc(f.Processes, func(p stackfile.Process) bool { return p.Name == name })
 	require.GreaterOrEqual(t, i, 0)
 	return f.Processes[i]
 }

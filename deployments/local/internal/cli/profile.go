@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,8 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 type profile struct {
@@ -39,10 +38,7 @@ func (c *profile) Validate() error {
 
 // Run loads a running stack and collects profiles of every service, and of the producer, meanwhile.
 func (c *profile) Run(e *environment) error {
-	f, err := stackdir.Read(c.Dir)
-	if errors.Is(err, stackdir.ErrNoStack) {
-		return fmt.Errorf("%w: start one with `go tool task up%s`", err, where(c.Dir))
-	}
+	f, err := stackfile.Read(c.Dir)
 	if err != nil {
 		return err
 	}
@@ -75,7 +71,7 @@ func (c *profile) Run(e *environment) error {
 }
 
 // collect fetches a process's profiles, the one of its CPU first.
-func (c *profile) collect(ctx context.Context, p stackdir.Process) error {
+func (c *profile) collect(ctx context.Context, p stackfile.Process) error {
 	for _, what := range []struct{ name, path string }{
 		{"cpu", fmt.Sprintf("profile?seconds=%d", int(c.Duration.Seconds()))},
 		{"allocs", "allocs"},

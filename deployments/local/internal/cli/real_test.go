@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/testkit"
 )
 
@@ -61,7 +61,7 @@ func TestRealStack(t *testing.T) {
 		require.NoError(t, err, string(status))
 		require.Contains(t, string(status), "16 shards on 1 lane")
 		require.Contains(t, string(status), "worker-2")
-		f, err := stackdir.Read(dir)
+		f, err := stackfile.Read(dir)
 		require.NoError(t, err)
 		require.Subset(t, names(f), []string{"router-1", "worker-1", "worker-2"})
 
@@ -87,7 +87,7 @@ func TestPasswordOfRedisIsNotTold(t *testing.T) {
 	require.Regexp(t, `Redis +redis://default:\*\*\*@`+regexp.QuoteMeta(redis.Addr), s.await("(your Redis)"))
 	s.await("stop  Ctrl-C")
 
-	f, err := stackdir.Read(dir)
+	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
 	require.Equal(t, "redis://default:***@"+redis.Addr, f.Redis)
 	for _, p := range f.Processes {

@@ -3,11 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
 	stackstatus "example.com/lockstep/deployments/local/internal/status"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 type status struct {
@@ -18,10 +17,7 @@ const statusTimeout = 10 * time.Second
 
 // Run prints shards and members.
 func (c *status) Run(e *environment) error {
-	f, err := stackdir.Read(c.Dir)
-	if errors.Is(err, stackdir.ErrNoStack) {
-		return fmt.Errorf("%w: start one with `go tool task up%s`", err, where(c.Dir))
-	}
+	f, err := stackfile.Read(c.Dir)
 	if err != nil {
 		return err
 	}

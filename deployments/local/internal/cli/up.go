@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"example.com/lockstep/deployments/local/internal/stack"
-	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/stackfile"
 )
-
-const defaultDir = ".stack"
 
 // stackFlags are what `up` and `demo` share.
 type stackFlags struct {
@@ -103,17 +101,9 @@ func (c *up) summary(s *stack.Stack, took time.Duration) string {
 	}
 	fmt.Fprintf(table, "  logs\t%s/logs\n", strings.TrimSuffix(c.Dir, "/"))
 	table.Flush()
-	dir := where(c.Dir)
+	dir := stackfile.TaskArgument(c.Dir)
 	fmt.Fprintf(&b, "\ntry   go tool task load%s\n      go tool task status%s\n      nats --server %s req %s.in.event.alice '{\"amount\":5}'\n",
 		dir, dir, f.NATS, f.App)
 	fmt.Fprintf(&b, "stop  Ctrl-C, or go tool task down%s\n\n", dir)
 	return b.String()
-}
-
-// where is how a task is told a stack's directory, in a shell.
-func where(dir string) string {
-	if dir == defaultDir {
-		return ""
-	}
-	return " DIR=" + service.ShellQuote(dir)
 }

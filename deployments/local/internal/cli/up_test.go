@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/testkit"
 )
 
@@ -25,7 +25,7 @@ func TestUpAndDown(t *testing.T) {
 		"--router-flag=--history-age=2h", "--worker-flag=--log-level=debug")
 	awaitAllGone := mourners(t, dir)
 
-	f, err := stackdir.Read(dir)
+	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
 	require.Equal(t, s.cmd.Process.Pid, f.PID)
 	require.Equal(t, "shop", f.App)
@@ -60,7 +60,7 @@ func TestUpWithRedisAtASocket(t *testing.T) {
 	testkit.RealRedis(t, testkit.WithArgs("--unixsocket", socket))
 	dir := t.TempDir()
 	s := startUp(t, dir, "--redis=unix://"+socket)
-	f, err := stackdir.Read(dir)
+	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
 	require.Equal(t, "unix://"+socket, f.Redis)
 	require.Contains(t, ask(t, process(t, dir, "worker-1")).Env, "LOCKSTEP_REDIS=unix://"+socket)
@@ -90,8 +90,8 @@ func TestKilledSupervisorLeavesNoChild(t *testing.T) {
 	require.Equal(t, -1, s.exitCode())
 
 	require.FileExists(t, filepath.Join(dir, "stack.json"), "nobody could remove it")
-	_, err := stackdir.Read(dir)
-	require.ErrorIs(t, err, stackdir.ErrNoStack, "but it is known to be stale")
+	_, err := stackfile.Read(dir)
+	require.ErrorIs(t, err, stackfile.ErrNoStack, "but it is known to be stale")
 	code, out, _ := local("down", "--dir="+dir)
 	require.Equal(t, exitOK, code)
 	require.Contains(t, out, "no stack is up")
@@ -163,14 +163,14 @@ func TestStackEndsWithItsParentAndItsTerminal(t *testing.T) {
 func TestChildThatDiesIsStartedAgain(t *testing.T) {
 	dir := t.TempDir()
 	s := startUp(t, dir)
-	before, err := stackdir.Read(dir)
+	before, err := stackfile.Read(dir)
 	require.NoError(t, err)
 	killed := process(t, dir, "worker-1")
 	require.NoError(t, syscall.Kill(killed.PID, syscall.SIGKILL))
 	require.Equal(t, "worker-1 ended (signal: killed, last line: serving)", strings.Split(s.await("ended"), ";")[0])
 	s.await("worker-1 runs again")
 
-	after, err := stackdir.Read(dir)
+	after, err := stackfile.Read(dir)
 	require.NoError(t, err)
 	require.Equal(t, names(before), names(after))
 	require.NotEqual(t, killed.PID, process(t, dir, "worker-1").PID)

@@ -18,8 +18,8 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stack"
-	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/deployments/local/internal/status"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // ErrVerdict says that the run was judged and did not pass; the report has been printed.
@@ -36,15 +36,15 @@ type Config struct {
 	Size         int    // bytes
 	Out          io.Writer
 	// Owned says how many shards each worker owns, by the worker's name; default: Owned.
-	Owned func(context.Context, stackdir.File) (map[string]int, error)
+	Owned func(context.Context, stackfile.File) (map[string]int, error)
 }
 
 // What can be broken.
 const (
-	HangRouter = "hang"              // a router is stopped, and goes on after hangTime
-	KillRouter = stackdir.RoleRouter // kill -9
-	KillWorker = stackdir.RoleWorker // kill -9 of the one that owns most shards
-	WipeStore  = "store"             // everything in Redis is deleted
+	HangRouter = "hang"               // a router is stopped, and goes on after hangTime
+	KillRouter = stackfile.RoleRouter // kill -9
+	KillWorker = stackfile.RoleWorker // kill -9 of the one that owns most shards
+	WipeStore  = "store"              // everything in Redis is deleted
 )
 
 // Usual is what is broken by default. Each part finds mistakes that the others do not: a router that hangs stores what the
@@ -192,7 +192,7 @@ func (d *demo) breaks(ctx context.Context, s *stack.Stack, what string) error {
 
 // hang stops a router for a while.
 func (d *demo) hang(ctx context.Context, s *stack.Stack) error {
-	victim, _, err := d.victim(ctx, s.File(), stackdir.RoleRouter)
+	victim, _, err := d.victim(ctx, s.File(), stackfile.RoleRouter)
 	if err != nil {
 		return err
 	}
@@ -239,19 +239,19 @@ func (d *demo) wipe(ctx context.Context, s *stack.Stack) error {
 
 // victim chooses the process to kill: of the workers the one that owns most shards, else the first of its role. It also
 // returns what the process is doing, for people.
-func (d *demo) victim(ctx context.Context, f stackdir.File, role string) (victim stackdir.Process, doing string, err error) {
-	candidates := slices.DeleteFunc(f.Processes, func(p stackdir.Process) bool { return p.Role != role })
+func (d *demo) victim(ctx context.Context, f stackfile.File, role string) (victim stackfile.Process, doing string, err error) {
+	candidates := slices.DeleteFunc(f.Processes, func(p stackfile.Process) bool { return p.Role != role })
 	if len(candidates) == 0 {
 		return victim, "", fmt.Errorf("there is no %s to kill", role)
 	}
-	if role != stackdir.RoleWorker {
+	if role != stackfile.RoleWorker {
 		return candidates[0], "", nil
 	}
 	owned, err := d.cfg.Owned(ctx, f)
 	if err != nil {
 		return victim, "", fmt.Errorf("choose a worker to kill: %w", err)
 	}
-	victim = slices.MaxFunc(candidates, func(a, b stackdir.Process) int { return cmp.Compare(owned[a.Name], owned[b.Name]) })
+	victim = slices.MaxFunc(candidates, func(a, b stackfile.Process) int { return cmp.Compare(owned[a.Name], owned[b.Name]) })
 	if owned[victim.Name] == 0 {
 		return victim, "", errors.New("no worker owns a shard, killing one would show nothing")
 	}
@@ -259,7 +259,7 @@ func (d *demo) victim(ctx context.Context, f stackdir.File, role string) (victim
 }
 
 // Owned asks a stack how many shards each worker owns, by the worker's name.
-func Owned(ctx context.Context, f stackdir.File) (map[string]int, error) {
+func Owned(ctx context.Context, f stackfile.File) (map[string]int, error) {
 	r, err := status.Ask(ctx, f.NATS, f.App)
 	if err != nil {
 		return nil, err

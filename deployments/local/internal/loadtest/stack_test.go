@@ -13,14 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/internal/programs"
-	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // stack is one that is up, with two workers.
 type stack struct {
 	dir   string
-	file  stackdir.File
+	file  stackfile.File
 	bin   string // where the producer is
 	nats  *nats.Conn
 	query *query.Client
@@ -41,7 +41,7 @@ func up(t *testing.T, bin, services string) *stack {
 	p.Await("ready after")
 	p.End.Stop() // it stays up for as long as the test takes
 	var err error
-	s.file, err = stackdir.Read(s.dir)
+	s.file, err = stackfile.Read(s.dir)
 	require.NoError(t, err)
 	s.nats, err = nats.Connect(s.file.NATS)
 	require.NoError(t, err)
@@ -57,9 +57,9 @@ func (s *stack) load(t *testing.T, flags ...string) *programs.Load {
 }
 
 // process returns a process of the stack by its name.
-func (s *stack) process(t *testing.T, name string) stackdir.Process {
+func (s *stack) process(t *testing.T, name string) stackfile.Process {
 	t.Helper()
-	i := slices.IndexFunc(s.file.Processes, func(p stackdir.Process) bool { return p.Name == name })
+	i := slices.IndexFunc(s.file.Processes, func(p stackfile.Process) bool { return p.Name == name })
 	require.GreaterOrEqual(t, i, 0)
 	return s.file.Processes[i]
 }

@@ -14,6 +14,7 @@ import (
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/programs"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // run runs a program to its end and returns its exit code and its last line.
@@ -66,10 +67,10 @@ func (r *rig) restartWorkers() {
 }
 
 // process returns a process of the stack by its name.
-func (r *rig) process(name string) stackdir.Process {
+func (r *rig) process(name string) stackfile.Process {
 	r.t.Helper()
 	all := r.File().Processes
-	i := slices.IndexFunc(all, func(p stackdir.Process) bool { return p.Name == name })
+	i := slices.IndexFunc(all, func(p stackfile.Process) bool { return p.Name == name })
 	require.GreaterOrEqual(r.t, i, 0)
 	return all[i]
 }

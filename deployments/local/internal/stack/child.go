@@ -9,6 +9,7 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // child is one router or worker that is kept running.
@@ -24,7 +25,7 @@ type child struct {
 	admin string
 }
 
-func newChild(s *Stack, p stackdir.Process, flags, env []string) *child {
+func newChild(s *Stack, p stackfile.Process, flags, env []string) *child {
 	c := &child{stack: s, name: p.Name, role: p.Role, flags: flags, env: env, admin: p.Admin}
 	c.keeper = process.NewKeeper(s.starter, process.Events{Spec: c.spec, Started: c.started, Ended: c.ended})
 	return c
@@ -56,7 +57,7 @@ func (c *child) spec() process.Spec {
 }
 
 func (c *child) started(p *process.Process) {
-	c.stack.childStarted(stackdir.Process{Name: c.name, Role: c.role, PID: p.PID(), Admin: c.address()}, p)
+	c.stack.childStarted(stackfile.Process{Name: c.name, Role: c.role, PID: p.PID(), Admin: c.address()}, p)
 }
 
 func (c *child) ended(p *process.Process, why string, wait time.Duration) {

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/topology"
 )
 
@@ -71,7 +72,7 @@ func (s *Stack) newNATSCluster() (*natsCluster, error) {
 	}
 	c := new(natsCluster)
 	for i := range s.cfg.NATSServers {
-		name := ServiceName(stackdir.RoleNATS, i)
+		name := ServiceName(stackfile.RoleNATS, i)
 		c.nodes = append(c.nodes, &natsProcess{
 			stack: s, name: name, port: ports[3*i], storeDir: s.dir.Path(stackdir.NATSDir, name),
 			node: &ClusterNode{Name: name, ClusterPort: ports[3*i+1], MonitorPort: ports[3*i+2]},

@@ -8,13 +8,13 @@ import (
 	"syscall"
 
 	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // The names of the servers of which there is one. Those of several go by ServiceName.
 const (
-	NATS  = stackdir.RoleNATS
-	Redis = stackdir.RoleRedis
+	NATS  = stackfile.RoleNATS
+	Redis = stackfile.RoleRedis
 )
 
 var (

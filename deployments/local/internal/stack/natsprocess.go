@@ -13,6 +13,7 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // natsProcess is a NATS server as a child, which can be killed.
@@ -40,7 +41,7 @@ func (n *natsProcess) launch(ctx context.Context) error {
 	n.keeper = process.NewKeeper(n.stack.starter, process.Events{
 		Spec: n.spec,
 		Started: func(p *process.Process) {
-			n.stack.childStarted(stackdir.Process{Name: n.name, Role: stackdir.RoleNATS, PID: p.PID()}, p)
+			n.stack.childStarted(stackfile.Process{Name: n.name, Role: stackfile.RoleNATS, PID: p.PID()}, p)
 		},
 		Ended: func(_ *process.Process, why string, wait time.Duration) { n.stack.childEnded(n.name, why, wait) },
 	})

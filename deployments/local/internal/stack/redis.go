@@ -16,6 +16,7 @@ import (
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // redisPart is where the stack's state and locks live.
@@ -45,7 +46,7 @@ func (s *Stack) chooseRedis() (redisPart, error) {
 				return nil, err
 			}
 		}
-		r := &redisServer{stack: s, path: path, name: stackdir.RoleRedis, role: stackdir.RoleRedis, dir: s.dir.Path(stackdir.RedisDir)}
+		r := &redisServer{stack: s, path: path, name: stackfile.RoleRedis, role: stackfile.RoleRedis, dir: s.dir.Path(stackdir.RedisDir)}
 		return r, s.dir.SetNote("redis-server")
 	}
 	if s.cfg.Redis == RedisAuto && before != "" && before != RedisEmbedded {
@@ -98,7 +99,7 @@ func (r *redisServer) start(ctx context.Context) error {
 	r.keeper = process.NewKeeper(r.stack.starter, process.Events{
 		Spec: r.spec,
 		Started: func(p *process.Process) {
-			r.stack.childStarted(stackdir.Process{Name: r.name, Role: r.role, PID: p.PID()}, p)
+			r.stack.childStarted(stackfile.Process{Name: r.name, Role: r.role, PID: p.PID()}, p)
 		},
 		Ended: func(_ *process.Process, why string, wait time.Duration) { r.stack.childEnded(r.name, why, wait) },
 	})

@@ -8,6 +8,7 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // serverProcess is a NATS server or a Redis that is a process of its own.
@@ -56,8 +57,8 @@ func (s *Stack) startLocks(ctx context.Context) error {
 		return errors.New("lock servers need redis-server on PATH")
 	}
 	for i := range s.cfg.LockServers {
-		name := ServiceName(stackdir.RoleLock, i)
-		l := &redisServer{stack: s, path: path, name: name, role: stackdir.RoleLock, dir: s.dir.Path(stackdir.LocksDir, name)}
+		name := ServiceName(stackfile.RoleLock, i)
+		l := &redisServer{stack: s, path: path, name: name, role: stackfile.RoleLock, dir: s.dir.Path(stackdir.LocksDir, name)}
 		s.locks = append(s.locks, l)
 		if err := l.start(ctx); err != nil {
 			return err

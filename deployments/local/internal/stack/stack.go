@@ -14,6 +14,7 @@ import (
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
 	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // Time limits for each step of an orderly stop; what takes longer is killed.
@@ -55,7 +56,7 @@ type Stack struct {
 
 	mu    sync.Mutex // guards what follows and the writing of stack.json
 	ready bool
-	file  stackdir.File
+	file  stackfile.File
 	ends  map[string]int // how often each child has ended
 	// crashes are the ends of services that nobody had told to end, and that were no refusals to start.
 	crashes []string
@@ -159,7 +160,7 @@ func (s *Stack) startNATSProcess(ctx context.Context, port int) error {
 	if err != nil {
 		return err
 	}
-	n := &natsProcess{stack: s, name: stackdir.RoleNATS, port: port, storeDir: s.dir.Path(stackdir.NATSDir)}
+	n := &natsProcess{stack: s, name: stackfile.RoleNATS, port: port, storeDir: s.dir.Path(stackdir.NATSDir)}
 	s.nats = n
 	return n.start(ctx)
 }
@@ -171,12 +172,12 @@ func (s *Stack) startRouters(ctx context.Context) (err error) {
 		flags = append(flags, fmt.Sprintf("--replicas=%d", s.cfg.NATSServers))
 	}
 	flags = append(flags, s.cfg.RouterFlags...)
-	s.routers, err = s.startServices(ctx, stackdir.RoleRouter, s.cfg.Routers, flags)
+	s.routers, err = s.startServices(ctx, stackfile.RoleRouter, s.cfg.Routers, flags)
 	return err
 }
 
 func (s *Stack) startWorkers(ctx context.Context) (err error) {
-	s.workers, err = s.startServices(ctx, stackdir.RoleWorker, s.cfg.Workers, s.cfg.WorkerFlags)
+	s.workers, err = s.startServices(ctx, stackfile.RoleWorker, s.cfg.Workers, s.cfg.WorkerFlags)
 	return err
 }
 
@@ -187,10 +188,10 @@ func (s *Stack) serverEnv(name, role string) ([]string, error) {
 		return nil, err
 	}
 	env := []string{service.EnvPrefix + "_NATS=" + nats}
-	if role != stackdir.RoleWorker {
+	if role != stackfile.RoleWorker {
 		return env, nil
 	}
-	redis, err := s.cfg.Via(name, stackdir.RoleRedis, s.redis.address())
+	redis, err := s.cfg.Via(name, stackfile.RoleRedis, s.redis.address())
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +215,7 @@ func (s *Stack) serverEnv(name, role string) ([]string, error) {
 func (s *Stack) NATSFor(name string) (string, error) {
 	cluster, ok := s.nats.(*natsCluster)
 	if !ok {
-		return s.cfg.Via(name, stackdir.RoleNATS, s.nats.url())
+		return s.cfg.Via(name, stackfile.RoleNATS, s.nats.url())
 	}
 	var urls []string
 	for _, node := range cluster.nodes {
@@ -245,10 +246,10 @@ func (s *Stack) startServices(ctx context.Context, role string, n int, flags []s
 			return children, err
 		}
 		own := slices.Concat(common, flags)
-		if role == stackdir.RoleWorker {
+		if role == stackfile.RoleWorker {
 			own = append(own, "--name="+name)
 		}
-		c := newChild(s, stackdir.Process{Name: name, Role: role, Admin: admin}, own, env)
+		c := newChild(s, stackfile.Process{Name: name, Role: role, Admin: admin}, own, env)
 		children = append(children, c)
 		if err := c.keeper.Start(ctx); err != nil {
 			return children, err
@@ -301,7 +302,7 @@ func awaited(logs string) string {
 
 // lastWarning returns the last line of the workers' logs that tells of a warning or an error, "" if none does.
 func lastWarning(logs string) (last string) {
-	files, _ := filepath.Glob(filepath.Join(logs, stackdir.RoleWorker+"-*.log"))
+	files, _ := filepath.Glob(filepath.Join(logs, stackfile.RoleWorker+"-*.log"))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -321,7 +322,7 @@ func (s *Stack) announce(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.file.PID, s.file.NATS, s.file.Redis, s.file.App = os.Getpid(), s.nats.url(), service.Mask(s.redis.address()), s.cfg.App
-	if err := s.dir.Write(s.file); err != nil {
+	if err := s.dir.Publish(s.file); err != nil {
 		return fmt.Errorf("announce the stack: %w", err)
 	}
 	s.ready = true
@@ -329,7 +330,7 @@ func (s *Stack) announce(context.Context) error {
 }
 
 // File returns what stack.json says.
-func (s *Stack) File() stackdir.File {
+func (s *Stack) File() stackfile.File {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.file
@@ -341,11 +342,11 @@ func (s *Stack) File() stackdir.File {
 func (s *Stack) RedisKind() string { return s.redis.kind() }
 
 // childStarted notes a process that was started, in the place of the one it replaces.
-func (s *Stack) childStarted(p stackdir.Process, running *process.Process) {
+func (s *Stack) childStarted(p stackfile.Process, running *process.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running[p.Name] = running
-	place := slices.IndexFunc(s.file.Processes, func(known stackdir.Process) bool { return known.Name == p.Name })
+	place := slices.IndexFunc(s.file.Processes, func(known stackfile.Process) bool { return known.Name == p.Name })
 	if place < 0 {
 		s.file.Processes = append(s.file.Processes, p)
 	} else {
@@ -354,7 +355,7 @@ func (s *Stack) childStarted(p stackdir.Process, running *process.Process) {
 	if !s.ready {
 		return
 	}
-	if err := s.dir.Write(s.file); err != nil {
+	if err := s.dir.Publish(s.file); err != nil {
 		s.say("cannot rewrite stack.json: %v", err)
 	}
 	s.say("%s runs again (pid %d)", p.Name, p.PID)

@@ -22,6 +22,7 @@ import (
 
 	"example.com/lockstep/deployments/local/internal/process"
 	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/pkg/stackfile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -176,7 +177,7 @@ func TestFreePortsDiffer(t *testing.T) {
 
 func TestStackJSONIsTheContract(t *testing.T) {
 	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
-	s.childStarted(stackdir.Process{Name: "worker-1", Role: "worker", PID: 7, Admin: "127.0.0.1:1"}, nil)
+	s.childStarted(stackfile.Process{Name: "worker-1", Role: "worker", PID: 7, Admin: "127.0.0.1:1"}, nil)
 	s.nats, s.redis = &natsServer{port: 2}, &externalRedis{addr: "127.0.0.1:3"}
 	require.NoError(t, s.announce(context.Background()))
 	s.nats, s.redis = nil, nil
@@ -241,7 +242,7 @@ func TestSignalAfterTheEnd(t *testing.T) {
 	p, err := s.starter.Start(process.Spec{Name: "worker-1", Path: "/bin/sh", Args: []string{"-c", "exit 3"}, Log: filepath.Join(t.TempDir(), "log")})
 	require.NoError(t, err)
 	<-p.Ended()
-	s.childStarted(stackdir.Process{Name: "worker-1"}, p)
+	s.childStarted(stackfile.Process{Name: "worker-1"}, p)
 	_, err = s.Signal("worker-1", syscall.SIGKILL)
 	require.ErrorIs(t, err, errEnded)
 	require.EqualError(t, err, "killed to worker-1: it had ended by itself: exit status 3")

@@ -1,4 +1,4 @@
-// Package stackdir is the directory of a local stack: its marker, its lock and its stack.json.
+// Package stackdir is the directory of a local stack: its marker, its lock and what the stack keeps there.
 //
 //   - At most one process holds the lock. The kernel drops it when that process ends, however it ends.
 //   - The lock file names the pid of its holder, and the kernel says whether that holds the owner file: so neither a recycled
@@ -12,13 +12,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"example.com/lockstep/pkg/stackfile"
 )
-
-// ErrNoStack says that no stack is up in the directory.
-var ErrNoStack = errors.New("no stack is up")
-
-// ErrNotReady says that a stack is there, but not yet or no longer to be used.
-var ErrNotReady = errors.New("the stack is starting or stopping")
 
 // ErrNothing says that there is no directory.
 var ErrNothing = errors.New("there was nothing")
@@ -34,9 +30,7 @@ var ErrForeign = errors.New("not a stack directory")
 
 const (
 	markerName = ".lockstep-stack"
-	lockName   = "lock"
 	ownerName  = "owner"
-	fileName   = "stack.json"
 
 	// NATSDir, RedisDir, LocksDir and LogsDir are the directories inside a stack directory.
 	NATSDir  = "nats"
@@ -46,7 +40,7 @@ const (
 )
 
 // written lists what a stack leaves in its directory; the lock goes last, since it guards the others.
-var written = []string{fileName, fileName + ".new", NATSDir, RedisDir, LocksDir, LogsDir, ownerName, markerName, lockName}
+var written = []string{stackfile.Name, stackfile.NewName, NATSDir, RedisDir, LocksDir, LogsDir, ownerName, markerName, stackfile.LockName}
 
 // Dir is a stack directory whose lock this process holds.
 type Dir struct {
@@ -66,7 +60,7 @@ func Open(path string) (*Dir, error) {
 	}
 	lock, err := acquire(path, os.O_CREATE)
 	if errors.Is(err, errHeld) {
-		pid, _ := readPID(path)
+		pid, _ := stackfile.ReadPID(path)
 		return nil, fmt.Errorf("%w in %s (pid %d)", ErrUp, path, pid)
 	}
 	if err != nil {
@@ -78,7 +72,7 @@ func Open(path string) (*Dir, error) {
 		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
 	}
 	// A stack that was killed leaves its stack.json behind.
-	if err := removeIfThere(filepath.Join(path, fileName)); err != nil {
+	if err := stackfile.Remove(path); err != nil {
 		d.release()
 		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
 	}
@@ -138,8 +132,11 @@ func (d *Dir) Note() (string, error) {
 	return string(word), err
 }
 
+// Publish puts stack.json in place: the stack is ready, or one of its processes is another.
+func (d *Dir) Publish(f stackfile.File) error { return stackfile.Write(d.path, f) }
+
 // Retract removes stack.json: the stack is no longer ready.
-func (d *Dir) Retract() error { return removeIfThere(d.Path(fileName)) }
+func (d *Dir) Retract() error { return stackfile.Remove(d.path) }
 
 // Close removes stack.json and gives the lock back.
 func (d *Dir) Close() error {
@@ -169,13 +166,6 @@ func Clean(path string) (gone bool, err error) {
 		}
 	}
 	return os.Remove(path) == nil, nil
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // bare takes operation and path off an error that will be wrapped with the path anyway.

@@ -7,16 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"example.com/lockstep/pkg/stackfile"
 )
 
 var errHeld = errors.New("lock held by another process")
 
 // acquire takes the lock without waiting and writes our pid into it. flag may be os.O_CREATE.
 func acquire(path string, flag int) (*os.File, error) {
-	name := filepath.Join(path, lockName)
+	name := filepath.Join(path, stackfile.LockName)
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|flag, 0o600)
 		if err != nil {
@@ -65,39 +66,18 @@ func writePID(f *os.File) error {
 	return err
 }
 
-func readPID(path string) (int, error) {
-	text, err := os.ReadFile(filepath.Join(path, lockName))
-	if err != nil {
-		return 0, err
+// holder returns the pid of the process whose stack is up, or about to be, in the directory; else stackfile.ErrNoStack.
+func holder(path string) (int, error) {
+	if !marked(path) {
+		return 0, fmt.Errorf("%w in %s", stackfile.ErrNoStack, path)
 	}
-	return strconv.Atoi(strings.TrimSpace(string(text)))
-}
-
-// Holder returns the pid of the process whose stack is up, or about to be, in the directory; else ErrNoStack.
-func Holder(path string) (int, error) {
-	f, err := os.Open(filepath.Join(path, lockName))
-	if errors.Is(err, os.ErrNotExist) || !marked(path) {
-		return 0, fmt.Errorf("%w in %s", ErrNoStack, path)
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	// A shared lock, so that two who ask do not take each other for a stack.
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	if err == nil {
-		return 0, fmt.Errorf("%w in %s", ErrNoStack, path)
-	}
-	if !errors.Is(err, syscall.EWOULDBLOCK) {
-		return 0, err
-	}
-	return readPID(path)
+	return stackfile.Holder(path)
 }
 
 // Down ends the stack in the directory with SIGTERM and waits until its process is gone. It returns that process's pid,
-// ErrNoStack if there was none, or an error when ctx ends first.
+// stackfile.ErrNoStack if there was none, or an error when ctx ends first.
 func Down(ctx context.Context, path string) (int, error) {
-	pid, err := Holder(path)
+	pid, err := holder(path)
 	if err != nil {
 		return 0, err
 	}
@@ -108,8 +88,8 @@ func Down(ctx context.Context, path string) (int, error) {
 		return 0, err
 	}
 	defer proc.Release()
-	if again, err := Holder(path); err != nil || again != pid {
-		return 0, fmt.Errorf("%w in %s: it ended just now", ErrNoStack, path)
+	if again, err := holder(path); err != nil || again != pid {
+		return 0, fmt.Errorf("%w in %s: it ended just now", stackfile.ErrNoStack, path)
 	}
 	if err := checkOwner(path, pid); err != nil {
 		return 0, err
@@ -124,7 +104,7 @@ func awaitRelease(ctx context.Context, path string, pid int) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if now, err := Holder(path); errors.Is(err, ErrNoStack) || (err == nil && now != pid) {
+		if now, err := holder(path); errors.Is(err, stackfile.ErrNoStack) || (err == nil && now != pid) {
 			return nil
 		}
 		select {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"example.com/lockstep/pkg/stackfile"
 )
 
 // own locks the owner file for as long as this process lives. This second lock is one that tells its holder's pid (POSIX; the
@@ -34,7 +36,7 @@ func checkOwner(path string, pid int) error {
 	}
 	if holder.Type == syscall.F_UNLCK || int(holder.Pid) != pid {
 		return fmt.Errorf("the lock of %s names pid %d, which is no stack's: another program holds it (fuser %s): end that one",
-			path, pid, filepath.Join(path, lockName))
+			path, pid, filepath.Join(path, stackfile.LockName))
 	}
 	return nil
 }

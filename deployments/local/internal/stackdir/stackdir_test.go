@@ -11,31 +11,33 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/pkg/stackfile"
 )
 
 func TestFileLifeCycle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "stack")
-	_, err := Read(path)
-	require.ErrorIs(t, err, ErrNoStack)
+	_, err := stackfile.Read(path)
+	require.ErrorIs(t, err, stackfile.ErrNoStack)
 	require.NoDirExists(t, path, "looking makes nothing")
 
 	d, err := Open(path)
 	require.NoError(t, err)
-	_, err = Read(path)
-	require.ErrorIs(t, err, ErrNotReady)
+	_, err = stackfile.Read(path)
+	require.ErrorIs(t, err, stackfile.ErrNotReady)
 
-	f := File{PID: os.Getpid(), NATS: "nats://127.0.0.1:1", Redis: "127.0.0.1:2", App: "shop",
-		Processes: []Process{{Name: "worker-1", Role: RoleWorker, PID: 7, Admin: "127.0.0.1:3"}}}
-	require.NoError(t, d.Write(f))
-	f.Schema = Schema
-	got, err := Read(path)
+	f := stackfile.File{PID: os.Getpid(), NATS: "nats://127.0.0.1:1", Redis: "127.0.0.1:2", App: "shop",
+		Processes: []stackfile.Process{{Name: "worker-1", Role: stackfile.RoleWorker, PID: 7, Admin: "127.0.0.1:3"}}}
+	require.NoError(t, d.Publish(f))
+	f.Schema = stackfile.Schema
+	got, err := stackfile.Read(path)
 	require.NoError(t, err)
 	require.Equal(t, f, got)
 
 	require.NoError(t, d.Close())
-	_, err = Read(path)
-	require.ErrorIs(t, err, ErrNoStack)
-	require.NoFileExists(t, filepath.Join(path, fileName))
+	_, err = stackfile.Read(path)
+	require.ErrorIs(t, err, stackfile.ErrNoStack)
+	require.NoFileExists(t, filepath.Join(path, stackfile.Name))
 }
 
 func TestOneHolder(t *testing.T) {
@@ -44,28 +46,28 @@ func TestOneHolder(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Open(path)
 	require.ErrorIs(t, err, ErrUp)
-	pid, err := Holder(path)
+	pid, err := holder(path)
 	require.NoError(t, err)
 	require.Equal(t, os.Getpid(), pid)
 	require.NoError(t, d.Close())
-	_, err = Holder(path)
-	require.ErrorIs(t, err, ErrNoStack)
+	_, err = holder(path)
+	require.ErrorIs(t, err, stackfile.ErrNoStack)
 }
 
 func TestStaleFileWithALivingPID(t *testing.T) {
 	path := t.TempDir()
 	d, err := Open(path)
 	require.NoError(t, err)
-	require.NoError(t, d.Write(File{PID: os.Getpid()}))
+	require.NoError(t, d.Publish(stackfile.File{PID: os.Getpid(), NATS: "nats://127.0.0.1:1", App: "shop"}))
 	require.NoError(t, d.lock.Close()) // as a killed process would leave it, its pid now belonging to us
 
-	_, err = Read(path)
-	require.ErrorIs(t, err, ErrNoStack)
+	_, err = stackfile.Read(path)
+	require.ErrorIs(t, err, stackfile.ErrNoStack)
 	_, err = Down(context.Background(), path)
-	require.ErrorIs(t, err, ErrNoStack, "we must not be signalled")
+	require.ErrorIs(t, err, stackfile.ErrNoStack, "we must not be signalled")
 	d, err = Open(path)
 	require.NoError(t, err)
-	require.NoFileExists(t, filepath.Join(path, fileName), "the next one removes it")
+	require.NoFileExists(t, filepath.Join(path, stackfile.Name), "the next one removes it")
 	require.NoError(t, d.Close())
 }
 
@@ -78,7 +80,7 @@ func TestForeignDirectoryIsLeftAlone(t *testing.T) {
 	_, err = Clean(path)
 	require.ErrorIs(t, err, ErrForeign)
 	_, err = Down(context.Background(), path)
-	require.ErrorIs(t, err, ErrNoStack)
+	require.ErrorIs(t, err, stackfile.ErrNoStack)
 	entries, err := os.ReadDir(path)
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
@@ -133,8 +135,8 @@ func TestFilesAreNotForOthers(t *testing.T) {
 	require.NoError(t, err)
 	defer d.Close()
 	require.NoError(t, d.SetNote("word"))
-	require.NoError(t, d.Write(File{PID: os.Getpid()}))
-	for _, name := range []string{fileName, lockName, markerName, ownerName} {
+	require.NoError(t, d.Publish(stackfile.File{PID: os.Getpid()}))
+	for _, name := range []string{stackfile.Name, stackfile.LockName, markerName, ownerName} {
 		info, err := os.Stat(d.Path(name))
 		require.NoError(t, err)
 		require.EqualValues(t, 0o600, info.Mode().Perm(), name)
@@ -163,7 +165,7 @@ func TestDownSignalsOnlyTheStack(t *testing.T) {
 		_ = bystander.Process.Kill()
 		_ = bystander.Wait()
 	})
-	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0)
+	lock, err := os.OpenFile(filepath.Join(path, stackfile.LockName), os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer lock.Close()
 	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))

@@ -12,9 +12,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/stackfile"
 
 	"example.com/lockstep/services/producer/internal/profile"
-	"example.com/lockstep/services/producer/internal/stack"
 	"example.com/lockstep/services/producer/profiles"
 )
 
@@ -70,7 +70,7 @@ func (t *target) resolve(parsed *kong.Context) error {
 	if t.Stack == "" {
 		return nil
 	}
-	from, err := stack.Read(t.Stack)
+	from, err := stackfile.Read(t.Stack)
 	if err != nil {
 		return err
 	}
