@@ -142,5 +142,5 @@ func determined(t *testing.T, edits []testkit.Edit, flags ...string) string {
 		e.File = filepath.Join(strings.TrimSpace(string(goroot)), "src", e.File)
 		edits = append(edits, e)
 	}
-	return testkit.Mutant(t, "../..", "internal/sim", edits, nil, append(flags, "-tags=determined")...)
+	return testkit.Mutant(t, "../../pkg", "../verify/sim", edits, nil, append(flags, "-tags=determined")...)
 }

@@ -96,7 +96,7 @@ func (k kind) play(t *testing.T, n int) map[string]int {
 			fmt.Printf("trace %d %x\n", seed, out.trace)
 		}
 		if out.broken != "" {
-			t.Fatalf("%s by history %d: %s\nhave it again: go test -run '^TestHistories$/^%s$' ./internal/sim -history=%d -v", violated, seed, out.broken, k.name, seed)
+			t.Fatalf("%s by history %d: %s\nhave it again: go test -run '^TestHistories$/^%s$' ./verify/sim -history=%d -v", violated, seed, out.broken, k.name, seed)
 		}
 		for what, n := range out.count {
 			total[what] += n
