@@ -21,9 +21,9 @@ import (
 	"time"
 
 	"example.com/lockstep/deployments/local/internal/link"
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stack"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/deployments/local/stackdir"
 )
 
 // VerdictError says that the load was judged and did not pass; its report has been printed.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"syscall"
 
-	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/process"
 )
 
 // killLeader kills the NATS server that leads the work stream.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/pkg/stackfile"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"syscall"
 
-	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/process"
 )
 
 // end ends a process by a signal; its keeper starts it anew.

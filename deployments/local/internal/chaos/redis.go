@@ -14,8 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/stack"
 )
 
 // takeDown ends some Redis in order, so that they lose nothing, and starts them again later.

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/stack"
 )
 
 // fault breaks one thing and makes it whole again.

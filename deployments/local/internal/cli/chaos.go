@@ -8,7 +8,7 @@ import (
 	"time"
 
 	breaking "example.com/lockstep/deployments/local/internal/chaos"
-	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/pkg/service"
 )
 

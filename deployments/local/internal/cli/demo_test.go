@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/stackdir"
 )
 
 func runDemo(t *testing.T, report string) (s *supervisor, left []string) {

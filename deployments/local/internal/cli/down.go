@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/stackfile"
 )
 

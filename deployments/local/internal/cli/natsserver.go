@@ -3,7 +3,7 @@ package cli
 import (
 	"errors"
 
-	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/stack"
 )
 
 type natsServer struct {

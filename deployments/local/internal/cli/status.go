@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	stackstatus "example.com/lockstep/deployments/local/internal/status"
+	stackstatus "example.com/lockstep/deployments/local/status"
 	"example.com/lockstep/pkg/stackfile"
 )
 

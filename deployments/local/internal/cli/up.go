@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/pkg/stackfile"
 )
 

@@ -16,9 +16,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stack"
-	"example.com/lockstep/deployments/local/internal/status"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/deployments/local/status"
 	"example.com/lockstep/pkg/stackfile"
 )
 

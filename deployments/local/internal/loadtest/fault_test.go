@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/programs"
 )
 
 // fault is a mistake that a worker makes with the key ending in -7, once.

@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/programs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/programs"
 )
 
 func (s *stack) testSearch(t *testing.T) {

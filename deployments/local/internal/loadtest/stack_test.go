@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/stackfile"
 )

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/programs"
 )
 
 const day = 24 * time.Hour

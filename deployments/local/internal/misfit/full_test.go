@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/pkg/publish"
 	"example.com/lockstep/pkg/query"
 )

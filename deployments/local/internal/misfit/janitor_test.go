@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/programs"
 )
 
 // The janitor is caught when it has looked at all that the shards had committed, or has recorded it too; then the store is

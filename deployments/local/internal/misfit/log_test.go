@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/programs"
-	"example.com/lockstep/deployments/local/internal/stack"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/topology"
 )
 

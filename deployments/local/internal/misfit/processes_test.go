@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/programs"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/stackfile"
 )
 

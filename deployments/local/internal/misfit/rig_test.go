@@ -14,9 +14,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/programs"
-	"example.com/lockstep/deployments/local/internal/stack"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/topology"
 )

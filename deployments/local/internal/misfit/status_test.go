@@ -6,7 +6,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/internal/status"
+	"example.com/lockstep/deployments/local/status"
 	"example.com/lockstep/pkg/topology"
 )
 

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"example.com/lockstep/deployments/local/internal/programs"
+	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/pkg/publish"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/testkit"

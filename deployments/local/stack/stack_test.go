@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/stackfile"
 )
 

@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/topology"
 )

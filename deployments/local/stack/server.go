@@ -6,8 +6,8 @@ import (
 	"os/exec"
 	"slices"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/stackfile"
 )
 

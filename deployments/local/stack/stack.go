@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/stackfile"
 )

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"syscall"
 
-	"example.com/lockstep/deployments/local/internal/process"
+	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/pkg/stackfile"
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"example.com/lockstep/deployments/local/internal/process"
-	"example.com/lockstep/deployments/local/internal/stackdir"
+	"example.com/lockstep/deployments/local/process"
+	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/stackfile"
 )
 

@@ -45,16 +45,24 @@ func build(t *testing.T, into string, flags []string, modules ...string) {
 	for _, module := range modules {
 		args = append(args, "./"+module)
 	}
-	out, err := exec.Command("go", args...).CombinedOutput()
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "GOWORK="+InRoot(t, "go.work")) // a test of a module outside the workspace runs without one
+	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "build %s: %s", modules, out)
 }
 
-// InRoot returns the absolute path of something in the repository. Tests are run four directories below its root.
+// InRoot returns the absolute path of something in the repository, whose root has the file go.work.
 func InRoot(t *testing.T, path string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("../../../..", path))
+	root, err := filepath.Abs(".")
 	require.NoError(t, err)
-	return path
+	for {
+		if _, err := os.Stat(filepath.Join(root, "go.work")); err == nil {
+			return filepath.Join(root, path)
+		}
+		require.NotEqual(t, filepath.Dir(root), root, "no directory above this test has a go.work")
+		root = filepath.Dir(root)
+	}
 }
 
 // Overlay is what a build finds in place of files as they are, by their absolute paths.
