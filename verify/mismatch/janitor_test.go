@@ -1,4 +1,4 @@
-package misfit
+package mismatch
 
 import (
 	"context"

@@ -1,7 +1,7 @@
-// Package misfit holds whole stacks, of programs as they are built, against what must end in a refusal or a stop with a
+// Package mismatch holds whole stacks, of programs as they are built, against what must end in a refusal or a stop with a
 // clear line and never in a guess: a log and a store that do not fit together, a log or a store that is full, clocks that are off,
 // programs started where they do not belong.
-package misfit
+package mismatch
 
 import (
 	"os/exec"
@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestMisfits runs them all, so that the programs are built once.
-func TestMisfits(t *testing.T) {
+// TestMismatches runs them all, so that the programs are built once.
+func TestMismatches(t *testing.T) {
 	if testing.Short() {
 		t.Skip("did not run: -short, and it builds every program")
 	}

@@ -1,4 +1,4 @@
-package misfit
+package mismatch
 
 import (
 	"encoding/binary"
@@ -43,7 +43,7 @@ func clockOverlay(t *testing.T) programs.Overlay {
 	source, err := os.ReadFile("testdata/clock.go")
 	require.NoError(t, err)
 	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
-	overlay := programs.Overlay{filepath.Join(dir, "misfit_clock.go"): string(source)}
+	overlay := programs.Overlay{filepath.Join(dir, "mismatch_clock.go"): string(source)}
 	overlay.Edit(t, filepath.Join(dir, "time.go"), map[string]string{now: now + "\tsec += secondsOff()\n"})
 	return overlay
 }
@@ -71,7 +71,7 @@ func (c clock) set(by time.Duration) {
 	require.NoError(c.t, f.Close())
 }
 
-func (c clock) env() string { return "MISFIT_CLOCK=" + c.file }
+func (c clock) env() string { return "MISMATCH_CLOCK=" + c.file }
 
 // service is a service beside the stack's that runs by a clock of its own.
 type service struct {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package misfit
+package mismatch
 
 import "errors"
 

@@ -6,22 +6,22 @@ import (
 	"unsafe"
 )
 
-// off is by how many seconds this process's wall clock is off: what stands at this moment in the file that MISFIT_CLOCK
+// off is by how many seconds this process's wall clock is off: what stands at this moment in the file that MISMATCH_CLOCK
 // names. Its monotonic clock is right.
 var off = mapClock()
 
 func mapClock() *int64 {
-	path, set := syscall.Getenv("MISFIT_CLOCK")
+	path, set := syscall.Getenv("MISMATCH_CLOCK")
 	if !set {
 		return new(int64)
 	}
 	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
-		panic("MISFIT_CLOCK=" + path + ": " + err.Error())
+		panic("MISMATCH_CLOCK=" + path + ": " + err.Error())
 	}
 	page, err := syscall.Mmap(fd, 0, 8, syscall.PROT_READ, syscall.MAP_SHARED)
 	if err != nil {
-		panic("MISFIT_CLOCK=" + path + ": " + err.Error())
+		panic("MISMATCH_CLOCK=" + path + ": " + err.Error())
 	}
 	return (*int64)(unsafe.Pointer(&page[0]))
 }
