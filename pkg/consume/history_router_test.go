@@ -7,27 +7,27 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/internal/gather"
-	"example.com/lockstep/pkg/topology"
+	"example.com/lockstep/pkg/route/permit"
 )
 
 // relay is a router of a history: a real gather and a real lease, in a process that pauses and dies.
 type relay struct {
 	h        *history
 	g        *gather.Gather
-	term     topology.Term
-	renewals []topology.Instant // sent and not delivered
+	term     permit.Term
+	renewals []permit.Instant // sent and not delivered
 	inbox    []copied
 	view     frame.Frame
 }
 
 func (h *history) newRelay() *relay {
-	r := &relay{h: h, g: gather.New(1, h.shards, h.shardOf, 150+h.rand.IntN(400), 1000), term: topology.NewTerm(topology.LeaseTTL)}
+	r := &relay{h: h, g: gather.New(1, h.shards, h.shardOf, 150+h.rand.IntN(400), 1000), term: permit.NewTerm(permit.TTL)}
 	r.term.Renew(h.instant(), h.instant())
 	return r
 }
 
-func (h *history) instant() topology.Instant {
-	return topology.Instant{Mono: h.now.Sub(epochStart), Wall: h.now}
+func (h *history) instant() permit.Instant {
+	return permit.Instant{Mono: h.now.Sub(epochStart), Wall: h.now}
 }
 
 func (r *relay) lease() (term uint64, valid bool) { return r.term.Valid(r.h.instant()) }

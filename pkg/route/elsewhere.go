@@ -7,25 +7,25 @@ import (
 )
 
 const (
-	leaseLookEvery = 250 * time.Millisecond
-	// leasePatience is how long a router without a lease waits, on a connection that stands, before it tries another server.
-	leasePatience = time.Second
+	permitLookEvery = 250 * time.Millisecond
+	// permitPatience is how long a router without a permit waits, on a connection that stands, before it tries another server.
+	permitPatience = time.Second
 )
 
-// roam tries the cluster's other servers while the lease cannot be renewed: a router without one acknowledges nothing, so
+// roam tries the cluster's other servers while the permit cannot be renewed: a router without one acknowledges nothing, so
 // it loses nothing by that.
 func (r *Router) roam() {
 	defer r.done.Done()
-	look := time.NewTicker(leaseLookEvery)
+	look := time.NewTicker(permitLookEvery)
 	defer look.Stop()
 	var outage elsewhere.Outage
 	for {
 		select {
 		case now := <-look.C:
-			if _, valid := r.lease.Valid(); valid {
+			if _, valid := r.permit.Valid(); valid {
 				outage.End()
-			} else if r.nc.IsConnected() && outage.Goes(now, leasePatience, len(r.nc.Servers())) {
-				r.cfg.Log.Warn("no lease on this connection to NATS; trying another server")
+			} else if r.nc.IsConnected() && outage.Goes(now, permitPatience, len(r.nc.Servers())) {
+				r.cfg.Log.Warn("no permit on this connection to NATS; trying another server")
 				_ = r.nc.ForceReconnect() // fails only if the connection is closed
 			}
 		case <-r.quit:

@@ -24,5 +24,5 @@ func TestRouterWithoutALeaseTriesAnotherServer(t *testing.T) {
 
 	require.NoError(t, s.Server.ShutdownJetStream())
 	require.Eventually(t, func() bool { return nc.ConnectedUrl() == other.URL }, 20*time.Second, 10*time.Millisecond)
-	require.ErrorIs(t, r.Ready(), errNoLease)
+	require.ErrorIs(t, r.Ready(), errNoPermit)
 }

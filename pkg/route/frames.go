@@ -29,12 +29,12 @@ func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 		return
 	}
 	seq := view.Events[0].Seq
-	term, valid := r.lease.Valid()
+	term, valid := r.permit.Valid()
 	if !valid {
-		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoLease.Error(), Retry: true, Seq: seq})
+		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoPermit.Error(), Retry: true, Seq: seq})
 		return
 	}
-	if age, ok := gather.Age(view.Session, r.lease.BrokerTime()); !ok {
+	if age, ok := gather.Age(view.Session, r.permit.BrokerTime()); !ok {
 		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Seq: seq, Reason: fmt.Sprintf(
 			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), gather.MaxSessionAge)})
 		return
@@ -63,13 +63,13 @@ func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 
 // store publishes a batch, and then the shard's next ones.
 func (r *Router) store(g *gather.Gather, b *gather.Batch) {
-	if term, valid := r.lease.Valid(); !b.May(term, valid) {
-		r.ended(g, b, errNoLease)
+	if term, valid := r.permit.Valid(); !b.May(term, valid) {
+		r.ended(g, b, errNoPermit)
 		return
 	}
 	epoch, ok := r.watcher.Current().Epoch(b.Epoch)
 	if !ok {
-		r.ended(g, b, errNoLease)
+		r.ended(g, b, errNoPermit)
 		return
 	}
 	m := &nats.Msg{Subject: topology.WorkSubject(r.cfg.App, b.Epoch, epoch.Lane(b.Shard), b.Shard), Data: b.Data}
@@ -84,7 +84,7 @@ func (r *Router) store(g *gather.Gather, b *gather.Batch) {
 	g.Reuse(m.Data) // the client has copied it, whatever came of it
 }
 
-var errNoLease = errors.New("this router's lease has run out")
+var errNoPermit = errors.New("this router's permit has expired")
 
 // ended answers the frames of which all is stored now, or that cannot be.
 func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
@@ -92,7 +92,7 @@ func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
 	var answer []*gather.Pending
 	var next *gather.Batch
 	untold := 0
-	term, valid := r.lease.Valid()
+	term, valid := r.permit.Valid()
 	r.mu.Lock()
 	if err == nil {
 		answer, untold, next = g.Stored(b, term, valid, buf[:0])
@@ -125,7 +125,7 @@ func logRefusal(err error) frame.Answer {
 	a := frame.Answer{Code: frame.LogError, Reason: err.Error(), Retry: true}
 	var refused *logError
 	switch {
-	case errors.Is(err, errNoLease), errors.Is(err, errStopped):
+	case errors.Is(err, errNoPermit), errors.Is(err, errStopped):
 		a.Code = frame.Closing
 	case errors.As(err, &refused) && refused.full():
 		a.Code = frame.LogFull

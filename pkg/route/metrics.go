@@ -24,7 +24,7 @@ func newMetrics(app string, reg prometheus.Registerer) *metrics {
 		events:   counter("events_total", "Events taken in frames."),
 		plain:    counter("plain_events_total", "Plain events taken."),
 		batches:  counter("batches_total", "Batches stored."),
-		unlawful: counter("unacknowledged_total", "Frames and plain events stored, but not under one term of the lease, and so not acknowledged."),
+		unlawful: counter("unacknowledged_total", "Frames and plain events stored, but not under one term of the permit, and so not acknowledged."),
 		withheld: counter("answers_withheld_total", "Answers not sent, as the reply subject is the app's own, another app's or NATS's."),
 		refused: f.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: "router", Name: "refused_total",
 			Help: "Frames and plain events refused, by the answer's code."}, []string{"code"}),

@@ -38,9 +38,9 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		r.refuseEvent(m.Reply, 400, err)
 		return
 	}
-	term, valid := r.lease.Valid()
+	term, valid := r.permit.Valid()
 	if !valid {
-		r.refuseEvent(m.Reply, 503, errNoLease)
+		r.refuseEvent(m.Reply, 503, errNoPermit)
 		return
 	}
 	size := m.Size() + plainOverhead
@@ -68,7 +68,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 	r.metrics.plain.Inc()
 	r.log.store(out, func(confirmation []byte, err error) {
 		r.release(g, size)
-		now, valid := r.lease.Valid()
+		now, valid := r.permit.Valid()
 		var refused *logError
 		switch {
 		case errors.As(err, &refused):

@@ -1,6 +1,6 @@
 // Package route takes frames and plain events, and stores them in the logs of their keys' shards. Any number of routers
-// share the work; none keeps anything that must survive. A router acknowledges only under a valid lease, for what was
-// stored within one term of it.
+// share the work; none keeps anything that must survive. A router acknowledges only under a valid permit, and only
+// what was stored within one term of it.
 package route
 
 import (
@@ -16,6 +16,7 @@ import (
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/lifecycle"
+	"example.com/lockstep/pkg/route/permit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -50,7 +51,7 @@ type Router struct {
 	own     string // subject of this router alone
 	metrics *metrics
 
-	lease   *topology.Lease
+	permit  *permit.Permit
 	watcher *topology.Watcher
 	log     *logWriter
 	subs    []*nats.Subscription
@@ -94,7 +95,7 @@ func New(nc *nats.Conn, cfg Config) (*Router, error) {
 	return r, nil
 }
 
-// Start opens the topology, creating it if there is none, takes a lease, and listens.
+// Start opens the topology, creating it if there is none, takes a permit, and listens.
 func (r *Router) Start(ctx context.Context) error { return r.once.Start(ctx) }
 
 func (r *Router) start(ctx context.Context) error {
@@ -105,8 +106,7 @@ func (r *Router) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.lease = topology.NewLease(kv, r.id, func() uint64 { return r.watcher.Current().Current().Epoch }, r.cfg.Log)
-	if r.watcher, err = topology.Watch(ctx, r.nc, kv, r.lease, r.cfg.Log); err != nil {
+	if r.permit, r.watcher, err = permit.New(ctx, r.nc, kv, r.id, r.cfg.Log); err != nil {
 		return err
 	}
 	r.warnOfForeignStreams(ctx)
@@ -116,7 +116,7 @@ func (r *Router) start(ctx context.Context) error {
 	if err = r.follow(); err != nil {
 		return err
 	}
-	if err = r.lease.Start(ctx); err != nil {
+	if err = r.permit.Start(ctx); err != nil {
 		return err
 	}
 	if err = r.listen(ctx); err != nil {
@@ -211,8 +211,8 @@ func (r *Router) Ready() error {
 	if !ready || closing {
 		return errors.New("not listening")
 	}
-	if _, valid := r.lease.Valid(); !valid {
-		return errNoLease
+	if _, valid := r.permit.Valid(); !valid {
+		return errNoPermit
 	}
 	return nil
 }

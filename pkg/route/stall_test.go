@@ -106,7 +106,7 @@ func TestStalledLogAndPlainEvents(t *testing.T) {
 	require.Zero(t, s.held())
 }
 
-// The router's connection stalls for longer than its lease, with a batch published and its confirmation not yet back: it
+// The router's connection stalls for longer than its permit lasts, with a batch published and its confirmation not yet back: it
 // tells nobody of what was stored meanwhile, publishers send again, and each event is there, in order by key, but for copies.
 func TestStalledConnection(t *testing.T) {
 	s := newSystem(t)

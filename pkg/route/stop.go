@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// Stop takes no more, stores and answers what it has, and gives its lease up. When ctx ends it drops the rest, which
+// Stop takes no more, stores and answers what it has, and gives its permit up. When ctx ends it drops the rest, which
 // publishers send again.
 func (r *Router) Stop(ctx context.Context) error { return r.once.Stop(ctx) }
 
-// stop ends whatever start has begun. In this order: others take new frames; ours are stored and answered; then the lease
+// stop ends whatever start has begun. In this order: others take new frames; ours are stored and answered; then the permit
 // goes.
 func (r *Router) stop(ctx context.Context) error {
 	for _, s := range r.subs {
@@ -38,8 +38,8 @@ func (r *Router) stop(ctx context.Context) error {
 	<-drained
 	close(r.quit)
 	r.done.Wait()
-	if r.lease != nil {
-		_ = r.lease.Stop(ctx) // it runs out by itself
+	if r.permit != nil {
+		_ = r.permit.Stop(ctx) // it runs out by itself
 	}
 	if r.watcher != nil {
 		r.watcher.Stop()

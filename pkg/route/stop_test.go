@@ -49,7 +49,7 @@ func TestStopIsSafeAtAnyTime(t *testing.T) {
 	require.NoError(t, err)
 	keys, err := kv.Keys(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []string{"topology"}, keys, "its lease is gone")
+	require.Equal(t, []string{"topology"}, keys, "its permit is gone")
 }
 
 // Others take new frames at once; what this router has is stored and answered before it ends.

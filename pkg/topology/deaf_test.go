@@ -67,39 +67,6 @@ func TestFollowGoesOnWhenItsConsumerIsGone(t *testing.T) {
 	require.Contains(t, log.String(), `msg="the bucket is watched again" bucket=app_topology after=`)
 }
 
-// A router whose watch dies goes on, though it hears of its renewals through it alone.
-func TestLeaseOutlivesItsWatch(t *testing.T) {
-	t.Parallel()
-	n := testkit.NATS(t)
-	r := newRouter(t, n, "a").start(t)
-	for range 3 {
-		killConsumers(t, n.Conn, r.kv)
-		r.requireAlmostNoOutage(t)
-	}
-}
-
-// requireAlmostNoOutage watches a lease until renewals have been delivered for as long as one from before would last.
-func (l *Lease) requireAlmostNoOutage(t testing.TB) {
-	t.Helper()
-	begun := l.now().Mono
-	var longest time.Duration
-	var since time.Time // it was seen to be over
-	require.Eventually(t, func() bool {
-		if _, valid := l.Valid(); valid {
-			since = time.Time{}
-		} else if since.IsZero() {
-			since = time.Now()
-		} else {
-			longest = max(longest, time.Since(since))
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.broker.Mono > begun+LeaseTTL
-	}, 3*patience, time.Millisecond)
-	t.Logf("no lease for %s", longest.Round(time.Millisecond))
-	require.Less(t, longest, deafFor-LeaseTTL)
-}
-
 // The consumer lives and says so, but its server has no more of the bucket: what this process stored itself does not come.
 func TestFollowBeginsAnewWhenItsOwnEntryDoesNotCome(t *testing.T) {
 	t.Parallel()

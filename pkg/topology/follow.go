@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Times of a Follower. A router hears of its renewals through one, every LeaseRenew at best, and may do without for LeaseTTL:
-// less what is past since the renewal that it heard of last, a consumer must be missed and replaced within 1.5 s.
+// Times of a Follower. A router's permit is renewed through one every 0.5 s and lasts for 2 s (package permit), so a consumer
+// that is gone must be noticed and replaced within 1.5 s.
 const (
 	followBeat    = 500 * time.Millisecond  // a consumer that has nothing to send says so this often
 	followSilence = 1200 * time.Millisecond // one that has said nothing for so long is taken for dead

@@ -56,38 +56,40 @@ func (e entry) Operation() jetstream.KeyValueOp { return e.op }
 func (e entry) Created() time.Time              { return time.Unix(1_700_000_000, 0) }
 func (e entry) Bucket() string                  { return "app_topology" }
 
-// FuzzLeaseEntry delivers what the bucket holds to a router: only the renewal that it has just sent gives it a lease.
-func FuzzLeaseEntry(f *testing.F) {
-	for _, renewal := range []uint64{0, 1, 2, 3, 1<<64 - 1} {
-		b, err := json.Marshal(leaseEntry{Schema: entrySchema, Renewal: renewal, Epoch: 1})
-		require.NoError(f, err)
-		f.Add(leasePrefix+"me", b, true)
-		f.Add(leasePrefix+"another", b, true)
-		f.Add(leasePrefix+"me", b, false)
-	}
-	f.Add(leasePrefix+"me", []byte(`{"renewal":2.0}`), true)
+// permits notes what a Watcher tells a router's permit.
+type permits struct {
+	delivered []string // routers
+	revoked   bool
+}
+
+func (p *permits) Delivered(router string, _ jetstream.KeyValueEntry) {
+	p.delivered = append(p.delivered, router)
+}
+func (p *permits) Revoke() { p.revoked = true }
+
+// FuzzWatch delivers any entry of the bucket: permits are handed over, and only a topology of ours takes the current one's place.
+func FuzzWatch(f *testing.F) {
+	f.Add(PermitKey("me"), []byte(`{"renewal":2}`), true)
 	f.Add(topologyKey, []byte(`{"schema":2,"id":"ours","epochs":[{"epoch":2,"shards":2,"lanes":1}]}`), true)
 	f.Add(topologyKey, []byte(`{"schema":2,"id":"theirs","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`), true)
 	f.Fuzz(func(t *testing.T, key string, value []byte, put bool) {
-		l := NewLease(nil, "me", func() uint64 { return 1 }, quiet)
-		const sent = 2
-		l.sent[sent] = l.now()
+		var p permits
 		ours := Topology{ID: "ours", Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}}
-		w := &Watcher{log: quiet, lease: l, current: ours, changed: make(chan struct{}), usurped: make(chan struct{})}
+		w := &Watcher{log: quiet, permit: &p, current: ours, changed: make(chan struct{}), usurped: make(chan struct{})}
 		e := entry{key: key, value: value, op: jetstream.KeyValueDelete}
 		if put {
 			e.op = jetstream.KeyValuePut
 		}
 		w.deliver(e)
 		w.deliver(e) // once more, as after a reconnect
-		var v leaseEntry
-		term, valid := l.Valid()
-		require.Equal(t, put && key == leasePrefix+"me" && json.Unmarshal(value, &v) == nil && v.Renewal == sent, valid)
-		if valid {
-			require.EqualValues(t, 1, term)
+		if router, ok := strings.CutPrefix(key, permitPrefix); ok {
+			require.Equal(t, []string{router, router}, p.delivered)
+		} else {
+			require.Empty(t, p.delivered)
 		}
 		if now := w.Current(); key != topologyKey || !put {
 			require.Equal(t, ours, now)
+			require.False(t, p.revoked)
 		} else {
 			require.Equal(t, "ours", now.ID)
 			require.GreaterOrEqual(t, now.Current().Epoch, uint64(1))
@@ -96,8 +98,10 @@ func FuzzLeaseEntry(f *testing.F) {
 			case <-w.Usurped():
 				require.NoError(t, err)
 				require.NotEqual(t, "ours", top.ID)
+				require.True(t, p.revoked)
 			default:
 				require.True(t, err != nil || top.ID == "ours")
+				require.False(t, p.revoked)
 			}
 		}
 	})

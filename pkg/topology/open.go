@@ -13,11 +13,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// topologyKey is the key of the topology in its bucket; a router's lease is at leasePrefix + its id.
+// Keys of the topology bucket: the topology, and one permit for each router, by its id.
 const (
-	topologyKey = "topology"
-	leasePrefix = "router."
+	topologyKey  = "topology"
+	permitPrefix = "router."
 )
+
+// PermitKey is the key of a router's permit in the topology bucket.
+func PermitKey(router string) string { return permitPrefix + router }
 
 // Open returns the app's topology, creating it with its streams if there is none yet. While it is not ready, that is while
 // its streams could not all be made, it takes the place of one with other initial values. Any number of routers may do so at

@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+const purgedSchema = 1
+
 // Purged is what the janitor records before it purges a stream: the position of each shard that it relied on. A store that
 // stands behind that has gone back further than the log reaches.
 type Purged struct {
@@ -63,7 +65,7 @@ func decodePurged(b []byte) (p Purged, err error) {
 
 // after is p as it is recorded on top of another purge: what that relied upon stays so.
 func (p Purged) after(before Purged) Purged {
-	out := Purged{Schema: entrySchema, First: max(p.First, before.First), Shards: maps.Clone(before.Shards)}
+	out := Purged{Schema: purgedSchema, First: max(p.First, before.First), Shards: maps.Clone(before.Shards)}
 	if out.Shards == nil {
 		out.Shards = make(map[int]uint64, len(p.Shards))
 	}

@@ -47,7 +47,7 @@ func sweepBucket(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyVa
 		if e == nil || e.Created().After(old) || len(stale) == sweepMost {
 			return
 		}
-		if e.Operation() != jetstream.KeyValuePut || strings.HasPrefix(e.Key(), leasePrefix) {
+		if e.Operation() != jetstream.KeyValuePut || strings.HasPrefix(e.Key(), permitPrefix) {
 			stale = append(stale, e)
 		}
 	})

@@ -1,6 +1,6 @@
-// Package topology says which shards there are and where their logs lie: the epochs with their shards and lanes, the
-// streams behind them, and the routers' leases. All of it stands in one KV bucket, and so in one order: whoever has seen
-// a lease renewal has seen every topology before it.
+// Package topology says which shards there are and where their logs lie: the epochs with their shards and lanes, and the
+// streams behind them. It is one entry of a KV bucket that also holds the routers' permits. A watch delivers both in one
+// order: a router that has seen its permit renewed has seen every topology before that.
 package topology
 
 import (
@@ -21,8 +21,7 @@ var (
 
 const (
 	// schema 2: batches begin with a mark, and plain events name their place.
-	schema      = 2
-	entrySchema = 1 // of a permit and of a purge record
+	schema = 2
 	// MaxShards bounds the shards of an epoch.
 	MaxShards = 4096
 	// ShardsPerLane is how many shards share a lane with lanes=auto.

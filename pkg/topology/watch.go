@@ -10,10 +10,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// Permit is a router's right to acknowledge (package permit). Its entry lies in the topology's bucket, and the Watcher hands
+// entries over in the bucket's order: when a renewal is Delivered, every topology stored before it is Current.
+type Permit interface {
+	// Delivered takes the entry of a router's permit, this one's or another's. router is the router's id.
+	Delivered(router string, e jetstream.KeyValueEntry)
+	// Revoke ends the permit for good: the bucket belongs to another topology now.
+	Revoke()
+}
+
 // Watcher follows the topology bucket.
 type Watcher struct {
 	log      *slog.Logger
-	lease    *Lease // of this process, if it is a router
+	permit   Permit // of this process, if it is a router
 	follower *Follower
 
 	mu      sync.Mutex // guards what follows
@@ -24,10 +33,10 @@ type Watcher struct {
 	usurped chan struct{}
 }
 
-// Watch starts to follow the bucket and returns once the topology as it is now has arrived. lease may be nil. Stop ends it.
-// There is no Watcher that has yet to start: so each has a Current topology.
-func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, lease *Lease, log *slog.Logger) (*Watcher, error) {
-	w := &Watcher{log: log, lease: lease, changed: make(chan struct{}), usurped: make(chan struct{})}
+// Watch starts to follow the bucket and returns once the topology as it is now has arrived, so every Watcher has a Current
+// topology. permit is nil in a process that is no router. Stop ends the watch.
+func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, permit Permit, log *slog.Logger) (*Watcher, error) {
+	w := &Watcher{log: log, permit: permit, changed: make(chan struct{}), usurped: make(chan struct{})}
 	var err error
 	if w.follower, err = Follow(ctx, nc, kv, log, func() {}, w.deliver); err != nil {
 		return nil, err
@@ -36,9 +45,6 @@ func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, lease *Lea
 		w.Stop()
 		return nil, ErrNotFound
 	}
-	if lease != nil {
-		lease.watched(w.follower.Expect)
-	}
 	return w, nil
 }
 
@@ -46,9 +52,9 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 	if e == nil {
 		return
 	}
-	if id, ok := strings.CutPrefix(e.Key(), leasePrefix); ok {
-		if w.lease != nil {
-			w.lease.delivered(id, e)
+	if id, ok := strings.CutPrefix(e.Key(), permitPrefix); ok {
+		if w.permit != nil {
+			w.permit.Delivered(id, e)
 		}
 		return
 	}
@@ -69,8 +75,8 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 	switch {
 	case w.current.ID == "":
 	case t.ID != w.current.ID:
-		if w.lease != nil {
-			w.lease.revoke()
+		if w.permit != nil {
+			w.permit.Revoke()
 		}
 		w.usurp.Do(func() {
 			w.log.Error("another topology has taken the place of ours", "ours", w.current.ID, "other", t.ID)
@@ -100,9 +106,13 @@ func (w *Watcher) Changed() <-chan struct{} {
 	return w.changed
 }
 
-// Usurped is closed when another topology has taken the place of ours: NATS was wiped and set up anew. This process's
-// lease is over, and it must be started anew.
+// Usurped is closed when another topology has taken the place of ours: NATS was wiped and set up anew. The permit
+// is revoked, and this process must be restarted.
 func (w *Watcher) Usurped() <-chan struct{} { return w.usurped }
+
+// Expect says that this process has stored an entry of the bucket under a revision. If it is not delivered soon, the watch
+// begins again.
+func (w *Watcher) Expect(revision uint64) { w.follower.Expect(revision) }
 
 // Stop ends the watch. It returns when it has ended, whoever else calls it.
 func (w *Watcher) Stop() { w.follower.Stop() }

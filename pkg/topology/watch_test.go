@@ -27,7 +27,7 @@ func TestWatch(t *testing.T) {
 	require.Equal(t, top, w.Current())
 
 	changed := w.Changed()
-	put(t, kv, leasePrefix+"x", "{}") // of no interest
+	put(t, kv, PermitKey("x"), "{}") // of no interest
 	next := top
 	next.Epochs = append(next.Epochs, Epoch{Epoch: 2, Shards: 5, Lanes: 1})
 	put(t, kv, topologyKey, string(encode(next)))

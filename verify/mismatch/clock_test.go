@@ -147,7 +147,7 @@ func (r *rig) testClocksOff(t *testing.T, off string, by time.Duration) {
 	r.load("--rate=2000", "--events=4000", "--keys=100")
 	require.Equal(t, owners, r.awaitShared(t), "no shard changes hands")
 	for _, s := range services {
-		require.NotContains(t, s.r.log(s.name), "lease had run out")
+		require.NotContains(t, s.r.log(s.name), "permit had expired")
 		s.stop(t)
 	}
 	r.awaitRunning()
@@ -170,7 +170,7 @@ func (r *rig) testProducerOff(t *testing.T, off string, by time.Duration) {
 	require.Contains(t, said, "\nproducer: nothing was acknowledged, so nothing was proven")
 }
 
-// Clocks jump under running processes: a router's lease may end by it, and comes back by itself; nothing fails.
+// Clocks jump under running processes: a router's permit may expire by it, and comes back by itself; nothing fails.
 func (r *rig) testClocksJump(t *testing.T, off string) {
 	a, b := newClock(t, 0), newClock(t, 0)
 	services := r.startOff(t, off, a, b)
@@ -180,12 +180,12 @@ func (r *rig) testClocksJump(t *testing.T, off string) {
 	l := programs.StartLoadAs(t, cmd)
 	l.Await(programs.Sending)
 	a.set(10 * time.Minute)
-	r.awaitLog("router-a", "router lease had run out and is back")
+	r.awaitLog("router-a", "router permit had expired and is valid again")
 	b.set(-10 * time.Minute)
 	l.Await(programs.Sending)
 	a.set(-10 * time.Minute)
 	b.set(10 * time.Minute)
-	r.awaitLog("router-b", "router lease had run out and is back")
+	r.awaitLog("router-b", "router permit had expired and is valid again")
 	require.Zero(t, l.Passed().Failed)
 	require.Equal(t, owners, r.awaitShared(t), "no shard changes hands")
 	for _, s := range services {

@@ -36,11 +36,11 @@ func testFullDisk(t *testing.T, bin string) {
 
 	_, err := r.send("refused", large)
 	require.Error(t, err, "there is no room for it")
-	const says = `level=WARN msg="router lease not renewed" service=router app=lockstep error="bucket lockstep_topology: NATS answers for it, but stores nothing in it: `
+	const says = `level=WARN msg="router permit not renewed" service=router app=lockstep error="bucket lockstep_topology: NATS answers for it, but stores nothing in it: `
 	r.awaitLog("router-1", says)
 	empty()
 	_, err = r.send("refused", large)
-	require.EqualError(t, err, "503: this router's lease has run out", "there is room again")
+	require.EqualError(t, err, "503: this router's permit has expired", "there is room again")
 
 	r.withoutNATS(func() {})
 	r.awaitRunning()

@@ -126,7 +126,7 @@ func (r *rig) send(key, data string) (seq uint64, err error) {
 	return a.Seq, nil
 }
 
-// sendEach sends a plain event to each of n keys and returns the keys. A router that has just lost its lease, or the log,
+// sendEach sends a plain event to each of n keys and returns the keys. A router that has just lost its permit, or the log,
 // may refuse one first.
 func (r *rig) sendEach(name string, n int) (keys []string) {
 	r.t.Helper()

@@ -15,6 +15,7 @@ import (
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/route"
+	"example.com/lockstep/pkg/route/permit"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/store/storetest"
 	"example.com/lockstep/pkg/topology"
@@ -36,7 +37,7 @@ type flow struct {
 	routers    []*actor
 	workers    []*actor
 	all        []*actor
-	renewed    map[*Process]time.Time // when a router's lease entry was stored last
+	renewed    map[*Process]time.Time // when a router's permit was stored last
 
 	mu       sync.Mutex // guards what follows: handlers use it
 	attempts map[string]int
@@ -136,16 +137,16 @@ func (f *flow) worker(p *Process) func(context.Context, *nats.Conn) (func(contex
 	}
 }
 
-// stored remembers when routers' leases were renewed.
+// stored remembers when routers' permits were renewed.
 func (f *flow) stored(p *Process, _ time.Time, subject string, _ []byte) {
 	if strings.HasPrefix(subject, "$KV.app_topology.router.") {
 		f.renewed[p] = time.Now()
 	}
 }
 
-// stray lets an epoch end while a router has no lease: what it has stored then may lie behind the end.
+// stray lets an epoch end while a router has no permit: what it has stored then may lie behind the end.
 func (f *flow) stray(p *Process, subject string) bool {
-	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < topology.LeaseTTL || f.Rand.IntN(2) == 0 {
+	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < permit.TTL || f.Rand.IntN(2) == 0 {
 		return false
 	}
 	f.Note("stray")

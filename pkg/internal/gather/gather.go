@@ -15,7 +15,7 @@ const frameOverhead = 256
 //
 //   - A shard has one batch under way; while that is being stored, the next one gathers. So batches grow with the load, and
 //     without load nothing waits.
-//   - A frame is told to be stored when all its parts are, and only if the lease under which it came holds still, in the
+//   - A frame is told to be stored when all its parts are, and only if the permit under which it came holds still, in the
 //     same term: else an epoch may have ended in between, and what was stored may lie behind its end.
 type Gather struct {
 	epoch    uint64
@@ -47,7 +47,7 @@ type Batch struct {
 	Data   []byte // once it is published it may be given back, see Reuse
 	Events int
 
-	term   uint64     // of the lease under which it was begun
+	term   uint64     // of the permit under which it was begun
 	size   int        // of its parts: Data behind the mark, which maxBatch leaves room for
 	frames []*Pending // with a part of it
 }
@@ -57,7 +57,7 @@ type Pending struct {
 	Reply string
 	Seq   uint64 // of the frame's first event
 
-	term  uint64 // of the lease under which it came
+	term  uint64 // of the permit under which it came
 	parts int    // not yet stored
 	ended bool   // answered
 }
@@ -173,10 +173,10 @@ func (g *Gather) leave(shard int) *Batch {
 	return q.storing
 }
 
-// May tells whether a batch may be published under the lease as it is now.
+// May tells whether a batch may be published under the permit as it is now.
 func (b *Batch) May(term uint64, valid bool) bool { return valid && term == b.term }
 
-// Stored ends a batch that is stored, the lease being as it was found after that. It appends to told the frames of which
+// Stored ends a batch that is stored, the permit being as it was found after that. It appends to told the frames of which
 // all is stored now and that may be told so, and returns how many may not, and the shard's next batch, or nil.
 func (g *Gather) Stored(b *Batch, term uint64, valid bool, told []*Pending) (_ []*Pending, untold int, next *Batch) {
 	for _, p := range b.frames {

@@ -34,7 +34,7 @@ type place struct{ frame, seq uint64 }
 type gathering struct {
 	*Gather
 	term     uint64
-	valid    bool      // the lease
+	valid    bool      // the permit
 	arrived  [][]place // by shard: the events of the accepted frames
 	left     [][]place // by shard: the events of the batches that left
 	underWay map[int]*Batch
@@ -154,7 +154,7 @@ func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
 	for _, p := range answered {
 		k := g.frames[p.Reply]
 		k.answered++
-		require.True(t, !stored || g.valid && k.term == g.term, "told without a lease, or in another term of it")
+		require.True(t, !stored || g.valid && k.term == g.term, "told without a permit, or in another term of it")
 		require.Equal(t, stored, k.waiting == 0 && !k.failed, "frame %s: answered that stored is %t, with %d parts to come", p.Reply, stored, k.waiting)
 	}
 	if next != nil {
@@ -198,12 +198,12 @@ func TestGatherRules(t *testing.T) {
 			return g.underWay[rapid.SampledFrom(shards).Draw(t, "shard")]
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"frame":    func(t *rapid.T) { number++; g.take(t, number, events.Draw(t, "events")) },
-			"stored":   func(t *rapid.T) { g.ends(t, any(t), true) },
-			"failed":   func(t *rapid.T) { g.ends(t, any(t), false) },
-			"new term": func(*rapid.T) { g.term++; g.valid = true },
-			"no lease": func(*rapid.T) { g.valid = false },
-			"":         func(t *rapid.T) { g.check(t) },
+			"frame":     func(t *rapid.T) { number++; g.take(t, number, events.Draw(t, "events")) },
+			"stored":    func(t *rapid.T) { g.ends(t, any(t), true) },
+			"failed":    func(t *rapid.T) { g.ends(t, any(t), false) },
+			"new term":  func(*rapid.T) { g.term++; g.valid = true },
+			"no permit": func(*rapid.T) { g.valid = false },
+			"":          func(t *rapid.T) { g.check(t) },
 		})
 		for len(g.underWay) > 0 {
 			g.ends(t, any(t), true)

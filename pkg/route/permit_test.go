@@ -12,21 +12,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// loseLease keeps the router from hearing of its renewals until its lease has run out.
-func (s *system) loseLease(t testing.TB) {
+// losePermit keeps the router from hearing of its renewals until its permit has expired.
+func (s *system) losePermit(t testing.TB) {
 	s.router.watcher.Stop()
-	require.Eventually(t, func() bool { _, valid := s.router.lease.Valid(); return !valid }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { _, valid := s.router.permit.Valid(); return !valid }, patience, time.Millisecond)
 }
 
-// regainLease lets it hear of them again, in a new term.
-func (s *system) regainLease(t testing.TB) {
+// regainPermit lets it hear of them again, in a new term.
+func (s *system) regainPermit(t testing.TB) {
 	kv, err := s.router.js.KeyValue(t.Context(), topology.Bucket("app", "topology"))
 	require.NoError(t, err)
-	w, err := topology.Watch(t.Context(), s.router.nc, kv, s.router.lease, slog.New(slog.DiscardHandler))
+	w, err := topology.Watch(t.Context(), s.router.nc, kv, s.router.permit, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(w.Stop)
 	require.Eventually(t, func() bool {
-		term, valid := s.router.lease.Valid()
+		term, valid := s.router.permit.Valid()
 		require.LessOrEqual(t, term, uint64(2))
 		return valid
 	}, patience, time.Millisecond)
@@ -52,12 +52,12 @@ func (s *system) unlawful(t testing.TB, n int) {
 }
 
 // In between an epoch may have ended, and what JetStream confirms may lie behind its end.
-func TestRouterAcknowledgesNothingWithoutItsLease(t *testing.T) {
+func TestRouterAcknowledgesNothingWithoutItsPermit(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	log := s.slowLog(t)
 	keys := s.keysOf(t, 3)
-	lost, another := s.sender(t), s.sender(t) // frames confirmed without a lease, and in another term of it
+	lost, another := s.sender(t), s.sender(t) // frames confirmed without a permit, and in another term of it
 	queued := s.sender(t)                     // frames that gather behind those
 	send := func(from *sender, key string) {
 		from.send(t, topology.FrameSubject("app"), encode(t, session(1), 1, event{key, 1}))
@@ -74,9 +74,9 @@ func TestRouterAcknowledgesNothingWithoutItsLease(t *testing.T) {
 	send(queued, keys[1])
 	require.Eventually(t, func() bool { return s.counter(t, "frames_total") == 4 }, patience, time.Millisecond)
 
-	s.loseLease(t)
-	require.ErrorIs(t, s.router.Ready(), errNoLease)
-	refused := frame.Answer{Code: frame.Closing, Reason: "this router's lease has run out", Retry: true}
+	s.losePermit(t)
+	require.ErrorIs(t, s.router.Ready(), errNoPermit)
+	refused := frame.Answer{Code: frame.Closing, Reason: "this router's permit has expired", Retry: true}
 	require.Equal(t, refused, s.send(t, encode(t, session(1), 1, event{keys[0], 1})))
 	require.Equal(t, &logError{Code: 503, Description: refused.Reason}, s.sendPlain(t, plain(keys[2], "")).Error)
 	log.confirm(t, lostFrame)
@@ -85,7 +85,7 @@ func TestRouterAcknowledgesNothingWithoutItsLease(t *testing.T) {
 	s.unlawful(t, 2)
 	lost.none(t, s.router)
 
-	s.regainLease(t)
+	s.regainPermit(t)
 	now := s.sender(t)
 	send(now, keys[1]) // gathers behind the one of the first term
 	require.Eventually(t, func() bool { return s.counter(t, "frames_total") == 5 }, patience, time.Millisecond)
@@ -113,14 +113,14 @@ func TestFrameThatIsStoredInTwoTerms(t *testing.T) {
 	first, second := log.take(t), log.take(t)
 	log.confirm(t, first)
 	require.Eventually(t, func() bool { return s.counter(t, "batches_total") == 1 }, patience, time.Millisecond)
-	s.loseLease(t)
-	s.regainLease(t)
+	s.losePermit(t)
+	s.regainPermit(t)
 	log.confirm(t, second)
 	s.unlawful(t, 1)
 	from.none(t, s.router)
 }
 
-// The server is away for longer than the lease holds. Afterwards all goes on by itself.
+// The server is away for longer than the permit lasts. Afterwards all goes on by itself.
 func TestRouterOutlivesARestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -135,6 +135,6 @@ func TestRouterOutlivesARestartOfTheServer(t *testing.T) {
 	m, err := nc.RequestWithContext(ctx, topology.FrameSubject("app"), encode(t, session(1), 2, event{"key", 1}))
 	require.NoError(t, err)
 	require.Zero(t, answer(t, m.Data))
-	term, _ := s.router.lease.Valid()
+	term, _ := s.router.permit.Valid()
 	require.EqualValues(t, 2, term)
 }

@@ -1,4 +1,4 @@
-package topology
+package permit
 
 import (
 	"testing"
@@ -29,7 +29,7 @@ func TestTerm(t *testing.T) {
 		term     uint64
 		valid    bool
 	}{
-		"without a lease":                       {nil, at(0), 0, false},
+		"without a renewal":                     {nil, at(0), 0, false},
 		"fresh":                                 {[]renewal{renewed(at(0), at(10))}, at(10), 1, true},
 		"just before its end":                   {[]renewal{renewed(at(0), at(10))}, at(1999), 1, true},
 		"counted from before sending":           {[]renewal{renewed(at(0), at(1500))}, at(2000), 1, false},
@@ -58,7 +58,7 @@ func TestTerm(t *testing.T) {
 	}
 }
 
-// Whatever the clocks do and however late renewals come: a lease is valid only by one renewal that holds on both clocks,
+// Whatever the clocks do and however late renewals come: a permit is valid only by one renewal that holds on both clocks,
 // a renewal that holds makes it valid, and a term that was once seen to have ended is never valid again.
 func TestTermRules(t *testing.T) {
 	const ttl = 2 * time.Second

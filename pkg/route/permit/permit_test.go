@@ -1,8 +1,9 @@
-package topology
+package permit
 
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,30 +13,31 @@ import (
 
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
-// router is a lease with its watcher, as a router has them.
+// router is a permit with its watcher, as a router has them.
 type router struct {
-	*Lease
+	*Permit
 	kv      jetstream.KeyValue
-	watcher *Watcher
+	watcher *topology.Watcher
 	off     atomic.Int64 // by how much its wall clock is off, in nanoseconds
 }
 
-func newRouter(t testing.TB, n *testkit.NATSServer, id string) *router {
+func newRouter(t testing.TB, n *testkit.NATSServer, log *slog.Logger) *router {
+	const id = "a"
 	nc := n.Connect(t, nats.ReconnectBufSize(-1)) // as services connect
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	_, kv, err := Open(t.Context(), js, "app", initial, quiet)
+	_, kv, err := topology.Open(t.Context(), js, "app", initial, quiet)
 	require.NoError(t, err)
 	r := &router{kv: kv}
-	r.Lease = NewLease(kv, id, func() uint64 { return r.watcher.Current().Current().Epoch }, quiet)
-	r.wall = func() time.Time { return time.Now().Add(time.Duration(r.off.Load())) }
-	r.watcher, err = Watch(t.Context(), nc, kv, r.Lease, quiet)
+	r.Permit, r.watcher, err = New(t.Context(), nc, kv, id, log)
 	require.NoError(t, err)
+	r.wall = func() time.Time { return time.Now().Add(time.Duration(r.off.Load())) }
 	t.Cleanup(r.watcher.Stop)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -50,25 +52,25 @@ func (r *router) start(t testing.TB) *router {
 	return r
 }
 
-// awaitTerm waits until the lease is valid in that term.
+// awaitTerm waits until the permit is valid in that term.
 func (r *router) awaitTerm(t testing.TB, term uint64) {
 	t.Helper()
 	require.Eventually(t, func() bool { n, valid := r.Valid(); return valid && n == term }, patience, time.Millisecond)
 }
 
-// entry is the router's lease as it stands in the bucket.
-func (r *router) entry(t testing.TB) (leaseEntry, error) {
-	e, err := r.kv.Get(t.Context(), leasePrefix+r.id)
+// entry is the router's permit as it stands in the bucket.
+func (r *router) entry(t testing.TB) (entry, error) {
+	e, err := r.kv.Get(t.Context(), topology.PermitKey(r.id))
 	if err != nil {
-		return leaseEntry{}, err
+		return entry{}, err
 	}
-	var v leaseEntry
+	var v entry
 	return v, json.Unmarshal(e.Value(), &v)
 }
 
-func TestLease(t *testing.T) {
+func TestPermit(t *testing.T) {
 	t.Parallel()
-	r := newRouter(t, testkit.NATS(t), "a")
+	r := newRouter(t, testkit.NATS(t), quiet)
 	_, valid := r.Valid()
 	require.False(t, valid)
 	r.start(t)
@@ -78,7 +80,7 @@ func TestLease(t *testing.T) {
 	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond)
 	v, err := r.entry(t)
 	require.NoError(t, err)
-	require.Equal(t, leaseEntry{Schema: entrySchema, Renewal: v.Renewal, Epoch: 1}, v)
+	require.Equal(t, entry{Schema: entrySchema, Renewal: v.Renewal, Epoch: 1}, v)
 
 	// It is renewed for longer than it holds, without a gap.
 	require.Eventually(t, func() bool {
@@ -86,7 +88,7 @@ func TestLease(t *testing.T) {
 		require.True(t, valid)
 		require.EqualValues(t, 1, term)
 		v, err := r.entry(t)
-		return err == nil && v.Renewal > uint64(LeaseTTL/LeaseRenew)+2
+		return err == nil && v.Renewal > uint64(TTL/RenewEvery)+2
 	}, patience, 10*time.Millisecond)
 	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond)
 
@@ -98,32 +100,34 @@ func TestLease(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
 }
 
-// A renewal that was under way while the lease was given up must not bring it back.
-func TestStoppedLeaseDoesNotComeBack(t *testing.T) {
-	r := newRouter(t, testkit.NATS(t), "a").start(t)
+// A renewal that was under way while the permit was given up must not bring it back.
+func TestStoppedPermitDoesNotComeBack(t *testing.T) {
+	r := newRouter(t, testkit.NATS(t), quiet).start(t)
 	r.mu.Lock()
 	r.sent[99] = r.now()
 	r.mu.Unlock()
 	require.NoError(t, r.Stop(t.Context()))
-	put(t, r.kv, leasePrefix+"a", `{"schema":1,"renewal":99,"epoch":1}`)
+	put(t, r.kv, topology.PermitKey("a"), `{"schema":1,"renewal":99,"epoch":1}`)
 	next := r.watcher.Current()
-	next.Epochs = []Epoch{{Epoch: 2, Shards: 1, Lanes: 1}}
-	put(t, r.kv, topologyKey, string(encode(next)))
+	next.Epochs = []topology.Epoch{{Epoch: 2, Shards: 1, Lanes: 1}}
+	b, err := json.Marshal(next)
+	require.NoError(t, err)
+	put(t, r.kv, "topology", string(b))
 	require.Eventually(t, func() bool { return r.watcher.Current().Current().Epoch == 2 }, patience, time.Millisecond)
 	_, valid := r.Valid()
 	require.False(t, valid)
 }
 
-func TestLeaseRunsOutWithoutTheServer(t *testing.T) {
+func TestPermitRunsOutWithoutTheServer(t *testing.T) {
 	t.Parallel()
 	n := testkit.NATS(t)
-	r := newRouter(t, n, "a").start(t)
+	r := newRouter(t, n, quiet).start(t)
 	n.Stop()
 	stopped := time.Now()
 	require.Eventually(t, func() bool {
 		looked := time.Since(stopped)
 		_, valid := r.Valid()
-		require.False(t, valid && looked >= LeaseTTL, "valid %s after the last renewal could be stored", looked)
+		require.False(t, valid && looked >= TTL, "valid %s after the last renewal could be stored", looked)
 		return !valid
 	}, patience, time.Millisecond)
 	n.Start(t)
@@ -132,15 +136,15 @@ func TestLeaseRunsOutWithoutTheServer(t *testing.T) {
 }
 
 // Renewals are stored, but this process does not hear of them: it may have missed a topology too.
-func TestLeaseRunsOutWithoutDeliveries(t *testing.T) {
+func TestPermitRunsOutWithoutDeliveries(t *testing.T) {
 	t.Parallel()
-	r := newRouter(t, testkit.NATS(t), "a").start(t)
+	r := newRouter(t, testkit.NATS(t), quiet).start(t)
 	r.watcher.Stop()
 	stopped := time.Now()
 	require.Eventually(t, func() bool {
 		looked := time.Since(stopped)
 		_, valid := r.Valid()
-		require.False(t, valid && looked >= LeaseTTL)
+		require.False(t, valid && looked >= TTL)
 		return !valid
 	}, patience, time.Millisecond)
 	v, err := r.entry(t)
@@ -148,9 +152,9 @@ func TestLeaseRunsOutWithoutDeliveries(t *testing.T) {
 	require.Greater(t, v.Renewal, uint64(2))
 }
 
-func TestLeaseWhoseWallClockJumps(t *testing.T) {
+func TestPermitWhoseWallClockJumps(t *testing.T) {
 	t.Parallel()
-	r := newRouter(t, testkit.NATS(t), "a").start(t)
+	r := newRouter(t, testkit.NATS(t), quiet).start(t)
 	r.off.Add(int64(time.Hour)) // as after a suspension
 	term, valid := r.Valid()
 	require.False(t, valid && term == 1)
@@ -176,68 +180,68 @@ func TestLeaseWhoseWallClockJumps(t *testing.T) {
 	require.WithinDuration(t, time.Now(), r.BrokerTime(), 200*time.Millisecond, "the broker's time does not follow ours")
 }
 
-func TestLeaseStartEndsWithItsContext(t *testing.T) {
+func TestPermitStartEndsWithItsContext(t *testing.T) {
 	n := testkit.NATS(t)
-	r := newRouter(t, n, "a")
+	r := newRouter(t, n, quiet)
 	n.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := r.Start(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "take a router's lease")
+	require.ErrorContains(t, err, "take a router's permit")
 }
 
-func TestLeaseStartStopStress(t *testing.T) {
+func TestPermitStartStopStress(t *testing.T) {
 	n := testkit.NATS(t)
 	nc := n.Connect(t, nats.ReconnectBufSize(-1))
-	_, kv, err := Open(t.Context(), stream(t, n), "app", initial, quiet)
+	_, kv, err := topology.Open(t.Context(), stream(t, n), "app", initial, quiet)
 	require.NoError(t, err)
-	hub := &leases{of: make(map[string]*Lease)}
-	f, err := Follow(t.Context(), nc, kv, quiet, func() {}, hub.deliver)
+	hub := &permits{of: make(map[string]*Permit)}
+	f, err := topology.Follow(t.Context(), nc, kv, quiet, func() {}, hub.deliver)
 	require.NoError(t, err)
 	defer f.Stop()
-	testkit.StressStartStop(t, func() lifecycle.Part { return hub.lease(kv) })
+	testkit.StressStartStop(t, func() lifecycle.Part { return hub.permit(kv) })
 	keys, err := kv.Keys(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []string{topologyKey}, keys, "leases that were not given up")
+	require.Equal(t, []string{"topology"}, keys, "permits that were not given up")
 }
 
-// leases delivers what comes to many leases.
-type leases struct {
+// permits delivers entries to many permits.
+type permits struct {
 	mu sync.Mutex
-	of map[string]*Lease
+	of map[string]*Permit
 }
 
-func (ls *leases) lease(kv jetstream.KeyValue) *Lease {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	id := strconv.Itoa(len(ls.of))
-	ls.of[id] = NewLease(kv, id, func() uint64 { return 1 }, quiet)
-	return ls.of[id]
+func (ps *permits) permit(kv jetstream.KeyValue) *Permit {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	id := strconv.Itoa(len(ps.of))
+	p := newPermit(kv, id, quiet)
+	p.epoch, p.expect = func() uint64 { return 1 }, func(uint64) {}
+	ps.of[id] = p
+	return p
 }
 
-func (ls *leases) deliver(e jetstream.KeyValueEntry) {
+func (ps *permits) deliver(e jetstream.KeyValueEntry) {
 	if e == nil {
 		return
 	}
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	id := strings.TrimPrefix(e.Key(), leasePrefix)
-	if l := ls.of[id]; l != nil {
-		l.delivered(id, e)
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	id := strings.TrimPrefix(e.Key(), topology.PermitKey(""))
+	if p := ps.of[id]; p != nil {
+		p.Delivered(id, e)
 	}
 }
 
-// A lease whose bucket is gone says so, and not only that nobody answers.
-func TestLeaseWhoseBucketIsGone(t *testing.T) {
+// A permit whose bucket is gone says so, and not only that nothing answers.
+func TestPermitWhoseBucketIsGone(t *testing.T) {
 	t.Parallel()
 	n := testkit.NATS(t)
-	r := newRouter(t, n, "a")
 	var log logged
-	r.Lease.log = log.logger()
-	r.start(t)
-	require.NoError(t, stream(t, n).DeleteKeyValue(t.Context(), Bucket("app", "topology")))
-	const says = `level=WARN msg="router lease not renewed" error="bucket app_topology: it is gone: restore it; or, if NATS was set up anew, start routers`
+	r := newRouter(t, n, log.logger()).start(t)
+	require.NoError(t, stream(t, n).DeleteKeyValue(t.Context(), topology.Bucket("app", "topology")))
+	const says = `level=WARN msg="router permit not renewed" error="bucket app_topology: it is gone: restore it; or, if NATS was set up anew, start routers`
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), says) }, patience, time.Millisecond, "%s", &log)
 	_, valid := r.Valid()
 	require.False(t, valid)

@@ -1,4 +1,4 @@
-package topology
+package permit
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,7 @@ func lead(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue, n *testkit.NATSNod
 	t.Helper()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	stream := bucketStream(kv.Bucket())
+	stream := bucketStream(kv)
 	require.Eventually(t, func() bool {
 		s, err := js.Stream(t.Context(), stream)
 		if err != nil || s.CachedInfo().Cluster.Leader == n.Name {
@@ -33,7 +34,7 @@ func host(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue, n *testkit.NATSNod
 	t.Helper()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	stream := bucketStream(kv.Bucket())
+	stream := bucketStream(kv)
 	require.Eventually(t, func() bool {
 		s, err := js.Stream(t.Context(), stream)
 		if err != nil {
@@ -58,7 +59,7 @@ func host(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue, n *testkit.NATSNod
 // Each server of a cluster that has a router's watch is killed in turn, but for the one that it is connected to and that
 // leads the bucket: one that leads nothing, and the one that makes streams and consumers, so that for seconds there is no
 // other watch.
-func TestLeaseInAClusterWhoseServersDie(t *testing.T) {
+func TestPermitInAClusterWhoseServersDie(t *testing.T) {
 	c := testkit.StartNATSCluster(t)
 	maker := c.Leader(t)
 	var others []*testkit.NATSNode
@@ -73,21 +74,19 @@ func TestLeaseInAClusterWhoseServersDie(t *testing.T) {
 	require.NoError(t, err)
 	in := initial
 	in.Log.Replicas = len(c.Nodes)
-	_, kv, err := Open(t.Context(), js, "app", in, quiet)
+	_, kv, err := topology.Open(t.Context(), js, "app", in, quiet)
 	require.NoError(t, err)
 	lead(t, nc, kv, home)
 	var log logged
-	var w *Watcher
-	l := NewLease(kv, "a", func() uint64 { return w.Current().Current().Epoch }, log.logger())
-	w, err = Watch(t.Context(), nc, kv, l, log.logger())
+	p, w, err := New(t.Context(), nc, kv, "a", log.logger())
 	require.NoError(t, err)
 	defer w.Stop()
-	require.NoError(t, l.Start(t.Context()))
-	defer func() { _ = l.Stop(context.Background()) }()
+	require.NoError(t, p.Start(t.Context()))
+	defer func() { _ = p.Stop(context.Background()) }()
 	for _, victim := range []*testkit.NATSNode{others[1], maker} {
 		host(t, nc, kv, victim)
 		victim.Kill()
-		l.requireAlmostNoOutage(t)
+		p.requireAlmostNoOutage(t)
 		victim.Start(t)
 		c.AwaitReplicas(t)
 		lead(t, nc, kv, home)
