@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,14 +52,19 @@ type rig struct {
 func newRig(t *testing.T, shards int) *rig { return newRigOn(t, shards, testkit.Redis(t)) }
 
 func newRigOn(t *testing.T, shards int, redisAddr string) *rig {
-	r := &rig{t: t, nats: testkit.NATS(t), shards: shards, want: make(map[string][]string)}
+	return newRigIn(t, shards, redisAddr, testkit.NATS(t), 1)
+}
+
+// newRigIn makes a rig whose log has so many replicas.
+func newRigIn(t *testing.T, shards int, redisAddr string, n *testkit.NATSServer, replicas int) *rig {
+	r := &rig{t: t, nats: n, shards: shards, want: make(map[string][]string)}
 	var err error
 	r.nats.NoDirectGets(t)
 	r.js, err = jetstream.New(r.nats.Conn)
 	require.NoError(t, err)
 	r.rdb = redis.NewClient(&redis.Options{Addr: redisAddr})
 	t.Cleanup(func() { require.NoError(t, r.rdb.Close()) })
-	initial := topology.Initial{Shards: shards, Lanes: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}}
+	initial := topology.Initial{Shards: shards, Lanes: 1, Log: topology.Log{Replicas: replicas, MaxBytes: 1 << 30}}
 	r.topo, r.kv, err = topology.Open(background, r.js, "app", initial, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	s, err := r.js.Stream(background, r.stream())
@@ -209,6 +215,8 @@ func (l *logBook) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
 }
+
+func (l *logBook) count(text string) int { return strings.Count(l.String(), text) }
 
 func (l *logBook) String() string {
 	l.mu.Lock()

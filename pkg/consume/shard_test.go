@@ -9,12 +9,14 @@ import (
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/store/storetest"
+	"example.com/lockstep/pkg/testkit"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
+	testkit.Main()
 	redis.SetLogger(quiet{})
 	goleak.VerifyTestMain(m)
 }

@@ -18,7 +18,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testkit.Main()
+	goleak.VerifyTestMain(m)
+}
 
 func eventually(t *testing.T, condition func() bool, what string, args ...any) {
 	t.Helper()
@@ -27,18 +30,23 @@ func eventually(t *testing.T, condition func() bool, what string, args ...any) {
 
 // cluster is what the members of a group share: servers, and a board on which owners write themselves.
 type cluster struct {
-	t      *testing.T
-	nats   *testkit.NATSServer
-	redis  *redis.Client
-	locker *lease.Locker
-	shards int
-	board  board
+	t        *testing.T
+	nats     *testkit.NATSServer
+	replicas int // of the buckets
+	redis    *redis.Client
+	locker   *lease.Locker
+	shards   int
+	board    board
 
 	reconnectWait time.Duration // of members' connections
 }
 
 func newCluster(t *testing.T, shards int) *cluster {
-	c := &cluster{t: t, nats: testkit.NATS(t), shards: shards}
+	return newClusterOn(t, shards, testkit.NATS(t), 1)
+}
+
+func newClusterOn(t *testing.T, shards int, n *testkit.NATSServer, replicas int) *cluster {
+	c := &cluster{t: t, nats: n, replicas: replicas, shards: shards}
 	c.redis = redis.NewClient(&redis.Options{Addr: testkit.Redis(t)})
 	t.Cleanup(func() { require.NoError(t, c.redis.Close()) })
 	var err error
@@ -78,7 +86,7 @@ func (c *cluster) member(change ...func(*Config)) *member {
 func (c *cluster) memberOn(nc *nats.Conn, change ...func(*Config)) *member {
 	c.t.Helper()
 	m := &member{t: c.t, nc: nc, reg: prometheus.NewRegistry()}
-	cfg := Config{App: "app", Name: "m", Shards: c.shards, Replicas: 1, Locker: Real(c.locker), Log: slog.New(slog.DiscardHandler), Metrics: m.reg}
+	cfg := Config{App: "app", Name: "m", Shards: c.shards, Replicas: c.replicas, Locker: Real(c.locker), Log: slog.New(slog.DiscardHandler), Metrics: m.reg}
 	cfg.Own = func(ctx context.Context, o Ownership) {
 		defer c.board.enter(o.Shard, m.ID())()
 		for {

@@ -20,7 +20,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testkit.Main()
+	goleak.VerifyTestMain(m)
+}
 
 // bench is a topology of one lane and three shards, a store, and a janitor that the test drives.
 type bench struct {
@@ -35,12 +38,16 @@ type bench struct {
 }
 
 func newBench(t *testing.T, history topology.Log) *bench {
+	history.Replicas = 1
+	return newBenchIn(t, history, testkit.NATS(t))
+}
+
+func newBenchIn(t *testing.T, history topology.Log, n *testkit.NATSServer) *bench {
 	ctx := context.Background()
-	n := testkit.NATS(t)
 	n.NoDirectGets(t)
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
-	history.Replicas, history.MaxBytes = 1, 1<<24
+	history.MaxBytes = 1 << 24
 	log := slog.New(slog.DiscardHandler)
 	top, kv, err := topology.Open(ctx, js, "app", topology.Initial{Shards: 3, Lanes: 1, Log: history}, log)
 	require.NoError(t, err)

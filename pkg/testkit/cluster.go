@@ -144,6 +144,20 @@ func (c *NATSCluster) Leader(t testing.TB) *NATSNode {
 	return nil
 }
 
+// Roles tells the servers apart: home, to which a test connects what it tests; maker, which makes streams and consumers, so
+// that for seconds after its end there are no new ones; and spare, which leads nothing yet.
+func (c *NATSCluster) Roles(t testing.TB) (home, spare, maker *NATSNode) {
+	t.Helper()
+	maker = c.Leader(t)
+	var others []*NATSNode
+	for _, n := range c.Nodes {
+		if n != maker {
+			others = append(others, n)
+		}
+	}
+	return others[0], others[1], maker
+}
+
 // Start starts the server, again if it was killed.
 func (n *NATSNode) Start(t testing.TB) {
 	t.Helper()
@@ -176,5 +190,15 @@ func (n *NATSNode) URL() string { return "nats://127.0.0.1:" + strconv.Itoa(n.Po
 // Connect opens a connection to this server alone, which is closed when t ends.
 func (n *NATSNode) Connect(t testing.TB, opts ...nats.Option) *nats.Conn {
 	t.Helper()
-	return (&NATSServer{URL: n.URL(), opts: &server.Options{}}).Connect(t, opts...)
+	return n.clients().Connect(t, opts...)
 }
+
+// Clients returns what connects to this server alone. Its Server is nil: the server is another process.
+func (n *NATSNode) Clients(t testing.TB) *NATSServer {
+	t.Helper()
+	s := n.clients()
+	s.Conn = s.Connect(t)
+	return s
+}
+
+func (n *NATSNode) clients() *NATSServer { return &NATSServer{URL: n.URL(), opts: &server.Options{}} }
