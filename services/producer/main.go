@@ -5,7 +5,8 @@ package main
 import (
 	"os"
 
-	"example.com/lockstep/services/producer/internal/cli"
+	"example.com/lockstep/pkg/load/cli"
+	"example.com/lockstep/pkg/service"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:])) }
+func main() { os.Exit(service.Main(name, description, &program{}, os.Args[1:], cli.Variables())) }

@@ -1,0 +1,67 @@
+package drive
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/lockstep/pkg/load/internal/expect"
+	"example.com/lockstep/pkg/publish"
+)
+
+// System is what a load runs against.
+type System interface {
+	// Open starts a publisher that reports to the two functions.
+	Open(ctx context.Context, cfg Config, onResolve func(tag uint64, err error), onReceipt func(tag uint64)) (Publisher, error)
+	// Layout returns the shards as they are now.
+	Layout(ctx context.Context) (Layout, error)
+	// Ends returns the last stream sequence of each shard of the layout.
+	Ends(ctx context.Context, l Layout) ([]uint64, error)
+	// Positions returns how far the shards have been committed.
+	Positions(ctx context.Context) ([]Position, error)
+	// States returns what the owner of each shard says of it, as in running. A shard
+	// without an owner is not in it.
+	States(ctx context.Context) (map[int]string, error)
+	// Owners tells of every change of a shard's owner, by the name of the worker,
+	// until stop is called.
+	Owners(ctx context.Context, changed func(shard int, worker string)) (stop func(), err error)
+	// Pause has every worker take no events for a time; 0 lets them go on. It
+	// returns an error if no worker has heard it.
+	Pause(ctx context.Context, d time.Duration) error
+	// Accounts returns what the ledger holds for each key, in the order given.
+	Accounts(ctx context.Context, keys []string) ([]Account, error)
+}
+
+// Publisher is the part of publish.Publisher that a load uses.
+type Publisher interface {
+	Publish(context.Context, publish.Event) (*publish.Handle, error)
+	WaitRoom(ctx context.Context) error
+	Flush(ctx context.Context) error
+	Stop(ctx context.Context) error
+}
+
+// Layout is one epoch's set of shards, numbered from 0.
+type Layout struct {
+	Epoch   uint64
+	Shards  int
+	ShardOf func(key string) int
+}
+
+// Position is how far one shard has been committed.
+type Position struct {
+	Shard      int
+	Epoch, Seq uint64
+}
+
+// ErrNoLedger says of a state that some other handler keeps it.
+var ErrNoLedger = errors.New("no ledger account")
+
+// Account is what the ledger holds for one key, or why that cannot be told:
+// ErrNoLedger, if the workers run another handler.
+type Account struct {
+	expect.Account
+	Err error
+}
+
+// maxAccounts is how many keys one call of Accounts may ask for.
+const maxAccounts = 1000

@@ -1,0 +1,202 @@
+// Package live is a running Lockstep as a load sees it: the log and its
+// topology in JetStream, the ledger behind the workers' queries.
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/load/internal/drive"
+	"example.com/lockstep/pkg/publish"
+	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/topology"
+)
+
+// codecJSON is the codec in which the ledger keeps its accounts.
+const codecJSON = 1
+
+// System is an app on a NATS server. It implements drive.System.
+type System struct {
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	app   string
+	query *query.Client
+}
+
+// New returns the app behind a connection.
+func New(nc *nats.Conn, app string) (*System, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	return &System{nc: nc, js: js, app: app, query: query.NewClient(nc, app)}, nil
+}
+
+// Open starts a publisher.
+func (s *System) Open(ctx context.Context, cfg drive.Config, onResolve func(uint64, error), onReceipt func(uint64)) (drive.Publisher, error) {
+	p, err := publish.New(s.nc, publish.Config{
+		App:             s.app,
+		MaxEvents:       cfg.InFlight,
+		DeliveryTimeout: cfg.DeliveryTimeout,
+		OnResolve:       func(h *publish.Handle) { onResolve(h.Tag, h.Err()) },
+		OnReceipt:       onReceipt,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Start(ctx)
+}
+
+// Layout returns the shards of the current epoch.
+func (s *System) Layout(ctx context.Context) (drive.Layout, error) {
+	e, err := s.epoch(ctx)
+	if err != nil {
+		return drive.Layout{}, err
+	}
+	ring, err := e.Ring()
+	if err != nil {
+		return drive.Layout{}, err
+	}
+	return drive.Layout{Epoch: e.Epoch, Shards: e.Shards, ShardOf: ring.Shard}, nil
+}
+
+func (s *System) epoch(ctx context.Context) (topology.Epoch, error) {
+	t, err := topology.Load(ctx, s.js, s.app)
+	if err != nil {
+		return topology.Epoch{}, fmt.Errorf("%w: is a router of app %s running?", err, s.app)
+	}
+	return t.Current(), nil
+}
+
+// Ends returns the last stream sequence of each shard.
+func (s *System) Ends(ctx context.Context, l drive.Layout) ([]uint64, error) {
+	e, err := s.epoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e.Epoch != l.Epoch {
+		return nil, fmt.Errorf("epoch %d has followed epoch %d", e.Epoch, l.Epoch)
+	}
+	return topology.Ends(ctx, s.js, s.app, e)
+}
+
+// Positions returns how far the shards have been committed.
+func (s *System) Positions(ctx context.Context) ([]drive.Position, error) {
+	positions, err := s.query.Positions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]drive.Position, len(positions))
+	for i, p := range positions {
+		out[i] = drive.Position{Shard: p.Shard, Epoch: p.Epoch, Seq: p.Seq}
+	}
+	return out, nil
+}
+
+// States returns what the owner of each shard says of it.
+func (s *System) States(ctx context.Context) (map[int]string, error) {
+	workers, err := s.query.Status(ctx, answersWait)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[int]string)
+	for _, w := range workers {
+		for _, sh := range w.Shards {
+			states[sh.Shard] = fmt.Sprintf("%s owns it and says: %s", w.Name, sh.State)
+		}
+	}
+	return states, nil
+}
+
+// Owners watches who owns which shard. Where no worker has ever been, there is
+// nothing to watch.
+func (s *System) Owners(ctx context.Context, changed func(shard int, worker string)) (stop func(), err error) {
+	w, err := group.Watch(ctx, s.nc, s.app, changed)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.Stop, nil
+}
+
+// Bounds on the wait for the answers of all workers: to a pause, of which a missed
+// one is asked for again, and to what the report says of shards, which is asked once.
+const (
+	pauseWait   = 200 * time.Millisecond
+	answersWait = time.Second
+)
+
+// Pause asks every worker. It counts as heard if all shards' owners have answered.
+func (s *System) Pause(ctx context.Context, d time.Duration) error {
+	workers, err := s.query.Pause(ctx, d, pauseWait)
+	if err != nil {
+		return err
+	}
+	e, err := s.epoch(ctx)
+	if err != nil {
+		return err
+	}
+	owned := make(map[int]bool)
+	for _, w := range workers {
+		for _, sh := range w.Shards {
+			owned[sh.Shard] = true
+		}
+	}
+	if len(owned) < e.Shards {
+		return fmt.Errorf("the owners of %d of %d shards have answered", len(owned), e.Shards)
+	}
+	return nil
+}
+
+// Accounts returns what the ledger holds for up to 1,000 keys.
+func (s *System) Accounts(ctx context.Context, keys []string) ([]drive.Account, error) {
+	states, err := s.query.States(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	if len(states) != len(keys) {
+		return nil, fmt.Errorf("%d states for %d keys", len(states), len(keys))
+	}
+	out := make([]drive.Account, len(keys))
+	for i, st := range states {
+		if st.Key != keys[i] {
+			return nil, fmt.Errorf("asked for key %s, told of key %s", keys[i], st.Key)
+		}
+		out[i] = account(st)
+	}
+	return out, nil
+}
+
+func account(st query.State) (a drive.Account) {
+	if !st.Found || len(st.Data) == 0 {
+		return a // no event has been applied
+	}
+	if st.Codec != codecJSON {
+		a.Err = drive.ErrNoLedger
+		return a
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(st.Data, &members); err != nil && !json.Valid(st.Data) {
+		a.Err = fmt.Errorf("its state is not JSON: %w", err)
+		return a
+	}
+	for _, name := range []string{"balance", "events", "digest"} {
+		if _, kept := members[name]; !kept {
+			a.Err = drive.ErrNoLedger
+			return a
+		}
+	}
+	if err := json.Unmarshal(st.Data, &a.Account); err != nil {
+		a.Err = fmt.Errorf("its state is not an account: %w", err)
+	}
+	return a
+}
