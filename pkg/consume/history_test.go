@@ -45,8 +45,7 @@ func TestHistories(t *testing.T) {
 }
 
 func TestLongHistories(t *testing.T) {
-	testkit.Long(t)
-	tryHistories(t, 200_000)
+	tryHistories(t, 20_000*testkit.Long(t))
 }
 
 // tryHistories requires that no history of the first n seeds breaks a promise, and that what may happen happens in some.

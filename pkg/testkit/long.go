@@ -2,21 +2,28 @@ package testkit
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// longVariable tells the tests that they have the time: `go tool task test:long` sets it.
-const longVariable = "LOCKSTEP_TEST_LONG"
+// lengthVariable tells the tests how much time they have: `go tool task test:long` sets it.
+const lengthVariable = "LOCKSTEP_TEST_LENGTH"
 
-// Long says that a test takes minutes. Such a test has a name that begins with TestLong, by which test:long finds it, and
-// does not run otherwise; `test` names it among those that did not run.
-func Long(t testing.TB) {
+// Long says that a test takes minutes. Such a test has a name that begins with TestLong, by which `go tool task test:long`
+// finds it, and is skipped in any other run. Counts of histories grow in proportion to the length that Long returns: 1 is
+// the short form, 10 the full one.
+func Long(t testing.TB) (length int) {
 	t.Helper()
 	require.True(t, strings.HasPrefix(t.Name(), "TestLong"), "test:long finds no test of this name")
-	if os.Getenv(longVariable) == "" {
+	set := os.Getenv(lengthVariable)
+	if set == "" {
 		t.Skip("takes minutes: go tool task test:long runs it")
 	}
+	length, err := strconv.Atoi(set)
+	require.NoError(t, err, "%s=%q: want a number from 1 on", lengthVariable, set)
+	require.Positive(t, length, "%s=%q: want a number from 1 on", lengthVariable, set)
+	return length
 }

@@ -5,10 +5,11 @@ package sim
 import (
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/verify/sim/mutations"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,7 +18,7 @@ import (
 // history alone. So does which goroutine runs next, on one processor and without the collector: none is preempted, and what
 // happens outside the bubble changes no order within. Polar Signals' "(Mostly) Deterministic Simulation Testing in Go"
 // (2024) goes the same way with a runtime for WebAssembly.
-var determinism = []testkit.Edit{
+var determinism = []mutations.Edit{
 	{File: "runtime/synctest.go", Old: "	active  int // other sources of activity\n}\n", New: `	active  int // other sources of activity
 
 	chosen   uint64 // what choose has drawn
@@ -105,7 +106,7 @@ func maps_rand() uint64 {
 
 // quicker are edits of ours that change nothing but the time that histories take: of a ring, which takes a while to build,
 // there is only one for so many shards.
-var quicker = []testkit.Edit{
+var quicker = []mutations.Edit{
 	{File: "ring/ring.go", Old: "func New(shards []int) (*Ring, error) {\n", New: `var (
 	mu    sync.Mutex // guards built
 	built = make(map[int]*Ring)
@@ -133,14 +134,14 @@ func build(shards []int) (*Ring, error) {
 // determined builds this package's tests for a runtime that leaves nothing to chance, with edits made in our module, and
 // returns the binary. What it finds in a history it finds whenever that history is had again. It lacks the tests that build
 // such binaries or need real servers, which take long to build.
-func determined(t *testing.T, edits []testkit.Edit, flags ...string) string {
+func determined(t *testing.T, edits []mutations.Edit, flags ...string) string {
 	t.Helper()
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	require.NoError(t, err)
-	edits = append(edits, quicker...)
+	edits = slices.Concat(edits, quicker)
 	for _, e := range determinism {
 		e.File = filepath.Join(strings.TrimSpace(string(goroot)), "src", e.File)
 		edits = append(edits, e)
 	}
-	return testkit.Mutant(t, "../../pkg", "../verify/sim", edits, nil, append(flags, "-tags=determined")...)
+	return mutations.Build(t, "verify/sim", edits, nil, append(flags, "-tags=determined")...)
 }

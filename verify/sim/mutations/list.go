@@ -1,0 +1,194 @@
+// Package mutations lists the rules of the protocol that a test must miss when they are taken away, each once, with the
+// edits that take it away and the tests that must find it. A rule whose absence no test notices is not tested.
+package mutations
+
+// Mutation takes one rule away. At least one of the finders must find it.
+type Mutation struct {
+	Name  string
+	Edits []Edit
+
+	// Decisions: the histories of pkg/consume, which join the decisions of all packages without clocks and connections.
+	Decisions bool
+	// Simulation: the kind of the simulation's histories (verify/sim). They run the packages as they are.
+	Simulation string
+	// Rare: the simulation needs tens of thousands of histories.
+	Rare bool
+	// Test: a test of one package.
+	Test Test
+	// Programs: demo and chaos of whole programs (verify/mutants).
+	Programs bool
+}
+
+// Test is a test of a package below pkg.
+type Test struct {
+	Package string
+	Run     string // as in go test -run
+	Says    string // part of its output when it fails for the right reason
+}
+
+func in(file, old, new string) []Edit { return []Edit{{File: file, Old: old, New: new}} }
+
+// conformance is the suite that every store passes.
+func conformance(says string) Test {
+	return Test{"store/redis", "^Test(Miniredis|RedisServer)$", says}
+}
+
+// All are the mutations, in the order of an event's way.
+var All = []Mutation{
+	// The publisher.
+	{Name: "a key may have two frames in flight", Decisions: true, Simulation: "Fill", Edits: in("internal/window/window.go",
+		"if k.ready || k.frame != nil || k.heldBy != 0", "if k.ready || k.heldBy != 0")},
+	// The simulation's late copies are rare, since events that no router can have are told apart.
+	{Name: "a given-up event does not hold its key back", Decisions: true, Simulation: "Fill", Rare: true, Edits: in("internal/window/resolve.go",
+		"if !stored && e.Seq > e.key.heldBy {", "if false {")},
+	{Name: "a session is renewed with frames in flight", Edits: in("internal/window/session.go",
+		"if len(w.frames) > 0 {", "if false {"),
+		Test: Test{"internal/window", "^TestRenewedSessionWaitsForAllInFlight$", "drained before it is renewed"}},
+	{Name: "nothing bounds how far seqs run ahead of the floor", Edits: in("internal/window/window.go",
+		"len(f.Data)+size > frame.MaxFrameBytes || w.seq+1-w.floor > frame.MaxSpan {", "len(f.Data)+size > frame.MaxFrameBytes {"),
+		Test: Test{"internal/window", "^TestSpanIsBounded$", "is not less than or equal to"}},
+	{Name: "a refusal counts for the attempts before it", Decisions: true, Edits: in("internal/window/answer.go",
+		"case !f.earlier && f.Attempt == attempt:", "case true:")},
+	{Name: "an event is withdrawn that a router may have", Decisions: true, Edits: in("internal/window/late.go",
+		"case e.key.frame.MayBeStored():", "case false:")},
+	{Name: "an attempt that reached no router replaces those before it", Decisions: true, Edits: in("internal/window/event.go",
+		"f.earlier, f.newest = f.MayBeStored(), true", "f.newest = true")},
+	{Name: "a frame is sent again with new seqs", Simulation: "Fill", Edits: sentAgain(`	for _, f := range o.Again {
+		f.Data = frame.AppendHeader(nil, w.session, w.floor)
+		for _, e := range f.Events {
+			w.seq++
+			f.Data = frame.AppendEvent(f.Data, e.Draft, w.seq)
+		}
+`)},
+	{Name: "a frame is sent again without its first event", Simulation: "Fill", Edits: sentAgain(`	for _, f := range o.Again {
+		if len(f.Events) > 1 {
+			f.Data = frame.AppendHeader(nil, w.session, w.floor)
+			for _, e := range f.Events[1:] {
+				f.Data = frame.AppendEvent(f.Data, e.Draft, e.Seq)
+			}
+		}
+`)},
+
+	// The router.
+	{Name: "the gather acknowledges without a permit", Decisions: true, Edits: in("internal/gather/gather.go",
+		"if !valid || term != p.term {", "if false {")},
+	{Name: "the gather acknowledges in another term of the permit", Decisions: true, Edits: in("internal/gather/gather.go",
+		"if !valid || term != p.term {", "if !valid {")},
+	{Name: "the gather acknowledges before all of a frame is stored", Simulation: "Fill", Edits: in("internal/gather/gather.go",
+		"p.parts--; p.parts > 0 || p.ended {", "p.parts--; p.ended {")},
+	{Name: "the router takes every permit for a valid one", Simulation: "Fill", Edits: in("route/frames.go",
+		"	term, valid := r.permit.Valid()\n	r.mu.Lock()\n	if err == nil {",
+		"	term, _ := r.permit.Valid()\n	valid := true\n	r.mu.Lock()\n	if err == nil {")},
+	{Name: "a batch in flight on a broken connection counts as stored", Simulation: "Fill", Edits: in("route/log.go",
+		"l.expire(broke, errCut)", "l.expire(broke, nil)")},
+
+	// Deduplication.
+	{Name: "workers ignore the floor", Decisions: true, Simulation: "Fill", Edits: in("dedup/dedup.go",
+		"if seq < p.floor {", "if seq < p.base*64 {")},
+	{Name: "workers ignore the set of seqs", Decisions: true, Simulation: "Flow", Edits: in("dedup/dedup.go",
+		"if p.words[i]&bit != 0 {", "if false {")},
+	{Name: "workers drop no event below the floor, whichever seq it has", Programs: true, Edits: in("dedup/dedup.go",
+		"if seq < p.floor {\n\t\treturn false\n\t}", "if true {\n\t\treturn true\n\t}")},
+	{Name: "workers apply events of a forgotten publisher", Decisions: true, Edits: in("dedup/dedup.go",
+		"case p == nil && s.BirthTime().Add(Retention).Before(at):", "case false:")},
+	// Our own publishers' floors pass all of a session before the next one begins, so that the pipeline as a whole would
+	// not notice; other publishers' floors need not.
+	{Name: "a new session does not close the ones before", Edits: in("dedup/dedup.go",
+		"case s.Generation < p.generation:", "case false:"),
+		Test: Test{"dedup", "^TestGenerations$", "the late copy of an older generation"}},
+
+	// The worker.
+	{Name: "a shard reads its log from one message too late", Decisions: true, Simulation: "Flow", Edits: in("consume/shard.go",
+		"return min(s.since, s.position.Seq)", "return min(s.since, s.position.Seq) + 1")},
+	{Name: "a state is kept though its handler failed", Decisions: true, Simulation: "Flow", Edits: in("consume/cache.go",
+		"for _, e := range c.dirty {\n\t\tc.drop(e)", "for _, e := range c.dirty {\n\t\te.changed = false")},
+	{Name: "states are kept after a commit failed", Decisions: true, Simulation: "Flow", Programs: true, Edits: []Edit{
+		{File: "consume/shard.go", Old: "cache: newCache(b)", New: "cache: oldCache(b, n)"},
+		{File: "consume/cache.go", Old: "func newCache(", New: `type place struct {
+	b *budget
+	n int
+}
+
+var (
+	oldMu sync.Mutex
+	old   = map[place]*cache{}
+)
+
+func oldCache(b *budget, n int) *cache {
+	oldMu.Lock()
+	defer oldMu.Unlock()
+	c := old[place{b, n}]
+	if c == nil {
+		c = newCache(b)
+		old[place{b, n}] = c
+	}
+	for _, e := range c.dirty {
+		e.changed = false
+	}
+	c.dirty = c.dirty[:0]
+	return c
+}
+
+func newCache(`},
+		{File: "consume/cache.go", Old: `import "sync/atomic"`, New: "import (\n	\"sync\"\n	\"sync/atomic\"\n)"},
+		{File: "consume/cache.go", Old: "func (c *cache) clear() {\n	for c.lru.prev != &c.lru {", New: "func (c *cache) clear() {\n	for false {"},
+	}},
+
+	// The store in memory.
+	{Name: "a commit compares positions", Decisions: true, Simulation: "Flow", Edits: in("store/storetest/memory.go",
+		"if r.Version != c.Old {", "if c.Position.Seq < r.Position.Seq {")},
+	{Name: "state is loaded without looking at the version", Decisions: true, Simulation: "Flow", Edits: in("store/storetest/memory.go",
+		"if v.m.kept.shards[shard].Version != version {", "if false {")},
+	{Name: "the fence is the store's alone", Decisions: true, Simulation: "Flow", Edits: in("store/storetest/memory.go",
+		"max(r.Fence+1, revision)", "r.Fence+1")},
+
+	// The store in Redis. Whole programs do not find that it loads without looking at the version: a stale owner then reads
+	// states that it must not have, and its commit is refused. That does harm only if the store goes back to just the
+	// version that this owner knows, between its load and its commit.
+	{Name: "Redis commits by the position", Edits: in("store/redis/commit.lua",
+		"if version ~= ARGV[1] then", "local at = redis.call('HGET', KEYS[1], 'position') or ''\nif at > ARGV[3] then"),
+		Test: conformance("a_stale_commit_and_a_stale_load")},
+	{Name: "Redis commits without looking at the version", Programs: true, Edits: in("store/redis/commit.lua",
+		"if version ~= ARGV[1] then", "if false then"),
+		Test: conformance("a_stale_commit_and_a_stale_load")},
+	{Name: "Redis loads without looking at the version", Edits: in("store/redis/load.lua",
+		"if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then", "if false then"),
+		Test: conformance("a_stale_commit_and_a_stale_load")},
+	{Name: "Redis reads a record without looking at the version", Edits: in("store/redis/publishers.lua",
+		"if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then", "if false then"),
+		Test: conformance("a_record_")},
+	{Name: "Redis claims a shard whose record was removed", Edits: in("store/redis/claim.lua",
+		"if known == 1 and not before then", "if false then"),
+		Test: conformance("a_record_that_was_removed")},
+	{Name: "a record is taken though a cursor passed over some of it", Edits: in("store/redis/publishers.go",
+		"return total == s.added+len(s.others), nil", "return total > 0, nil"),
+		Test: Test{"store/redis", "^TestRecordIsReadWholeThoughRedisRestarts$", "20000"}},
+
+	// Members and leases.
+	{Name: "a member unlocks a dead one's leases without looking whose they are", Simulation: "Group", Edits: in("lease/lease.go",
+		`strings.HasPrefix(value, holder+"/")`, `strings.Contains(value, "/")`)},
+	{Name: "a prober judges though its own connection is young", Simulation: "Group", Edits: in("group/probe.go",
+		"if now.Sub(up) < steadyBefore {", "if false {")},
+	DeafOwner,
+	{Name: "renewing takes a lost lease again", Simulation: "Group", Edits: in("lease/lease.go",
+		"redsync.WithTries(1))...)", "redsync.WithTries(1), redsync.WithSetNXOnExtend())...)")},
+	{Name: "a release is not announced", Simulation: "Group", Edits: in("group/seat.go",
+		"b, err := json.Marshal(shards)", "b, err := json.Marshal(shards[:0])")},
+	{Name: "a removed member does not join again", Simulation: "Group", Edits: in("group/members.go",
+		"	go g.rejoin()", "	g.rejoins.Done()")},
+	{Name: "a member that left while the connection was broken still counts", Simulation: "Group", Edits: in("group/members.go",
+		"g.revision, g.arriving, g.synced = g.arriving, nil, true",
+		"maps.Copy(g.revision, g.arriving)\n\tg.arriving, g.synced = nil, true")},
+}
+
+// DeafOwner breaks only the order of owners: the store's versions keep the states right without it.
+var DeafOwner = Mutation{Name: "an owner does not hear that its lease is lost", Simulation: "Group", Edits: in("group/seat.go",
+	"func() { cancel(context.Cause(held.Context())) }", "func() {}")}
+
+// sentAgain replaces the beginning of the loop over the frames that are sent again.
+func sentAgain(loop string) []Edit {
+	return []Edit{
+		{File: "internal/window/late.go", Old: "	for _, f := range o.Again {\n", New: loop},
+		{File: "internal/window/late.go", Old: "	\"time\"\n)", New: "	\"time\"\n\n	\"example.com/lockstep/pkg/frame\"\n)"},
+	}
+}
