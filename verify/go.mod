@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	example.com/lockstep/deployments/local v0.0.0
 	example.com/lockstep/pkg v0.0.0
+	example.com/lockstep/verify/sim v0.0.0
 	github.com/nats-io/nats.go v1.55.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stretchr/testify v1.12.1
@@ -43,4 +44,5 @@ require (
 replace (
 	example.com/lockstep/deployments/local => ../deployments/local
 	example.com/lockstep/pkg => ../pkg
+	example.com/lockstep/verify/sim => ./sim
 )

@@ -12,62 +12,19 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/verify/sim/mutations"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// mutant is a worker without a rule.
-type mutant struct {
-	name  string
-	edits map[string]map[string]string // by file below pkg: texts, and what stands there instead
-}
-
-var (
-	noDeduplication = mutant{"no deduplication", map[string]map[string]string{
-		"dedup/dedup.go": {"if seq < p.floor {\n\t\treturn false\n\t}": "if true {\n\t\treturn true\n\t}"},
-	}}
-	staleCommits = mutant{"no stale check at commit", map[string]map[string]string{
-		"store/redis/commit.lua": {"if version ~= ARGV[1] then": "if false then"},
-	}}
-	keptCache = mutant{"cache kept", map[string]map[string]string{
-		"consume/shard.go": {"cache: newCache(b)": "cache: oldCache(n, b)"},
-		"consume/cache.go": {
-			`import "sync/atomic"`: `import ("sync"; "sync/atomic")`,
-			"func newCache(": `
-var old sync.Map // by shard
-
-func oldCache(n int, b *budget) *cache {
-	kept, _ := old.LoadOrStore(n, newCache(b))
-	c := kept.(*cache)
-	for _, e := range c.dirty {
-		e.changed = false
-	}
-	c.dirty = c.dirty[:0]
-	return c
-}
-
-func newCache(`,
-			"for c.lru.prev != &c.lru {": "for false {",
-		},
-	}}
-)
-
-// Without the check at load a stale owner reads states that it must not have, and its commit is refused. They do harm only if
-// the store then goes back to just the version that this owner knows, between its load and its commit: no run of processes
-// brings that about, and pkg/consume.TestMutationsAreFound does.
-
 // build returns a directory with the mutated worker, beside the other programs as they are in bin.
-func (m mutant) build(t *testing.T, bin string) (mutated string) {
+func build(t *testing.T, bin string, m mutations.Mutation) (mutated string) {
 	t.Helper()
 	mutated = t.TempDir()
 	for _, program := range []string{"local", "producer", "router"} {
 		require.NoError(t, os.Symlink(filepath.Join(bin, program), filepath.Join(mutated, program)))
 	}
-	overlay := programs.Overlay{}
-	for file, edits := range m.edits {
-		overlay.Edit(t, programs.InRoot(t, filepath.Join("pkg", file)), edits)
-	}
-	programs.BuildModule(t, "services/worker", mutated, overlay.Flag(t))
+	programs.BuildModule(t, "services/worker", mutated, mutations.Overlay(t, m.Edits))
 	return mutated
 }
 
@@ -84,9 +41,6 @@ func run(t *testing.T, bin string, args ...string) (code int, said string) {
 
 func needs(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("did not run: -short, and it builds every program")
-	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("did not run: there is no redis-server on PATH to wipe")
 	}

@@ -1,31 +1,31 @@
 package mutants
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/verify/sim/mutations"
 )
 
-// TestDemoFindsAMutant is the quickest of all pairs; TestLongMutants has the others.
-func TestDemoFindsAMutant(t *testing.T) {
-	needs(t)
-	demoFinds(t, staleCommits.build(t, programs.Build(t)))
-}
-
-// TestLongMutants requires that each mutant is found by the demo as well as by chaos, of some seeds.
+// TestLongMutants requires that each mutation of the whole programs is found by the demo and, in the full form, by chaos of
+// two seeds.
 func TestLongMutants(t *testing.T) {
-	testkit.Long(t)
+	length := testkit.Long(t)
 	needs(t)
 	bin := programs.Build(t)
-	for _, m := range []mutant{noDeduplication, staleCommits, keptCache} {
-		t.Run(m.name, func(t *testing.T) {
-			mutated := m.build(t, bin)
+	for _, m := range mutations.All {
+		if !m.Programs {
+			continue
+		}
+		t.Run(m.Name, func(t *testing.T) {
+			mutated := build(t, bin, m)
 			t.Run("demo", func(t *testing.T) { demoFinds(t, mutated) })
-			for _, seed := range []string{"1", "2"} {
-				t.Run("chaos "+seed, func(t *testing.T) { chaosFinds(t, mutated, seed) })
+			for seed := 1; seed <= min(length/5, 2); seed++ {
+				t.Run(fmt.Sprintf("chaos %d", seed), func(t *testing.T) { chaosFinds(t, mutated, seed) })
 			}
 		})
 	}
@@ -39,9 +39,9 @@ func demoFinds(t *testing.T, bin string) {
 	t.Log(said)
 }
 
-func chaosFinds(t *testing.T, bin, seed string) {
+func chaosFinds(t *testing.T, bin string, seed int) {
 	t.Helper()
-	code, said := run(t, bin, "chaos", "--seed="+seed)
+	code, said := run(t, bin, "chaos", fmt.Sprintf("--seed=%d", seed))
 	require.Equal(t, 98, code, said)
 	require.Contains(t, said, "verdict: fail\n")
 	t.Log(said)

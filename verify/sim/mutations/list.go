@@ -87,7 +87,7 @@ var All = []Mutation{
 		"if seq < p.floor {", "if seq < p.base*64 {")},
 	{Name: "workers ignore the set of seqs", Decisions: true, Simulation: "Flow", Edits: in("dedup/dedup.go",
 		"if p.words[i]&bit != 0 {", "if false {")},
-	{Name: "workers drop no event below the floor, whichever seq it has", Programs: true, Edits: in("dedup/dedup.go",
+	{Name: "workers drop no duplicate", Programs: true, Edits: in("dedup/dedup.go",
 		"if seq < p.floor {\n\t\treturn false\n\t}", "if true {\n\t\treturn true\n\t}")},
 	{Name: "workers apply events of a forgotten publisher", Decisions: true, Edits: in("dedup/dedup.go",
 		"case p == nil && s.BirthTime().Add(Retention).Before(at):", "case false:")},
