@@ -4,28 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/lockstep/pkg/address"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
-
-func TestAddresses(t *testing.T) {
-	for in, want := range map[string][]string{
-		"":                               {},
-		"a:1":                            {"a:1"},
-		"a:1 b:2":                        {"a:1", "b:2"},
-		" a:1\tb:2\n":                    {"a:1", "b:2"},
-		"nats://a:1,nats://b:2":          {"nats://a:1", "nats://b:2"},
-		"nats://a:1, tls://b:2":          {"nats://a:1", "tls://b:2"},
-		"nats://a:1,ws://b:2 wss://c":    {"nats://a:1", "ws://b:2", "wss://c"},
-		"nats://u:12,34@a:1":             {"nats://u:12,34@a:1"},
-		"redis://u:1,2@a:1,redis://b:2":  {"redis://u:1,2@a:1", "redis://b:2"},
-		"redis://u:a,b://c@a:1":          {"redis://u:a,b://c@a:1"},
-		"a:1,b:2":                        {"a:1,b:2"},
-		"unix:///run/a,b,rediss://u@c:1": {"unix:///run/a,b", "rediss://u@c:1"},
-	} {
-		require.Equal(t, want, Addresses(in), in)
-	}
-}
 
 // special are characters that take a URL apart, or a list.
 const special = `[A-Z0-9,@/:?#%;&=+ ]`
@@ -58,28 +40,10 @@ func TestPasswordsAreNotTold(t *testing.T) {
 
 // What url.Parse makes of a password with a special character in it is not taken for a host.
 func TestPiecesOfAPasswordAreNoHost(t *testing.T) {
-	for _, address := range []string{
+	for _, server := range []string{
 		"tls://svc:s3cr3t@pa/ss@host", "nats://u:12/34@h", "nats://u:12?34@h", "ws://u:12#34@h", "nats://to/ken@h",
 	} {
-		_, err := natsServers(address)
-		require.ErrorIs(t, err, errNotURL, address)
+		_, err := natsServers(server)
+		require.ErrorIs(t, err, address.ErrNotURL, server)
 	}
-	for _, address := range []string{"redis://u:12/34@h", "redis://:12?34@h:1", "rediss://u:12#34@h", "unix://u:12/34@/run/redis.sock"} {
-		_, err := RedisOptions(address)
-		require.ErrorIs(t, err, errNotURL, address)
-	}
-}
-
-func TestSpecialCharactersInAPassword(t *testing.T) {
-	for _, address := range []string{"redis://u:12,34@h:1", "redis://u:12%2C34@h:1"} {
-		opts, err := RedisOptions(address)
-		require.NoError(t, err)
-		require.Equal(t, []string{"u", "12,34", "h:1"}, []string{opts.Username, opts.Password, opts.Addr})
-	}
-	opts, err := RedisOptions("redis://u:p%2Fq%40r@h:1")
-	require.NoError(t, err)
-	require.Equal(t, "p/q@r", opts.Password)
-	opts, err = RedisOptions("unix:///run/a@b.sock")
-	require.NoError(t, err)
-	require.Equal(t, []string{"unix", "/run/a@b.sock"}, []string{opts.Network, opts.Addr})
 }

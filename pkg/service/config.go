@@ -5,6 +5,8 @@ import (
 	"net"
 	"regexp"
 	"time"
+
+	"example.com/lockstep/pkg/address"
 )
 
 // Config is what every service shares. A service embeds it in the struct it parses.
@@ -28,7 +30,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--app=%q: want a letter a-z, then at most 30 of a-z, 0-9 and -", c.App)
 	}
 	if _, err := natsServers(c.NATS); err != nil {
-		return fmt.Errorf("--nats=%s: %w", maskRefused(c.NATS), err)
+		return fmt.Errorf("--nats=%s: %w", address.MaskRefused(c.NATS), err)
 	}
 	if _, _, err := net.SplitHostPort(c.Admin); err != nil {
 		return fmt.Errorf("--admin=%q: want HOST:PORT", c.Admin)
@@ -37,44 +39,4 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--stop-timeout=%s: must be above 0", c.StopTimeout)
 	}
 	return nil
-}
-
-// RedisConfig is what a service that uses Redis embeds beside Config.
-type RedisConfig struct {
-	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis that keeps the state: HOST:PORT or a redis://, rediss:// or unix:// URL."`
-	LockRedis []string `sep:"none" placeholder:"HOST:PORT" help:"Redis that keeps the locks. Given several times, or several separated by blanks, a lock needs the majority of them. Default: the one of --redis."`
-}
-
-// Validate checks that each address is one. Parse calls it.
-func (c *RedisConfig) Validate() error {
-	if _, err := RedisOptions(c.Redis); err != nil {
-		return fmt.Errorf("--redis=%s: %w", maskRefused(c.Redis), err)
-	}
-	seen := map[string]bool{}
-	for _, list := range c.LockRedis {
-		for _, lock := range Addresses(list) {
-			// The list and not the address: where a blank in a password was taken for a separator, only the whole shows which
-			// part of it is the password.
-			if _, err := RedisOptions(lock); err != nil {
-				return fmt.Errorf("--lock-redis=%s: %w", maskRefused(list), err)
-			}
-			if seen[lock] {
-				return fmt.Errorf("--lock-redis=%s: given twice, but a majority needs different ones", Mask(lock))
-			}
-			seen[lock] = true
-		}
-	}
-	return nil
-}
-
-// LockAddresses returns the Redis that keep the locks: those of --lock-redis, else the state's.
-func (c *RedisConfig) LockAddresses() []string {
-	var locks []string
-	for _, list := range c.LockRedis {
-		locks = append(locks, Addresses(list)...)
-	}
-	if len(locks) == 0 {
-		return []string{c.Redis}
-	}
-	return locks
 }

@@ -2,11 +2,13 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
+	"example.com/lockstep/pkg/address"
 	"github.com/nats-io/nats.go"
 )
 
@@ -32,7 +34,7 @@ const (
 func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) {
 	servers, err := natsServers(cfg.NATS)
 	if err != nil {
-		return nil, fmt.Errorf("bad --nats=%s: %w", maskRefused(cfg.NATS), err)
+		return nil, fmt.Errorf("bad --nats=%s: %w", address.MaskRefused(cfg.NATS), err)
 	}
 	nc, err := dialNATS(servers,
 		nats.Name(cfg.App+"-"+name),
@@ -53,7 +55,7 @@ func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) 
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("reconnected to NATS", "url", Mask(nc.ConnectedUrl()))
+			log.Info("reconnected to NATS", "url", address.Mask(nc.ConnectedUrl()))
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
@@ -67,9 +69,9 @@ func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) 
 	case err == nil:
 		return nc, nil
 	case isLogin(err):
-		return nil, fmt.Errorf("NATS at %s refuses the login: %w: check user, password or token in --nats", Mask(cfg.NATS), err)
+		return nil, fmt.Errorf("NATS at %s refuses the login: %w: check user, password or token in --nats", address.Mask(cfg.NATS), err)
 	}
-	return nil, fmt.Errorf("cannot reach NATS at %s: %w: is it running? see --nats", Mask(cfg.NATS), err)
+	return nil, fmt.Errorf("cannot reach NATS at %s: %w: is it running? see --nats", address.Mask(cfg.NATS), err)
 }
 
 // isLogin tells whether a server refused who we are. nats.go returns the server's words.
@@ -98,4 +100,41 @@ func NATSReady(nc *nats.Conn) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// natsServers returns the addresses of a list of NATS servers, or what is wrong with one of them.
+func natsServers(list string) ([]string, error) {
+	servers := address.Split(list)
+	if len(servers) == 0 {
+		return nil, errors.New("want nats://HOST:PORT")
+	}
+	for _, server := range servers {
+		// One of several with a user needs its scheme: what stands there may be the end of a password with a blank in it.
+		if len(servers) > 1 && strings.Contains(server, "@") && !strings.Contains(server, "://") {
+			return nil, address.ErrNotURL
+		}
+		if err := checkNATS(server); err != nil {
+			return nil, err
+		}
+	}
+	return servers, nil
+}
+
+func checkNATS(server string) error {
+	if !strings.Contains(server, "://") {
+		server = "nats://" + server
+	}
+	u, err := address.Parse(server)
+	if err != nil {
+		return err
+	}
+	switch u.Scheme {
+	case "nats", "tls", "ws", "wss":
+	default:
+		return fmt.Errorf("want nats://, tls://, ws:// or wss://, not %s://", u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return errors.New("names no host; want nats://HOST:PORT")
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"example.com/lockstep/pkg/address"
 	"golang.org/x/term"
 )
 
@@ -83,9 +84,9 @@ func shown(value any, secret bool) string {
 		text = fmt.Sprint(v)
 	}
 	if secret && text != "" {
-		return masked
+		return address.Masked
 	}
-	return Mask(text)
+	return address.Mask(text)
 }
 
 // kebab turns a field's name into its flag's: StopTimeout into stop-timeout.

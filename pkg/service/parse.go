@@ -19,8 +19,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"example.com/lockstep/pkg/address"
 	"github.com/alecthomas/kong"
-	"github.com/redis/go-redis/v9"
 )
 
 // EnvPrefix begins the name of every environment variable that stands for a flag.
@@ -75,7 +75,7 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 	ctx, err = parser.Parse(args)
 	if err != nil {
 		// The parser quotes what it cannot take, and that may be an address.
-		said := MaskIn(err.Error(), slices.Concat(args, environment()))
+		said := address.MaskIn(err.Error(), slices.Concat(args, environment()))
 		return nil, &ExitError{Code: ExitUsage, Err: fmt.Errorf("%s (see %s --help)", said, name)}
 	}
 	return ctx, nil
@@ -86,7 +86,7 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 func CheckText(args, variables []string) error {
 	for i, arg := range args {
 		if !utf8.ValidString(arg) {
-			return fmt.Errorf("argument %d is not UTF-8: %s", i+1, strconv.QuoteToASCII(Mask(arg)))
+			return fmt.Errorf("argument %d is not UTF-8: %s", i+1, strconv.QuoteToASCII(address.Mask(arg)))
 		}
 	}
 	for _, variable := range variables {
@@ -110,7 +110,6 @@ type exitCode int
 // the exit code. A Run method may take a context.Context (the background) and
 // whatever the options bind. An error is one line on standard error.
 func Main(name, description string, cli any, args []string, opts ...kong.Option) int {
-	redis.SetLogger(silent{})
 	return run(os.Stdout, os.Stderr, name, description, cli, args, opts...)
 }
 
@@ -125,12 +124,6 @@ func run(stdout, stderr io.Writer, name, description string, cli any, args []str
 	}
 	return report(stderr, name, err)
 }
-
-// silent drops the lines that go-redis writes to standard error for every failed dial:
-// the same failure reaches its caller as an error.
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
 
 // report prints err as one line and returns its exit code.
 func report(stderr io.Writer, name string, err error) int {

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/redisconn"
 	"github.com/stretchr/testify/require"
 )
 
 // sample is a service's cli: flags of its own, and two commands.
 type sample struct {
 	Config
-	RedisConfig
+	redisconn.Flags
 	Shards int    `default:"16" help:"Shards."`
 	Token  string `secret:"" help:"Token."`
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -34,5 +35,12 @@ func TestEnvelope(t *testing.T) {
 	for _, bad := range [][]byte{nil, {1}, {0x80}, {1, 0x80}} {
 		_, err := store.DecodeEnvelope(bad)
 		require.Error(t, err)
+	}
+}
+
+// Only store/redis links Redis: a router or a test of the interface does not need it.
+func TestStoreLinksNoRedis(t *testing.T) {
+	for _, path := range testkit.Deps(t, ".") {
+		require.NotContains(t, path, "redis")
 	}
 }

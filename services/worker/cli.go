@@ -9,6 +9,7 @@ import (
 	"example.com/lockstep/pkg/consume"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/lease"
+	"example.com/lockstep/pkg/redisconn"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/store"
 	redisstore "example.com/lockstep/pkg/store/redis"
@@ -31,8 +32,8 @@ type CLI struct {
 
 // RunCommand is the worker's configuration.
 type RunCommand struct {
-	service.Config      `embed:""`
-	service.RedisConfig `embed:""`
+	service.Config  `embed:""`
+	redisconn.Flags `embed:""`
 
 	Name            string        `help:"Name of this worker, for people. Default: the host's name."`
 	TopologyTimeout time.Duration `default:"30s" help:"How long to wait for a router to create the app's topology; then the worker ends."`
@@ -47,7 +48,7 @@ func (c *RunCommand) Validate() error {
 	if c.TopologyTimeout <= 0 {
 		return fmt.Errorf("--topology-timeout=%s: must be above 0", c.TopologyTimeout)
 	}
-	return validate(&c.Config, &c.RedisConfig)
+	return validate(&c.Config, &c.Flags)
 }
 
 // Run works until a signal.
@@ -81,7 +82,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 		return err
 	}
 	admin.Ready("nats", service.NATSReady(conns.nats))
-	admin.Ready("redis", service.RedisReady(conns.state))
+	admin.Ready("redis", redisconn.Ready(conns.state))
 	admin.Ready("worker", func(context.Context) error { return worker.Ready() })
 	admin.Note("shards", worker.Stuck)
 	admin.Note("pause", worker.Paused)
@@ -92,14 +93,14 @@ func (c *RunCommand) Run(ctx context.Context) error {
 
 // AcceptGapCommand lets a shard go on whose log and store do not fit together.
 type AcceptGapCommand struct {
-	service.Config      `embed:""`
-	service.RedisConfig `embed:""`
+	service.Config  `embed:""`
+	redisconn.Flags `embed:""`
 
 	Shard int `arg:"" help:"The shard, as the worker's log names it."`
 }
 
 // Validate checks what the flags' types do not. Parsing calls it.
-func (c *AcceptGapCommand) Validate() error { return validate(&c.Config, &c.RedisConfig) }
+func (c *AcceptGapCommand) Validate() error { return validate(&c.Config, &c.Flags) }
 
 // Run accepts the gap and prints what that means.
 func (c *AcceptGapCommand) Run(ctx context.Context) error {
@@ -123,7 +124,7 @@ func (c *AcceptGapCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-func validate(nats *service.Config, redis *service.RedisConfig) error {
+func validate(nats *service.Config, redis *redisconn.Flags) error {
 	if err := nats.Validate(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 
+	"example.com/lockstep/pkg/redisconn"
 	"example.com/lockstep/pkg/service"
 	"github.com/nats-io/nats.go"
 	"github.com/redis/go-redis/v9"
@@ -26,11 +27,11 @@ func connect(cfg service.Config, name, state string, locks []string, log *slog.L
 	if c.nats, err = service.ConnectNATS(cfg, name, log); err != nil {
 		return nil, err
 	}
-	if c.state, err = service.ConnectRedis("redis", state, log); err != nil {
+	if c.state, err = redisconn.Connect("redis", state, log); err != nil {
 		return nil, err
 	}
 	for _, address := range locks {
-		lock, err := service.ConnectRedis("lock-redis", address, log)
+		lock, err := redisconn.Connect("lock-redis", address, log)
 		if err != nil {
 			return nil, err
 		}

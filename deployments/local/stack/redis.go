@@ -15,7 +15,7 @@ import (
 
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stackdir"
-	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/redisconn"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -205,7 +205,7 @@ func (r *externalRedis) start(ctx context.Context) error {
 
 // ping asks a Redis once. The plain connection comes first because the client logs what it cannot reach.
 func ping(ctx context.Context, address string) error {
-	options, err := service.RedisOptions(address)
+	options, err := redisconn.Options(address)
 	if err != nil {
 		return fmt.Errorf("--redis: %w, auto or embedded", err) // the address may hold a password
 	}

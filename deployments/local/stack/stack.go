@@ -13,6 +13,7 @@ import (
 
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stackdir"
+	"example.com/lockstep/pkg/address"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/stackfile"
 )
@@ -321,7 +322,7 @@ func lastWarning(logs string) (last string) {
 func (s *Stack) announce(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.file.PID, s.file.NATS, s.file.Redis, s.file.App = os.Getpid(), s.nats.url(), service.Mask(s.redis.address()), s.cfg.App
+	s.file.PID, s.file.NATS, s.file.Redis, s.file.App = os.Getpid(), s.nats.url(), address.Mask(s.redis.address()), s.cfg.App
 	if err := s.dir.Publish(s.file); err != nil {
 		return fmt.Errorf("announce the stack: %w", err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"example.com/lockstep/pkg/address"
 	"example.com/lockstep/pkg/query"
-	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/topology"
 )
 
@@ -38,7 +38,7 @@ type Report struct {
 func Ask(ctx context.Context, natsURL, app string) (Report, error) {
 	nc, err := nats.Connect(natsURL, nats.Name("local status"))
 	if err != nil {
-		return Report{}, fmt.Errorf("cannot reach NATS at %s: %w", service.Mask(natsURL), err)
+		return Report{}, fmt.Errorf("cannot reach NATS at %s: %w", address.Mask(natsURL), err)
 	}
 	defer nc.Close()
 	js, err := jetstream.New(nc)

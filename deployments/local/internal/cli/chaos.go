@@ -9,7 +9,7 @@ import (
 
 	breaking "example.com/lockstep/deployments/local/internal/chaos"
 	"example.com/lockstep/deployments/local/stack"
-	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/address"
 )
 
 // boundsCrossed is the producer's exit code for a threshold that was crossed, too.
@@ -51,7 +51,7 @@ func (c *chaos) Validate() error {
 		return fmt.Errorf("--for=%s: must not be negative", c.For)
 	}
 	if c.Redis != stack.RedisAuto {
-		return fmt.Errorf("--redis=%s: chaos breaks a redis-server of its own", service.Mask(c.Redis))
+		return fmt.Errorf("--redis=%s: chaos breaks a redis-server of its own", address.Mask(c.Redis))
 	}
 	if c.Locks != 0 && c.Locks != 1 && c.Locks != 3 {
 		return fmt.Errorf("--locks=%d: must be 0, 1 or 3", c.Locks)

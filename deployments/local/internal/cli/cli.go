@@ -15,6 +15,7 @@ import (
 
 	breaking "example.com/lockstep/deployments/local/internal/chaos"
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
+	"example.com/lockstep/pkg/address"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/stackfile"
 )
@@ -72,7 +73,7 @@ func run(args []string, env *environment, errOut io.Writer) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "local: %s (see local --help)\n", service.MaskIn(err.Error(), args))
+		fmt.Fprintf(errOut, "local: %s (see local --help)\n", address.MaskIn(err.Error(), args))
 		return exitUsage
 	}
 	err = command.Run(env)

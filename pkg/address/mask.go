@@ -1,11 +1,12 @@
-package service
+package address
 
 import (
 	"regexp"
 	"strings"
 )
 
-const masked = "***"
+// Masked replaces a secret.
+const Masked = "***"
 
 // addressStart is where an address of a list begins. Only known schemes count: anything else
 // may be part of a password.
@@ -16,9 +17,9 @@ var addressStart = regexp.MustCompile(`(^|[,\s]\s*)(` + schemes + `)://`)
 // token). It would rather hide too much than too little.
 func Mask(s string) string { return maskEach(s, maskUser) }
 
-// maskRefused is Mask for what could not be read as an address: what stands in place of a port may be a
-// password whose host is missing.
-func maskRefused(s string) string {
+// MaskRefused is Mask for a text that could not be read as an address: in place of a port it may have a password whose host
+// is missing.
+func MaskRefused(s string) string {
 	return maskEach(s, func(address string) string { return maskNoPort(maskUser(address)) })
 }
 
@@ -47,9 +48,9 @@ func maskUser(address string) string {
 		return address
 	}
 	if user, _, found := strings.Cut(address[:at], ":"); found {
-		return user + ":" + masked + address[at:]
+		return user + ":" + Masked + address[at:]
 	}
-	return masked + address[at:]
+	return Masked + address[at:]
 }
 
 // number is a port, or what follows an IPv6 address's last colon, with what may stand behind it.
@@ -64,7 +65,7 @@ func maskNoPort(address string) string {
 	if !found || number.MatchString(port) {
 		return address
 	}
-	return host + ":" + masked
+	return host + ":" + Masked
 }
 
 // maskedAddress is an address with a user in a text, such as an error of the flags' parser.

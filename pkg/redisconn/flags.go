@@ -1,0 +1,47 @@
+package redisconn
+
+import (
+	"fmt"
+
+	"example.com/lockstep/pkg/address"
+)
+
+// Flags is what a service that uses Redis embeds beside service.Config.
+type Flags struct {
+	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis that keeps the state: HOST:PORT or a redis://, rediss:// or unix:// URL."`
+	LockRedis []string `sep:"none" placeholder:"HOST:PORT" help:"Redis that keeps the locks. Given several times, or several separated by blanks, a lock needs the majority of them. Default: the one of --redis."`
+}
+
+// Validate checks that each address is one. Parse calls it.
+func (f *Flags) Validate() error {
+	if _, err := Options(f.Redis); err != nil {
+		return fmt.Errorf("--redis=%s: %w", address.MaskRefused(f.Redis), err)
+	}
+	seen := map[string]bool{}
+	for _, list := range f.LockRedis {
+		for _, lock := range address.Split(list) {
+			// The error names the list and not the address: if a blank in a password was taken for a separator, only the list
+			// shows which part of it is the password.
+			if _, err := Options(lock); err != nil {
+				return fmt.Errorf("--lock-redis=%s: %w", address.MaskRefused(list), err)
+			}
+			if seen[lock] {
+				return fmt.Errorf("--lock-redis=%s: given twice, but a majority needs different ones", address.Mask(lock))
+			}
+			seen[lock] = true
+		}
+	}
+	return nil
+}
+
+// LockAddresses returns the Redis that keep the locks: those of --lock-redis, else the state's.
+func (f *Flags) LockAddresses() []string {
+	var locks []string
+	for _, list := range f.LockRedis {
+		locks = append(locks, address.Split(list)...)
+	}
+	if len(locks) == 0 {
+		return []string{f.Redis}
+	}
+	return locks
+}
