@@ -77,7 +77,7 @@ func move(ctx context.Context, st store.Store, shard int, from, to store.Positio
 	if rec.Position != from {
 		return fmt.Errorf("it has gone on to message %d meanwhile: nothing was changed", rec.Position.Seq)
 	}
-	return st.Commit(ctx, &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), Position: to, Since: to.Seq, Late: rec.Late, LateLast: rec.LateLast})
+	return st.Commit(ctx, &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), Position: to, RoundStart: to.Seq, Late: rec.Late, LateLast: rec.LateLast})
 }
 
 // gap is where a shard stands and what its log has.

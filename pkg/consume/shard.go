@@ -38,7 +38,7 @@ type shard struct {
 // claimed makes a shard of what the store knew when it was claimed. Its publishers are still to be restored.
 func claimed(n int, rec store.Record, b *budget) *shard {
 	return &shard{
-		n: n, fence: rec.Fence, version: rec.Version, position: rec.Position, since: rec.Since, late: rec.Late, lateLast: rec.LateLast,
+		n: n, fence: rec.Fence, version: rec.Version, position: rec.Position, since: rec.RoundStart, late: rec.Late, lateLast: rec.LateLast,
 		cache: newCache(b), receipts: make(map[receiptTo][]uint64),
 	}
 }
@@ -161,9 +161,9 @@ func (s *shard) apply(ctx context.Context, h Handler, r *round, limit int) (c *s
 		return nil, 0, f
 	}
 	c.Position = r.position(limit, s.position)
-	c.Since = s.since
+	c.RoundStart = s.since
 	if c.Position != s.position {
-		c.Since = r.msgs[0].seq
+		c.RoundStart = r.msgs[0].seq
 	}
 	s.record.Changes(func(id frame.PublisherID, encoded []byte) {
 		c.Dedup = append(c.Dedup, store.Pair{Key: id.String(), Value: encoded})
@@ -226,7 +226,7 @@ func encode(h Handler, state any) (b []byte, err error) {
 
 // committed says that the commit has happened.
 func (s *shard) committed(c *store.Commit, r *round, end int) {
-	s.version, s.position, s.since, s.late, s.lateLast = c.New, c.Position, c.Since, c.Late, c.LateLast
+	s.version, s.position, s.since, s.late, s.lateLast = c.New, c.Position, c.RoundStart, c.Late, c.LateLast
 	s.record.Clean()
 	s.cache.settle(s.encoded)
 	clear(s.receipts)

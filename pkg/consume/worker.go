@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/internal/elsewhere"
 	"example.com/lockstep/pkg/janitor"
@@ -98,7 +99,7 @@ type Worker struct {
 
 // New makes a Worker.
 func New(nc *nats.Conn, cfg Config) (*Worker, error) {
-	if err := topology.CheckApp(cfg.App); err != nil {
+	if err := appname.Check(cfg.App); err != nil {
 		return nil, err
 	}
 	if cfg.CacheBytes == 0 {

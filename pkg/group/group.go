@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/topology"
@@ -140,7 +141,7 @@ type Group struct {
 
 // New makes a Group.
 func New(nc *nats.Conn, cfg Config) (*Group, error) {
-	if err := topology.CheckApp(cfg.App); err != nil {
+	if err := appname.Check(cfg.App); err != nil {
 		return nil, err
 	}
 	if cfg.Shards < 1 || cfg.Locker == nil || cfg.Own == nil {

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/internal/window"
-	"example.com/lockstep/pkg/topology"
 )
 
 // Defaults of Config.
@@ -78,7 +78,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.DeliveryTimeout < time.Second:
 		return c, fmt.Errorf("publisher: DeliveryTimeout %s: must be at least 1s", c.DeliveryTimeout)
 	}
-	return c, topology.CheckApp(c.App)
+	return c, appname.Check(c.App)
 }
 
 // Handle is an event on its way.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/internal/gather"
 	"example.com/lockstep/pkg/lifecycle"
@@ -71,7 +72,7 @@ type Router struct {
 
 // New makes a Router.
 func New(nc *nats.Conn, cfg Config) (*Router, error) {
-	if err := topology.CheckApp(cfg.App); err != nil {
+	if err := appname.Check(cfg.App); err != nil {
 		return nil, err
 	}
 	if err := cfg.Initial.Validate(); err != nil {

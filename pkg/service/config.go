@@ -3,10 +3,10 @@ package service
 import (
 	"fmt"
 	"net"
-	"regexp"
 	"time"
 
 	"example.com/lockstep/pkg/address"
+	"example.com/lockstep/pkg/appname"
 )
 
 // Config is what every service shares. A service embeds it in the struct it parses.
@@ -22,12 +22,10 @@ type Config struct {
 	StopTimeout time.Duration `default:"10s" help:"Time to finish what is under way after SIGTERM; what still runs then is cancelled."`
 }
 
-var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
-
 // Validate checks what the flags' types do not. Parse calls it.
 func (c *Config) Validate() error {
-	if !appPattern.MatchString(c.App) {
-		return fmt.Errorf("--app=%q: want a letter a-z, then at most 30 of a-z, 0-9 and -", c.App)
+	if !appname.Valid(c.App) {
+		return fmt.Errorf("--app=%q: want %s", c.App, appname.Rule)
 	}
 	if _, err := natsServers(c.NATS); err != nil {
 		return fmt.Errorf("--nats=%s: %w", address.MaskRefused(c.NATS), err)

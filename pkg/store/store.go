@@ -81,24 +81,24 @@ func ParsePosition(s string) (Position, error) {
 
 // Record is what a shard's owner reads when it claims the shard, but for the publishers, of which there may be very many.
 type Record struct {
-	Fence    uint64 // grows with every claim
-	Version  Version
-	Position Position
-	Since    uint64 // the first stream sequence of the last round committed, in the position's epoch
-	Late     uint64 // events of forgotten publishers, not applied
-	LateLast string // the newest of them, for operators
+	Fence      uint64 // grows with every claim
+	Version    Version
+	Position   Position
+	RoundStart uint64 // the first stream sequence of the last round committed, in the position's epoch
+	Late       uint64 // events of forgotten publishers, not applied
+	LateLast   string // the newest of them, for operators
 }
 
 // Commit is one atomic write. It happens if the shard's version is Old, or not at all.
 type Commit struct {
-	Shard    int
-	Old, New Version
-	Position Position
-	Since    uint64
-	Dedup    []Pair // nil values are removed
-	States   []Pair
-	Late     uint64 // the new total
-	LateLast string
+	Shard      int
+	Old, New   Version
+	Position   Position
+	RoundStart uint64
+	Dedup      []Pair // nil values are removed
+	States     []Pair
+	Late       uint64 // the new total
+	LateLast   string
 }
 
 // Pair is a key, or a publisher, with its value.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -18,7 +19,7 @@ const (
 
 // Join waits until the app has a topology, and checks its streams. It is for services that create none.
 func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Logger) (Topology, jetstream.KeyValue, error) {
-	if err := CheckApp(app); err != nil {
+	if err := appname.Check(app); err != nil {
 		return Topology{}, nil, err
 	}
 	if err := checkServer(js.Conn()); err != nil {

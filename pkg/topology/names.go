@@ -2,19 +2,8 @@ package topology
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
-
-var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
-
-// CheckApp returns an error if app cannot prefix subjects, streams, buckets and keys.
-func CheckApp(app string) error {
-	if !appPattern.MatchString(app) {
-		return fmt.Errorf("app %q: must be a lower-case letter followed by at most 30 letters, digits or dashes", app)
-	}
-	return nil
-}
 
 // StreamName is the stream of one lane of an epoch.
 func StreamName(app string, epoch uint64, lane int) string {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -27,7 +28,7 @@ func PermitKey(router string) string { return permitPrefix + router }
 // the same time. An existing stream with other settings is an error that wraps ErrMismatch and says which; streams without a
 // topology one that wraps ErrEntryGone.
 func Open(ctx context.Context, js jetstream.JetStream, app string, initial Initial, log *slog.Logger) (Topology, jetstream.KeyValue, error) {
-	if err := CheckApp(app); err != nil {
+	if err := appname.Check(app); err != nil {
 		return Topology{}, nil, err
 	}
 	if err := initial.Validate(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"example.com/lockstep/pkg/appname"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -25,7 +26,7 @@ func entryGone(app string, streams []*jetstream.StreamInfo) error {
 // Restore writes the app's topology again, after its entry was deleted, from the copy that each of its streams has. It
 // changes nothing if there is an entry, or if the streams are not whole.
 func Restore(ctx context.Context, js jetstream.JetStream, app string, log *slog.Logger) (Topology, error) {
-	if err := CheckApp(app); err != nil {
+	if err := appname.Check(app); err != nil {
 		return Topology{}, err
 	}
 	t, rev, err := load(ctx, js, app)

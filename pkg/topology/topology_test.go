@@ -66,15 +66,6 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestCheckApp(t *testing.T) {
-	for _, app := range []string{"a", "lockstep", "a-1", "a" + strings.Repeat("9", 30)} {
-		require.NoError(t, CheckApp(app))
-	}
-	for _, app := range []string{"", "A", "1a", "-a", "a.b", "a_b", "a b", "a*", "a>", "ä", "a\n", "a" + strings.Repeat("9", 31)} {
-		require.ErrorContains(t, CheckApp(app), "must be a lower-case letter followed by", "%q", app)
-	}
-}
-
 func TestInitialValidate(t *testing.T) {
 	require.NoError(t, initial.Validate())
 	for want, change := range map[string]func(*Initial){

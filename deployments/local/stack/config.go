@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/topology"
 )
 
@@ -74,8 +74,6 @@ func (c *Config) OwnsRedis() bool {
 	return c.Redis == "" || c.Redis == RedisAuto || c.Redis == RedisEmbedded
 }
 
-var appName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
-
 func (c *Config) setDefaults() {
 	if c.App == "" {
 		c.App = "lockstep"
@@ -110,8 +108,8 @@ func (c Config) Check() error {
 }
 
 func (c *Config) validate() error {
-	if !appName.MatchString(c.App) {
-		return fmt.Errorf("app %q must match %s", c.App, appName)
+	if !appname.Valid(c.App) {
+		return fmt.Errorf("app %q: want %s", c.App, appname.Rule)
 	}
 	for _, count := range []struct {
 		name string

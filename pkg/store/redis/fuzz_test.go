@@ -10,7 +10,7 @@ import (
 
 // FuzzRecord reads a shard's fields, as Redis returns them.
 func FuzzRecord(f *testing.F) {
-	all := []string{fieldFence, "7", fieldPosition, "1 2 1700000000123456789", fieldSince, "1", fieldLate, "3", fieldLateLast, "publisher x", "a later version's", "x"}
+	all := []string{fieldFence, "7", fieldPosition, "1 2 1700000000123456789", fieldRoundStart, "1", fieldLate, "3", fieldLateLast, "publisher x", "a later version's", "x"}
 	f.Add(strings.Join(all, "\n"))
 	for i := 0; i < len(all); i += 2 {
 		f.Add(all[i] + "\n" + all[i+1])
@@ -32,7 +32,7 @@ func FuzzRecord(f *testing.F) {
 				require.Equal(t, want, rec.Position)
 			case field == fieldLateLast:
 				require.Equal(t, value, rec.LateLast)
-			case field != fieldFence && field != fieldSince && field != fieldLate:
+			case field != fieldFence && field != fieldRoundStart && field != fieldLate:
 				require.Equal(t, before, rec, "of a field that is not known")
 			}
 		}

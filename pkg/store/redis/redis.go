@@ -36,12 +36,12 @@ var (
 
 // Fields of a shard's hash. A publisher's deduplication record is in the field dedupPrefix + its id.
 const (
-	fieldFence    = "fence"
-	fieldPosition = "position"
-	fieldSince    = "since"
-	fieldLate     = "late"
-	fieldLateLast = "late_last"
-	dedupPrefix   = "dedup:"
+	fieldFence      = "fence"
+	fieldPosition   = "position"
+	fieldRoundStart = "since"
+	fieldLate       = "late"
+	fieldLateLast   = "late_last"
+	dedupPrefix     = "dedup:"
 )
 
 // Store is a store.Store in one Redis server. What belongs to a key is named by the key alone, so that it need not move when the
@@ -145,7 +145,7 @@ func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version s
 }
 
 // claimFields are what a claim returns.
-var claimFields = []string{fieldFence, fieldPosition, fieldSince, fieldLate, fieldLateLast}
+var claimFields = []string{fieldFence, fieldPosition, fieldRoundStart, fieldLate, fieldLateLast}
 
 func setField(rec *store.Record, field, value string) (err error) {
 	switch {
@@ -153,8 +153,8 @@ func setField(rec *store.Record, field, value string) (err error) {
 		rec.Fence, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldPosition:
 		rec.Position, err = store.ParsePosition(value)
-	case field == fieldSince:
-		rec.Since, err = strconv.ParseUint(value, 10, 64)
+	case field == fieldRoundStart:
+		rec.RoundStart, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldLate:
 		rec.Late, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldLateLast:
@@ -216,7 +216,7 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
 		args = append(args, names.state(p.Key), p.Value)
 	}
 	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
-		string(c.Old), string(c.New), c.Position.String(), c.Since, c.Late, c.LateLast, sets, removed
+		string(c.Old), string(c.New), c.Position.String(), c.RoundStart, c.Late, c.LateLast, sets, removed
 	res, err := s.calls.run(commitScript, []string{s.shardKey(c.Shard)}, args).Text()
 	switch {
 	case err != nil:

@@ -180,7 +180,7 @@ func (v view) Commit(_ context.Context, c *store.Commit) error {
 	if r.Version != c.Old {
 		return store.ErrStale
 	}
-	r.Version, r.Position, r.Since, r.Late, r.LateLast = c.New, c.Position, c.Since, c.Late, c.LateLast
+	r.Version, r.Position, r.RoundStart, r.Late, r.LateLast = c.New, c.Position, c.RoundStart, c.Late, c.LateLast
 	r.dedup = maps.Clone(r.dedup) // that of a snapshot stays
 	if r.dedup == nil {
 		r.dedup = make(map[string][]byte)
