@@ -21,21 +21,30 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func build(t *testing.T, bin string, m mutations.Mutation) (mutated string) {
 	t.Helper()
 	mutated = t.TempDir()
-	for _, program := range []string{"local", "producer", "router"} {
+	for _, program := range []string{"local", "producer", "router", "chaos"} {
 		require.NoError(t, os.Symlink(filepath.Join(bin, program), filepath.Join(mutated, program)))
 	}
 	programs.BuildModule(t, "services/worker", mutated, mutations.Overlay(t, m.Edits))
 	return mutated
 }
 
-// run runs a command of local with its default settings, and returns its exit code and what it says.
-func run(t *testing.T, bin string, args ...string) (code int, said string) {
+// buildAll builds the programs as they are, chaos among them.
+func buildAll(t *testing.T) (bin string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "local"), append(args, "--bin="+bin)...)
+	bin = programs.Build(t)
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", "../chaos").CombinedOutput()
+	require.NoError(t, err, "build chaos: %s", out)
+	return bin
+}
+
+// run runs a program of those in bin with its default settings, and returns its exit code and its output.
+func run(t *testing.T, bin, program string, args ...string) (code int, said string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, program), append(args, "--bin="+bin)...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // the logs of a run that fails are kept there
 	out, _ := cmd.CombinedOutput()
-	require.NotNil(t, cmd.ProcessState, "local cannot be run")
+	require.NotNil(t, cmd.ProcessState, "%s cannot be run", program)
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 

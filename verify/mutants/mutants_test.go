@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/verify/sim/mutations"
 )
@@ -16,7 +15,7 @@ import (
 func TestLongMutants(t *testing.T) {
 	length := testkit.Long(t)
 	needs(t)
-	bin := programs.Build(t)
+	bin := buildAll(t)
 	for _, m := range mutations.All {
 		if !m.Programs {
 			continue
@@ -33,7 +32,7 @@ func TestLongMutants(t *testing.T) {
 
 func demoFinds(t *testing.T, bin string) {
 	t.Helper()
-	code, said := run(t, bin, "demo")
+	code, said := run(t, bin, "local", "demo")
 	require.Equal(t, 1, code, said)
 	require.Contains(t, said, "\nverdict: fail\n")
 	t.Log(said)

@@ -20,9 +20,15 @@ var services = []string{"services/router", "services/worker", "services/producer
 // Build builds local and the services, without the race detector, and returns where they are.
 func Build(t *testing.T) (bin string) {
 	t.Helper()
-	bin = BuildServices(t)
-	BuildModule(t, "deployments/local", bin)
+	bin = t.TempDir()
+	BuildInto(t, bin)
 	return bin
+}
+
+// BuildInto does as Build into a directory.
+func BuildInto(t *testing.T, bin string) {
+	t.Helper()
+	build(t, bin, nil, append([]string{"deployments/local"}, services...)...)
 }
 
 // BuildServices builds the services and returns where they are.

@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"example.com/lockstep/deployments/local/command"
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
 )
 
 type demo struct {
-	stackFlags
+	command.StackFlags
 	Workers      int           `default:"3" help:"How many workers."`
 	Routers      int           `default:"1" help:"How many routers."`
 	Break        []string      `default:"${breaks}" enum:"hang,router,worker,store,none" help:"What to break while it sends, in turn: stop a router for a second (hang), kill -9 a router, kill -9 the worker that owns most shards, wipe the store; or none." placeholder:"hang|router|worker|store,..|none"`
@@ -20,9 +21,6 @@ type demo struct {
 	Distribution string        `default:"uniform" help:"How events spread over the keys: uniform, sequential, zipf:S, hot:P:N or file:PATH, as the producer's load says." placeholder:"uniform|sequential|zipf:S|hot:P:N|file:PATH"`
 	Size         int           `default:"128" help:"Bytes of a payload."`
 }
-
-// maxRate is the producer's.
-const maxRate = 100_000_000
 
 // Validate checks what the flags' types do not, before a stack is started for it.
 func (c *demo) Validate() error {
@@ -35,23 +33,23 @@ func (c *demo) Validate() error {
 		}
 		c.Break = nil
 	}
-	return validRate(c.Rate)
+	return command.CheckRate(c.Rate)
 }
 
 const breakNone = "none"
 
 // Run returns nil only if nothing was lost, doubled or reordered.
 func (c *demo) Run(e *environment) error {
-	l := newLife(c.StopWithParent)
-	defer l.stop()
+	l := command.NewLife(c.StopWithParent)
+	defer l.Stop()
 	cfg := demonstration.Config{
-		Stack: c.config(e), Break: c.Break,
-		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Distribution: c.Distribution, Size: c.Size, Out: e.out, Owned: e.owned,
+		Stack: c.Config(e.Environment), Break: c.Break,
+		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Distribution: c.Distribution, Size: c.Size, Out: e.Out, Owned: e.owned,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
-	err := demonstration.Run(l.soft, l.hard, cfg)
+	err := demonstration.Run(l.Soft, l.Hard, cfg)
 	if err == demonstration.ErrVerdict { // alone; with others they are to be told
-		return errSaid
+		return command.ErrSaid
 	}
 	return err
 }

@@ -8,19 +8,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/deployments/local/command"
 	"example.com/lockstep/deployments/local/stackdir"
+	"example.com/lockstep/deployments/local/standin"
 )
 
-func runDemo(t *testing.T, report string) (s *supervisor, left []string) {
+func runDemo(t *testing.T, report string) (s *standin.Supervisor, left []string) {
 	t.Helper()
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	t.Setenv("FAKE_REPORT", report)
-	programs := bin(t)
-	s = start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--duration=1s")
-	require.Regexp(t, `^kill -STOP \d+: router-1, for 1s$`, s.await("kill"))
-	require.Regexp(t, `^kill -9 \d+: worker-2, the owner of 6 shards$`, s.await("kill -9"))
-	s.exitCode()
+	programs := standin.Bin(t, "local")
+	s = standin.Start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--duration=1s")
+	require.Regexp(t, `^kill -STOP \d+: router-1, for 1s$`, s.Await("kill"))
+	require.Regexp(t, `^kill -9 \d+: worker-2, the owner of 6 shards$`, s.Await("kill -9"))
+	s.ExitCode()
 	entries, err := os.ReadDir(tmp)
 	require.NoError(t, err)
 	for _, e := range entries {
@@ -31,46 +33,46 @@ func runDemo(t *testing.T, report string) (s *supervisor, left []string) {
 
 func TestDemoThatPasses(t *testing.T) {
 	s, left := runDemo(t, `{"sent":7,"applied":7,"latency_ms":{"apply":{"max":812}},"verdict":"pass"}`)
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
-	require.Empty(t, s.errOut.String())
-	require.Contains(t, s.seen, "verdict: pass")
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
+	require.Empty(t, s.ErrOut.String())
+	require.Contains(t, s.Seen, "verdict: pass")
 	require.Empty(t, left, "nothing stays behind")
 }
 
 func TestDemoThatFails(t *testing.T) {
 	s, left := runDemo(t, `{"sent":7,"applied":6,"lost":1,"verdict":"fail","violations":["key 3 misses 1 event"]}`)
-	require.Equal(t, exitError, s.exitCode())
-	require.Contains(t, s.seen, "  key 3 misses 1 event")
-	require.Contains(t, s.seen, "verdict: fail")
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Contains(t, s.Seen, "  key 3 misses 1 event")
+	require.Contains(t, s.Seen, "verdict: fail")
 	require.Len(t, left, 1, "logs and report are kept")
-	require.Contains(t, s.seen[len(s.seen)-1], left[0])
+	require.Contains(t, s.Seen[len(s.Seen)-1], left[0])
 }
 
 func TestDemoThatIsUnfinished(t *testing.T) {
 	s, left := runDemo(t, `{"sent":7,"applied":6,"unfinished":1,"verdict":"unfinished"}`)
-	require.Equal(t, exitError, s.exitCode())
-	require.Regexp(t, `(?m)^  unfinished +1 +acknowledged and not applied yet$`, strings.Join(s.seen, "\n"))
-	require.Contains(t, s.seen, "verdict: unfinished")
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Regexp(t, `(?m)^  unfinished +1 +acknowledged and not applied yet$`, strings.Join(s.Seen, "\n"))
+	require.Contains(t, s.Seen, "verdict: unfinished")
 	require.Len(t, left, 1, "logs and report are kept")
 }
 
 func TestDemoWithoutReport(t *testing.T) {
 	s, left := runDemo(t, "")
-	require.Equal(t, exitError, s.exitCode())
-	require.Contains(t, s.errOut.String(), "the load wrote no report: exit status 1, last line: no report today")
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Contains(t, s.ErrOut.String(), "the load wrote no report: exit status 1, last line: no report today")
 	require.Len(t, left, 1)
 }
 
 func TestDemoInterrupted(t *testing.T) {
-	notIgnored(t, os.Interrupt)
+	standin.NotIgnored(t, os.Interrupt)
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	programs := bin(t)
-	s := start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--break=none")
-	s.await("sending for")
-	s.signal(os.Interrupt)
-	require.Equal(t, exitError, s.exitCode())
-	require.Equal(t, "local: demo stopped: got Ctrl-C\n", s.errOut.String())
+	programs := standin.Bin(t, "local")
+	s := standin.Start(t, filepath.Join(programs, "local"), "demo", "--bin="+programs, "--redis=embedded", "--break=none")
+	s.Await("sending for")
+	s.Signal(os.Interrupt)
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Equal(t, "local: demo stopped: got Ctrl-C\n", s.ErrOut.String())
 	entries, err := os.ReadDir(tmp)
 	require.NoError(t, err)
 	require.Empty(t, entries, "nothing stays behind")
@@ -78,28 +80,28 @@ func TestDemoInterrupted(t *testing.T) {
 
 func TestDemoWithoutPrograms(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	programs := bin(t)
+	programs := standin.Bin(t, "local")
 	require.NoError(t, os.Remove(filepath.Join(programs, "producer")))
 	code, out, errOut := local("demo", "--bin="+programs)
-	require.Equal(t, exitError, code)
+	require.Equal(t, command.ExitError, code)
 	require.Empty(t, out, "said before anything is started")
 	require.Contains(t, errOut, "there is no program "+programs+"/producer")
 }
 
 func TestDemoRefusesBeforeItStarts(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	programs := bin(t)
+	programs := standin.Bin(t, "local")
 	for flag, want := range map[string]struct {
 		code int
 		says string
 	}{
-		"--duration=0s":       {exitUsage, "--duration=0s: must be at least 1s"},
-		"--rate=fast":         {exitUsage, "--rate=fast: must be max or a number"},
-		"--rate=0":            {exitUsage, "--rate=0: must be max or a number"},
-		"--shards=99999":      {exitError, "shards is 99999 and must be at most 4096"},
-		"--lanes=17":          {exitError, `lanes is "17"`},
-		"--break=nats":        {exitUsage, `--break must be one of "hang","router","worker","store","none"`},
-		"--break=none,router": {exitUsage, "--break=none,router: none goes with nothing else"},
+		"--duration=0s":       {command.ExitUsage, "--duration=0s: must be at least 1s"},
+		"--rate=fast":         {command.ExitUsage, "--rate=fast: must be max or a number"},
+		"--rate=0":            {command.ExitUsage, "--rate=0: must be max or a number"},
+		"--shards=99999":      {command.ExitError, "shards is 99999 and must be at most 4096"},
+		"--lanes=17":          {command.ExitError, `lanes is "17"`},
+		"--break=nats":        {command.ExitUsage, `--break must be one of "hang","router","worker","store","none"`},
+		"--break=none,router": {command.ExitUsage, "--break=none,router: none goes with nothing else"},
 	} {
 		code, out, errOut := local("demo", "--bin="+programs, flag)
 		require.Equal(t, want.code, code, flag)
@@ -122,6 +124,6 @@ func TestHintsNameTheDirectory(t *testing.T) {
 	require.NotContains(t, errOut, "start one")
 
 	code, out, _ := local("clean", "--dir="+filepath.Join(dir, "none"))
-	require.Equal(t, exitOK, code)
+	require.Equal(t, command.ExitOK, code)
 	require.Contains(t, out, "there was nothing to clean")
 }

@@ -21,13 +21,13 @@ func (c *down) Run(e *environment) error {
 	defer cancel()
 	pid, err := stackdir.Down(ctx, c.Dir)
 	if errors.Is(err, stackfile.ErrNoStack) {
-		fmt.Fprintln(e.out, err)
+		fmt.Fprintln(e.Out, err)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "the stack in %s (pid %d) has stopped\n", c.Dir, pid)
+	fmt.Fprintf(e.Out, "the stack in %s (pid %d) has stopped\n", c.Dir, pid)
 	return nil
 }
 
@@ -42,14 +42,14 @@ func (c *clean) Run(e *environment) error {
 	case errors.Is(err, stackdir.ErrUp):
 		return fmt.Errorf("%w: stop it first with `go tool task down%s`", err, stackfile.TaskArgument(c.Dir))
 	case errors.Is(err, stackdir.ErrNothing):
-		fmt.Fprintln(e.out, err)
+		fmt.Fprintln(e.Out, err)
 		return nil
 	case err != nil:
 		return err
 	case gone:
-		fmt.Fprintf(e.out, "%s is gone\n", c.Dir)
+		fmt.Fprintf(e.Out, "%s is gone\n", c.Dir)
 	default:
-		fmt.Fprintf(e.out, "%s is clean; files that are not the stack's stay\n", c.Dir)
+		fmt.Fprintf(e.Out, "%s is clean; files that are not the stack's stay\n", c.Dir)
 	}
 	return nil
 }

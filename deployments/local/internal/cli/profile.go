@@ -49,7 +49,7 @@ func (c *profile) Run(e *environment) error {
 	defer cancel()
 	load := exec.CommandContext(ctx, filepath.Join(c.Bin, "producer"), "load", "--stack="+c.Dir, "--pprof="+c.Out,
 		"--out="+filepath.Join(c.Out, "report.json"), "--duration="+(profileWarmUp+c.Duration+profileSlack).String())
-	load.Stdout, load.Stderr = e.out, io.Discard
+	load.Stdout, load.Stderr = e.Out, io.Discard
 	if err := load.Start(); err != nil {
 		return fmt.Errorf("cannot start the load: %w", err)
 	}
@@ -66,7 +66,7 @@ func (c *profile) Run(e *environment) error {
 	if err := load.Wait(); err != nil {
 		return fmt.Errorf("the load failed: %w", err)
 	}
-	fmt.Fprintf(e.out, "profiles are in %s; for example: go tool pprof -top %s\n", c.Out, service.ShellQuote(filepath.Join(c.Out, "router-1.cpu.pprof")))
+	fmt.Fprintf(e.Out, "profiles are in %s; for example: go tool pprof -top %s\n", c.Out, service.ShellQuote(filepath.Join(c.Out, "router-1.cpu.pprof")))
 	return nil
 }
 

@@ -27,7 +27,7 @@ func (c *status) Run(e *environment) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Print(e.out); err != nil {
+	if err := r.Print(e.Out); err != nil {
 		return err
 	}
 	if len(r.Faults) > 0 {

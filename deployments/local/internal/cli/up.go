@@ -7,33 +7,13 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"example.com/lockstep/deployments/local/command"
 	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// stackFlags are what `up` and `demo` share.
-type stackFlags struct {
-	Shards         int      `default:"16" help:"Shards of a new topology; ignored when there is one."`
-	Lanes          string   `default:"auto" help:"Streams of a new topology: a number, or auto for one per 16 shards."`
-	Redis          string   `default:"auto" placeholder:"auto|embedded|HOST:PORT|URL" env:"LOCKSTEP_STACK_REDIS" help:"auto: redis-server if on PATH, else embedded. embedded: miniredis in this process, which keeps nothing. An URL with a password is best given by the environment, as other users can read a process's flags."`
-	App            string   `default:"lockstep" help:"Name that prefixes subjects, streams and keys."`
-	Bin            string   `default:"${bin}" type:"path" help:"Directory of the built programs."`
-	RouterFlag     []string `sep:"none" placeholder:"FLAG" help:"One more flag for every router, as in --router-flag=--history-age=2h; repeatable."`
-	WorkerFlag     []string `sep:"none" placeholder:"FLAG" help:"One more flag for every worker; repeatable."`
-	StopWithParent bool     `help:"Stop in order when the process that ran this one is gone."`
-}
-
-func (f stackFlags) config(e *environment) stack.Config {
-	return stack.Config{
-		Bin: f.Bin, App: f.App, Shards: f.Shards, Lanes: f.Lanes, Redis: f.Redis,
-		RouterFlags: f.RouterFlag, WorkerFlags: f.WorkerFlag,
-		Say:   func(line string) { fmt.Fprintln(e.out, line) },
-		Probe: e.probe,
-	}
-}
-
 type up struct {
-	stackFlags
+	command.StackFlags
 	Workers  int    `default:"2" help:"How many workers."`
 	Routers  int    `default:"1" help:"How many routers."`
 	Dir      string `default:"${dir}" help:"Where the stack keeps its data and stack.json."`
@@ -50,31 +30,31 @@ func (c *up) Validate() error {
 
 // Run runs the stack until it is told to stop.
 func (c *up) Run(e *environment) error {
-	l := newLife(c.StopWithParent)
-	defer l.stop()
-	cfg := c.config(e)
+	l := command.NewLife(c.StopWithParent)
+	defer l.Stop()
+	cfg := c.Config(e.Environment)
 	cfg.Dir, cfg.Workers, cfg.Routers, cfg.NATSPort = c.Dir, c.Workers, c.Routers, c.NATSPort
 	s, err := stack.New(cfg)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	if err := s.Start(l.soft); err != nil {
+	if err := s.Start(l.Soft); err != nil {
 		// What was started goes down with it; the reason for that is the one to tell.
-		_ = s.Stop(l.hard)
-		if l.soft.Err() != nil {
-			return fmt.Errorf("stopped before the stack was ready: %w", context.Cause(l.soft))
+		_ = s.Stop(l.Hard)
+		if l.Soft.Err() != nil {
+			return fmt.Errorf("stopped before the stack was ready: %w", context.Cause(l.Soft))
 		}
 		return err
 	}
-	fmt.Fprint(e.out, c.summary(s, time.Since(began)))
-	c.tellOtherTopology(l.soft, e, s)
-	<-l.soft.Done()
-	fmt.Fprintf(e.out, "stopping (%v); once more stops at once\n", context.Cause(l.soft))
-	if err := s.Stop(l.hard); err != nil {
+	fmt.Fprint(e.Out, c.summary(s, time.Since(began)))
+	c.tellOtherTopology(l.Soft, e, s)
+	<-l.Soft.Done()
+	fmt.Fprintf(e.Out, "stopping (%v); once more stops at once\n", context.Cause(l.Soft))
+	if err := s.Stop(l.Hard); err != nil {
 		return err
 	}
-	fmt.Fprintln(e.out, "stopped")
+	fmt.Fprintln(e.Out, "stopped")
 	return nil
 }
 
@@ -84,7 +64,7 @@ func (c *up) tellOtherTopology(ctx context.Context, e *environment, s *stack.Sta
 	if err != nil || epoch.Shards == c.Shards {
 		return
 	}
-	fmt.Fprintf(e.out, "note: this stack has %d shards since it was created; --shards=%d counts for a new one only\n\n", epoch.Shards, c.Shards)
+	fmt.Fprintf(e.Out, "note: this stack has %d shards since it was created; --shards=%d counts for a new one only\n\n", epoch.Shards, c.Shards)
 }
 
 // summary is what a user wants to know of a stack that is ready.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/deployments/local/command"
+	"example.com/lockstep/deployments/local/standin"
 	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/testkit"
 )
@@ -27,7 +28,7 @@ func TestUpAndDown(t *testing.T) {
 
 	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
-	require.Equal(t, s.cmd.Process.Pid, f.PID)
+	require.Equal(t, s.Cmd.Process.Pid, f.PID)
 	require.Equal(t, "shop", f.App)
 	require.Equal(t, []string{"router-1", "router-2", "worker-1", "worker-2"}, names(f))
 
@@ -38,15 +39,15 @@ func TestUpAndDown(t *testing.T) {
 	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS, "LOCKSTEP_REDIS=" + f.Redis}, ours(worker.Env), "and none that was set for us")
 
 	code, out, _ := local("down", "--dir="+dir)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, command.ExitOK, code)
 	require.Contains(t, out, "has stopped")
 	awaitAllGone()
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
-	require.Contains(t, strings.Join(s.seen, "\n"), "go tool task down DIR='"+dir+"'\n", "it can be copied to a shell")
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
+	require.Contains(t, strings.Join(s.Seen, "\n"), "go tool task down DIR='"+dir+"'\n", "it can be copied to a shell")
 	require.NoFileExists(t, filepath.Join(dir, "stack.json"))
 
 	code, out, _ = local("down", "--dir="+dir)
-	require.Equal(t, exitOK, code, "having none to stop is fine")
+	require.Equal(t, command.ExitOK, code, "having none to stop is fine")
 	require.Contains(t, out, "no stack is up")
 }
 
@@ -64,19 +65,19 @@ func TestUpWithRedisAtASocket(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "unix://"+socket, f.Redis)
 	require.Contains(t, ask(t, process(t, dir, "worker-1")).Env, "LOCKSTEP_REDIS=unix://"+socket)
-	s.signal(syscall.SIGTERM)
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	s.Signal(syscall.SIGTERM)
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 }
 
 func TestSecondUpIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	startUp(t, dir)
-	code, _, errOut := local("up", "--dir="+dir, "--bin="+bin(t))
-	require.Equal(t, exitError, code)
+	code, _, errOut := local("up", "--dir="+dir, "--bin="+standin.Bin(t, "local"))
+	require.Equal(t, command.ExitError, code)
 	require.Regexp(t, `^local: a stack is already up in .* \(pid \d+\)\n$`, errOut)
 
 	code, _, errOut = local("clean", "--dir="+dir)
-	require.Equal(t, exitError, code)
+	require.Equal(t, command.ExitError, code)
 	require.Contains(t, errOut, "a stack is already up")
 	require.FileExists(t, filepath.Join(dir, "stack.json"))
 }
@@ -85,48 +86,41 @@ func TestKilledSupervisorLeavesNoChild(t *testing.T) {
 	dir := t.TempDir()
 	s := startUp(t, dir, "--worker-flag=--fake=deaf")
 	awaitAllGone := mourners(t, dir)
-	s.signal(syscall.SIGKILL)
+	s.Signal(syscall.SIGKILL)
 	awaitAllGone()
-	require.Equal(t, -1, s.exitCode())
+	require.Equal(t, -1, s.ExitCode())
 
 	require.FileExists(t, filepath.Join(dir, "stack.json"), "nobody could remove it")
 	_, err := stackfile.Read(dir)
 	require.ErrorIs(t, err, stackfile.ErrNoStack, "but it is known to be stale")
 	code, out, _ := local("down", "--dir="+dir)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, command.ExitOK, code)
 	require.Contains(t, out, "no stack is up")
 	startUp(t, dir)
-}
-
-// notIgnored starts processes that do not ignore a signal, though the test may.
-func notIgnored(t *testing.T, sig os.Signal) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, sig)
-	t.Cleanup(func() { signal.Stop(signals) })
 }
 
 // As after nohup: the terminal goes, and the stack stays.
 func TestIgnoredHangupStaysIgnored(t *testing.T) {
 	dir := t.TempDir()
-	programs := bin(t)
-	s := start(t, "/bin/sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(programs, "local"),
+	programs := standin.Bin(t, "local")
+	s := standin.Start(t, "/bin/sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(programs, "local"),
 		"up", "--dir="+dir, "--bin="+programs, "--redis=embedded")
-	s.await("ready after")
-	s.signal(syscall.SIGHUP)
-	s.signal(syscall.SIGTERM)
-	s.await("stopping (got SIGTERM)")
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	s.Await("ready after")
+	s.Signal(syscall.SIGHUP)
+	s.Signal(syscall.SIGTERM)
+	s.Await("stopping (got SIGTERM)")
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 }
 
 func TestHangupStopsInOrder(t *testing.T) {
-	notIgnored(t, syscall.SIGHUP)
+	standin.NotIgnored(t, syscall.SIGHUP)
 	dir := t.TempDir()
 	s := startUp(t, dir)
 	awaitAllGone := mourners(t, dir)
-	s.signal(syscall.SIGHUP)
-	s.await("stopping (got SIGHUP)")
+	s.Signal(syscall.SIGHUP)
+	s.Await("stopping (got SIGHUP)")
 	awaitAllGone()
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 	require.NoFileExists(t, filepath.Join(dir, "stack.json"))
 }
 
@@ -134,27 +128,27 @@ func TestSecondSignalKillsAll(t *testing.T) {
 	dir := t.TempDir()
 	s := startUp(t, dir, "--workers=1", "--worker-flag=--fake=deaf", "--router-flag=--fake=deaf")
 	awaitAllGone := mourners(t, dir)
-	s.signal(syscall.SIGTERM)
-	s.await("stopping (got SIGTERM)")
-	s.signal(syscall.SIGTERM)
+	s.Signal(syscall.SIGTERM)
+	s.Await("stopping (got SIGTERM)")
+	s.Signal(syscall.SIGTERM)
 	awaitAllGone()
-	require.Equal(t, exitError, s.exitCode())
-	require.Contains(t, s.errOut.String(), "router-1 did not stop in time and was killed")
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Contains(t, s.ErrOut.String(), "router-1 did not stop in time and was killed")
 }
 
 func TestStackEndsWithItsParentAndItsTerminal(t *testing.T) {
 	dir := t.TempDir()
-	programs := bin(t)
-	shell := start(t, "/bin/sh", "-c", `"$@" & wait`, "sh", filepath.Join(programs, "local"),
+	programs := standin.Bin(t, "local")
+	shell := standin.Start(t, "/bin/sh", "-c", `"$@" & wait`, "sh", filepath.Join(programs, "local"),
 		"up", "--stop-with-parent", "--dir="+dir, "--bin="+programs, "--redis=embedded")
-	shell.await("ready after")
+	shell.Await("ready after")
 	awaitAllGone := mourners(t, dir)
 	lock, err := os.Open(filepath.Join(dir, "lock"))
 	require.NoError(t, err)
 	defer lock.Close()
 
-	shell.signal(syscall.SIGKILL)
-	shell.cmd.Wait() // closes our end of its output, so that every line it still writes raises SIGPIPE
+	shell.Signal(syscall.SIGKILL)
+	shell.Cmd.Wait() // closes our end of its output, so that every line it still writes raises SIGPIPE
 	awaitAllGone()
 	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH), "wait for its end")
 	require.NoFileExists(t, filepath.Join(dir, "stack.json"), "it stopped in order")
@@ -167,8 +161,8 @@ func TestChildThatDiesIsStartedAgain(t *testing.T) {
 	require.NoError(t, err)
 	killed := process(t, dir, "worker-1")
 	require.NoError(t, syscall.Kill(killed.PID, syscall.SIGKILL))
-	require.Equal(t, "worker-1 ended (signal: killed, last line: serving)", strings.Split(s.await("ended"), ";")[0])
-	s.await("worker-1 runs again")
+	require.Equal(t, "worker-1 ended (signal: killed, last line: serving)", strings.Split(s.Await("ended"), ";")[0])
+	s.Await("worker-1 runs again")
 
 	after, err := stackfile.Read(dir)
 	require.NoError(t, err)
@@ -184,10 +178,10 @@ func TestRedisServerIsStartedAgain(t *testing.T) {
 	s := startUp(t, dir, "--redis=auto")
 	before := process(t, dir, "redis")
 	require.NoError(t, syscall.Kill(before.PID, syscall.SIGKILL))
-	s.await("redis ended (signal: killed")
-	s.await("redis runs again")
-	s.signal(syscall.SIGTERM)
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	s.Await("redis ended (signal: killed")
+	s.Await("redis runs again")
+	s.Signal(syscall.SIGTERM)
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 	require.FileExists(t, filepath.Join(dir, "redis", "appendonlydir", "appendonly.aof.manifest"))
 	requirePrivate(t, filepath.Join(dir, "redis"))
 	requirePrivate(t, filepath.Join(dir, "logs"))
@@ -207,11 +201,11 @@ func requirePrivate(t *testing.T, dir string) {
 }
 
 func TestChildThatCannotStart(t *testing.T) {
-	programs := bin(t)
-	s := start(t, filepath.Join(programs, "local"), "up", "--dir="+t.TempDir(), "--bin="+programs,
+	programs := standin.Bin(t, "local")
+	s := standin.Start(t, filepath.Join(programs, "local"), "up", "--dir="+t.TempDir(), "--bin="+programs,
 		"--redis=embedded", "--workers=1", "--worker-flag=--fake=exit")
-	require.Equal(t, exitError, s.exitCode())
-	require.Equal(t, "local: worker-1 does not start: exit status 3, last line: cannot do it\n", s.errOut.String())
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Equal(t, "local: worker-1 does not start: exit status 3, last line: cannot do it\n", s.ErrOut.String())
 }
 
 func TestUpRefuses(t *testing.T) {
@@ -221,7 +215,7 @@ func TestUpRefuses(t *testing.T) {
 	_, port, _ := net.SplitHostPort(taken.Addr().String())
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	programs := bin(t)
+	programs := standin.Bin(t, "local")
 	absent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, absent.Close())
@@ -231,20 +225,20 @@ func TestUpRefuses(t *testing.T) {
 		code int
 		want string
 	}{
-		"port taken":          {[]string{"--nats-port=" + port, "--redis=embedded"}, exitError, "port " + port + " for NATS is taken"},
-		"no port":             {[]string{"--nats-port=70000"}, exitUsage, "--nats-port=70000 is no port"},
-		"directory in a file": {[]string{"--dir=" + filepath.Join(file, "stack")}, exitError, "cannot use the stack directory " + file + "/stack: not a directory"},
-		"foreign directory":   {[]string{"--dir=" + filepath.Dir(file)}, exitError, "not a stack directory"},
-		"no programs":         {[]string{"--bin=" + filepath.Dir(file)}, exitError, "there is no program"},
-		"Redis absent":        {[]string{"--redis=" + absent.Addr().String()}, exitError, "cannot reach Redis: dial tcp " + absent.Addr().String()},
-		"Redis nonsense":      {[]string{"--redis=there"}, exitError, "cannot reach Redis: --redis: want HOST:PORT or a redis:// URL, auto or embedded"},
-		"Redis secret":        {[]string{"--redis=appinfo:s3cret@there"}, exitError, "cannot reach Redis: --redis: want HOST:PORT"},
-		"Redis secret URL":    {[]string{"--redis=redis://appinfo:s3c/ret@there"}, exitError, "cannot reach Redis: --redis: not a valid URL"},
-		"no workers":          {[]string{"--workers=0"}, exitError, "workers is 0"},
-		"app":                 {[]string{"--app=Shop"}, exitError, `app "Shop"`},
-		"shards":              {[]string{"--shards=100000"}, exitError, "shards is 100000 and must be at most 4096"},
-		"more lanes":          {[]string{"--lanes=17"}, exitError, `lanes is "17"`},
-		"lanes":               {[]string{"--lanes=few"}, exitError, `lanes is "few"`},
+		"port taken":          {[]string{"--nats-port=" + port, "--redis=embedded"}, command.ExitError, "port " + port + " for NATS is taken"},
+		"no port":             {[]string{"--nats-port=70000"}, command.ExitUsage, "--nats-port=70000 is no port"},
+		"directory in a file": {[]string{"--dir=" + filepath.Join(file, "stack")}, command.ExitError, "cannot use the stack directory " + file + "/stack: not a directory"},
+		"foreign directory":   {[]string{"--dir=" + filepath.Dir(file)}, command.ExitError, "not a stack directory"},
+		"no programs":         {[]string{"--bin=" + filepath.Dir(file)}, command.ExitError, "there is no program"},
+		"Redis absent":        {[]string{"--redis=" + absent.Addr().String()}, command.ExitError, "cannot reach Redis: dial tcp " + absent.Addr().String()},
+		"Redis nonsense":      {[]string{"--redis=there"}, command.ExitError, "cannot reach Redis: --redis: want HOST:PORT or a redis:// URL, auto or embedded"},
+		"Redis secret":        {[]string{"--redis=appinfo:s3cret@there"}, command.ExitError, "cannot reach Redis: --redis: want HOST:PORT"},
+		"Redis secret URL":    {[]string{"--redis=redis://appinfo:s3c/ret@there"}, command.ExitError, "cannot reach Redis: --redis: not a valid URL"},
+		"no workers":          {[]string{"--workers=0"}, command.ExitError, "workers is 0"},
+		"app":                 {[]string{"--app=Shop"}, command.ExitError, `app "Shop"`},
+		"shards":              {[]string{"--shards=100000"}, command.ExitError, "shards is 100000 and must be at most 4096"},
+		"more lanes":          {[]string{"--lanes=17"}, command.ExitError, `lanes is "17"`},
+		"lanes":               {[]string{"--lanes=few"}, command.ExitError, `lanes is "few"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"up", "--bin=" + programs, "--dir=" + filepath.Join(t.TempDir(), "stack")}, test.args...)
@@ -262,16 +256,16 @@ func TestUsualPortTaken(t *testing.T) {
 		defer l.Close() // else somebody else has it, which is as good
 	}
 	s := startUp(t, t.TempDir())
-	require.Contains(t, strings.Join(s.seen, "\n"), "port 4222 is taken, NATS listens on")
+	require.Contains(t, strings.Join(s.Seen, "\n"), "port 4222 is taken, NATS listens on")
 }
 
 func TestClean(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "stack")
 	s := startUp(t, dir)
-	s.signal(syscall.SIGTERM)
-	require.Equal(t, exitOK, s.exitCode())
+	s.Signal(syscall.SIGTERM)
+	require.Equal(t, command.ExitOK, s.ExitCode())
 	code, out, _ := local("clean", "--dir="+dir)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, command.ExitOK, code)
 	require.Contains(t, out, "is gone")
 	require.NoDirExists(t, dir)
 }

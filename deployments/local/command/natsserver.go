@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"errors"
@@ -6,7 +6,8 @@ import (
 	"example.com/lockstep/deployments/local/stack"
 )
 
-type natsServer struct {
+// NATSServer is the command that runs NATS as a process of its own, which can be killed. Package stack starts it.
+type NATSServer struct {
 	Port        int      `required:"" help:"Port to listen on, on loopback."`
 	StoreDir    string   `required:"" help:"Directory of the streams."`
 	Name        string   `help:"Name within a cluster. Default: it is alone."`
@@ -16,7 +17,7 @@ type natsServer struct {
 }
 
 // Validate is called by kong.
-func (c *natsServer) Validate() error {
+func (c *NATSServer) Validate() error {
 	if c.Name != "" && (c.ClusterPort == 0 || c.MonitorPort == 0 || len(c.Route) == 0) {
 		return errors.New("--name wants --cluster-port, --monitor-port and --route as well")
 	}
@@ -24,12 +25,12 @@ func (c *natsServer) Validate() error {
 }
 
 // Run serves until it is told to stop.
-func (c *natsServer) Run(*environment) error {
-	l := newLife(false)
-	defer l.stop()
+func (c *NATSServer) Run() error {
+	l := NewLife(false)
+	defer l.Stop()
 	var node *stack.ClusterNode
 	if c.Name != "" {
 		node = &stack.ClusterNode{Name: c.Name, ClusterPort: c.ClusterPort, MonitorPort: c.MonitorPort, Routes: c.Route}
 	}
-	return stack.ServeNATS(l.soft, c.Port, c.StoreDir, node)
+	return stack.ServeNATS(l.Soft, c.Port, c.StoreDir, node)
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 	"example.com/lockstep/pkg/service"
 )
 
-// life is how long a command may go on. Soft ends with the first of service.StopSignals, or with the death of the
+// Life is how long a command may go on. Soft ends with the first of service.StopSignals, or with the death of the
 // parent if that is watched: then stop in order. Hard ends with the next signal: then stop at once.
-type life struct {
-	soft, hard context.Context
+type Life struct {
+	Soft, Hard context.Context
 
 	signals  chan os.Signal
 	stopping chan struct{}
@@ -24,13 +24,13 @@ type life struct {
 
 const askForParent = 100 * time.Millisecond
 
-// newLife watches until stop is called. Task forwards no SIGTERM to what it runs and may be gone first (`go tool` lets a
+// NewLife watches until Stop is called. Task forwards no SIGTERM to what it runs and may be gone first (`go tool` lets a
 // second Ctrl-C end it), so a command that Task runs watches its parent.
-func newLife(withParent bool) *life {
-	l := &life{signals: make(chan os.Signal, 8), stopping: make(chan struct{})}
+func NewLife(withParent bool) *Life {
+	l := &Life{signals: make(chan os.Signal, 8), stopping: make(chan struct{})}
 	soft, endSoft := context.WithCancelCause(context.Background())
 	hard, endHard := context.WithCancelCause(context.Background())
-	l.soft, l.hard = soft, hard
+	l.Soft, l.Hard = soft, hard
 	// SIGPIPE is caught and not ignored, for what is ignored stays so in children. Without this a closed terminal or pipe
 	// would end the process at its next line of output, before it has stopped its children.
 	signal.Notify(l.signals, append(service.StopSignals(), syscall.SIGPIPE)...)
@@ -42,13 +42,14 @@ func newLife(withParent bool) *life {
 	return l
 }
 
-func (l *life) stop() {
+// Stop ends the watching.
+func (l *Life) Stop() {
 	signal.Stop(l.signals)
 	close(l.stopping)
 	l.watchers.Wait()
 }
 
-func (l *life) watchSignals(endSoft, endHard context.CancelCauseFunc) {
+func (l *Life) watchSignals(endSoft, endHard context.CancelCauseFunc) {
 	seen := 0
 	for {
 		select {
@@ -77,7 +78,7 @@ func signalName(sig os.Signal) string {
 	return "Ctrl-C"
 }
 
-func (l *life) watchParent(parent int, endSoft context.CancelCauseFunc) {
+func (l *Life) watchParent(parent int, endSoft context.CancelCauseFunc) {
 	tick := time.NewTicker(askForParent)
 	defer tick.Stop()
 	for os.Getppid() == parent {

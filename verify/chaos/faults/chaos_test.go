@@ -1,4 +1,4 @@
-package chaos
+package faults
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/deployments/local/stack"
 )
 
 var built struct {
 	once sync.Once
 	dir  string
-	err  error
 }
 
 func TestMain(m *testing.M) {
@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// programs builds what runs here, without the race detector, and says so where it cannot run.
-func programs(t *testing.T) string {
+// bin builds what runs here, once, and skips the test where it cannot run.
+func bin(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("did not run: -short, and it builds every program")
@@ -37,22 +37,13 @@ func programs(t *testing.T) string {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("did not run: there is no redis-server on PATH to break")
 	}
-	built.once.Do(build)
-	require.NoError(t, built.err)
+	built.once.Do(func() {
+		var err error
+		built.dir, err = os.MkdirTemp("", "lockstep-chaos-test-")
+		require.NoError(t, err)
+		programs.BuildInto(t, built.dir)
+	})
 	return built.dir
-}
-
-func build() {
-	if built.dir, built.err = os.MkdirTemp("", "lockstep-chaos-test-"); built.err != nil {
-		return
-	}
-	for _, module := range []string{"services/router", "services/worker", "services/producer", "deployments/local"} {
-		command := exec.Command("go", "build", "-C", filepath.Join("../../../..", module), "-o", built.dir+"/", ".")
-		command.Stderr = os.Stderr
-		if built.err = command.Run(); built.err != nil {
-			return
-		}
-	}
 }
 
 // The shapes of what is broken here.
@@ -92,10 +83,9 @@ func (l lines) Write(p []byte) (int, error) {
 // play carries a plan out and requires that nothing is wrong in the end. Logs and data are in dir.
 func play(t *testing.T, shape Shape, dir string, p Plan) Report {
 	t.Helper()
-	bin := programs(t)
 	r, err := Run(t.Context(), context.Background(), Config{
 		Stack: stack.Config{
-			Bin: bin, Workers: shape.Workers, Routers: shape.Routers, LockServers: shape.Locks, NATSServers: shape.NATSServers, Shards: 16,
+			Bin: bin(t), Workers: shape.Workers, Routers: shape.Routers, LockServers: shape.Locks, NATSServers: shape.NATSServers, Shards: 16,
 			Say: func(line string) { t.Log(line) },
 		},
 		Plan: p, Rate: testRate, Keys: testKeys, Report: filepath.Join(t.TempDir(), "report.json"), Dir: dir, Out: lines{t},

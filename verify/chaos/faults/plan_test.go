@@ -1,4 +1,4 @@
-package chaos
+package faults
 
 import (
 	"slices"
@@ -131,16 +131,16 @@ func TestPrint(t *testing.T) {
 `, out.String())
 }
 
-func TestParseFaults(t *testing.T) {
+func TestParse(t *testing.T) {
 	whole := Shape{Workers: 1, Routers: 1, Locks: 3, NATSServers: 3}
-	all, err := ParseFaults("all", whole)
+	all, err := Parse("all", whole)
 	require.NoError(t, err)
 	require.Equal(t, names(), all)
-	two, err := ParseFaults("kill-worker, flush-redis,kill-worker", whole)
+	two, err := Parse("kill-worker, flush-redis,kill-worker", whole)
 	require.NoError(t, err)
 	require.Equal(t, []string{KillWorker, FlushRedis}, two)
 	for _, bad := range []string{"", "kill-workers", "kill-worker,", "all,kill-worker"} {
-		_, err := ParseFaults(bad, whole)
+		_, err := Parse(bad, whole)
 		require.ErrorIs(t, err, ErrUnknown, bad)
 		require.ErrorContains(t, err, "there are kill-worker, ")
 	}
@@ -156,7 +156,7 @@ func TestFaultsOfAShape(t *testing.T) {
 	}{{0, 1, nil}, {1, 1, ofLock}, {3, 1, ofLocks}, {0, 3, ofCluster}, {3, 3, slices.Concat(ofLocks, ofCluster)}} {
 		shape := small
 		shape.Locks, shape.NATSServers = test.locks, test.natsServers
-		all, err := ParseFaults("all", shape)
+		all, err := Parse("all", shape)
 		require.NoError(t, err)
 		require.Equal(t, slices.Concat(possible(small), test.more), all)
 	}
@@ -167,7 +167,7 @@ func TestFaultsOfAShape(t *testing.T) {
 		CutFollower: "this stack cannot have the fault: cut-follower needs --nats-servers=3",
 		RollingNATS: "this stack cannot have the fault: rolling-nats needs --nats-servers=3",
 	} {
-		_, err := ParseFaults("kill-worker,"+name, small)
+		_, err := Parse("kill-worker,"+name, small)
 		require.ErrorIs(t, err, ErrShape)
 		require.EqualError(t, err, says)
 	}

@@ -1,4 +1,4 @@
-package chaos
+package faults
 
 import (
 	"errors"
@@ -173,8 +173,8 @@ func (k kind) draw(r *rand.Rand) time.Duration {
 	return time.Duration(r.Int64N(int64(k.upTo)))
 }
 
-// FaultNames lists all faults.
-func FaultNames() string { return strings.Join(names(), ", ") }
+// Names lists all faults.
+func Names() string { return strings.Join(names(), ", ") }
 
 func names() (names []string) {
 	for _, k := range kinds() {
@@ -198,9 +198,9 @@ func possible(s Shape) (names []string) {
 	return names
 }
 
-// ParseFaults reads a list of names, separated by commas, or all, which means all that the stack can have. It returns
+// Parse reads a list of names, separated by commas, or all, which means all that the stack can have. It returns
 // ErrUnknown, with the known ones, or ErrShape, with what is missing.
-func ParseFaults(list string, s Shape) ([]string, error) {
+func Parse(list string, s Shape) ([]string, error) {
 	if list == "all" {
 		return possible(s), nil
 	}
@@ -209,7 +209,7 @@ func ParseFaults(list string, s Shape) ([]string, error) {
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("%w as %q; there are %s", ErrUnknown, name, FaultNames())
+			return nil, fmt.Errorf("%w as %q; there are %s", ErrUnknown, name, Names())
 		}
 		if k := kindOf(name); len(k.victims(s)) == 0 {
 			return nil, fmt.Errorf("%w: %s needs %s", ErrShape, name, k.needs)

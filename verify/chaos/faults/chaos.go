@@ -1,9 +1,9 @@
-// Package chaos breaks the parts of a running stack by a plan, while a verified load goes through it.
+// Package faults breaks the parts of a running stack by a plan, while a verified load goes through it.
 //
 //   - The plan is a pure value, and its seed decides all that is random.
 //   - The producer alone judges: what happens to the system is no excuse.
 //   - However a run ends, what it broke is mended first: no process stays stopped.
-package chaos
+package faults
 
 import (
 	"context"
@@ -20,10 +20,10 @@ import (
 	"syscall"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/link"
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/deployments/local/stackdir"
+	"example.com/lockstep/verify/chaos/link"
 )
 
 // VerdictError says that the load was judged and did not pass; its report has been printed.
@@ -42,7 +42,7 @@ func (e *BoundsError) Error() string {
 }
 
 // ErrNoRedis says that there is no redis-server to break.
-var ErrNoRedis = errors.New("chaos needs redis-server on PATH: a stand-in inside this process cannot be killed")
+var ErrNoRedis = errors.New("needs redis-server on PATH: a stand-in inside this process cannot be killed")
 
 // Config says what to do.
 type Config struct {
@@ -98,7 +98,7 @@ func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	r, err := c.run(soft, hard)
 	interrupted := soft.Err() != nil
 	if interrupted {
-		err = fmt.Errorf("chaos stopped: %w", context.Cause(soft))
+		err = fmt.Errorf("stopped: %w", context.Cause(soft))
 	}
 	if cfg.Keep || err != nil && !interrupted {
 		c.say("logs and data are kept in %s", dir)

@@ -1,4 +1,4 @@
-package chaos
+package faults
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"example.com/lockstep/deployments/local/internal/link"
 	"example.com/lockstep/pkg/stackfile"
+	"example.com/lockstep/verify/chaos/link"
 )
 
 const (

@@ -1,6 +1,8 @@
-package cli
+package main
 
 import (
+	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,12 +12,43 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
+	"example.com/lockstep/deployments/local/command"
+	"example.com/lockstep/deployments/local/standin"
 	"example.com/lockstep/pkg/stackfile"
 )
 
+// The test binary plays all programs, by the name it is run under: chaos itself, NATS as local runs it, and stand-ins for
+// the services.
+func TestMain(m *testing.M) {
+	name := filepath.Base(os.Args[0])
+	switch name {
+	case "chaos":
+		probe := func(context.Context, string, string) error { return nil }
+		os.Exit(run(os.Args[1:], &command.Environment{Out: command.Lines(os.Stdout), Probe: probe}, os.Stderr))
+	case "local":
+		var grammar struct {
+			NATSServer command.NATSServer `cmd:"" name:"nats-server"`
+		}
+		os.Exit(command.Program{Name: name, Grammar: &grammar}.Run(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	if code, known := standin.Play(name, os.Args[1:]); known {
+		os.Exit(code)
+	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else every process that we run takes a second to end
+	goleak.VerifyTestMain(m)
+}
+
+// call runs the program inside the test.
+func call(args ...string) (code int, out, errOut string) {
+	var stdout, stderr bytes.Buffer
+	code = run(args, &command.Environment{Out: &stdout}, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
 // startChaos runs chaos on stand-ins for the services, with a report of the producer.
-func startChaos(t *testing.T, report, code string, args ...string) (s *supervisor, tmp string) {
+func startChaos(t *testing.T, report, code string, args ...string) (s *standin.Supervisor, tmp string) {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("did not run: there is no redis-server on PATH to break")
@@ -24,9 +57,9 @@ func startChaos(t *testing.T, report, code string, args ...string) (s *superviso
 	t.Setenv("TMPDIR", tmp)
 	t.Setenv("FAKE_REPORT", report)
 	t.Setenv("FAKE_EXIT", code)
-	programs := bin(t)
-	args = append([]string{"chaos", "--bin=" + programs, "--duration=5s", "--out=" + filepath.Join(t.TempDir(), "report.json")}, args...)
-	return start(t, filepath.Join(programs, "local"), args...), tmp
+	programs := standin.Bin(t, "chaos", "local")
+	args = append([]string{"--bin=" + programs, "--duration=5s", "--out=" + filepath.Join(t.TempDir(), "report.json")}, args...)
+	return standin.Start(t, filepath.Join(programs, "chaos"), args...), tmp
 }
 
 func requireLeft(t *testing.T, tmp string, n int) {
@@ -38,27 +71,27 @@ func requireLeft(t *testing.T, tmp string, n int) {
 
 func TestChaosThatPasses(t *testing.T) {
 	s, tmp := startChaos(t, `{"verdict":"pass","pauses":{"longest":[{"seconds":0.25},{"seconds":1.5}]}}`, "0", "--seed=7", "--faults=kill-worker")
-	s.await("the plan of seed 7: 1 fault within 5s")
-	s.await("kill -9 worker-")
-	s.await("over after ") // though the load ends with the worker
-	s.await("1 fault; the longest pause of a shard was 1.50 s; verdict: pass")
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	s.Await("the plan of seed 7: 1 fault within 5s")
+	s.Await("kill -9 worker-")
+	s.Await("over after ") // though the load ends with the worker
+	s.Await("1 fault; the longest pause of a shard was 1.50 s; verdict: pass")
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 	requireLeft(t, tmp, 0)
 }
 
 // What is to come after the load's end does not happen, and is not told to have.
 func TestChaosAfterTheLoad(t *testing.T) {
 	s, _ := startChaos(t, `{"verdict":"pass"}`, "0", "--seed=7", "--faults=kill-worker", "--duration=20s")
-	s.await("the plan of seed 7: 2 faults within 20s")
-	s.await("1 fault; the longest pause of a shard was under 0.1 s; verdict: pass")
-	s.await("1 of 2 faults did not begin before the load ended")
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	s.Await("the plan of seed 7: 2 faults within 20s")
+	s.Await("1 fault; the longest pause of a shard was under 0.1 s; verdict: pass")
+	s.Await("1 of 2 faults did not begin before the load ended")
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 }
 
 // A service that ends though the plan does not end it makes the run fail, whatever the verdict.
 func TestChaosWithACrash(t *testing.T) {
 	s, tmp := startChaos(t, `{"verdict":"pass"}`, "0", "--seed=7", "--faults=kill-worker")
-	s.await("the plan of seed 7: 1 fault within 5s")
+	s.Await("the plan of seed 7: 1 fault within 5s")
 	var router stackfile.Process
 	require.Eventually(t, func() bool {
 		dirs, err := filepath.Glob(filepath.Join(tmp, "lockstep-chaos-*", "stack"))
@@ -72,10 +105,10 @@ func TestChaosWithACrash(t *testing.T) {
 		}
 		router = f.Processes[slices.IndexFunc(f.Processes, func(p stackfile.Process) bool { return p.Name == "router-2" })]
 		return true
-	}, patience, time.Millisecond)
+	}, standin.Patience, time.Millisecond)
 	require.NoError(t, syscall.Kill(router.PID, syscall.SIGKILL))
-	require.Equal(t, exitError, s.exitCode())
-	require.Equal(t, "local: router-2 ended by itself: signal: killed, last line: serving\n", s.errOut.String())
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Equal(t, "chaos: router-2 ended by itself: signal: killed, last line: serving\n", s.ErrOut.String())
 	requireLeft(t, tmp, 1)
 }
 
@@ -84,21 +117,21 @@ func TestChaosWithinBounds(t *testing.T) {
 	t.Setenv("FAKE_UNTIL", "noted")
 	report := `{"verdict":"pass","annotations":[{"what":"kill -9 worker-1","wait_seconds":1.75}]}`
 	s, tmp := startChaos(t, report, "0", "--faults=kill-worker", "--no-bounds")
-	s.await("kill-worker     1      1  1.750 s  1.750 s  1.00 s, 1.50 s  crossed")
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
+	s.Await("kill-worker     1      1  1.750 s  1.750 s  1.00 s, 1.50 s  crossed")
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 	requireLeft(t, tmp, 0)
 
 	s, _ = startChaos(t, report, "0", "--faults=kill-worker")
-	require.Equal(t, boundsCrossed, s.exitCode())
-	require.Equal(t, "local: events waited for longer than the bounds of kill-worker\n", s.errOut.String())
+	require.Equal(t, boundsCrossed, s.ExitCode())
+	require.Equal(t, "chaos: events waited for longer than the bounds of kill-worker\n", s.ErrOut.String())
 }
 
 func TestChaosThatFails(t *testing.T) {
 	s, tmp := startChaos(t, `{"verdict":"fail"}`, "98", "--faults=kill-worker")
-	s.await("the plan of seed ")
-	require.Equal(t, 98, s.exitCode())
-	require.Equal(t, "local: the verdict is fail\n", s.errOut.String())
-	require.Contains(t, s.seen[len(s.seen)-1], "logs and data are kept in "+tmp)
+	s.Await("the plan of seed ")
+	require.Equal(t, 98, s.ExitCode())
+	require.Equal(t, "chaos: the verdict is fail\n", s.ErrOut.String())
+	require.Contains(t, s.Seen[len(s.Seen)-1], "logs and data are kept in "+tmp)
 	requireLeft(t, tmp, 1)
 }
 
@@ -107,24 +140,24 @@ func TestChaosWhoseLoadFails(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "report.json")
 	require.NoError(t, os.WriteFile(out, []byte(`{"verdict":"pass"}`), 0o644))
 	s, tmp := startChaos(t, "", "0", "--faults=kill-worker", "--out="+out)
-	require.Equal(t, exitError, s.exitCode())
-	require.Equal(t, "local: the load proved nothing: exit status 1, last line: no report today\n", s.errOut.String())
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Equal(t, "chaos: the load proved nothing: exit status 1, last line: no report today\n", s.ErrOut.String())
 	requireLeft(t, tmp, 1)
 }
 
 // A process that is stopped goes on before it is told to end: else it would not hear of it, and be killed.
 func TestChaosInterrupted(t *testing.T) {
-	notIgnored(t, os.Interrupt)
+	standin.NotIgnored(t, os.Interrupt)
 	s, tmp := startChaos(t, "", "", "--seed=1", "--faults=stop-worker", "--duration=10s")
-	s.await("SIGSTOP to worker-")
-	s.signal(os.Interrupt)
-	require.Equal(t, exitError, s.exitCode())
-	require.Equal(t, "local: chaos stopped: got Ctrl-C\n", s.errOut.String())
+	s.Await("SIGSTOP to worker-")
+	s.Signal(os.Interrupt)
+	require.Equal(t, command.ExitError, s.ExitCode())
+	require.Equal(t, "chaos: stopped: got Ctrl-C\n", s.ErrOut.String())
 	requireLeft(t, tmp, 0)
 }
 
 func TestChaosRefusesBeforeItStarts(t *testing.T) {
-	programs := bin(t)
+	programs := standin.Bin(t, "chaos", "local")
 	for flag, says := range map[string]string{
 		"--faults=kill-wrker": `--faults=kill-wrker: no such fault as "kill-wrker"; there are kill-worker, kill-router, `,
 		"--duration=3s":       "--duration=3s is too short for 17 faults: it must be at least ",
@@ -138,14 +171,14 @@ func TestChaosRefusesBeforeItStarts(t *testing.T) {
 		"--nats-servers=2":    "--nats-servers=2: must be 1 or 3",
 		"--faults=stop-locks": "--faults=stop-locks: this stack cannot have the fault: stop-locks needs --locks=3",
 	} {
-		code, out, errOut := local("chaos", "--bin="+programs, flag)
-		require.Equal(t, exitUsage, code, flag)
+		code, out, errOut := call("--bin="+programs, flag)
+		require.Equal(t, command.ExitUsage, code, flag)
 		require.Empty(t, out, flag)
 		require.Contains(t, errOut, says)
 	}
 	t.Setenv("PATH", t.TempDir())
-	code, out, errOut := local("chaos", "--bin="+programs)
-	require.Equal(t, exitError, code)
+	code, out, errOut := call("--bin=" + programs)
+	require.Equal(t, command.ExitError, code)
 	require.Empty(t, out)
-	require.Equal(t, "local: chaos needs redis-server on PATH: a stand-in inside this process cannot be killed\n", errOut)
+	require.Equal(t, "chaos: needs redis-server on PATH: a stand-in inside this process cannot be killed\n", errOut)
 }

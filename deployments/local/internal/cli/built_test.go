@@ -15,39 +15,34 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/deployments/local/command"
+	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/deployments/local/standin"
 	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/testkit"
 )
 
-// realPrograms builds local and the services, each in its own module.
-func realPrograms(t *testing.T) string {
+// built builds local and the services.
+func built(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("did not run: -short, and it builds every program")
 	}
-	dir := t.TempDir()
-	root, err := filepath.Abs("../../../..")
-	require.NoError(t, err)
-	for _, module := range []string{"services/router", "services/worker", "services/producer", "deployments/local"} {
-		out, err := exec.Command("go", "build", "-C", filepath.Join(root, module), "-o", dir+"/", ".").CombinedOutput()
-		require.NoError(t, err, "build %s: %s", module, out)
-	}
-	return dir
+	return programs.Build(t)
 }
 
-func TestRealStack(t *testing.T) {
-	programs := realPrograms(t)
-	local := filepath.Join(programs, "local")
+func TestBuiltStack(t *testing.T) {
+	local := filepath.Join(built(t), "local")
 
 	t.Run("demo", func(t *testing.T) {
 		tmp := t.TempDir()
 		t.Setenv("TMPDIR", tmp)
-		s := start(t, local, "demo", "--redis=embedded", "--rate=2000", "--duration=2s", "--keys=100", "--distribution=zipf:1")
-		require.Contains(t, s.await("kill -STOP"), ": router-1")
-		require.Contains(t, s.await("kill -9"), "the owner of ")
-		s.await("FLUSHALL of miniredis")
-		s.await("verdict: pass")
-		require.Equal(t, exitOK, s.exitCode(), s.errOut)
+		s := standin.Start(t, local, "demo", "--redis=embedded", "--rate=2000", "--duration=2s", "--keys=100", "--distribution=zipf:1")
+		require.Contains(t, s.Await("kill -STOP"), ": router-1")
+		require.Contains(t, s.Await("kill -9"), "the owner of ")
+		s.Await("FLUSHALL of miniredis")
+		s.Await("verdict: pass")
+		require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 		left, err := os.ReadDir(tmp)
 		require.NoError(t, err)
 		require.Empty(t, left)
@@ -55,8 +50,8 @@ func TestRealStack(t *testing.T) {
 
 	t.Run("killed supervisor", func(t *testing.T) {
 		dir := t.TempDir()
-		s := start(t, local, "up", "--dir="+dir)
-		s.await("ready after")
+		s := standin.Start(t, local, "up", "--dir="+dir)
+		s.Await("ready after")
 		status, err := exec.Command(local, "status", "--dir="+dir).CombinedOutput()
 		require.NoError(t, err, string(status))
 		require.Contains(t, string(status), "16 shards on 1 lane")
@@ -66,12 +61,12 @@ func TestRealStack(t *testing.T) {
 		require.Subset(t, names(f), []string{"router-1", "worker-1", "worker-2"})
 
 		awaitAllGone := mourners(t, dir)
-		s.signal(syscall.SIGKILL)
+		s.Signal(syscall.SIGKILL)
 		awaitAllGone()
-		again := start(t, local, "up", "--dir="+dir)
-		again.await("ready after")
-		again.signal(syscall.SIGTERM)
-		require.Equal(t, exitOK, again.exitCode(), again.errOut)
+		again := standin.Start(t, local, "up", "--dir="+dir)
+		again.Await("ready after")
+		again.Signal(syscall.SIGTERM)
+		require.Equal(t, command.ExitOK, again.ExitCode(), again.ErrOut)
 	})
 }
 
@@ -79,13 +74,13 @@ func TestRealStack(t *testing.T) {
 // arguments, not in a file.
 func TestPasswordOfRedisIsNotTold(t *testing.T) {
 	const secret = "s3c,ret"
-	programs := realPrograms(t)
+	bin := built(t)
 	redis := testkit.RealRedis(t, testkit.WithArgs("--requirepass", secret))
 	dir := filepath.Join(t.TempDir(), "stack")
-	s := start(t, filepath.Join(programs, "local"), "up", "--dir="+dir, "--redis=redis://default:"+secret+"@"+redis.Addr,
+	s := standin.Start(t, filepath.Join(bin, "local"), "up", "--dir="+dir, "--redis=redis://default:"+secret+"@"+redis.Addr,
 		"--worker-flag=--log-level=debug", "--router-flag=--log-level=debug")
-	require.Regexp(t, `Redis +redis://default:\*\*\*@`+regexp.QuoteMeta(redis.Addr), s.await("(your Redis)"))
-	s.await("stop  Ctrl-C")
+	require.Regexp(t, `Redis +redis://default:\*\*\*@`+regexp.QuoteMeta(redis.Addr), s.Await("(your Redis)"))
+	s.Await("stop  Ctrl-C")
 
 	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
@@ -98,12 +93,12 @@ func TestPasswordOfRedisIsNotTold(t *testing.T) {
 			require.NotContains(t, fetched(t, "http://"+p.Admin+path), secret)
 		}
 	}
-	status, err := exec.Command(filepath.Join(programs, "local"), "status", "--dir="+dir).CombinedOutput()
+	status, err := exec.Command(filepath.Join(bin, "local"), "status", "--dir="+dir).CombinedOutput()
 	require.NoError(t, err, string(status))
 	require.NotContains(t, string(status), secret)
-	s.signal(syscall.SIGTERM)
-	require.Equal(t, exitOK, s.exitCode(), s.errOut)
-	require.NotContains(t, strings.Join(s.seen, "\n")+s.errOut.String(), secret)
+	s.Signal(syscall.SIGTERM)
+	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
+	require.NotContains(t, strings.Join(s.Seen, "\n")+s.ErrOut.String(), secret)
 	read := 0
 	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

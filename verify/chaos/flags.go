@@ -1,22 +1,22 @@
-package cli
+package main
 
 import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
-	breaking "example.com/lockstep/deployments/local/internal/chaos"
+	"example.com/lockstep/deployments/local/command"
 	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/pkg/address"
+	"example.com/lockstep/verify/chaos/faults"
 )
 
 // boundsCrossed is the producer's exit code for a threshold that was crossed, too.
 const boundsCrossed = 99
 
 type chaos struct {
-	stackFlags
+	command.StackFlags
 	Seed        *uint64       `placeholder:"N" help:"Decides which fault comes when, to whom and for how long, and the load. Default: drawn, and printed."`
 	Duration    time.Duration `default:"60s" help:"How long to send; the first and the last seconds of it are quiet."`
 	Faults      string        `default:"all" placeholder:"all|NAME,..." help:"What is to happen: all that the stack can have, or some of ${faults}."`
@@ -31,12 +31,12 @@ type chaos struct {
 	Keep        bool          `help:"Keep the logs and the data, also when all went well."`
 	Bounds      bool          `default:"true" negatable:"" help:"Exit with 99 if events wait for too long after a crash or a restart that comes alone."`
 
-	plan breaking.Plan
+	plan faults.Plan
 }
 
 // Validate makes the plan, so that what cannot be planned is bad usage.
 func (c *chaos) Validate() error {
-	if err := validRate(c.Rate); err != nil {
+	if err := command.CheckRate(c.Rate); err != nil {
 		return err
 	}
 	for _, count := range []struct {
@@ -59,8 +59,8 @@ func (c *chaos) Validate() error {
 	if c.NATSServers != 1 && c.NATSServers != 3 {
 		return fmt.Errorf("--nats-servers=%d: must be 1 or 3", c.NATSServers)
 	}
-	shape := breaking.Shape{Workers: c.Workers, Routers: c.Routers, Locks: c.Locks, NATSServers: c.NATSServers}
-	faults, err := breaking.ParseFaults(c.Faults, shape)
+	shape := faults.Shape{Workers: c.Workers, Routers: c.Routers, Locks: c.Locks, NATSServers: c.NATSServers}
+	chosen, err := faults.Parse(c.Faults, shape)
 	if err != nil {
 		return fmt.Errorf("--faults=%s: %w", c.Faults, err)
 	}
@@ -68,32 +68,24 @@ func (c *chaos) Validate() error {
 	if c.Seed != nil {
 		seed = *c.Seed
 	}
-	c.plan, err = breaking.NewPlan(seed, c.Duration, faults, c.For, shape)
+	c.plan, err = faults.NewPlan(seed, c.Duration, chosen, c.For, shape)
 	return err
 }
 
 // Run returns nil only if nothing was lost, doubled or reordered, and everything came back.
-func (c *chaos) Run(e *environment) error {
-	l := newLife(c.StopWithParent)
-	defer l.stop()
-	cfg := breaking.Config{
-		Stack: c.config(e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Bounds: c.Bounds, Out: e.out,
+func (c *chaos) Run(e *command.Environment) error {
+	l := command.NewLife(c.StopWithParent)
+	defer l.Stop()
+	cfg := faults.Config{
+		Stack: c.Config(*e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Bounds: c.Bounds, Out: e.Out,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers, cfg.Stack.LockServers, cfg.Stack.NATSServers = c.Workers, c.Routers, c.Locks, c.NATSServers
-	_, err := breaking.Run(l.soft, l.hard, cfg)
-	if verdict := (*breaking.VerdictError)(nil); errors.As(err, &verdict) {
-		return &codeError{verdict.Code, err}
+	_, err := faults.Run(l.Soft, l.Hard, cfg)
+	if verdict := (*faults.VerdictError)(nil); errors.As(err, &verdict) {
+		return &command.CodeError{Code: verdict.Code, Err: err}
 	}
-	if crossed := (*breaking.BoundsError)(nil); errors.As(err, &crossed) {
-		return &codeError{boundsCrossed, err}
+	if crossed := (*faults.BoundsError)(nil); errors.As(err, &crossed) {
+		return &command.CodeError{Code: boundsCrossed, Err: err}
 	}
 	return err
-}
-
-// validRate refuses what the producer would, before a stack is started for it.
-func validRate(rate string) error {
-	if n, err := strconv.ParseUint(rate, 10, 64); rate != "max" && (err != nil || n < 1 || n > maxRate) {
-		return fmt.Errorf("--rate=%s: must be max or a number from 1 to %d", rate, maxRate)
-	}
-	return nil
 }
