@@ -20,7 +20,7 @@ func TestEvictionIsNoticedLater(t *testing.T) {
 		"at a reconnect": {time.Hour, func(r *rig) { _ = r.rdb.ClientKillByFilter(background, "TYPE", "normal", "SKIPME", "no").Err() }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRigOn(t, 2, testkit.RealRedis(t).Addr)
+			r := newRigOn(t, 2, testkit.RedisProcess(t).Addr)
 			w := r.worker()
 			w.waits.look = c.look
 			require.NoError(t, w.Start(background))

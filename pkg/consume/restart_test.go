@@ -92,7 +92,7 @@ func TestNATSRestart(t *testing.T) {
 
 // While the store is away a worker waits for it, and goes on from where it was.
 func TestRedisRestart(t *testing.T) {
-	server := testkit.RealRedis(t, testkit.WithAOF())
+	server := testkit.RedisProcess(t, testkit.WithAOF())
 	r := newRigOn(t, 2, server.Addr)
 	w := r.start()
 	r.send(0, "a")

@@ -151,7 +151,7 @@ func (r *rig) workerOn(nc *nats.Conn, change ...func(*Config)) *tester {
 	require.NoError(r.t, err)
 	w := &tester{t: r.t, nc: nc, log: new(logBook), reg: prometheus.NewRegistry()}
 	cfg := Config{
-		App: "app", Name: "w", Handler: collect(nil), Locker: group.Real(locker), Metrics: w.reg,
+		App: "app", Name: "w", Handler: collect(nil), Locker: group.Leases(locker), Metrics: w.reg,
 		Store: func(id string) store.Store { return redisstore.New(r.rdb, "app", id) },
 		Log:   slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

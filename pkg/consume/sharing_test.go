@@ -61,7 +61,7 @@ func TestWorkersStartTogetherOnAnEmptyStore(t *testing.T) {
 
 // A connection that comes back may lead to another Redis, by a name that means another server now.
 func TestWorkerThatIsLedToAnotherStoreEnds(t *testing.T) {
-	r := newRigOn(t, 2, testkit.RealRedis(t).Addr)
+	r := newRigOn(t, 2, testkit.RedisProcess(t).Addr)
 	var leads atomic.Pointer[string] // to where the second worker's connections lead
 	leads.Store(&r.rdb.Options().Addr)
 	rdb := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {

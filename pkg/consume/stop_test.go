@@ -89,7 +89,7 @@ func TestStartRefuses(t *testing.T) {
 		require.ErrorIs(t, r.worker().Start(background), store.ErrTopology)
 	})
 	t.Run("a store that may drop state", func(t *testing.T) {
-		r := newRigOn(t, 1, testkit.RealRedis(t, testkit.WithArgs("--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru")).Addr)
+		r := newRigOn(t, 1, testkit.RedisProcess(t, testkit.WithArgs("--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru")).Addr)
 		require.ErrorIs(t, r.worker().Start(background), store.ErrUnsuitable)
 	})
 	t.Run("no topology", func(t *testing.T) {

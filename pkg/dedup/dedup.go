@@ -100,11 +100,11 @@ const longest = 10 * 365 * 24 * time.Hour
 
 // jumpTo returns the floor, if another one is further above it than the publisher can have got since its last event; else 0.
 func (p *Publisher) jumpTo(floor uint64, at time.Time) (from uint64) {
-	since := longest
+	elapsed := longest
 	if !p.last.IsZero() {
-		since = max(0, at.Sub(p.last))
+		elapsed = max(0, at.Sub(p.last))
 	}
-	if floor > p.floor && floor-p.floor > frame.MaxSpan+uint64(since.Seconds()*maxRate) {
+	if floor > p.floor && floor-p.floor > frame.MaxSpan+uint64(elapsed.Seconds()*maxRate) {
 		return p.floor
 	}
 	return 0

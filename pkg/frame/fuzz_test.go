@@ -61,9 +61,9 @@ func requireSame(t *testing.T, want, got *Frame) {
 }
 
 func addFrames(f *testing.F, add func([]byte)) {
-	whole := testFrame(f, "a", "b", "ключ")
-	add(whole)
-	add(whole[:len(whole)-1])
+	valid := testFrame(f, "a", "b", "ключ")
+	add(valid)
+	add(valid[:len(valid)-1])
 	add(testFrame(f, "a"))
 	add([]byte(`{"amount":5}`))
 	theirs, err := proto.Marshal(&framepb.Frame{

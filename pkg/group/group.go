@@ -33,7 +33,7 @@ type Lease interface {
 	Release(context.Context) error
 }
 
-// Locker takes and unlocks leases. Real takes redsync's; a test may take none at all, and still see no wrong state.
+// Locker takes and unlocks leases. Leases makes one of redsync locks; a test may take none at all, and still see no wrong state.
 type Locker interface {
 	// Try takes a lease for a member if nobody holds it. Else its error is a *lease.Taken.
 	Try(ctx context.Context, shard int, member string) (Lease, error)
@@ -41,12 +41,12 @@ type Locker interface {
 	Unlock(ctx context.Context, shard int, member string) error
 }
 
-// Real makes a Locker of leases.
-func Real(l *lease.Locker) Locker { return realLocker{l} }
+// Leases makes a Locker that takes redsync leases.
+func Leases(l *lease.Locker) Locker { return leases{l} }
 
-type realLocker struct{ *lease.Locker }
+type leases struct{ *lease.Locker }
 
-func (r realLocker) Try(ctx context.Context, shard int, member string) (Lease, error) {
+func (r leases) Try(ctx context.Context, shard int, member string) (Lease, error) {
 	l, err := r.Locker.Try(ctx, shard, member)
 	if err != nil {
 		return nil, err
@@ -255,8 +255,8 @@ func (g *Group) Joined() bool {
 func (g *Group) Unsettled() map[int]time.Time {
 	out := make(map[int]time.Time)
 	for _, s := range g.seats {
-		if since, is := s.unsettled(); is {
-			out[s.shard] = since
+		if changedAt, is := s.unsettled(); is {
+			out[s.shard] = changedAt
 		}
 	}
 	return out

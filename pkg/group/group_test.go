@@ -82,7 +82,7 @@ func lingering() (change func(*Config), end func()) {
 // A lease lasts 10 s: only the notice of its release can bring those who have found it taken to it at once.
 func TestStopHandsOverAtOnce(t *testing.T) {
 	c := newCluster(t, 16)
-	tried := &contested{Locker: Real(c.locker)}
+	tried := &contested{Locker: Leases(c.locker)}
 	tried.forget()
 	rest := c.start(2, func(cfg *Config) { cfg.Locker = tried })
 	linger, end := lingering()
@@ -113,7 +113,7 @@ func TestStartTakesItsShare(t *testing.T) {
 	linger, end := lingering()
 	defer end()
 	first := c.start(1, linger)[0]
-	tried := &contested{Locker: Real(c.locker)}
+	tried := &contested{Locker: Leases(c.locker)}
 	tried.forget()
 	late := c.member(func(cfg *Config) { cfg.Locker = tried })
 	require.NoError(t, late.Start(background))
@@ -166,7 +166,7 @@ func (s slowLocker) Try(ctx context.Context, shard int, member string) (Lease, e
 // The lease comes when the shard is not wanted any more: Own is called, and told at once.
 func TestOwnOfAnUnwantedShardIsStoppedAlready(t *testing.T) {
 	c := newCluster(t, 1)
-	slow := slowLocker{Real(c.locker), make(chan struct{}), make(chan struct{})}
+	slow := slowLocker{Leases(c.locker), make(chan struct{}), make(chan struct{})}
 	closed := make(chan bool, 1)
 	m := c.member(func(cfg *Config) {
 		cfg.Locker = slow
@@ -252,10 +252,10 @@ func TestNew(t *testing.T) {
 	c := newCluster(t, 1)
 	own := func(context.Context, Ownership) {}
 	for _, cfg := range []Config{
-		{App: "Not An App", Shards: 1, Locker: Real(c.locker), Own: own},
-		{App: "app", Locker: Real(c.locker), Own: own},
+		{App: "Not An App", Shards: 1, Locker: Leases(c.locker), Own: own},
+		{App: "app", Locker: Leases(c.locker), Own: own},
 		{App: "app", Shards: 1, Own: own},
-		{App: "app", Shards: 1, Locker: Real(c.locker)},
+		{App: "app", Shards: 1, Locker: Leases(c.locker)},
 	} {
 		_, err := New(c.nats.Conn, cfg)
 		require.Error(t, err)

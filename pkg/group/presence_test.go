@@ -175,7 +175,7 @@ func (l *lockServer) Unlock(ctx context.Context, shard int, member string) error
 // A member that dies while the lock servers cannot be reached is unlocked once they can.
 func TestGoneMemberIsUnlockedOnceThatCanBeDone(t *testing.T) {
 	c := newCluster(t, 1)
-	locks := &lockServer{Locker: Real(c.locker), tried: make(chan struct{}, 1)}
+	locks := &lockServer{Locker: Leases(c.locker), tried: make(chan struct{}, 1)}
 	m := c.member(func(cfg *Config) { cfg.Locker = locks })
 	locks.down.Store(true)
 	held := c.stranger(m, "gone")
@@ -262,7 +262,7 @@ func TestAllAreUnlockedThoughALockServerHangs(t *testing.T) {
 // One that has joined again by then lives, and keeps its leases.
 func TestMemberThatIsBackIsNotUnlocked(t *testing.T) {
 	c := newCluster(t, 1)
-	locks := &lockServer{Locker: Real(c.locker), tried: make(chan struct{}, 1)}
+	locks := &lockServer{Locker: Leases(c.locker), tried: make(chan struct{}, 1)}
 	said := make(chan string, 100)
 	m := c.member(func(cfg *Config) { cfg.Locker, cfg.Log = locks, slog.New(sayer{slog.DiscardHandler, said}) })
 	locks.down.Store(true)
@@ -307,7 +307,7 @@ func (s sayer) Handle(_ context.Context, r slog.Record) error {
 // It does not keep the others from being judged, nor the group from stopping.
 func TestStopWhileUnlocking(t *testing.T) {
 	c := newCluster(t, 1)
-	locks := &lockServer{Locker: Real(c.locker), tried: make(chan struct{}, 1)}
+	locks := &lockServer{Locker: Leases(c.locker), tried: make(chan struct{}, 1)}
 	m := c.member(func(cfg *Config) { cfg.Locker = locks })
 	locks.down.Store(true)
 	c.stranger(m, "gone")

@@ -25,13 +25,13 @@ const (
 type seat struct {
 	shard int
 
-	mu      sync.Mutex // guards what follows
-	wanted  bool
-	held    bool
-	left    bool
-	since   time.Time     // of the last change of wanted or held
-	stop    chan struct{} // of the current ownership
-	changed chan struct{} // cap 1: wanted has changed, or the lease was released
+	mu        sync.Mutex // guards what follows
+	wanted    bool
+	held      bool
+	left      bool
+	changedAt time.Time     // wanted or held, last
+	stop      chan struct{} // of the current ownership
+	changed   chan struct{} // cap 1: wanted has changed, or the lease was released
 }
 
 func newSeat(shard int) *seat { return &seat{shard: shard, changed: make(chan struct{}, 1)} }
@@ -49,7 +49,7 @@ func (s *seat) want(wanted bool) {
 	if s.wanted == wanted {
 		return
 	}
-	s.wanted, s.since = wanted, time.Now()
+	s.wanted, s.changedAt = wanted, time.Now()
 	if !wanted && s.stop != nil {
 		close(s.stop)
 		s.stop = nil
@@ -73,17 +73,17 @@ func (s *seat) state() (wanted, left bool) {
 }
 
 // unsettled tells whether the shard is to be taken or handed over, and since when.
-func (s *seat) unsettled() (since time.Time, is bool) {
+func (s *seat) unsettled() (changedAt time.Time, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.since, s.wanted != s.held
+	return s.changedAt, s.wanted != s.held
 }
 
 // begin says that the lease is held, and returns the channel that is closed when it is to be handed over.
 func (s *seat) begin() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.since = true, time.Now()
+	s.held, s.changedAt = true, time.Now()
 	stop := make(chan struct{})
 	if s.wanted {
 		s.stop = stop
@@ -96,7 +96,7 @@ func (s *seat) begin() <-chan struct{} {
 func (s *seat) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.stop, s.since = false, nil, time.Now()
+	s.held, s.stop, s.changedAt = false, nil, time.Now()
 }
 
 // sit takes the shard whenever it is wanted.

@@ -30,7 +30,7 @@ func locker(t *testing.T, ttl time.Duration, clients ...redis.UniversalClient) *
 // three are lock servers that know nothing of one another.
 func three(t *testing.T) (servers []*testkit.RedisServer, clients []redis.UniversalClient) {
 	for range 3 {
-		s := testkit.RealRedis(t)
+		s := testkit.RedisProcess(t)
 		servers, clients = append(servers, s), append(clients, client(t, s.Addr))
 	}
 	return servers, clients
@@ -91,7 +91,7 @@ func TestClockOfAServerStepsBack(t *testing.T) {
 
 func TestLeaseIsRenewed(t *testing.T) {
 	ctx := context.Background()
-	c := client(t, testkit.RealRedis(t).Addr)
+	c := client(t, testkit.RedisProcess(t).Addr)
 	l := locker(t, 2*time.Second, c)
 	a, err := l.Try(ctx, 1, "a")
 	require.NoError(t, err)
@@ -178,9 +178,9 @@ func TestServerThatIsBackHoldsTheLease(t *testing.T) {
 // hung is three lock servers of which the last one can be made to hang: it takes what it is asked, and does not answer.
 func hung(t *testing.T) (clients []redis.UniversalClient, last *testkit.Link) {
 	for range 2 {
-		clients = append(clients, client(t, testkit.RealRedis(t).Addr))
+		clients = append(clients, client(t, testkit.RedisProcess(t).Addr))
 	}
-	last = testkit.NewLink(t, testkit.RealRedis(t).Addr)
+	last = testkit.NewLink(t, testkit.RedisProcess(t).Addr)
 	return append(clients, client(t, last.Addr)), last
 }
 

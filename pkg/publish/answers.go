@@ -63,7 +63,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	} else {
 		p.routers.heard(id, m.Reply, now)
 	}
-	move := p.roams(a, servers, now)
+	move := p.shouldFailOver(a, servers, now)
 	f, outcome := p.w.Answered(id, attempt, a, now)
 	switch outcome {
 	case window.InFlight:

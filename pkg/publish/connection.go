@@ -44,7 +44,7 @@ const silenceLimit = 5 * time.Second
 
 // silence is the time for which nothing is heard of frames in flight. It is told once.
 type silence struct {
-	since time.Time // zero: of nothing in flight
+	begun time.Time // zero: of nothing in flight
 	told  bool
 }
 
@@ -52,11 +52,11 @@ type silence struct {
 func (s *silence) lasts(now time.Time, inFlight bool) (d time.Duration, tell bool) {
 	switch {
 	case !inFlight:
-		s.since = time.Time{}
-	case s.since.IsZero():
-		s.since = now
+		s.begun = time.Time{}
+	case s.begun.IsZero():
+		s.begun = now
 	default:
-		d = now.Sub(s.since)
+		d = now.Sub(s.begun)
 		tell = d >= silenceLimit && !s.told
 		s.told = s.told || tell
 	}

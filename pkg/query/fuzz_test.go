@@ -155,12 +155,12 @@ func FuzzReply(f *testing.F) {
 	require.NoError(f, srv.Conn.Flush())
 	c := NewClient(srv.Conn, "app")
 
-	whole, err := json.Marshal(reply{
+	valid, err := json.Marshal(reply{
 		States:    []State{{Key: "a", Found: true, Codec: 1, Schema: 2, Data: []byte("x")}, {Key: "b"}},
 		Positions: []Position{{Shard: 1, Fence: 2, Epoch: 1, Seq: 3, Time: time.Unix(7, 8).UTC()}},
 	})
 	require.NoError(f, err)
-	f.Add(whole, "")
+	f.Add(valid, "")
 	status, err := json.Marshal(Worker{ID: "a", Name: "one", Shards: []ShardStatus{{Shard: 3}, {Shard: 1, State: "running"}}, PausedMS: 5})
 	require.NoError(f, err)
 	f.Add(status, "")

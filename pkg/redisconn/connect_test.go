@@ -94,7 +94,7 @@ func TestConnectWithoutServer(t *testing.T) {
 
 // A Redis that loads its data is waited for, and the log says so.
 func TestConnectWaitsWhileItLoads(t *testing.T) {
-	server := testkit.RealRedis(t, testkit.WithAOF(), testkit.WithArgs("--key-load-delay", "100")) // microseconds for each command of the file
+	server := testkit.RedisProcess(t, testkit.WithAOF(), testkit.WithArgs("--key-load-delay", "100")) // microseconds for each command of the file
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
 	defer client.Close()
 	pipe := client.Pipeline()

@@ -23,23 +23,23 @@ func points(salt int, shards []int) []uint64 {
 // peak returns the largest share of the ring of shards 0 to n-1 in units of the
 // average, from the sorted points of these shards and any more.
 func peak(points []uint64, n int) float64 {
-	const whole = 1 << 32
+	const circle = 1 << 32
 	arcs := make([]uint64, n)
-	first, last, owner := uint64(whole), uint64(0), 0
+	first, last, owner := uint64(circle), uint64(0), 0
 	for _, p := range points {
 		position, shard := p>>32, int(uint32(p))
 		if shard >= n {
 			continue
 		}
-		if first == whole {
+		if first == circle {
 			first, owner = position, shard
 		} else {
 			arcs[shard] += position - last
 		}
 		last = position
 	}
-	arcs[owner] += whole - last + first
-	return float64(slices.Max(arcs)) / whole * float64(n)
+	arcs[owner] += circle - last + first
+	return float64(slices.Max(arcs)) / circle * float64(n)
 }
 
 // highestPeak is the limit that salt was searched for.

@@ -29,9 +29,9 @@ func Redis(t testing.TB, opts ...RedisOption) string {
 	return startRedis(t, path, opts).Addr
 }
 
-// RealRedis starts an empty redis-server process for t. If there is none, t is
+// RedisProcess starts an empty redis-server process for t. If there is none, t is
 // skipped, or under CI=true fails.
-func RealRedis(t testing.TB, opts ...RedisOption) *RedisServer {
+func RedisProcess(t testing.TB, opts ...RedisOption) *RedisServer {
 	t.Helper()
 	path, missing, err := findRedis()
 	require.NoError(t, err)

@@ -61,24 +61,24 @@ func TestRedisExpiresKeys(t *testing.T) {
 	}
 }
 
-func TestRealRedisWithAOFKeepsItsKeys(t *testing.T) {
-	r := RealRedis(t, WithAOF())
+func TestRedisProcessWithAOFKeepsItsKeys(t *testing.T) {
+	r := RedisProcess(t, WithAOF())
 	require.NoError(t, client(t, r.Addr).Set(t.Context(), "k", "v", 0).Err())
 	r.Stop()
 	r.Start(t)
 	require.Equal(t, "v", client(t, r.Addr).Get(t.Context(), "k").Val())
 }
 
-func TestRealRedisWithoutAOFForgets(t *testing.T) {
-	r := RealRedis(t)
+func TestRedisProcessWithoutAOFForgets(t *testing.T) {
+	r := RedisProcess(t)
 	require.NoError(t, client(t, r.Addr).Set(t.Context(), "k", "v", 0).Err())
 	r.Kill()
 	r.Start(t)
 	require.Zero(t, client(t, r.Addr).Exists(t.Context(), "k").Val())
 }
 
-func TestRealRedisSaysWhyItDidNotStart(t *testing.T) {
-	path := RealRedis(t).path
+func TestRedisProcessSaysWhyItDidNotStart(t *testing.T) {
+	path := RedisProcess(t).path
 	r := &RedisServer{path: path, args: []string{"--no-such-setting", "1"}}
 	require.ErrorContains(t, r.run(), "redis-server ended: exit status 1")
 }
@@ -87,7 +87,7 @@ func TestManyRedisSideBySide(t *testing.T) {
 	for i := range 8 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			c := client(t, RealRedis(t).Addr)
+			c := client(t, RedisProcess(t).Addr)
 			require.Zero(t, c.DBSize(t.Context()).Val())
 			require.NoError(t, c.Set(t.Context(), "k", i, 0).Err())
 		})

@@ -74,7 +74,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 		name, _ = os.Hostname()
 	}
 	worker, err := consume.New(conns.nats, consume.Config{
-		App: c.App, Name: name, Handler: consume.Typed(Apply), Locker: group.Real(locker), CacheBytes: int64(c.CacheBytes), TopologyTimeout: c.TopologyTimeout, Log: log, Metrics: admin.Registry(),
+		App: c.App, Name: name, Handler: consume.Typed(Apply), Locker: group.Leases(locker), CacheBytes: int64(c.CacheBytes), TopologyTimeout: c.TopologyTimeout, Log: log, Metrics: admin.Registry(),
 		JanitorLease: func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") },
 		Store:        func(topology string) store.Store { return redisstore.New(conns.state, c.App, topology) },
 	})

@@ -23,7 +23,7 @@ func TestRedisUserWithoutARight(t *testing.T) {
 	open(t, n)
 	for _, command := range []string{"ping", "info", "evalsha"} {
 		t.Run(command, func(t *testing.T) {
-			server := testkit.RealRedis(t)
+			server := testkit.RedisProcess(t)
 			admin := redis.NewClient(&redis.Options{Addr: server.Addr})
 			defer admin.Close()
 			var words []any

@@ -125,7 +125,7 @@ func (f *flow) worker(p *Process) func(context.Context, *nats.Conn) (func(contex
 	}
 	return func(ctx context.Context, nc *nats.Conn) (func(context.Context) error, error) {
 		w, err := consume.New(nc, consume.Config{
-			App: "app", Name: p.Name, Handler: ledger{f, p.Name}, Locker: group.Real(locker), Log: quiet,
+			App: "app", Name: p.Name, Handler: ledger{f, p.Name}, Locker: group.Leases(locker), Log: quiet,
 			Store: func(topology string) store.Store {
 				return &RemoteStore{Process: p, Server: f.server, Kept: f.kept.At(topology), Claimed: f.claimed, Committed: f.committed}
 			},

@@ -23,7 +23,7 @@ import (
 // What is simulated says to the same questions what real servers say.
 func TestSimulatedAsReal(t *testing.T) {
 	server := testkit.NATS(t)
-	real := redis.NewClient(&redis.Options{Addr: testkit.RealRedis(t).Addr})
+	real := redis.NewClient(&redis.Options{Addr: testkit.RedisProcess(t).Addr})
 	t.Cleanup(func() { require.NoError(t, real.Close()) })
 	fromReal := append(askBroker(server.Connect(t)), askLocks(real)...)
 

@@ -17,7 +17,7 @@ import (
 func TestCommitsThatGoTogether(t *testing.T) {
 	const shards, commits, broken, stolen = 32, 50, 7, 8
 	ctx := context.Background()
-	rdb := client(t, testkit.RealRedis(t).Addr)
+	rdb := client(t, testkit.RedisProcess(t).Addr)
 	s := redisstore.New(rdb, "app", "one")
 	versions := make([]store.Version, shards)
 	for shard := range shards {

@@ -39,7 +39,7 @@ func client(t *testing.T, addr string) *redis.Client {
 }
 
 func TestRedisServer(t *testing.T) {
-	conformance(t, func(t *testing.T) string { return testkit.RealRedis(t).Addr })
+	conformance(t, func(t *testing.T) string { return testkit.RedisProcess(t).Addr })
 }
 
 func TestMiniredis(t *testing.T) {
@@ -55,7 +55,7 @@ func TestUnsuitableRedisIsRefused(t *testing.T) {
 		"cluster":  {[]string{"--cluster-enabled", "yes"}, "cluster mode"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rdb := client(t, testkit.RealRedis(t, testkit.WithArgs(c.args...)).Addr)
+			rdb := client(t, testkit.RedisProcess(t, testkit.WithArgs(c.args...)).Addr)
 			err := redisstore.New(rdb, "app", "one").Check(context.Background())
 			require.ErrorIs(t, err, store.ErrUnsuitable)
 			require.ErrorContains(t, err, c.says)
@@ -66,7 +66,7 @@ func TestUnsuitableRedisIsRefused(t *testing.T) {
 // A commit to a shard whose key is something else fails before its first write.
 func TestCommitChecksTypesFirst(t *testing.T) {
 	ctx := context.Background()
-	rdb := client(t, testkit.RealRedis(t).Addr)
+	rdb := client(t, testkit.RedisProcess(t).Addr)
 	require.NoError(t, rdb.Set(ctx, "app:shard:0", "not a hash", 0).Err())
 	s := redisstore.New(rdb, "app", "one")
 	err := s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}}})
@@ -87,7 +87,7 @@ func TestCommitChecksTypesFirst(t *testing.T) {
 // A cursor does not outlive a restart, which leaves the version as it is: the record is read anew, and comes whole.
 func TestRecordIsReadWholeThoughRedisRestarts(t *testing.T) {
 	ctx := context.Background()
-	server := testkit.RealRedis(t, testkit.WithAOF())
+	server := testkit.RedisProcess(t, testkit.WithAOF())
 	s := redisstore.New(client(t, server.Addr), "app", "one")
 	_, err := s.Claim(ctx, 0, 1, "v1")
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestRecordIsReadWholeThoughRedisRestarts(t *testing.T) {
 // However many publishers a shard has, no command holds Redis for long. (The bound is loose: it may share a slow machine.)
 func TestRecordOfManyPublishersHoldsNobody(t *testing.T) {
 	ctx := context.Background()
-	rdb := client(t, testkit.RealRedis(t).Addr)
+	rdb := client(t, testkit.RedisProcess(t).Addr)
 	s := redisstore.New(rdb, "app", "one")
 	version := store.NewVersion()
 	_, err := s.Claim(ctx, 0, 1, version)
@@ -141,7 +141,7 @@ func TestRecordOfManyPublishersHoldsNobody(t *testing.T) {
 
 func BenchmarkCommit(b *testing.B) {
 	ctx := context.Background()
-	srv := testkit.RealRedis(b, testkit.WithAOF())
+	srv := testkit.RedisProcess(b, testkit.WithAOF())
 	rdb := redis.NewClient(&redis.Options{Addr: srv.Addr})
 	defer func() { _ = rdb.Close() }()
 	s := redisstore.New(rdb, "app", "one")

@@ -75,7 +75,7 @@ func TestBuiltStack(t *testing.T) {
 func TestPasswordOfRedisIsNotTold(t *testing.T) {
 	const secret = "s3c,ret"
 	bin := built(t)
-	redis := testkit.RealRedis(t, testkit.WithArgs("--requirepass", secret))
+	redis := testkit.RedisProcess(t, testkit.WithArgs("--requirepass", secret))
 	dir := filepath.Join(t.TempDir(), "stack")
 	s := standin.Start(t, filepath.Join(bin, "local"), "up", "--dir="+dir, "--redis=redis://default:"+secret+"@"+redis.Addr,
 		"--worker-flag=--log-level=debug", "--router-flag=--log-level=debug")

@@ -58,7 +58,7 @@ func ours(env []string) []string {
 
 func TestUpWithRedisAtASocket(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "redis.sock")
-	testkit.RealRedis(t, testkit.WithArgs("--unixsocket", socket))
+	testkit.RedisProcess(t, testkit.WithArgs("--unixsocket", socket))
 	dir := t.TempDir()
 	s := startUp(t, dir, "--redis=unix://"+socket)
 	f, err := stackfile.Read(dir)

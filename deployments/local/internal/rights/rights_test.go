@@ -189,7 +189,7 @@ func (*natsServer) Tracef(string, ...any)  {}
 // restrictedRedis returns the URL of a Redis for a worker that has no more rights than an ACL line gives it.
 func restrictedRedis(t *testing.T, acl string) string {
 	t.Helper()
-	address := testkit.RealRedis(t).Addr
+	address := testkit.RedisProcess(t).Addr
 	admin := redis.NewClient(&redis.Options{Addr: address})
 	defer admin.Close()
 	for line := range strings.Lines(acl) {
