@@ -33,7 +33,7 @@ func unanswered(err error) error {
 func (w *Worker) roam() {
 	servers := len(w.nc.Servers()) // who has the connection's lock may be writing
 	w.mu.Lock()
-	move := w.nc.IsConnected() && w.outage.Goes(time.Now(), roamPatience, servers)
+	move := w.nc.IsConnected() && w.outage.Continues(time.Now(), roamPatience, servers)
 	w.mu.Unlock()
 	if move {
 		w.cfg.Log.Warn("the log cannot be reached over this connection to NATS; trying another server")

@@ -14,7 +14,7 @@ import (
 
 	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/group"
-	"example.com/lockstep/pkg/internal/elsewhere"
+	"example.com/lockstep/pkg/internal/failover"
 	"example.com/lockstep/pkg/janitor"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
@@ -94,7 +94,7 @@ type Worker struct {
 	mu     sync.Mutex // guards what follows
 	shards map[int]*shardStatus
 	ready  bool
-	outage elsewhere.Outage
+	outage failover.Outage
 }
 
 // New makes a Worker.

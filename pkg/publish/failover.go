@@ -17,7 +17,7 @@ func (p *Publisher) shouldFailOver(a frame.Answer, servers int, now time.Time) b
 		p.outage.End()
 		return false
 	}
-	return p.outage.Goes(now, failoverPatience, servers)
+	return p.outage.Continues(now, failoverPatience, servers)
 }
 
 func (p *Publisher) unstored(a frame.Answer) bool {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
-	"example.com/lockstep/pkg/internal/elsewhere"
+	"example.com/lockstep/pkg/internal/failover"
 	"example.com/lockstep/pkg/internal/window"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -35,7 +35,7 @@ type Publisher struct {
 	mu      sync.Mutex // guards what follows, and the handles
 	w       *window.Window
 	routers *routers
-	outage  elsewhere.Outage
+	outage  failover.Outage
 	silence silence
 	started bool
 	closed  bool

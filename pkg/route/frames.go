@@ -114,7 +114,7 @@ func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
 	}
 	r.metrics.batches.Inc()
 	r.metrics.batchEvents.Observe(float64(b.Events))
-	r.metrics.unlawful.Add(float64(untold))
+	r.metrics.unacknowledged.Add(float64(untold))
 	for _, p := range answer {
 		r.answer(p.Reply, frame.Answer{Seq: p.Seq})
 	}

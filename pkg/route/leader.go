@@ -46,7 +46,7 @@ func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (stri
 		}
 	}
 	leader := make(map[string]string) // by lane
-	stalls := stalls{log: log, since: make(map[string]time.Time), told: make(map[string]bool)}
+	stalls := stalls{log: log, began: make(map[string]time.Time), told: make(map[string]bool)}
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for {

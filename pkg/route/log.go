@@ -22,7 +22,7 @@ const storeTimeout = 5 * time.Second
 var (
 	errNoConfirmation = errors.New("the log did not confirm in time")
 	errNoStream       = errors.New("no stream takes this subject, or JetStream is not available")
-	errNotJetStream   = errors.New("who confirmed is not JetStream: does another service listen on this subject?")
+	errNotJetStream   = errors.New("publish was acknowledged by something other than JetStream: does another service listen on this subject?")
 	errCut            = errors.New("the connection to the log broke before it confirmed")
 	errOvertaken      = errors.New("the log has confirmed what was sent later")
 	errStopped        = errors.New("router is stopping")

@@ -8,10 +8,10 @@ import (
 )
 
 type metrics struct {
-	frames, events, plain, batches, unlawful, withheld prometheus.Counter
-	refused                                            *prometheus.CounterVec
-	store, batchEvents                                 prometheus.Histogram
-	shards                                             prometheus.Gauge
+	frames, events, plain, batches, unacknowledged, withheld prometheus.Counter
+	refused                                                  *prometheus.CounterVec
+	store, batchEvents                                       prometheus.Histogram
+	shards                                                   prometheus.Gauge
 }
 
 func newMetrics(app string, reg prometheus.Registerer) *metrics {
@@ -20,12 +20,12 @@ func newMetrics(app string, reg prometheus.Registerer) *metrics {
 		return f.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: "router", Name: name, Help: help})
 	}
 	return &metrics{
-		frames:   counter("frames_total", "Frames taken."),
-		events:   counter("events_total", "Events taken in frames."),
-		plain:    counter("plain_events_total", "Plain events taken."),
-		batches:  counter("batches_total", "Batches stored."),
-		unlawful: counter("unacknowledged_total", "Frames and plain events stored, but not under one term of the permit, and so not acknowledged."),
-		withheld: counter("answers_withheld_total", "Answers not sent, as the reply subject is the app's own, another app's or NATS's."),
+		frames:         counter("frames_total", "Frames taken."),
+		events:         counter("events_total", "Events taken in frames."),
+		plain:          counter("plain_events_total", "Plain events taken."),
+		batches:        counter("batches_total", "Batches stored."),
+		unacknowledged: counter("unacknowledged_total", "Frames and plain events stored, but not under one term of the permit, and so not acknowledged."),
+		withheld:       counter("answers_withheld_total", "Answers not sent, as the reply subject is the app's own, another app's or NATS's."),
 		refused: f.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: "router", Name: "refused_total",
 			Help: "Frames and plain events refused, by the answer's code."}, []string{"code"}),
 		store: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "router", Name: "store_seconds",

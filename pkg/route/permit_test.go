@@ -45,8 +45,8 @@ func (s *system) keysOf(t testing.TB, n int) (keys []string) {
 	return keys
 }
 
-// unlawful waits until so much has been stored that is told to nobody.
-func (s *system) unlawful(t testing.TB, n int) {
+// awaitUnacknowledged waits until n frames and events have been stored without an acknowledgement.
+func (s *system) awaitUnacknowledged(t testing.TB, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.counter(t, "unacknowledged_total") == float64(n) }, patience, time.Millisecond)
 }
@@ -82,7 +82,7 @@ func TestRouterAcknowledgesNothingWithoutItsPermit(t *testing.T) {
 	log.confirm(t, lostFrame)
 	require.Equal(t, refused, answer(t, queued.answer(t)), "what gathered is not published")
 	log.confirm(t, lostEvent)
-	s.unlawful(t, 2)
+	s.awaitUnacknowledged(t, 2)
 	lost.none(t, s.router)
 
 	s.regainPermit(t)
@@ -92,7 +92,7 @@ func TestRouterAcknowledgesNothingWithoutItsPermit(t *testing.T) {
 	log.confirm(t, anotherFrame)
 	require.Equal(t, refused, answer(t, queued.answer(t)), "what gathered in another term is not published")
 	log.confirm(t, anotherEvent)
-	s.unlawful(t, 4)
+	s.awaitUnacknowledged(t, 4)
 	another.none(t, s.router)
 	log.confirm(t, log.take(t))
 	require.Zero(t, answer(t, now.answer(t)))
@@ -116,7 +116,7 @@ func TestFrameThatIsStoredInTwoTerms(t *testing.T) {
 	s.losePermit(t)
 	s.regainPermit(t)
 	log.confirm(t, second)
-	s.unlawful(t, 1)
+	s.awaitUnacknowledged(t, 1)
 	from.none(t, s.router)
 }
 

@@ -12,6 +12,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// plainOverhead is about what the router holds of a plain event beside its bytes: the message with its headers.
+const plainOverhead = 1024
+
 // takeEvent routes one plain event. It answers with JetStream's confirmation, or with an error in the same form.
 func (r *Router) takeEvent(m *nats.Msg) {
 	if err := checkHeaders(m); err != nil {
@@ -76,7 +79,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		case err != nil:
 			r.refuseEvent(m.Reply, 503, err)
 		case !valid || now != term:
-			r.metrics.unlawful.Inc()
+			r.metrics.unacknowledged.Inc()
 		default:
 			r.reply(m.Reply, confirmation)
 		}

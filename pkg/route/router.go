@@ -125,7 +125,7 @@ func (r *Router) start(ctx context.Context) error {
 	}
 	r.done.Add(2)
 	go r.run()
-	go r.roam()
+	go r.failOver()
 	r.mu.Lock()
 	r.ready = true
 	r.mu.Unlock()
@@ -138,9 +138,9 @@ func (r *Router) listen(ctx context.Context) error {
 		subject, queue string
 		fn             nats.MsgHandler
 	}{
-		{r.own, "", unlessBehind(r.framesOf(), r.refuseFrameBehind)},
-		{topology.FrameSubject(r.cfg.App), queueGroup, unlessBehind(r.framesOf(), r.refuseFrameBehind)},
-		{topology.EventSubject(r.cfg.App) + ".>", queueGroup, unlessBehind(r.takeEvent, r.refuseEventBehind)},
+		{r.own, "", unlessOverloaded(r.framesOf(), r.shedFrame)},
+		{topology.FrameSubject(r.cfg.App), queueGroup, unlessOverloaded(r.framesOf(), r.shedFrame)},
+		{topology.EventSubject(r.cfg.App) + ".>", queueGroup, unlessOverloaded(r.takeEvent, r.shedEvent)},
 	} {
 		sub, err := r.nc.QueueSubscribe(s.subject, s.queue, s.fn)
 		if err != nil {

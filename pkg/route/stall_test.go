@@ -209,31 +209,31 @@ func (s *system) firsts(t testing.TB, publisher frame.PublisherID, key string) (
 }
 
 // When more waits than the router can take, it refuses before the client would drop.
-func TestBehind(t *testing.T) {
-	var b behind
+func TestOverload(t *testing.T) {
+	var o overload
 	messages, bytes := 0, 0
 	pending := func() (int, int, error) { return messages, bytes, nil }
 	look := func() bool {
-		for range behindEvery - 1 {
-			b.look(pending)
+		for range checkEvery - 1 {
+			o.check(pending)
 		}
-		return b.look(pending)
+		return o.check(pending)
 	}
 	require.False(t, look())
 	messages = busyWaiting + 1
 	require.True(t, look())
 	messages, bytes = 0, busyWaitingBytes+1
-	require.True(t, b.look(pending))
+	require.True(t, o.check(pending))
 	bytes = busyWaitingBytes
-	require.False(t, b.look(pending), "seen at once")
+	require.False(t, o.check(pending), "seen at once")
 }
 
-func TestOnlyWhoIsBehindRefuses(t *testing.T) {
+func TestOverloadedRouterRefuses(t *testing.T) {
 	s := newSystem(t)
 	from := s.sender(t)
 	s.router.mu.Lock() // holds takeFrame up
 	data := encode(t, session(1), 1, event{"key", 1})
-	for range busyWaiting + 3*behindEvery {
+	for range busyWaiting + 3*checkEvery {
 		from.send(t, topology.FrameSubject("app"), data)
 	}
 	require.NoError(t, s.Conn.Flush())
@@ -241,11 +241,11 @@ func TestOnlyWhoIsBehindRefuses(t *testing.T) {
 	s.router.mu.Unlock()
 	require.Eventually(t, func() bool { return s.refused(t, frame.Busy.String()) > 0 }, patience, patience/4000)
 	stored := 0
-	for range busyWaiting + 3*behindEvery {
+	for range busyWaiting + 3*checkEvery {
 		if a := answer(t, from.answer(t)); a.Code == frame.Stored {
 			stored++
 		} else {
-			require.Equal(t, frame.Answer{Code: frame.Busy, Reason: errBehind.Error(), Retry: true}, a)
+			require.Equal(t, frame.Answer{Code: frame.Busy, Reason: errOverloaded.Error(), Retry: true}, a)
 		}
 	}
 	require.NotZero(t, stored)

@@ -10,32 +10,32 @@ import (
 // stalls tells the operator of lanes that have a leader and store nothing. It is not safe for concurrent use.
 type stalls struct {
 	log   *slog.Logger
-	since map[string]time.Time // by lane: when its leader first answered though it owed confirmations
+	began map[string]time.Time // by lane: when its leader first answered though it owed confirmations
 	told  map[string]bool      // by lane
 }
 
 // answered notes that the leader of a silent lane was asked and has answered. heard is when the lane last confirmed something.
 func (s *stalls) answered(lane string, heard, now time.Time) {
-	since, silent := s.since[lane]
+	began, silent := s.began[lane]
 	switch {
-	case !silent || heard.After(since):
-		s.since[lane] = now
-	case now.Sub(since) >= storeTimeout && !s.told[lane]:
+	case !silent || heard.After(began):
+		s.began[lane] = now
+	case now.Sub(began) >= storeTimeout && !s.told[lane]:
 		s.told[lane] = true
-		s.log.Warn("the log stores nothing", "subjects", lane+"*", "for", now.Sub(since).Round(time.Second), "error", topology.ErrStoresNothing)
+		s.log.Warn("the log stores nothing", "subjects", lane+"*", "for", now.Sub(began).Round(time.Second), "error", topology.ErrStoresNothing)
 	}
 }
 
 // over notes the lanes that have confirmed something since.
 func (s *stalls) over(heardAt func(lane string) time.Time) {
-	for lane, since := range s.since {
-		if !heardAt(lane).After(since) {
+	for lane, began := range s.began {
+		if !heardAt(lane).After(began) {
 			continue
 		}
 		if s.told[lane] {
 			s.log.Info("the log stores again", "subjects", lane+"*")
 		}
-		delete(s.since, lane)
+		delete(s.began, lane)
 		delete(s.told, lane)
 	}
 }

@@ -148,7 +148,7 @@ func goroutines(what ...string) int {
 }
 
 // Each consumer has a goroutine of the library's, and a place in the server's memory.
-func TestFollowLeavesNothingBehindAtAReconnect(t *testing.T) {
+func TestFollowLeavesNothingOverAtAReconnect(t *testing.T) {
 	n := testkit.NATS(t)
 	kv := bucket(t, n.Conn)
 	put(t, kv, "a", "1")

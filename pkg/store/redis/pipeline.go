@@ -9,17 +9,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// together runs the scripts of many callers in few pipelines: what is asked for while one is under way goes with the
-// next. For Redis and for us a call's cost lies mostly in the system calls, and a pipeline shares them; without load
-// nothing waits.
+// pipeline runs the scripts of many callers in few round trips: calls that arrive while one is in flight leave with the next.
+// For Redis and for us a call's cost lies mostly in the system calls, and a pipeline shares them; without load no call waits.
 //
-// There is no goroutine of its own: one of those who wait sends for all, and then hands over to the next.
-type together struct {
+// It has no goroutine of its own: one of the waiting callers sends for all, and then hands over to the next.
+type pipeline struct {
 	rdb redis.UniversalClient
 
 	mu       sync.Mutex // guards what follows
 	waiting  []*call    // bounded by the callers: each waits for its call
-	underWay bool
+	inFlight bool
 }
 
 // call is a script to run.
@@ -28,59 +27,59 @@ type call struct {
 	keys   []string
 	args   []any
 	cmd    *redis.Cmd
-	turn   chan bool // true: send for all that wait; false: cmd has its result
+	turn   chan bool // true: send all waiting calls; false: cmd has its result
 }
 
-// pipelineTime bounds a pipeline, with all that the client tries again: it is not one caller's to cancel.
-const pipelineTime = 5 * time.Second
+// roundTripTime bounds a round trip with the client's retries. No single caller may cancel it.
+const roundTripTime = 5 * time.Second
 
-// run runs a script and returns its result, within twice pipelineTime.
-func (t *together) run(script *redis.Script, keys []string, args []any) *redis.Cmd {
+// run runs a script and returns its result, within twice roundTripTime.
+func (p *pipeline) run(script *redis.Script, keys []string, args []any) *redis.Cmd {
 	c := &call{script: script, keys: keys, args: args, turn: make(chan bool, 1)}
-	t.mu.Lock()
-	t.waiting = append(t.waiting, c)
-	lead := !t.underWay
-	t.underWay = true
-	t.mu.Unlock()
+	p.mu.Lock()
+	p.waiting = append(p.waiting, c)
+	lead := !p.inFlight
+	p.inFlight = true
+	p.mu.Unlock()
 	if lead || <-c.turn {
-		t.send(c)
+		p.send(c)
 	}
-	if redis.HasErrorPrefix(c.cmd.Err(), "NOSCRIPT") { // a Redis that has started anew
-		ctx, cancel := context.WithTimeout(context.Background(), pipelineTime)
+	if redis.HasErrorPrefix(c.cmd.Err(), "NOSCRIPT") { // Redis was restarted
+		ctx, cancel := context.WithTimeout(context.Background(), roundTripTime)
 		defer cancel()
-		return script.Eval(ctx, t.rdb, keys, args...)
+		return script.Eval(ctx, p.rdb, keys, args...)
 	}
 	return c.cmd
 }
 
-// yields is how often a pipeline lets others run before it leaves. What reached the worker in one read from NATS goes through
-// two goroutines of a shard until it is to be committed, each shard's at the same time.
+// yields is how often a pipeline lets other goroutines run before it leaves. Messages that reached the worker in one read from
+// NATS pass through two goroutines of their shard before the commit, for each shard at the same time.
 const yields = 4
 
-// send runs all that wait, of which mine is one.
-func (t *together) send(mine *call) {
+// send runs all waiting calls, of which mine is one.
+func (p *pipeline) send(mine *call) {
 	for range yields {
 		runtime.Gosched()
 	}
-	t.mu.Lock()
-	calls := t.waiting
-	t.waiting = nil
-	t.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), pipelineTime)
+	p.mu.Lock()
+	calls := p.waiting
+	p.waiting = nil
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), roundTripTime)
 	defer cancel()
-	pipe := t.rdb.Pipeline()
+	batch := p.rdb.Pipeline()
 	for _, c := range calls {
-		c.cmd = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
+		c.cmd = c.script.EvalSha(ctx, batch, c.keys, c.args...)
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_, _ = batch.Exec(ctx) // each command has its own error
 	for _, c := range calls {
 		if c != mine {
 			c.turn <- false
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.underWay = len(t.waiting) > 0; t.underWay {
-		t.waiting[0].turn <- true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.inFlight = len(p.waiting) > 0; p.inFlight {
+		p.waiting[0].turn <- true
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Commits of many shards go together, and what becomes of one is no other's concern: not a shard whose record is broken,
-// nor one that another has claimed, nor a Redis that forgets its scripts in between.
-func TestCommitsThatGoTogether(t *testing.T) {
+// Commits of many shards share a pipeline, and none affects another: not a shard whose record is broken, nor one that another
+// owner has claimed, nor a Redis that forgets its scripts in between.
+func TestCommitsThatShareAPipeline(t *testing.T) {
 	const shards, commits, broken, stolen = 32, 50, 7, 8
 	ctx := context.Background()
 	rdb := client(t, testkit.RedisProcess(t).Addr)

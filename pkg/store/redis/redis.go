@@ -56,12 +56,12 @@ type Store struct {
 	rdb      redis.UniversalClient
 	app      string
 	topology string
-	calls    together
+	calls    pipeline
 }
 
 // New makes a Store of the topology with that id. Check it before use.
 func New(rdb redis.UniversalClient, app, topology string) *Store {
-	return &Store{rdb: rdb, app: app, topology: topology, calls: together{rdb: rdb}}
+	return &Store{rdb: rdb, app: app, topology: topology, calls: pipeline{rdb: rdb}}
 }
 
 func (s *Store) stampKey() string          { return s.app + ":topology" }

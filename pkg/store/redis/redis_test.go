@@ -85,7 +85,7 @@ func TestCommitChecksTypesFirst(t *testing.T) {
 }
 
 // A cursor does not outlive a restart, which leaves the version as it is: the record is read anew, and comes whole.
-func TestRecordIsReadWholeThoughRedisRestarts(t *testing.T) {
+func TestRecordIsReadInFullThoughRedisRestarts(t *testing.T) {
 	ctx := context.Background()
 	server := testkit.RedisProcess(t, testkit.WithAOF())
 	s := redisstore.New(client(t, server.Addr), "app", "one")

@@ -162,7 +162,7 @@ func newCache(`},
 		Test: conformance("a_record_that_was_removed")},
 	{Name: "a record is taken though a cursor passed over some of it", Edits: in("store/redis/publishers.go",
 		"return total == s.added+len(s.others), nil", "return total > 0, nil"),
-		Test: Test{"store/redis", "^TestRecordIsReadWholeThoughRedisRestarts$", "20000"}},
+		Test: Test{"store/redis", "^TestRecordIsReadInFullThoughRedisRestarts$", "20000"}},
 
 	// Members and leases.
 	{Name: "a member unlocks a dead one's leases without looking whose they are", Simulation: "Group", Edits: in("lease/lease.go",

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A router whose server stands, and has lost JetStream, tries the other one.
-func TestRouterWithoutALeaseTriesAnotherServer(t *testing.T) {
+// A router whose server runs on without JetStream tries the other one.
+func TestRouterWithoutAPermitTriesAnotherServer(t *testing.T) {
 	s, other := newSystem(t), testkit.NATS(t)
 	nc, err := nats.Connect(s.URL+","+other.URL, nats.DontRandomize(), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectBufSize(-1))
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package elsewhere
+package failover
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ func TestOutage(t *testing.T) {
 	var o Outage
 	begun := time.Now()
 	at := func(seconds float64, servers int) bool {
-		return o.Goes(begun.Add(time.Duration(seconds*float64(time.Second))), 2*time.Second, servers)
+		return o.Continues(begun.Add(time.Duration(seconds*float64(time.Second))), 2*time.Second, servers)
 	}
 	require.False(t, at(0, 3))
 	require.False(t, at(1.9, 3))
