@@ -96,7 +96,7 @@ func (k kind) play(t *testing.T, n int) map[string]int {
 			fmt.Printf("trace %d %x\n", seed, out.trace)
 		}
 		if out.broken != "" {
-			t.Fatalf("%s by history %d: %s\nhave it again: go test -run '^TestHistories$/^%s$' ./verify/sim -history=%d -v", violated, seed, out.broken, k.name, seed)
+			t.Fatalf("%s by history %d: %s\nrun it again: cd verify/sim && GOWORK=off LOCKSTEP_TEST_LENGTH=1 go test -run '^TestLongHistories$/^%s$' . -history=%d -v", violated, seed, out.broken, k.name, seed)
 		}
 		for what, n := range out.count {
 			total[what] += n
@@ -111,7 +111,7 @@ func (k kind) play(t *testing.T, n int) map[string]int {
 //go:linkname emptyPools sync.poolCleanup
 func emptyPools()
 
-// What TestHistories and others run, in processes of their own.
+// What TestLongHistories and others run, in processes of their own.
 func TestHistoriesHere(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {

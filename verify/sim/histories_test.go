@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"testing"
 
-	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,10 +57,11 @@ func (k kind) spread(t *testing.T, binary string, n int) map[string]int {
 // What is simulated keeps its promises in every history: members find their places after whatever breaks, in time, and
 // nobody takes from one who is well (Group); what is sent lies in the log so that each event is applied once, in order, and
 // nothing acknowledged is missing (Fill); and so it is with workers, all the way to the states (Flow).
-func TestHistories(t *testing.T) {
+func TestLongHistories(t *testing.T) {
+	length := long(t)
 	binary := determined(t, nil)
 	for _, k := range kinds {
-		n := k.n
+		n := k.n * length
 		if *histories > 0 {
 			n = *histories
 		}
@@ -78,20 +78,11 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// Many more of them.
-func TestLongSimulation(t *testing.T) {
-	testkit.Long(t)
-	binary := determined(t, nil)
-	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, 20_000)) })
-	}
-}
-
 // Under the race detector, for which all of Go must be built once more.
 func TestLongHistoriesHaveNoRaces(t *testing.T) {
-	testkit.Long(t)
+	n := 200 * long(t)
 	binary := determined(t, nil, "-race")
 	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, 2_000)) })
+		t.Run(k.name, func(t *testing.T) { t.Logf("%v", k.spread(t, binary, n)) })
 	}
 }

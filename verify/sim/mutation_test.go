@@ -6,14 +6,13 @@ import (
 	"os/exec"
 	"testing"
 
-	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/verify/sim/mutations"
 	"github.com/stretchr/testify/require"
 )
 
 // Every rule matters: without it some history of the mutation's kind breaks a promise.
 func TestLongMutationsAreFound(t *testing.T) {
-	testkit.Long(t)
+	length := long(t)
 	for _, m := range mutations.All {
 		if m.Simulation == "" {
 			continue
@@ -22,6 +21,9 @@ func TestLongMutationsAreFound(t *testing.T) {
 			t.Parallel()
 			limits := []string{"-histories=10000", "-test.timeout=100s"}
 			if m.Rare {
+				if length < 10 {
+					t.Skip("takes minutes, for it is rare: go tool task test:long LENGTH=10 looks for it")
+				}
 				limits = []string{"-histories=100000", "-test.timeout=400s"}
 			}
 			mutations.Find(t, determined(t, m.Edits), violated, append(limits, "-test.run=^TestHistoriesHere$/^"+m.Simulation+"$")...)
@@ -32,7 +34,7 @@ func TestLongMutationsAreFound(t *testing.T) {
 // Safety rests on the store's versions alone: histories of the group find that an owner does not hear of its lost lease, and
 // those of events do not notice.
 func TestLongStatesAreRightThoughLeasesAreNot(t *testing.T) {
-	testkit.Long(t)
+	long(t)
 	t.Parallel()
 	out, err := exec.Command(determined(t, mutations.DeafOwner.Edits), "-test.run=^TestHistoriesHere$/^Flow$", "-histories=1000", "-test.timeout=100s").CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -12,7 +12,8 @@ import (
 )
 
 // A history is the same whenever it is had again: whatever the process has done before, and however busy the machine is.
-func TestHistoriesReplay(t *testing.T) {
+func TestLongHistoriesReplay(t *testing.T) {
+	long(t)
 	const n = 24
 	binary := determined(t, nil)
 	traced := func(t *testing.T, k kind, from, to int) []string {

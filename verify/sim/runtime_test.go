@@ -3,15 +3,22 @@
 package sim
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/verify/sim/mutations"
 	"github.com/stretchr/testify/require"
 )
+
+// writtenFor is the Go whose runtime determinism edits. Another one may do: each edit says whether it fits.
+const writtenFor = "go1.26.8"
 
 // determinism are edits of Go's runtime, by its files. What it draws at random within a bubble - which of several cases of a
 // select, which of several timers of the same instant, where the iteration of a map begins - follows from the bubble's
@@ -136,12 +143,69 @@ func build(shards []int) (*Ring, error) {
 // such binaries or need real servers, which take long to build.
 func determined(t *testing.T, edits []mutations.Edit, flags ...string) string {
 	t.Helper()
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
-	require.NoError(t, err)
+	src, _ := goSources(t)
 	edits = slices.Concat(edits, quicker)
 	for _, e := range determinism {
-		e.File = filepath.Join(strings.TrimSpace(string(goroot)), "src", e.File)
+		e.File = filepath.Join(src, e.File)
 		edits = append(edits, e)
 	}
 	return mutations.Build(t, "verify/sim", edits, nil, append(flags, "-tags=determined")...)
+}
+
+// goSources returns where the sources of Go's packages are, and of which Go.
+func goSources(t *testing.T) (src, version string) {
+	t.Helper()
+	env, err := exec.Command("go", "env", "GOROOT", "GOVERSION").Output()
+	require.NoError(t, err)
+	goroot, version, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
+	return filepath.Join(goroot, "src"), version
+}
+
+// long begins a test that takes minutes and builds binaries by determined.
+func long(t *testing.T) (length int) {
+	t.Helper()
+	length = testkit.Long(t)
+	if refusal := unfit(goSources(t)); refusal != "" {
+		t.Fatal(refusal)
+	}
+	return length
+}
+
+// unfit says, in one line, which edit does not fit a Go's sources; "" when all fit.
+func unfit(src, version string) string {
+	for _, e := range determinism {
+		found := 0
+		text, err := os.ReadFile(filepath.Join(src, e.File))
+		if err == nil {
+			found = strings.Count(string(text), e.Old)
+		}
+		if found != 1 {
+			return fmt.Sprintf("the simulation cannot run on %s: its edit of %s, written for %s, wants %q there once, and it is there %d times. Nothing but verify/sim depends on it.",
+				version, e.File, writtenFor, e.Old, found)
+		}
+	}
+	return ""
+}
+
+// A Go with other sources is refused with one line.
+func TestOtherGoIsRefused(t *testing.T) {
+	sources, version := goSources(t)
+	src := t.TempDir()
+	for _, e := range determinism {
+		text, err := os.ReadFile(filepath.Join(sources, e.File))
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(src, e.File)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(src, e.File), text, 0o600))
+	}
+	require.Empty(t, unfit(src, version))
+
+	selects := filepath.Join(src, "runtime/select.go")
+	text, err := os.ReadFile(selects)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(selects, bytes.ReplaceAll(text, []byte("cheaprandn("), []byte("otherrandn(")), 0o600))
+	require.Equal(t, `the simulation cannot run on go9.9: its edit of runtime/select.go, written for `+writtenFor+
+		`, wants "\t\tj := cheaprandn(uint32(norder + 1))\n" there once, and it is there 0 times. Nothing but verify/sim depends on it.`, unfit(src, "go9.9"))
+
+	require.NoError(t, os.Remove(selects))
+	require.Contains(t, unfit(src, "go9.9"), "runtime/select.go")
 }

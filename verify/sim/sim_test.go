@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	histories   = flag.Int("histories", 0, "so many histories of each kind, of the seeds from 1 on; 0: as many as a test run has time for")
+	histories   = flag.Int("histories", 0, "so many histories of each kind, of the seeds from 1 on; 0: as many as the length asks for")
 	historySeed = flag.Uint64("history", 0, "only the history of this seed, told step by step")
 )
 
@@ -17,12 +17,12 @@ const violated = "promise broken"
 type kind struct {
 	name  string
 	begin func(*World) (run, end func())
-	n     int      // in a test run
+	n     int      // for each unit of length
 	seen  []string // what must have been seen in so many
 }
 
 var kinds = []kind{
-	{"Group", newCouncil, 1500, []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"}},
+	{"Group", newCouncil, 2000, []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"}},
 	{"Fill", newFill, 4000, []string{"acknowledged", "given up", "held", "stray", "killed", "paused", "stalled", "cut", "broker stopped"}},
 	{"Flow", newFlow, 2500, []string{"acknowledged", "given up", "committed", "commit stale", "commit repeated", "held", "stray", "killed", "paused", "stalled", "cut",
 		"broker stopped", "server down", "went back"}},

@@ -1,23 +1,24 @@
-// Command testall runs every test of every module in go.work, with the race
-// detector. It prints failures in full, one line for each package, which tests did
-// not run and why, and last the count: N passed, N failed, N skipped. Subtests count.
-// The exit code is 0 only if something ran and nothing failed.
+// Command testall runs the tests of every module in go.work and of verify/, with the race detector. It prints failures in
+// full, one line for each package and each group of modules, which tests did not run and why, and last the count: N passed,
+// N failed, N skipped. Subtests count. The exit code is 0 only if something ran and nothing failed.
 //
-//	testall [flags of go test]
+//	testall [-long=LENGTH] [flags of go test]
+//
+// Tests that take minutes have names that begin with TestLong. Without -long they are left out; with it they alone run, and
+// all of verify/sim: at length 1 in their short form, at 10 in full.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -30,11 +31,11 @@ func main() {
 	}
 }
 
-// testAll runs the tests of the workspace around the working directory and tells
-// whether all is well. Whatever goes wrong outside a test counts as one failure.
-func testAll(ctx context.Context, out io.Writer, flags []string) bool {
+// testAll runs the tests of the workspace around the working directory and of verify/, and tells whether all is well.
+// Whatever goes wrong outside a test counts as one failure.
+func testAll(ctx context.Context, out io.Writer, args []string) bool {
 	var sum counts
-	if err := testWorkspace(ctx, out, flags, &sum); err != nil {
+	if err := testGroups(ctx, out, args, &sum); err != nil {
 		fmt.Fprintf(out, "testall: %v\n", err)
 		sum.failed++
 	}
@@ -49,93 +50,46 @@ func testAll(ctx context.Context, out io.Writer, flags []string) bool {
 	return sum.failed == 0 && sum.passed > 0
 }
 
-func testWorkspace(ctx context.Context, out io.Writer, flags []string, sum *counts) error {
+func testGroups(ctx context.Context, out io.Writer, args []string, sum *counts) error {
+	length := ""
+	if len(args) > 0 && strings.HasPrefix(args[0], "-long=") {
+		length, args = strings.TrimPrefix(args[0], "-long="), args[1:]
+	}
 	redis, err := chooseRedis(os.Getenv, exec.LookPath)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(out, redis.says)
-	race, err := raceFlag(ctx, out)
+	flags, err := raceFlag(ctx, out)
 	if err != nil {
 		return err
 	}
-	modules, err := modules(ctx)
+	flags = append(flags, args...)
+	env := append(os.Environ(), redisVariable+"="+redis.choice, lengthVariable+"="+length)
+	groups, err := groups(ctx, out, length != "")
 	if err != nil {
 		return err
 	}
-	args := append([]string{"test", "-json", "-count=1"}, race...)
-	args = append(append(args, flags...), "./...")
 	var notRun []string
-	for _, dir := range modules {
+	for _, g := range groups {
 		if ctx.Err() != nil {
 			break
 		}
+		began := time.Now()
 		r := newReport(out)
-		err := testModule(ctx, dir, args, redis.choice, r)
-		sum.add(r.total)
+		err := g.test(ctx, flags, env, r)
 		if err != nil && r.total.failed == 0 {
-			fmt.Fprintf(out, "FAIL %s: %v\n", dir, err)
-			sum.failed++
+			fmt.Fprintf(out, "FAIL %s: %v\n", g.name, err)
+			r.total.failed++
 		}
+		fmt.Fprintf(out, "     %s: %.0f s, %s\n", g.name, time.Since(began).Seconds(), r.total)
+		sum.add(r.total)
 		notRun = append(notRun, r.notRun...)
 	}
 	if len(notRun) > 0 {
 		fmt.Fprintf(out, "\nTests that did not run (%d):\n  %s\n", len(notRun), strings.Join(notRun, "\n  "))
 	}
 	return nil
-}
-
-// testModule feeds r with the events of one module's tests. Its error is go's own exit.
-func testModule(ctx context.Context, dir string, args []string, redis string, r *report) error {
-	packages, err := output(ctx, dir, "list", "./...")
-	if err != nil {
-		return err
-	}
-	if len(packages) == 0 {
-		return nil
-	}
-	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), redisVariable+"="+redis)
-	cmd.Stderr = &stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	readErr := r.read(stdout)
-	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("%w\n%s", err, stderr.String())
-	}
-	return readErr
-}
-
-// modules returns the directories of go.work's modules.
-func modules(ctx context.Context) ([]string, error) {
-	file, err := output(ctx, "", "env", "GOWORK")
-	if err != nil {
-		return nil, err
-	}
-	if file == "" || file == "off" {
-		return nil, fmt.Errorf("no go.work here (GOWORK=%s)", file)
-	}
-	text, err := output(ctx, "", "work", "edit", "-json")
-	if err != nil {
-		return nil, err
-	}
-	var work struct{ Use []struct{ DiskPath string } }
-	if err := json.Unmarshal([]byte(text), &work); err != nil {
-		return nil, fmt.Errorf("read go.work: %w", err)
-	}
-	var dirs []string
-	for _, use := range work.Use {
-		dirs = append(dirs, filepath.Join(filepath.Dir(file), use.DiskPath))
-	}
-	return dirs, nil
 }
 
 // raceFlag returns -race where it can work: it needs a C compiler on most systems.

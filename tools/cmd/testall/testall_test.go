@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +143,51 @@ func TestFlagsArePassedOn(t *testing.T) {
 	var out strings.Builder
 	if !testAll(t.Context(), &out, []string{"-run", "TestB"}) {
 		t.Error(out.String())
+	}
+}
+
+func TestVerify(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles with -race")
+	}
+	const tests = `
+func TestQuick(t *testing.T) {}
+func TestLong(t *testing.T) { t.Log("length " + os.Getenv("LOCKSTEP_TEST_LENGTH")); t.Fail() }`
+	files := map[string]string{"go.work": "go 1.26.0\n\nuse ./a\n", "a/go.mod": module("a"), "a/x_test.go": testFile + tests, "a/y/y_test.go": "package y\nnonsense"}
+	for _, c := range []struct {
+		name, args string
+		verify     bool
+		want       []string
+		last       string
+	}{
+		{"deleted", "", false, []string{"verify/ is not here", "a/y", "nonsense"}, "1 passed, 1 failed, 0 skipped"},
+		{"deleted, long", "-long=3", false, []string{"verify/ is not here", "verify/sim/ is not here", "length 3"}, "0 passed, 1 failed, 0 skipped"},
+		{"without the long tests", "", true, []string{"ok   example.com/verify "}, "2 passed, 1 failed, 0 skipped"},
+		{"the long tests and all of sim", "-long=3", true, []string{"FAIL example.com/a TestLong", "FAIL example.com/verify TestLong", "FAIL example.com/verify/sim TestLong",
+			"length 3", "     verify: "}, "1 passed, 3 failed, 0 skipped"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := maps.Clone(files)
+			if c.verify {
+				for _, name := range []string{"verify", "verify/sim"} {
+					files[name+"/go.mod"], files[name+"/x_test.go"] = module(name), testFile+tests
+				}
+			}
+			workspace(t, files)
+			var out strings.Builder
+			testAll(t.Context(), &out, strings.Fields(c.args))
+			for _, want := range c.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("not in the output: %q", want)
+				}
+			}
+			if !strings.HasSuffix(out.String(), "\n"+c.last+"\n") {
+				t.Errorf("the last line is not %q", c.last)
+			}
+			if t.Failed() {
+				t.Log(out.String())
+			}
+		})
 	}
 }
 
