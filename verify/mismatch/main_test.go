@@ -10,15 +10,14 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/pkg/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestMismatches runs them all, so that the programs are built once.
-func TestMismatches(t *testing.T) {
-	if testing.Short() {
-		t.Skip("did not run: -short, and it builds every program")
-	}
+// TestLongMismatches runs them all, so that the programs are built once.
+func TestLongMismatches(t *testing.T) {
+	testkit.Long(t)
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("did not run: there is no redis-server on PATH to wipe")
 	}

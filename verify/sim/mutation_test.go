@@ -6,13 +6,14 @@ import (
 	"os/exec"
 	"testing"
 
+	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/verify/sim/mutations"
 	"github.com/stretchr/testify/require"
 )
 
 // Every rule matters: without it some history of the mutation's kind breaks a promise.
 func TestLongMutationsAreFound(t *testing.T) {
-	length := long(t)
+	long(t)
 	for _, m := range mutations.All {
 		if m.Simulation == "" {
 			continue
@@ -21,9 +22,7 @@ func TestLongMutationsAreFound(t *testing.T) {
 			t.Parallel()
 			limits := []string{"-histories=10000", "-test.timeout=100s"}
 			if m.Rare {
-				if length < 10 {
-					t.Skip("takes minutes, for it is rare: go tool task test:long LENGTH=10 looks for it")
-				}
+				testkit.Full(t)
 				limits = []string{"-histories=100000", "-test.timeout=400s"}
 			}
 			mutations.Find(t, determined(t, m.Edits), violated, append(limits, "-test.run=^TestHistoriesHere$/^"+m.Simulation+"$")...)

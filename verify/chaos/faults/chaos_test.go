@@ -14,6 +14,7 @@ import (
 
 	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/pkg/testkit"
 )
 
 var built struct {
@@ -31,9 +32,6 @@ func TestMain(m *testing.M) {
 // bin builds what runs here, once, and skips the test where it cannot run.
 func bin(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("did not run: -short, and it builds every program")
-	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("did not run: there is no redis-server on PATH to break")
 	}
@@ -103,7 +101,8 @@ func play(t *testing.T, shape Shape, dir string, p Plan) Report {
 }
 
 // Nothing is lost, doubled or reordered when one thing breaks, and nothing stands still for long.
-func TestEachFault(t *testing.T) {
+func TestLongEachFault(t *testing.T) {
+	testkit.Long(t)
 	var covered []string
 	each := func(shape Shape, longest time.Duration, steps ...Step) {
 		for _, s := range steps {
@@ -163,7 +162,8 @@ func eachFault(t *testing.T, shape Shape, longest time.Duration, s Step) {
 }
 
 // A worker that is started while it cannot reach NATS refuses, and is started again: that is no crash.
-func TestRefusalsToStart(t *testing.T) {
+func TestLongRefusalsToStart(t *testing.T) {
+	testkit.Long(t)
 	enter(t)
 	dir := t.TempDir()
 	r := play(t, oneOfEach, dir, Plan{Seed: 1, Duration: 10 * time.Second, Steps: []Step{
@@ -175,7 +175,8 @@ func TestRefusalsToStart(t *testing.T) {
 }
 
 // Some at once: slow links while NATS is killed, the store lost twice, a worker killed while another one is stopped.
-func TestFaultsMixed(t *testing.T) {
+func TestLongFaultsMixed(t *testing.T) {
+	testkit.Long(t)
 	r := play(t, oneOfEach, t.TempDir(), Plan{Seed: 1, Duration: 16 * time.Second, Steps: []Step{
 		{At: 1000 * time.Millisecond, Fault: SlowLinks, Victim: everyone, For: 3 * time.Second},
 		{At: 1500 * time.Millisecond, Fault: KillNATS, Victim: stack.NATS},
@@ -193,7 +194,8 @@ func TestFaultsMixed(t *testing.T) {
 }
 
 // Some at once on a cluster, whose locks lie on servers of their own.
-func TestFaultsMixedOnACluster(t *testing.T) {
+func TestLongFaultsMixedOnACluster(t *testing.T) {
+	testkit.Long(t)
 	enter(t)
 	shape := cluster
 	shape.Locks = 3

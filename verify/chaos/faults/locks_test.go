@@ -17,6 +17,7 @@ import (
 
 	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/stackfile"
+	"example.com/lockstep/pkg/testkit"
 )
 
 const leaseTTL = 10 * time.Second
@@ -40,7 +41,8 @@ func logOf(t *testing.T, dir, name string) string {
 }
 
 // A worker that hangs until all its leases have run out finds that others have its shards, when it goes on.
-func TestWorkerStoppedPastItsLeases(t *testing.T) {
+func TestLongWorkerStoppedPastItsLeases(t *testing.T) {
+	testkit.Long(t)
 	enter(t)
 	dir := t.TempDir()
 	lasts := leaseTTL + 3*time.Second
@@ -54,7 +56,8 @@ func TestWorkerStoppedPastItsLeases(t *testing.T) {
 }
 
 // Two of three lock servers are enough: no shard changes hands, and nobody notices.
-func TestOneOfThreeLocksDown(t *testing.T) {
+func TestLongOneOfThreeLocksDown(t *testing.T) {
+	testkit.Long(t)
 	enter(t)
 	dir := t.TempDir()
 	lasts := leaseTTL + 2*time.Second
@@ -69,7 +72,8 @@ func TestOneOfThreeLocksDown(t *testing.T) {
 }
 
 // Without a majority of the lock servers owners stop when their leases end, say so, and go on when it is back.
-func TestMajorityOfLocksDown(t *testing.T) {
+func TestLongMajorityOfLocksDown(t *testing.T) {
+	testkit.Long(t)
 	enter(t)
 	dir := t.TempDir()
 	lasts := leaseTTL + 3*time.Second

@@ -12,7 +12,7 @@ import (
 
 // TestLongMixes mixes all faults that a stack can have for some minutes, by plans of several seeds.
 func TestLongMixes(t *testing.T) {
-	testkit.Long(t)
+	testkit.Full(t)
 	clusterAndLocks := cluster
 	clusterAndLocks.Locks = 3
 	for seed, shape := range []Shape{oneOfEach, clusterAndLocks, oneOfEach, clusterAndLocks} {
@@ -26,7 +26,7 @@ func TestLongMixes(t *testing.T) {
 
 // TestLongStops stops a process for so long that everything it held has run out when it goes on.
 func TestLongStops(t *testing.T) {
-	testkit.Long(t)
+	testkit.Full(t)
 	for _, s := range []Step{
 		{At: 8 * time.Second, Fault: StopWorker, Victim: "worker-1", For: time.Minute},
 		{At: 2 * time.Second, Fault: StopRouter, Victim: "router-1", For: time.Minute},
