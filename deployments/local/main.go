@@ -12,7 +12,7 @@ import (
 const memoryLimit = 1 << 30 // bytes; of the embedded NATS, mostly
 
 func main() {
-	service.CollectLess(memoryLimit)
+	service.LimitMemory(memoryLimit)
 	command.ShareProcessors()
 	os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr))
 }

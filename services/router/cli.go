@@ -70,7 +70,7 @@ func (c *RunCommand) Validate() error {
 func (c *RunCommand) Run(ctx context.Context) error {
 	log := service.NewLogger("router", c.Config, os.Stderr)
 	service.LogConfig(log, c)
-	service.CollectLess(2*int64(c.MaxBytes) + 64<<20)
+	service.LimitMemory(2*int64(c.MaxBytes) + 64<<20)
 	admin, err := service.NewAdmin(c.Config, log)
 	if err != nil {
 		return err

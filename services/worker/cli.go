@@ -55,7 +55,7 @@ func (c *RunCommand) Validate() error {
 func (c *RunCommand) Run(ctx context.Context) error {
 	log := service.NewLogger("worker", c.Config, os.Stderr)
 	service.LogConfig(log, c)
-	service.CollectLess(memoryLimit(int64(c.CacheBytes)))
+	service.LimitMemory(memoryLimit(int64(c.CacheBytes)))
 	admin, err := service.NewAdmin(c.Config, log)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 const memoryLimit = 1 << 30 // bytes
 
 func main() {
-	service.CollectLess(memoryLimit)
+	service.LimitMemory(memoryLimit)
 	command.ShareProcessors()
 	os.Exit(run(os.Args[1:], &command.Environment{Out: command.Lines(os.Stdout)}, os.Stderr))
 }
