@@ -54,6 +54,27 @@ func Connect(flag, server string, log *slog.Logger) (redis.UniversalClient, erro
 	return nil, fmt.Errorf("cannot reach Redis at %s: %w: is it running? see --%s", at, err, flag)
 }
 
+// ConnectAll connects to the Redis at each of the servers' addresses, or to none.
+func ConnectAll(flag string, servers []string, log *slog.Logger) ([]redis.UniversalClient, error) {
+	clients := make([]redis.UniversalClient, 0, len(servers))
+	for _, server := range servers {
+		client, err := Connect(flag, server, log)
+		if err != nil {
+			Close(clients...)
+			return nil, err
+		}
+		clients = append(clients, client)
+	}
+	return clients, nil
+}
+
+// Close closes clients.
+func Close(clients ...redis.UniversalClient) {
+	for _, client := range clients {
+		_ = client.Close() // fails only if it is closed already
+	}
+}
+
 func ping(client redis.UniversalClient) error {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()

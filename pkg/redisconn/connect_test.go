@@ -1,7 +1,6 @@
 package redisconn
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -20,26 +19,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// logBook is a log that tests may read while it is written.
-type logBook struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logBook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
@@ -109,10 +88,10 @@ func TestConnectWaitsWhileItLoads(t *testing.T) {
 	started.Go(func() { server.Start(t) }) // returns once it has loaded
 	eventually(t, func() bool { return redis.IsLoadingError(client.Ping(context.Background()).Err()) })
 
-	var book logBook
+	var book testkit.Log
 	connected := make(chan error, 1)
 	go func() {
-		c, err := Connect("redis", server.Addr, book.logger())
+		c, err := Connect("redis", server.Addr, book.Logger())
 		if err == nil {
 			err = c.Close()
 		}

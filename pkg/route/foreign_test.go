@@ -1,10 +1,10 @@
 package route
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 
+	"example.com/lockstep/pkg/testkit"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -12,8 +12,8 @@ import (
 
 // A router that starts tells of a stream that answers for the log.
 func TestRouterTellsOfForeignStreams(t *testing.T) {
-	var said logged
-	s := newSystem(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+	var said testkit.Log
+	s := newSystem(t, func(c *Config) { c.Log = said.Logger() })
 	require.NotContains(t, said.String(), "takes the app's subjects")
 	_, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "ARCHIVE", Subjects: []string{"app.in.>"}})
 	require.NoError(t, err)

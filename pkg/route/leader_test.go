@@ -1,15 +1,14 @@
 package route
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -53,31 +52,13 @@ func TestNewLeaderHasNotWhatTheLastOneTook(t *testing.T) {
 	require.Less(t, time.Since(begun), storeTimeout/2)
 }
 
-// logged is a log that is written while it is read.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // A lane whose leader answers and confirms nothing is told of once, and once more when it confirms again.
 func TestLogThatStoresNothing(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })
 	log := s.slowLog(t)
-	var said logged
-	l, err := newLogWriter(s.Conn, func(context.Context, string) (string, error) { return "one", nil }, slog.New(slog.NewTextHandler(&said, nil)))
+	var said testkit.Log
+	l, err := newLogWriter(s.Conn, func(context.Context, string) (string, error) { return "one", nil }, said.Logger())
 	require.NoError(t, err)
 	defer l.close()
 	ends := make(chan error, 2)

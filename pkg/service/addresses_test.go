@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"example.com/lockstep/pkg/address"
+	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -30,7 +31,7 @@ func TestPasswordsAreNotTold(t *testing.T) {
 		arg := strings.ReplaceAll(rapid.SampledFrom(misuse).Draw(t, "argument"), "PW", password)
 		var cli sample
 		code, stdout, stderr := call(&cli, arg)
-		var log logBook
+		var log testkit.Log
 		if code == 0 {
 			LogConfig(NewLogger("sample", cli.Config, &log), &cli)
 		}

@@ -1,12 +1,10 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,26 +15,6 @@ import (
 	"example.com/lockstep/pkg/testkit"
 )
 
-// logBook is a log that tests may read while it is written.
-type logBook struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logBook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 20*time.Second, 5*time.Millisecond)
@@ -45,9 +23,9 @@ func eventually(t *testing.T, condition func() bool) {
 func TestConnectNATSReconnectsAndSaysSo(t *testing.T) {
 	const secret = "hunter2"
 	s := testkit.NATS(t, func(o *server.Options) { o.Username, o.Password = "u", secret })
-	var book logBook
+	var book testkit.Log
 	cfg := Config{App: "shop", NATS: strings.Replace(s.URL, "://", "://u:"+secret+"@", 1)}
-	nc, err := ConnectNATS(cfg, "router", book.logger())
+	nc, err := ConnectNATS(cfg, "router", book.Logger())
 	require.NoError(t, err)
 	defer closeNATS(nc)
 	require.Equal(t, "shop-router", nc.Opts.Name)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/lifecycle"
+	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -60,9 +61,9 @@ func (f *fake) Failed() <-chan error { return f.failed }
 func untilAborted(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
 // supervised runs parts with signals that the test sends, and returns Run's result.
-func supervised(ctx context.Context, book *logBook, timeout time.Duration, parts ...lifecycle.Part) (chan<- os.Signal, <-chan error) {
+func supervised(ctx context.Context, book *testkit.Log, timeout time.Duration, parts ...lifecycle.Part) (chan<- os.Signal, <-chan error) {
 	signals := make(chan os.Signal, 2)
-	s := &supervisor{signals: signals, stopTimeout: timeout, log: book.logger(), parts: parts}
+	s := &supervisor{signals: signals, stopTimeout: timeout, log: book.Logger(), parts: parts}
 	result := make(chan error, 1)
 	go func() { result <- s.run(ctx) }()
 	return signals, result
@@ -71,7 +72,7 @@ func supervised(ctx context.Context, book *logBook, timeout time.Duration, parts
 func TestRunStopsInReverseOrder(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		var d diary
-		var book logBook
+		var book testkit.Log
 		signals, result := supervised(t.Context(), &book, time.Minute, &fake{name: "a", diary: &d}, &fake{name: "b", diary: &d})
 		eventually(t, func() bool { return strings.Contains(book.String(), "msg=started") })
 		signals <- sig
@@ -84,7 +85,7 @@ func TestRunStopsInReverseOrder(t *testing.T) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	var d diary
-	var book logBook
+	var book testkit.Log
 	ctx, cancel := context.WithCancel(t.Context())
 	_, result := supervised(ctx, &book, time.Minute, &fake{name: "a", diary: &d})
 	eventually(t, func() bool { return strings.Contains(book.String(), "msg=started") })
@@ -95,7 +96,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestRunReportsAPartThatFails(t *testing.T) {
 	var d diary
-	var book logBook
+	var book testkit.Log
 	broken := &fake{name: "b", diary: &d, failed: make(chan error, 1)}
 	broken.failed <- errors.New("lost it")
 	_, result := supervised(t.Context(), &book, time.Minute, &fake{name: "a", diary: &d}, broken, &fake{name: "c", diary: &d})
@@ -105,7 +106,7 @@ func TestRunReportsAPartThatFails(t *testing.T) {
 
 func TestRunReportsAFailedStart(t *testing.T) {
 	var d diary
-	var book logBook
+	var book testkit.Log
 	no := func(context.Context) error { return errors.New("no") }
 	_, result := supervised(t.Context(), &book, time.Minute,
 		&fake{name: "a", diary: &d, stop: no}, &fake{name: "b", diary: &d, start: no}, &fake{name: "c", diary: &d})
@@ -115,7 +116,7 @@ func TestRunReportsAFailedStart(t *testing.T) {
 
 func TestSignalDuringStart(t *testing.T) {
 	var d diary
-	var book logBook
+	var book testkit.Log
 	starting := make(chan struct{})
 	start := func(ctx context.Context) error {
 		close(starting)
@@ -132,7 +133,7 @@ func TestSignalDuringStart(t *testing.T) {
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Run("while it stops", func(t *testing.T) {
 		var d diary
-		var book logBook
+		var book testkit.Log
 		stopping := make(chan struct{})
 		signals, result := supervised(t.Context(), &book, time.Hour, &fake{name: "a", diary: &d, stop: func(ctx context.Context) error {
 			close(stopping)
@@ -146,7 +147,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	})
 	t.Run("while it starts", func(t *testing.T) {
 		var d diary
-		var book logBook
+		var book testkit.Log
 		starting, release := make(chan struct{}), make(chan struct{})
 		defer close(release)
 		signals, result := supervised(t.Context(), &book, time.Hour, &fake{name: "a", diary: &d, start: func(context.Context) error {
@@ -163,7 +164,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 
 func TestSoftLimitAborts(t *testing.T) {
 	var d diary
-	var book logBook
+	var book testkit.Log
 	signals, result := supervised(t.Context(), &book, 20*time.Millisecond,
 		&fake{name: "a", diary: &d}, &fake{name: "b", diary: &d, stop: untilAborted})
 	eventually(t, func() bool { return strings.Contains(book.String(), "msg=started") })
@@ -174,7 +175,7 @@ func TestSoftLimitAborts(t *testing.T) {
 
 func TestReadyzFollowsTheService(t *testing.T) {
 	var d diary
-	var book logBook
+	var book testkit.Log
 	a := newAdmin(t)
 	starting, start := make(chan struct{}), make(chan struct{})
 	stopping, stop := make(chan struct{}), make(chan struct{})

@@ -50,8 +50,8 @@ func TestFollowGoesOnWhenItsConsumerIsGone(t *testing.T) {
 	put(t, kv, "a", "1")
 	put(t, kv, "b", "1")
 	var s seen
-	var log logged
-	f, err := Follow(t.Context(), n.Conn, kv, log.logger(), func() {}, s.take)
+	var log testkit.Log
+	f, err := Follow(t.Context(), n.Conn, kv, log.Logger(), func() {}, s.take)
 	require.NoError(t, err)
 	defer f.Stop()
 	for range 2 {
@@ -73,8 +73,8 @@ func TestFollowBeginsAnewWhenItsOwnEntryDoesNotCome(t *testing.T) {
 	n := testkit.NATS(t)
 	kv := bucket(t, n.Conn)
 	var s seen
-	var log logged
-	f, err := Follow(t.Context(), n.Conn, kv, log.logger(), func() {}, s.take)
+	var log testkit.Log
+	f, err := Follow(t.Context(), n.Conn, kv, log.Logger(), func() {}, s.take)
 	require.NoError(t, err)
 	defer f.Stop()
 	rev, err := kv.PutString(t.Context(), "a", "1")

@@ -32,8 +32,8 @@ func TestRoomForTheLog(t *testing.T) {
 
 	small := initial
 	small.Shards, small.Lanes, small.Log.MaxBytes = 3, 1, 512<<20
-	var log logged
-	top, _, err := Open(t.Context(), js, "app", small, log.logger())
+	var log testkit.Log
+	top, _, err := Open(t.Context(), js, "app", small, log.Logger())
 	require.NoError(t, err)
 	require.True(t, top.Ready)
 	require.Equal(t, []Epoch{{Epoch: 2, Shards: 3, Lanes: 1}}, top.Epochs)
@@ -49,7 +49,7 @@ func TestRoomForTheLog(t *testing.T) {
 	require.Equal(t, top, loaded)
 
 	// Ready, it stays as it is.
-	again, _, err := Open(t.Context(), js, "app", initial, log.logger())
+	again, _, err := Open(t.Context(), js, "app", initial, log.Logger())
 	require.NoError(t, err)
 	require.Equal(t, top, again)
 	require.Contains(t, log.String(), "the initial values given here are not used")

@@ -18,13 +18,13 @@ func TestRoutersThatOpenAtOnceCreateOneTopology(t *testing.T) {
 	const routers = 8
 	var ids [routers]string
 	var errs [routers]error
-	var log logged
+	var log testkit.Log
 	var all sync.WaitGroup
 	for i := range routers {
 		js := stream(t, n)
 		all.Go(func() {
 			var top Topology
-			top, _, errs[i] = Open(t.Context(), js, "app", initial, log.logger())
+			top, _, errs[i] = Open(t.Context(), js, "app", initial, log.Logger())
 			ids[i] = top.ID
 			if errs[i] == nil && !top.Ready {
 				errs[i] = ErrNotFound
@@ -57,8 +57,8 @@ func TestOpenKeepsTheFirstInitialValues(t *testing.T) {
 	require.NoError(t, err)
 	other := initial
 	other.Shards, other.Lanes, other.Log.HistoryAge = 8, 4, time.Minute
-	var log logged
-	second, _, err := Open(t.Context(), js, "app", other, log.logger())
+	var log testkit.Log
+	second, _, err := Open(t.Context(), js, "app", other, log.Logger())
 	require.NoError(t, err)
 	require.Equal(t, first, second)
 	require.Contains(t, log.String(), "the initial values given here are not used")
@@ -132,11 +132,11 @@ func TestBucketWithOtherSettings(t *testing.T) {
 func TestJoinWaitsForARouter(t *testing.T) {
 	n := testkit.NATS(t)
 	js := stream(t, n)
-	var log logged
+	var log testkit.Log
 	joined := make(chan Topology, 1)
 	failed := make(chan error, 1)
 	go func() {
-		top, _, err := Join(t.Context(), js, "app", log.logger())
+		top, _, err := Join(t.Context(), js, "app", log.Logger())
 		joined <- top
 		failed <- err
 	}()
@@ -191,8 +191,8 @@ func TestJoinWithoutAnAnswer(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), joinTryTime*3/2)
 	defer cancel()
-	var log logged
-	_, _, err = Join(ctx, stream(t, n), "app", log.logger())
+	var log testkit.Log
+	_, _, err = Join(ctx, stream(t, n), "app", log.Logger())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, ErrNotFound)
 	require.NotContains(t, err.Error(), "is that the app's name?")

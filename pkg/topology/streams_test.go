@@ -111,8 +111,8 @@ func TestDirectGetsAreEnded(t *testing.T) {
 	older.AllowDirect = true
 	_, err = js.UpdateStream(t.Context(), older)
 	require.NoError(t, err)
-	var log logged
-	again, _, err := Open(t.Context(), js, "app", initial, log.logger())
+	var log testkit.Log
+	again, _, err := Open(t.Context(), js, "app", initial, log.Logger())
 	require.NoError(t, err)
 	require.Equal(t, top, again)
 	info, err := s.Info(t.Context())

@@ -20,8 +20,8 @@ func TestWatch(t *testing.T) {
 
 	top, kv, err := Open(t.Context(), stream(t, n), "app", initial, quiet)
 	require.NoError(t, err)
-	var log logged
-	w, err := Watch(t.Context(), n.Conn, kv, nil, log.logger())
+	var log testkit.Log
+	w, err := Watch(t.Context(), n.Conn, kv, nil, log.Logger())
 	require.NoError(t, err)
 	defer w.Stop()
 	require.Equal(t, top, w.Current())

@@ -7,7 +7,12 @@ import (
 	"example.com/lockstep/pkg/service"
 )
 
+// CLI is the router's commands.
+type CLI struct {
+	Run             RunCommand             `cmd:"" default:"withargs" help:"Route events (the default)."`
+	RestoreTopology RestoreTopologyCommand `cmd:"" help:"Write an app's deleted topology again, from the copy at its streams."`
+}
+
 func main() {
-	var cli CLI
-	os.Exit(service.Main("router", "Routes events to the shards of their keys.", &cli, os.Args[1:]))
+	os.Exit(service.Main("router", "Routes events to the shards of their keys.", new(CLI), os.Args[1:]))
 }

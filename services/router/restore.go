@@ -13,12 +13,12 @@ import (
 
 const restoreTime = 30 * time.Second
 
-// RestoreTopologyCommand is how the topology is restored.
+// RestoreTopologyCommand restores the topology from the copy at its streams.
 type RestoreTopologyCommand struct {
 	service.Config `embed:""`
 }
 
-// Run writes the topology's entry again, or says why not.
+// Run writes the topology's entry again.
 func (c *RestoreTopologyCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restoreTime)
 	defer cancel()

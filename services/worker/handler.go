@@ -18,7 +18,7 @@ type Account struct {
 }
 
 // Apply folds one event into its account. It decides from the account and the event alone, so that a replay of the log
-// comes to the same account. An error that it returned would be tried again, and its shard would wait for it.
+// comes to the same account. Return an error only for what may succeed later: the shard retries it, and waits meanwhile.
 func Apply(_ context.Context, acc *Account, ev consume.Event) error {
 	acc.Balance += amount(ev.Data)
 	acc.Events++

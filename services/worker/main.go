@@ -8,8 +8,13 @@ import (
 	"example.com/lockstep/pkg/service"
 )
 
+// CLI is the worker's commands.
+type CLI struct {
+	Run       RunCommand       `cmd:"" default:"withargs" help:"Own shards and apply their events (the default)."`
+	AcceptGap AcceptGapCommand `cmd:"" help:"Let a shard go on whose log and store do not fit together."`
+}
+
 func main() {
 	redisconn.SilenceLog()
-	var cli CLI
-	os.Exit(service.Main("worker", "Applies events to the state of their keys.", &cli, os.Args[1:]))
+	os.Exit(service.Main("worker", "Applies events to the state of their keys.", new(CLI), os.Args[1:]))
 }

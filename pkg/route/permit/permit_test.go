@@ -238,8 +238,8 @@ func (ps *permits) deliver(e jetstream.KeyValueEntry) {
 func TestPermitWhoseBucketIsGone(t *testing.T) {
 	t.Parallel()
 	n := testkit.NATS(t)
-	var log logged
-	r := newRouter(t, n, log.logger()).start(t)
+	var log testkit.Log
+	r := newRouter(t, n, log.Logger()).start(t)
 	require.NoError(t, stream(t, n).DeleteKeyValue(t.Context(), topology.Bucket("app", "topology")))
 	const says = `level=WARN msg="router permit not renewed" error="bucket app_topology: it is gone: restore it; or, if NATS was set up anew, start routers`
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), says) }, patience, time.Millisecond, "%s", &log)

@@ -13,27 +13,21 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// CLI is the router's commands.
-type CLI struct {
-	Run             RunCommand             `cmd:"" default:"withargs" help:"Route events (the default)."`
-	RestoreTopology RestoreTopologyCommand `cmd:"" help:"Write an app's topology again, from the copy at its streams, after its entry was deleted."`
-}
-
-// RunCommand is the router's configuration. The initial values serve the router that creates the topology; those of a later
-// one take their place while the topology is not ready, and are ignored afterwards.
+// RunCommand is the router's configuration. The router that creates the topology uses the initial values. Those of a later
+// router replace them while the topology is not ready, and are ignored afterwards.
 type RunCommand struct {
 	service.Config `embed:""`
 
 	Shards       int           `default:"16" help:"Initial number of shards."`
 	Lanes        string        `default:"auto" help:"Initial number of lanes, that is of streams; auto: one for each 16 shards."`
 	Replicas     int           `default:"1" help:"Initial replicas of streams and buckets: 1, or 3 in a cluster."`
-	LogBytes     service.Bytes `default:"4GiB" help:"Initial limit of all streams together. When a stream has reached its share, publishers are refused."`
+	LogBytes     service.Bytes `default:"4GiB" help:"Initial limit of all streams, in sum. A stream that has reached its share refuses publishers."`
 	HistoryAge   time.Duration `default:"1h" help:"Initial age up to which committed events stay in the log, for replays."`
 	HistoryBytes service.Bytes `default:"1GiB" help:"Initial size up to which committed events stay in the log, for replays."`
-	MaxBytes     service.Bytes `default:"64MiB" help:"Events in this router's memory. What is above is refused, and sent again by publishers."`
+	MaxBytes     service.Bytes `default:"64MiB" help:"Events in this router's memory. Above it the router refuses, and publishers send again."`
 }
 
-// initial is what the flags say of a new topology.
+// initial returns a new topology's values, from the flags.
 func (c *RunCommand) initial() (topology.Initial, error) {
 	lanes := (c.Shards + topology.ShardsPerLane - 1) / topology.ShardsPerLane
 	if c.Lanes != "auto" {
@@ -66,7 +60,8 @@ func (c *RunCommand) Validate() error {
 	return initial.Validate()
 }
 
-// Run routes until a signal.
+// Run builds the router from its parts and routes until a signal. The parts end in the opposite order: the router answers the
+// events that it holds, the admin endpoint answers until then, and the connection, which both use, closes last.
 func (c *RunCommand) Run(ctx context.Context) error {
 	log := service.NewLogger("router", c.Config, os.Stderr)
 	service.LogConfig(log, c)
@@ -75,22 +70,26 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nc, err := service.ConnectNATS(c.Config, "router", log)
+	nats, err := service.ConnectNATS(c.Config, "router", log)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
+	defer nats.Close()
 	initial, err := c.initial()
 	if err != nil {
 		return err
 	}
-	router, err := route.New(nc, route.Config{App: c.App, Initial: initial, MaxBytes: int(min(int64(c.MaxBytes), math.MaxInt)), Log: log, Metrics: admin.Registry()})
+	router, err := route.New(nats, route.Config{
+		App:      c.App,
+		Initial:  initial,
+		MaxBytes: int(min(int64(c.MaxBytes), math.MaxInt)),
+		Log:      log,
+		Metrics:  admin.Registry(),
+	})
 	if err != nil {
 		return err
 	}
-	admin.Ready("nats", service.NATSReady(nc))
+	admin.Ready("nats", service.NATSReady(nats))
 	admin.Ready("router", func(context.Context) error { return router.Ready() })
-	// They end in the opposite order: the router answers what it has, in the order that its stop lists; admin answers
-	// until then; the connection, which both use, closes last.
 	return service.Run(ctx, c.Config, log, admin, router)
 }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"example.com/lockstep/pkg/consume"
+	"example.com/lockstep/pkg/redisconn"
+	"example.com/lockstep/pkg/service"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const acceptGapTime = 30 * time.Second
+
+// AcceptGapCommand lets a shard go on whose log and store do not fit together.
+type AcceptGapCommand struct {
+	service.Config  `embed:""`
+	redisconn.Flags `embed:""`
+
+	Shard int `arg:"" help:"The shard, as the worker's log names it."`
+}
+
+// Validate checks what the flags' types do not. Parsing calls it.
+func (c *AcceptGapCommand) Validate() error { return validate(&c.Config, &c.Flags) }
+
+// Run accepts the gap and prints what that means.
+func (c *AcceptGapCommand) Run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, acceptGapTime)
+	defer cancel()
+	log := service.NewLogger("worker", c.Config, os.Stderr)
+	nats, err := service.ConnectNATS(c.Config, "worker-accept-gap", log)
+	if err != nil {
+		return err
+	}
+	defer nats.Close()
+	state, err := redisconn.Connect("redis", c.Redis, log)
+	if err != nil {
+		return err
+	}
+	defer redisconn.Close(state)
+	js, err := jetstream.New(nats)
+	if err != nil {
+		return err
+	}
+	accepted, err := consume.AcceptGap(ctx, js, c.App, c.Shard, storeIn(state, c.App), log)
+	if err != nil {
+		return err
+	}
+	fmt.Println(accepted)
+	return nil
+}
