@@ -1,6 +1,11 @@
 package consume
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+
+	"example.com/lockstep/pkg/store"
+)
 
 // entryOverhead is about what an entry costs beside its key and its state; a decoded state is reckoned as twice as large
 // as an encoded one.
@@ -12,8 +17,8 @@ type budget struct {
 	used atomic.Int64
 }
 
-// cache holds the states of a shard's keys as they were committed last, and as they are since. The least recently used
-// ones go first when the budget is spent.
+// cache holds the states of a shard's keys, with what is not committed yet. When the budget is spent, the least recently
+// used ones go first; those that hold something uncommitted stay.
 type cache struct {
 	budget  *budget
 	entries map[string]*entry
@@ -28,7 +33,9 @@ type entry struct {
 	loaded     []byte // the envelope, until it is decoded; nil if there is none
 	state      any    // decoded; nil: not yet
 	size       int    // of the envelope
-	changed    bool   // since the last commit
+	changed    bool   // by items of the round at hand that are not committed
+	last       int32  // the newest of them
+	held       uint32 // the pass in which an item of the key waits for another attempt, and the later ones with it
 	prev, next *entry
 }
 
@@ -77,35 +84,43 @@ func (c *cache) front(e *entry) {
 
 func (e *entry) unlink() { e.prev.next, e.next.prev = e.next, e.prev }
 
-// change says that an entry's state is not the committed one any more.
-func (c *cache) change(e *entry) {
+// change says that an entry's state holds the item at i, which is not committed.
+func (c *cache) change(e *entry, i int) {
+	e.last = int32(i)
 	if !e.changed {
 		e.changed = true
 		c.dirty = append(c.dirty, e)
 	}
 }
 
-// settle says that the changes are committed, with these envelopes in the order of dirty, and makes room.
-func (c *cache) settle(envelopes [][]byte) {
-	for i, e := range c.dirty {
-		e.changed = false
-		c.resize(e, len(envelopes[i]))
+// settle says that these entries are committed, with these states, as far as items before end have changed them. Then it
+// makes room; what is not committed stays.
+func (c *cache) settle(written []*entry, states []store.Pair, end int) {
+	for i, e := range written {
+		e.changed = int(e.last) >= end
+		c.resize(e, len(states[i].Value))
 	}
-	c.dirty = c.dirty[:0]
-	for c.budget.used.Load() > c.budget.max && c.lru.prev != &c.lru {
-		c.drop(c.lru.prev)
+	c.dirty = slices.DeleteFunc(c.dirty, func(e *entry) bool { return !e.changed })
+	for e := c.lru.prev; c.budget.used.Load() > c.budget.max && e != &c.lru; {
+		oldest := e
+		e = e.prev
+		if !oldest.changed {
+			c.drop(oldest)
+		}
 	}
 }
 
 // dropped tells whether an entry is no longer the cache's: its state is not to be used.
 func (e *entry) dropped() bool { return e.prev == nil }
 
-// rollback throws away the states that were changed: they are to be loaded again.
-func (c *cache) rollback() {
-	for _, e := range c.dirty {
+// undo throws a state away: it is to be loaded again.
+func (c *cache) undo(e *entry) {
+	if e.changed {
+		c.dirty = slices.DeleteFunc(c.dirty, func(dirty *entry) bool { return dirty == e })
+	}
+	if !e.dropped() {
 		c.drop(e)
 	}
-	c.dirty = c.dirty[:0]
 }
 
 func (c *cache) drop(e *entry) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"example.com/lockstep/pkg/store"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -16,7 +17,7 @@ func TestLeastRecentlyUsedGoFirst(t *testing.T) {
 	}
 	c.get([]byte("a"))
 	c.add("d")
-	c.settle(nil)
+	c.settle(nil, nil, 0)
 	require.Nil(t, c.get([]byte("b")))
 	require.NotNil(t, c.get([]byte("a")))
 	require.LessOrEqual(t, b.used.Load(), b.max)
@@ -40,17 +41,27 @@ func TestBudgetIsShared(t *testing.T) {
 				}
 			case 1:
 				if e := c.get([]byte(key)); e != nil {
-					c.change(e)
+					c.change(e, rapid.IntRange(0, 9).Draw(t, "item"))
 				}
 			case 2:
-				c.rollback()
-			case 3:
-				var envelopes [][]byte
-				for range c.dirty {
-					envelopes = append(envelopes, make([]byte, rapid.IntRange(0, 500).Draw(t, "size")))
+				if e := c.get([]byte(key)); e != nil {
+					c.undo(e)
 				}
-				c.settle(envelopes)
-				require.True(t, b.used.Load() <= b.max || len(c.entries) == 0)
+			case 3:
+				end := rapid.IntRange(0, 10).Draw(t, "end")
+				var written []*entry
+				var states []store.Pair
+				for _, e := range c.dirty {
+					if int(e.last) < end || rapid.Bool().Draw(t, "an earlier item too") {
+						written = append(written, e)
+						states = append(states, store.Pair{Value: make([]byte, rapid.IntRange(0, 500).Draw(t, "size"))})
+					}
+				}
+				c.settle(written, states, end)
+				for _, e := range c.dirty {
+					require.True(t, e.changed && int(e.last) >= end && c.entries[e.key] == e, "what is not committed stays")
+				}
+				require.True(t, b.used.Load() <= b.max || len(c.entries) == len(c.dirty))
 			}
 			sum := int64(0)
 			for _, c := range caches {

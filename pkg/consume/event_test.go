@@ -2,6 +2,7 @@ package consume
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,22 +19,25 @@ func seen(t *testing.T, msgs ...message) []Event {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
 	r := roundOf(t, msgs...)
-	require.NoError(t, load(t, m, s, r))
+	attempts := make(map[string][]Event)
+	h := Typed(func(_ context.Context, _ *ids, ev Event) error {
+		attempts[ev.ID()] = append(attempts[ev.ID()], ev)
+		if len(attempts[ev.ID()]) == 1 {
+			return errRefused
+		}
+		return nil
+	})
 	var out []Event
-	keep := func(err error) Handler {
-		return Typed(func(_ context.Context, _ *ids, ev Event) error {
-			out = append(out, ev)
-			return err
-		})
+	items := slices.Clone(r.items)
+	for i := range items {
+		ev := s.event(r, &items[i], &r.parts[items[i].part], string(items[i].key))
+		commits(t, m, s, h, r)
+		r.retry()
+		commits(t, m, s, h, r)
+		require.Len(t, attempts[ev.ID()], 2, "the same id on every attempt")
+		out = append(out, attempts[ev.ID()]...)
 	}
-	for i := range r.items {
-		_, _, failed := s.apply(context.Background(), keep(errRefused), r, i+1)
-		require.Equal(t, i, failed.item)
-		s.fill(make([][]byte, len(s.missing(r))))
-		c, _, failed := s.apply(context.Background(), keep(nil), r, i+1)
-		require.Nil(t, failed)
-		s.committed(c, r, i+1)
-	}
+	require.True(t, r.done())
 	return out
 }
 

@@ -22,8 +22,9 @@ type process struct {
 	s        *shard
 	r        *round
 	read     int // so many messages of the log have arrived
-	limit    int
 	c        *store.Commit
+	end      int  // of the items that the commit covers
+	waited   bool // for an item that failed
 }
 
 // own begins another ownership of a shard.
@@ -158,7 +159,7 @@ func (p *process) fill() {
 		p.next = (*process).place
 		return
 	}
-	p.limit = len(p.r.items)
+	p.waited = false
 	p.next = (*process).load
 }
 
@@ -177,20 +178,44 @@ func (p *process) load() {
 }
 
 func (p *process) apply() {
-	c, end, failed := p.s.apply(context.Background(), ledger{p.h, p.s}, p.r, p.limit)
-	switch {
-	case failed != nil && !errors.Is(failed.err, errRefused):
-		p.h.broken("apply: %v", failed.err)
-	case failed != nil && failed.item > p.r.next:
-		p.limit, p.next = failed.item, (*process).load
-	case failed != nil:
-		p.limit, p.next = p.r.next+1, (*process).load
-	default:
-		if end < p.limit {
-			p.h.note("handler took its time")
+	failures := p.s.run(context.Background(), ledger{p.h, p.s}, p.r)
+	for i := range failures {
+		if err := failures[i].err; !errors.Is(err, errRefused) {
+			p.h.broken("apply: %v", err)
 		}
-		p.c, p.limit, p.next = c, end, (*process).commit
+		if failures[i].item > p.r.next {
+			p.h.note("failed behind")
+		}
 	}
+	p.next = (*process).prepare
+}
+
+// prepare makes a commit of what has come of the pass, or waits for the item that failed, as Worker.work does.
+func (p *process) prepare() {
+	if p.c, p.end = p.s.commit(ledger{p.h, p.s}, p.r); p.c != nil {
+		if p.end < p.r.seen {
+			p.h.note("committed in part")
+		}
+		p.next = (*process).commit
+		return
+	}
+	p.next = (*process).load
+	if p.r.items[p.r.next].outcome == failed {
+		p.next = (*process).await
+	}
+}
+
+// await waits for the next attempt. Meanwhile the owner looks whether its version still stands.
+func (p *process) await() {
+	if p.h.one(4) {
+		if _, err := p.view().Load(context.Background(), p.n, p.s.version, nil); errors.Is(err, store.ErrStale) {
+			p.anew("waiting stale")
+		}
+		return
+	}
+	p.r.items[p.r.next].outcome = pending
+	p.waited = true
+	p.next = (*process).load
 }
 
 func (p *process) commit() {
@@ -215,15 +240,23 @@ func (p *process) commit() {
 }
 
 func (p *process) committed() {
-	p.h.count["late"] += int(p.c.Late - p.s.late)
-	p.h.count["duplicate"] += p.s.duplicates
-	p.h.count["closed"] += p.s.suspect.closed
-	if p.s.suspect.jumps > 0 {
-		p.h.broken("a floor is taken for forged: %s", p.s.suspect.jumpLast)
+	t := p.s.tally
+	if t.late != int(p.c.Late-p.s.late) {
+		p.h.broken("a commit counts %d late events, and tells of %d", p.c.Late-p.s.late, t.late)
 	}
-	p.s.committed(p.c, p.r, p.limit)
+	p.h.count["late"] += t.late
+	p.h.count["duplicate"] += t.duplicates
+	p.h.count["closed"] += t.suspect.closed
+	if t.suspect.jumps > 0 {
+		p.h.broken("a floor is taken for forged: %s", t.suspect.jumpLast)
+	}
+	p.s.committed(p.c, p.r, p.end)
+	if p.waited {
+		p.r.retry()
+		p.waited = false
+	}
 	p.next = (*process).load
-	if p.limit = len(p.r.items); p.r.done() {
+	if p.r.done() {
 		p.r.reset()
 		p.next = (*process).fill
 	}
@@ -249,7 +282,7 @@ func (l ledger) Apply(_ context.Context, state any, ev Event) error {
 	if l.h.one(20) {
 		l.s.stint.spent.Store(true)
 	}
-	if l.h.one(20) {
+	if l.h.one(l.h.failing) {
 		l.h.note("handler failed")
 		return fmt.Errorf("%w: %s", errRefused, ev.ID())
 	}

@@ -25,13 +25,13 @@ type posted struct {
 	window.Event
 	key     string
 	tag     uint16
-	outcome outcome
+	outcome resolution
 }
 
-type outcome int
+type resolution int
 
 const (
-	pending outcome = iota
+	unresolved resolution = iota
 	acknowledged
 	unknown // given up, may be stored
 	never   // certainly not stored
@@ -71,7 +71,7 @@ func (s *source) work() {
 
 // withdraw is what a publisher does when the context of an event has ended.
 func (s *source) withdraw(p *posted) {
-	if p.outcome != pending {
+	if p.outcome != unresolved {
 		return
 	}
 	if s.w.Withdraw(&p.Event) {
@@ -155,10 +155,10 @@ func (s *source) answered(c copied, a frame.Answer, nobody bool) {
 	}
 }
 
-func (s *source) resolve(events []*window.Event, o outcome) {
+func (s *source) resolve(events []*window.Event, o resolution) {
 	for _, e := range events {
 		p := e.Of.(*posted)
-		if p.outcome != pending {
+		if p.outcome != unresolved {
 			s.h.broken("event %d of publisher %d is resolved twice", p.tag, s.n)
 		}
 		p.outcome = o

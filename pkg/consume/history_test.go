@@ -64,7 +64,7 @@ func tryHistories(t *testing.T, n int) {
 	t.Logf("%d histories: %v", n, total)
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "withdrawn", "taken by nobody", "sent again", "untold", "stray", "router died", "batch failed",
-		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "paused", "owner died", "went back", "wiped",
+		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "failed behind", "committed in part", "waiting stale", "paused", "owner died", "went back", "wiped",
 		"announcement outrun", "session renewed", "late", "duplicate",
 	} {
 		require.NotZero(t, total[what], "no history saw: %s", what)
@@ -107,6 +107,7 @@ type history struct {
 	fences    []uint64 // by shard: the largest that handlers were given
 	owners    []*process
 	cacheMax  int64
+	failing   int // the handler fails once in so many attempts
 }
 
 // logged is a message of the log, whose stream sequence is its index + 1.
@@ -143,7 +144,7 @@ func newHistory(seed uint64) *history {
 	r := rand.New(rand.NewPCG(seed, 1))
 	h := &history{
 		rand: r, now: epochStart, slow: r.IntN(4) == 0, count: make(map[string]int), keys: 1 + r.IntN(5), shards: 1 + r.IntN(3), store: storetest.NewMemory(),
-		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)],
+		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)], failing: []int{5, 20, 60}[r.IntN(3)],
 	}
 	h.stands, h.announced, h.fences = make([]store.Version, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
 	for i := range 1 + r.IntN(3) {

@@ -40,9 +40,10 @@ func TestLiveHeapWithManyKeys(t *testing.T) {
 		}
 		require.NoError(t, r.add(batchAt(uint64(i+1), p)))
 		s.fill(make([][]byte, len(s.missing(r))))
-		c, _, failed := s.apply(background, h, r, len(r.items))
-		require.Nil(t, failed)
-		s.committed(c, r, len(r.items))
+		require.Empty(t, s.run(background, h, r))
+		c, end := s.commit(h, r)
+		s.committed(c, r, end)
+		require.True(t, r.done())
 		r.reset()
 	}
 	live := heap() - before

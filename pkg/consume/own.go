@@ -165,7 +165,7 @@ func (w *Worker) follow(ctx, asking context.Context, o group.Ownership, s *shard
 				return reason(asking, err)
 			}
 		}
-		if err := w.work(ctx, o, s, f, r); err != nil {
+		if err := w.work(ctx, o, s, f, r, idle); err != nil {
 			return err
 		}
 		w.passedOver(o.Shard, f, r)
@@ -290,27 +290,29 @@ func (w *Worker) fill(ctx context.Context, o group.Ownership, s *shard, f *feed,
 	}
 }
 
-// work applies and commits a round, segment by segment. A shard that is to be handed over goes after the segment at
-// hand: a round may take a slow handler minutes.
-func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round) error {
-	limit, retry := len(r.items), retryMin
+// work applies and commits a round, in passes. A shard that is to be handed over goes after the commit at hand: a round may
+// take a slow handler minutes.
+func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round, idle <-chan time.Time) error {
+	wait := time.Duration(0) // before the next attempt at the item at r.next; 0: it has not failed alone
 	for {
 		if err := w.load(ctx, s, r); err != nil {
 			return err
 		}
-		c, end, failed := s.apply(ctx, w.cfg.Handler, r, limit)
-		if failed != nil {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			if failed.item > r.next { // those before it first
-				limit = failed.item
+		failures := s.run(ctx, w.cfg.Handler, r)
+		if err := context.Cause(ctx); err != nil && failures != nil {
+			return err
+		}
+		w.failing(s, r, failures, wait)
+		c, end := s.commit(w.cfg.Handler, r)
+		if c == nil {
+			if r.items[r.next].outcome != failed {
 				continue
 			}
-			if w.failing(ctx, o, r, failed, retry) {
-				return errHandOver
+			wait = min(max(2*wait, retryMin), retryMax)
+			if err := w.await(ctx, o, s, wait, idle); err != nil {
+				return err
 			}
-			limit, retry = r.next+1, min(2*retry, retryMax)
+			r.items[r.next].outcome = pending
 			continue
 		}
 		if err := f.err(); err != nil {
@@ -319,8 +321,10 @@ func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed,
 		if err := w.settle(ctx, s, r, c, end); err != nil {
 			return err
 		}
-		if retry != retryMin {
+		if wait > 0 {
 			w.note(o.Shard, func(st *shardStatus) { st.runs(stateRunning) })
+			r.retry()
+			wait = 0
 		}
 		if r.done() {
 			return nil
@@ -330,33 +334,57 @@ func (w *Worker) work(ctx context.Context, o group.Ownership, s *shard, f *feed,
 			return errHandOver
 		default:
 		}
-		limit, retry = len(r.items), retryMin
 	}
 }
 
-// failing reports an event that its handler failed, and waits until it is to be tried again. It tells whether the shard is
-// to be handed over meanwhile.
-func (w *Worker) failing(ctx context.Context, o group.Ownership, r *round, f *failure, wait time.Duration) (stopped bool) {
-	w.metrics.failures.Inc()
-	w.note(o.Shard, func(st *shardStatus) { st.sticks(stateRetrying) })
-	w.cfg.Log.Warn("handler failed; its shard waits for it", "shard", o.Shard, keyHash(f.key), printableKey(f.key), "event", f.event,
-		"message", r.msgs[r.items[f.item].msg].seq, "again_in", wait, "error", f.err)
-	w.metrics.retrying.Inc()
-	defer w.metrics.retrying.Dec()
-	return sleep(ctx, o.Stop, wait)
+// failing reports the events that their handler has failed in one pass.
+func (w *Worker) failing(s *shard, r *round, failures []failure, again time.Duration) {
+	for i := range failures {
+		f := &failures[i]
+		w.metrics.failures.Inc()
+		log := w.cfg.Log.With("shard", s.n, keyHash(f.key), printableKey(f.key), "event", f.event, "message", r.msgs[r.items[f.item].msg].seq)
+		if f.item == r.next {
+			log.Warn("handler failed; its shard waits for it", "again_in", min(max(2*again, retryMin), retryMax), "error", f.err)
+		} else {
+			log.Warn("handler failed; its key waits for it", "error", f.err)
+		}
+	}
 }
 
-// settle commits a segment that ends before the item end, and tells of it.
+// await waits until the item at r.next is to be tried again.
+func (w *Worker) await(ctx context.Context, o group.Ownership, s *shard, wait time.Duration, idle <-chan time.Time) error {
+	w.note(s.n, func(st *shardStatus) { st.sticks(stateRetrying) })
+	w.metrics.retrying.Inc()
+	defer w.metrics.retrying.Dec()
+	due := time.NewTimer(wait)
+	defer due.Stop()
+	for {
+		select {
+		case <-due.C:
+			return nil
+		case <-idle:
+			if err := w.stands(ctx, s); err != nil {
+				return err
+			}
+		case <-o.Stop:
+			return errHandOver
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// settle commits the items before end, and tells of it.
 func (w *Worker) settle(ctx context.Context, s *shard, r *round, c *store.Commit, end int) error {
-	late := int(c.Late - s.late)
 	if err := w.commit(ctx, s, c); err != nil {
 		return err
 	}
-	w.metrics.count(end-r.next-s.duplicates-s.suspect.closed-late, s.duplicates, late)
-	w.metrics.closed.Add(float64(s.suspect.closed))
-	w.metrics.jumps.Add(float64(s.suspect.jumps))
-	w.suspicion.note(w.cfg.Log, s.n, s.suspect, time.Now())
-	if late > 0 {
+	t := s.tally
+	w.metrics.count(end-r.next-t.duplicates-t.suspect.closed-t.late, t.duplicates, t.late)
+	w.metrics.closed.Add(float64(t.suspect.closed))
+	w.metrics.jumps.Add(float64(t.suspect.jumps))
+	w.suspicion.note(w.cfg.Log, s.n, t.suspect, time.Now())
+	if t.late > 0 {
 		w.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", s.n, "last", c.LateLast, "total", c.Late)
 	}
 	w.receipts.add(s.receipts)

@@ -47,8 +47,7 @@ func (o *owner) run(log []message) (done bool) {
 }
 
 func (o *owner) work(s *shard, r *round) bool {
-	limit := len(r.items)
-	for {
+	for waited := false; ; {
 		if o.one(40) {
 			return false // killed
 		}
@@ -67,13 +66,11 @@ func (o *owner) work(s *shard, r *round) bool {
 			require.ErrorIs(o.t, err, store.ErrStale)
 			return false
 		}
-		c, end, failed := s.apply(context.Background(), o.slow(s), r, limit)
-		if failed != nil {
-			o.requireClean(s)
-			if failed.item > r.next {
-				limit = failed.item
-			} else {
-				limit = r.next + 1
+		s.run(context.Background(), o.slow(s), r)
+		c, end := s.commit(o.handler, r)
+		if c == nil {
+			if it := &r.items[r.next]; it.outcome == failed {
+				it.outcome, waited = pending, true
 			}
 			continue
 		}
@@ -86,12 +83,16 @@ func (o *owner) work(s *shard, r *round) bool {
 		}
 		o.tell(s)
 		s.committed(c, r, end)
-		o.requireClean(s)
-		require.True(o.t, o.budget.used.Load() <= o.budget.max || len(s.cache.entries) == 0, "the cache is bounded")
+		if waited {
+			r.retry()
+			waited = false
+		}
+		o.requireClean(s, r)
 		if r.done() {
+			require.Empty(o.t, s.cache.dirty)
+			require.True(o.t, o.budget.used.Load() <= o.budget.max || len(s.cache.entries) == 0, "the cache is bounded")
 			return true
 		}
-		limit = len(r.items)
 	}
 }
 
@@ -130,15 +131,19 @@ func (o *owner) tell(s *shard) {
 	}
 }
 
-// requireClean looks that nothing uncommitted is left: the record and the states are those of the store.
-func (o *owner) requireClean(s *shard) {
-	s.record.Changes(func(id frame.PublisherID, _ []byte) { require.Fail(o.t, "changed: "+id.String()) })
-	require.Empty(o.t, s.cache.dirty)
+// requireClean looks that what is said to be committed is what the store has: the states, and all that was seen where
+// nothing waits.
+func (o *owner) requireClean(s *shard, r *round) {
+	if r.next == r.seen {
+		s.record.Changes(func(id frame.PublisherID, _ []byte) { require.Fail(o.t, "changed: "+id.String()) })
+		require.Empty(o.t, s.cache.dirty)
+		require.Zero(o.t, s.tally)
+		require.Zero(o.t, r.resultBytes)
+	}
 	require.Empty(o.t, s.receipts)
-	require.Zero(o.t, s.duplicates)
 	for key, e := range s.cache.entries {
-		require.False(o.t, e.changed)
-		if e.state == nil {
+		require.Equal(o.t, e.changed, slices.Contains(s.cache.dirty, e))
+		if e.state == nil || e.changed {
 			continue
 		}
 		b, err := o.handler.Encode(nil, e.state)

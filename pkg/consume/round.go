@@ -26,10 +26,15 @@ type round struct {
 	parts  []part
 	items  []item
 	next   int // items before it are committed
+	seen   int // items before it were looked at by the deduplication record
 	bytes  int
 	passed passed // of msgs
 	share  *share // of what all rounds hold; fill's
 	bad    error  // of the message behind them, which cannot be read
+
+	failures    int      // of the handler
+	results     [][]byte // by item: its key's state behind it, where that was kept
+	resultBytes int
 
 	scratch frame.Frame
 }
@@ -49,8 +54,20 @@ type item struct {
 	ev   frame.Event // of a frame
 	typ  string      // of a plain event
 
-	entry *entry // the key's state
+	entry   *entry // the key's state
+	outcome outcome
 }
+
+// outcome is what has become of an item that is not committed.
+type outcome uint8
+
+const (
+	pending outcome = iota // to be applied
+	applied                // its key's state holds it
+	undone                 // it was applied, and is to be applied again: what it made of its key's state was not kept
+	failed                 // the newest attempt failed; it is to be retried
+	dropped                // a copy, or of a session that was closed or forgotten
+)
 
 // add takes a message, all of it or nothing.
 func (r *round) add(m message) error {
@@ -136,6 +153,81 @@ func (r *round) readBatch(m message) error {
 	})
 }
 
+// complete is the first item that has no outcome to commit.
+func (r *round) complete() int {
+	i := r.next
+	for i < r.seen && (r.items[i].outcome == applied || r.items[i].outcome == dropped) {
+		i++
+	}
+	return i
+}
+
+// lastOf is the last item before end that has changed a key's state, or -1.
+func (r *round) lastOf(e *entry, end int) int {
+	if int(e.last) < end {
+		return int(e.last)
+	}
+	for i := end - 1; i >= r.next; i-- {
+		if it := &r.items[i]; it.entry == e && it.outcome == applied {
+			return i
+		}
+	}
+	return -1
+}
+
+// retry makes the items that failed pending again.
+func (r *round) retry() {
+	for i := r.next; i < r.seen; i++ {
+		if r.items[i].outcome == failed {
+			r.items[i].outcome = pending
+		}
+	}
+}
+
+// undo says that what the items have made of a key's state is lost.
+func (r *round) undo(e *entry) {
+	for i := r.next; i < r.seen; i++ {
+		if it := &r.items[i]; it.entry == e && it.outcome == applied {
+			it.outcome = undone
+			r.forget(i)
+		}
+	}
+}
+
+// keep keeps the state of an item's key as it is behind it.
+func (r *round) keep(i int, state []byte) {
+	if r.results == nil {
+		r.results = make([][]byte, len(r.items))
+	}
+	r.results[i] = state
+	r.resultBytes += len(state)
+}
+
+// result is what was kept of an item, or nil.
+func (r *round) result(i int) []byte {
+	if r.results == nil {
+		return nil
+	}
+	return r.results[i]
+}
+
+func (r *round) forget(i int) {
+	if r.results != nil {
+		r.resultBytes -= len(r.results[i])
+		r.results[i] = nil
+	}
+}
+
+// committed says that the items before end are committed.
+func (r *round) committed(end int) {
+	if r.results != nil {
+		for i := r.next; i < end; i++ {
+			r.forget(i)
+		}
+	}
+	r.next = end
+}
+
 // reset empties the round, keeping its memory.
 func (r *round) reset() {
 	clear(r.msgs)
@@ -143,7 +235,8 @@ func (r *round) reset() {
 	if cap(r.items) > keepItems {
 		r.items = nil
 	}
-	r.msgs, r.parts, r.items, r.next, r.bytes, r.passed = r.msgs[:0], r.parts[:0], r.items[:0], 0, 0, passed{}
+	r.msgs, r.parts, r.items, r.next, r.seen, r.bytes, r.passed = r.msgs[:0], r.parts[:0], r.items[:0], 0, 0, 0, passed{}
+	r.failures, r.results, r.resultBytes = 0, nil, 0
 }
 
 // cost is what the round holds, in bytes.
@@ -168,11 +261,24 @@ func (r *round) position(end int, before store.Position) store.Position {
 func (r *round) askedReceipts() map[receiptTo][]uint64 {
 	out := make(map[receiptTo][]uint64)
 	for i := range r.items {
-		if it := &r.items[i]; it.ev.Receipt {
-			p := &r.parts[it.part]
-			to := receiptTo{p.session.Publisher, p.session.Generation}
-			out[to] = append(out[to], it.ev.Seq)
-		}
+		r.receipt(out, &r.items[i])
 	}
 	return out
+}
+
+// appliedReceipts adds the receipts that the items from r.next up to end ask for, where they were applied.
+func (r *round) appliedReceipts(out map[receiptTo][]uint64, end int) {
+	for i := r.next; i < end; i++ {
+		if it := &r.items[i]; it.outcome == applied {
+			r.receipt(out, it)
+		}
+	}
+}
+
+func (r *round) receipt(out map[receiptTo][]uint64, it *item) {
+	if it.ev.Receipt {
+		s := &r.parts[it.part].session
+		to := receiptTo{s.Publisher, s.Generation}
+		out[to] = append(out[to], it.ev.Seq)
+	}
 }

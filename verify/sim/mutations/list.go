@@ -99,9 +99,17 @@ var All = []Mutation{
 
 	// The worker.
 	{Name: "a shard reads its log from one message too late", Decisions: true, Simulation: "Flow", Edits: in("consume/shard.go",
-		"return min(s.since, s.position.Seq)", "return min(s.since, s.position.Seq) + 1")},
-	{Name: "a state is kept though its handler failed", Decisions: true, Simulation: "Flow", Edits: in("consume/cache.go",
-		"for _, e := range c.dirty {\n\t\tc.drop(e)", "for _, e := range c.dirty {\n\t\te.changed = false")},
+		"return min(s.roundStart, s.position.Seq)", "return min(s.roundStart, s.position.Seq) + 1")},
+	{Name: "a state is kept though its handler failed", Decisions: true, Simulation: "Flow", Edits: in("consume/apply.go",
+		"r.failures++\n", "r.failures++\n\treturn false\n")},
+	{Name: "a later event of a key overtakes one that failed", Decisions: true, Edits: in("consume/apply.go",
+		"if it.outcome != failed && it.entry.held != s.pass {", "if it.outcome != failed {")},
+	{Name: "a key's earlier events are lost when a later one fails", Decisions: true, Edits: in("consume/apply.go",
+		"\t\tr.undo(e)\n", "")},
+	{Name: "a commit's deduplication record holds what waits behind the commit", Decisions: true, Edits: in("consume/commit.go",
+		"\t\ts.record.Rollback()\n", "")},
+	{Name: "a commit holds states with what waits behind the commit", Decisions: true, Edits: in("consume/commit.go",
+		"b := r.result(at)", "b := r.result(int(e.last))")},
 	{Name: "states are kept after a commit failed", Decisions: true, Simulation: "Flow", Programs: true, Edits: []Edit{
 		{File: "consume/shard.go", Old: "cache: newCache(b)", New: "cache: oldCache(b, n)"},
 		{File: "consume/cache.go", Old: "func newCache(", New: `type place struct {
@@ -130,7 +138,7 @@ func oldCache(b *budget, n int) *cache {
 }
 
 func newCache(`},
-		{File: "consume/cache.go", Old: `import "sync/atomic"`, New: "import (\n	\"sync\"\n	\"sync/atomic\"\n)"},
+		{File: "consume/cache.go", Old: `"sync/atomic"`, New: "\"sync\"\n	\"sync/atomic\""},
 		{File: "consume/cache.go", Old: "func (c *cache) clear() {\n	for c.lru.prev != &c.lru {", New: "func (c *cache) clear() {\n	for false {"},
 	}},
 

@@ -1,0 +1,93 @@
+package consume
+
+import (
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/store"
+)
+
+// commit makes a commit of the items from r.next up to end, the first that is not applied or dropped: a commit covers a prefix
+// of the log, whatever was applied behind it. It returns nil if there are none, or if some were undone and are to be applied
+// again. Unless the item at r.next has failed, the round is then to be run once more at once.
+func (s *shard) commit(h Handler, r *round) (_ *store.Commit, end int) {
+	end = r.complete()
+	if end == r.next && !r.done() || end < r.seen && r.items[end].outcome == undone {
+		return nil, end
+	}
+	c := &store.Commit{Shard: s.n, Old: s.version, New: store.NewVersion(), Position: r.position(end, s.position), RoundStart: s.roundStart}
+	if !s.write(h, r, c, end) {
+		return nil, end
+	}
+	if end < r.seen { // the record has seen more
+		s.record.Rollback()
+		s.readmit(r, r.next, end)
+	}
+	s.record.Changes(func(id frame.PublisherID, encoded []byte) {
+		c.Dedup = append(c.Dedup, store.Pair{Key: id.String(), Value: encoded})
+	})
+	c.Late, c.LateLast = s.late+uint64(s.tally.late), s.lateLast
+	if s.tally.late > 0 {
+		c.LateLast = s.tally.lateLast
+	}
+	if c.Position != s.position {
+		c.RoundStart = r.msgs[0].seq
+	}
+	r.appliedReceipts(s.receipts, end)
+	return c, end
+}
+
+// write puts the states that the items before end have changed into the commit. It returns false if one of them cannot be
+// encoded, or was changed by later items and not kept as it was before. Such keys are undone.
+func (s *shard) write(h Handler, r *round, c *store.Commit, end int) bool {
+	s.stint.begin()
+	defer s.stint.end()
+	s.written = s.written[:0]
+	var unknown []*entry
+	for _, e := range s.cache.dirty {
+		at := r.lastOf(e, end)
+		if at < 0 {
+			continue
+		}
+		b := r.result(at)
+		if b == nil && at == int(e.last) {
+			s.stint.key.Store(&e.key)
+			b, _ = encode(h, e.state) // its error comes back when the items are applied one by one
+		}
+		if b == nil {
+			unknown = append(unknown, e)
+			continue
+		}
+		s.written = append(s.written, e)
+		c.States = append(c.States, store.Pair{Key: e.key, Value: b})
+	}
+	for _, e := range unknown {
+		s.undo(r, e, true)
+	}
+	return len(unknown) == 0
+}
+
+// encode never returns nil without an error.
+func encode(h Handler, state any) (b []byte, err error) {
+	defer recovered(&err)
+	if b, err = h.Encode(nil, state); b == nil && err == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+// committed says that the commit has happened.
+func (s *shard) committed(c *store.Commit, r *round, end int) {
+	s.version, s.position, s.roundStart, s.late, s.lateLast = c.New, c.Position, c.RoundStart, c.Late, c.LateLast
+	s.record.Clean()
+	s.cache.settle(s.written, c.States, end)
+	clear(s.receipts)
+	s.tally = tally{}
+	r.committed(end)
+	if end < r.seen {
+		s.readmit(r, end, r.seen)
+	} else {
+		s.stint.settle()
+	}
+	if r.done() {
+		s.careful = r.failures > 0
+	}
+}
