@@ -52,10 +52,10 @@ func workerInACluster(t *testing.T, crashes func(spare, maker *testkit.NATSNode)
 			r.send(shard, fmt.Sprint("before", shard))
 		}
 		r.applied()
-		reopened, watched := w.log.count("opening the log again"), w.log.count("the bucket is watched again")
+		reopened, watched := w.log.count("opening the log again"), w.log.count("bucket watch restored")
 		c.victim.Kill()
 		longest := r.longestWait(func() bool {
-			return w.log.count("opening the log again") >= reopened+shards && w.log.count("the bucket is watched again") >= watched+2
+			return w.log.count("opening the log again") >= reopened+shards && w.log.count("bucket watch restored") >= watched+2
 		})
 		t.Logf("an event waited for %s at most", longest.Round(time.Millisecond))
 		require.Less(t, longest, c.bound)

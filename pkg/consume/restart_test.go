@@ -156,7 +156,7 @@ func TestRecordRemovedByHandStopsItsShard(t *testing.T) {
 			r.applied()
 			require.NoError(t, r.rdb.Rename(background, "app:shard:0", "elsewhere").Err())
 			eventually(t, func() bool { return strings.HasPrefix(w.shard(0).State, stateStopped) }, "not stopped")
-			require.Contains(t, w.shard(0).State, "app:shard:0 is not there, though shard 0 was claimed in this Redis before")
+			require.Contains(t, w.shard(0).State, "app:shard:0 is missing, though shard 0 was claimed in this Redis before")
 			r.send(0, "later")
 			r.send(1, "more")
 			eventually(t, func() bool { return len(r.state("more")) == 1 }, "the other shard goes on")

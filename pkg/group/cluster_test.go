@@ -99,7 +99,7 @@ func membersInACluster(t *testing.T, victims func(spare, maker *testkit.NATSNode
 }
 
 // broke is what a member logs when it is deaf.
-const broke = `msg="the watch of a bucket broke; beginning anew"`
+const broke = `msg="bucket watch broke; reopening it"`
 
 // knows tells whether this member has heard that a member joined, and that it claimed a shard.
 func (m *member) knows(id string, shard int) bool {

@@ -100,13 +100,13 @@ func (j *Janitor) work(ctx context.Context) {
 			var err error
 			if held, err = j.take(ctx, held); err != nil {
 				if !errors.Is(err, lease.ErrTaken) && ctx.Err() == nil {
-					j.cfg.Log.Warn("janitor has no lease; trying again", "error", err)
+					j.cfg.Log.Warn("janitor could not take its lease; retrying", "error", err)
 				}
 				continue
 			}
 		}
 		if err := j.cleanUnder(ctx, held); err != nil && ctx.Err() == nil {
-			j.cfg.Log.Warn("log not cleaned; trying again", "error", err)
+			j.cfg.Log.Warn("could not clean the log; retrying", "error", err)
 		}
 	}
 }

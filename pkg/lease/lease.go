@@ -27,11 +27,11 @@ const (
 
 // Errors of a lease.
 var (
-	ErrTaken = errors.New("another holds the lease")
+	ErrTaken = errors.New("another owner holds the lease")
 	ErrLost  = errors.New("the lease was lost") // the cause of a lost lease's context
 )
 
-// Taken is the error of Try when another holds the lease.
+// Taken is the error of Try when another owner holds the lease.
 type Taken struct {
 	For time.Duration // until it ends unless it is renewed, if known
 }
@@ -68,7 +68,7 @@ func New(cfg Config, clients ...redis.UniversalClient) (*Locker, error) {
 		return nil, fmt.Errorf("lease of %s renewed every %s: it must last at least three renewals", cfg.TTL, cfg.Renew)
 	}
 	if len(clients) == 0 {
-		return nil, errors.New("leases need a Redis")
+		return nil, errors.New("no Redis for the leases")
 	}
 	pools := make([]redsyncredis.Pool, len(clients))
 	for i, c := range clients {

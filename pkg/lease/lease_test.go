@@ -269,7 +269,7 @@ func TestConfig(t *testing.T) {
 	_, err := lease.New(lease.Config{App: "app", TTL: time.Second, Renew: 500 * time.Millisecond}, client(t, "127.0.0.1:1"))
 	require.ErrorContains(t, err, "at least three renewals")
 	_, err = lease.New(lease.Config{App: "app"})
-	require.ErrorContains(t, err, "need a Redis")
+	require.ErrorContains(t, err, "no Redis for the leases")
 }
 
 // A Lease is begun by Try: there is none that is not held. It may be released often and at once.

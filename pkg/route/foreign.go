@@ -16,11 +16,11 @@ func (r *Router) warnOfForeignStreams(ctx context.Context) {
 	defer cancel()
 	found, err := topology.ForeignStreams(ctx, r.js, r.cfg.App)
 	if err != nil {
-		r.cfg.Log.Info("cannot tell whether other streams take the app's subjects", "error", err)
+		r.cfg.Log.Info("could not check for other streams on the app's subjects", "error", err)
 		return
 	}
 	for _, f := range found {
-		r.cfg.Log.Warn("another stream takes the app's subjects and confirms what is sent there, though it is not the log: let it take other subjects, or mirror the log",
+		r.cfg.Log.Warn("another stream stores and acknowledges the app's subjects, though it is not the log: give it other subjects, or let it mirror the log",
 			"stream", f.Stream, "takes", f.Takes)
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A router that starts tells of a stream that answers for the log.
+// A router that starts warns of a stream that answers in place of the log.
 func TestRouterTellsOfForeignStreams(t *testing.T) {
 	var said testkit.Log
 	s := newSystem(t, func(c *Config) { c.Log = said.Logger() })
-	require.NotContains(t, said.String(), "takes the app's subjects")
+	require.NotContains(t, said.String(), "acknowledges the app's subjects")
 	_, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "ARCHIVE", Subjects: []string{"app.in.>"}})
 	require.NoError(t, err)
 	cfg := s.cfg

@@ -31,7 +31,7 @@ func checkHeaders(m *nats.Msg) error {
 func checkHeader(name string, values []string) error {
 	for i := range len(name) {
 		if c := name[i]; c <= ' ' || c >= 0x7f {
-			return fmt.Errorf("header name %q holds a blank or a byte that no name may hold (a line that begins with a blank is not joined to the one before)", name)
+			return fmt.Errorf("header name %q contains a space or an invalid byte (a line that begins with a space does not continue the one before)", name)
 		}
 	}
 	for _, exact := range []string{frame.HeaderKey, nats.MsgIdHdr} {
@@ -42,7 +42,7 @@ func checkHeader(name string, values []string) error {
 			return fmt.Errorf("header %q: write it as %q", name, exact)
 		}
 		if len(values) > 1 {
-			return fmt.Errorf("header %s is there %d times: send it once", name, len(values))
+			return fmt.Errorf("header %s occurs %d times: send it once", name, len(values))
 		}
 	}
 	switch lower := strings.ToLower(name); {
@@ -55,7 +55,7 @@ func checkHeader(name string, values []string) error {
 	case name == "Status", name == "Description":
 		return fmt.Errorf("header %s is NATS's own: give yours another name", name)
 	case asksJetStream(lower):
-		return fmt.Errorf("header %s asks JetStream for what Lockstep's log does not do: send the event without it", name)
+		return fmt.Errorf("header %s asks JetStream for a feature that Lockstep's log does not offer: send the event without it", name)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ const (
 )
 
 var (
-	errNewLeader = errors.New("the log has another leader, which may not have it")
+	errNewLeader = errors.New("the log has a new leader, which may not have the message")
 	errNoLeader  = errors.New("the stream has no leader")
 )
 

@@ -24,7 +24,7 @@ var (
 	errNoStream       = errors.New("no stream takes this subject, or JetStream is not available")
 	errNotJetStream   = errors.New("publish was acknowledged by something other than JetStream: does another service listen on this subject?")
 	errCut            = errors.New("the connection to the log broke before it confirmed")
-	errOvertaken      = errors.New("the log has confirmed what was sent later")
+	errOvertaken      = errors.New("the log confirmed a later message and not this one")
 	errStopped        = errors.New("router is stopping")
 )
 

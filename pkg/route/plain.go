@@ -63,7 +63,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 	epoch, ok := r.watcher.Current().Epoch(g.Epoch())
 	if !ok {
 		r.release(g, size)
-		r.refuseEvent(m.Reply, 503, fmt.Errorf("epoch %d has just gone: send again", g.Epoch()))
+		r.refuseEvent(m.Reply, 503, fmt.Errorf("epoch %d has just ended: send again", g.Epoch()))
 		return
 	}
 	out := nats.NewMsg(topology.WorkSubject(r.cfg.App, g.Epoch(), epoch.Lane(shard), shard))

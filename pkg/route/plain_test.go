@@ -148,9 +148,9 @@ func TestPlainEventWhoseHeadersCannotBeMeant(t *testing.T) {
 	s := newSystem(t)
 	for headers, want := range map[string]string{
 		"Key: gooda1\r\nNats-Msg-Id: ma1\r\nno-colon-line\r\n": "headers cannot be read",
-		" Key: folded\r\n":                               "header name \" Key\" holds a blank",
-		"Key : sp\r\n":                                   "header name \"Key \" holds a blank",
-		"Mine: 1\r\n\tand: more\r\n":                     "header name \"\\tand\" holds a blank",
+		" Key: folded\r\n":                               "header name \" Key\" contains a space",
+		"Key : sp\r\n":                                   "header name \"Key \" contains a space",
+		"Mine: 1\r\n\tand: more\r\n":                     "header name \"\\tand\" contains a space",
 		"Größe: 1\r\n":                                   "header name",
 		"Key: trailing \r\n":                             "begins or ends with a blank",
 		"Key: trailing\t\r\n":                            "begins or ends with a blank",
@@ -158,7 +158,7 @@ func TestPlainEventWhoseHeadersCannotBeMeant(t *testing.T) {
 		"KEY: a\r\n":                                     "header \"KEY\": write it as \"Key\"",
 		"Key: a\r\nKey: b\r\n":                           "header Key is there 2 times",
 		"nats-msg-id: a\r\n":                             "header \"nats-msg-id\": write it as \"Nats-Msg-Id\"",
-		"Nats-Msg-Id: a\r\nNats-Msg-Id: b\r\n":           "header Nats-Msg-Id is there 2 times",
+		"Nats-Msg-Id: a\r\nNats-Msg-Id: b\r\n":           "header Nats-Msg-Id occurs 2 times",
 		"Nats-Msg-Id: \r\n":                              "must not be empty",
 		"Nats-Msg-Id: a \r\n":                            "must not be empty, begin or end with a blank",
 		"Kind: end\r\n":                                  "header Kind is the router's own",
@@ -209,5 +209,5 @@ func TestPlainEventBetweenTwoEpochs(t *testing.T) {
 	if err == nil { // the router has just looked at the topology, as it does once when it has started
 		err = refused()
 	}
-	require.Equal(t, &logError{Code: 503, Description: "epoch 7 has just gone: send again"}, err)
+	require.Equal(t, &logError{Code: 503, Description: "epoch 7 has just ended: send again"}, err)
 }

@@ -165,12 +165,12 @@ func (r *Router) run() {
 	for {
 		changed := r.watcher.Changed()
 		if err := r.follow(); err != nil {
-			r.cfg.Log.Error("topology cannot be followed", "error", err)
+			r.cfg.Log.Error("cannot route by the new topology", "error", err)
 		}
 		select {
 		case <-changed:
 		case <-r.watcher.Usurped():
-			r.failed <- errors.New("another topology has taken the place of ours: starting anew is needed")
+			r.failed <- errors.New("another topology has replaced ours: restart the router")
 			return
 		case <-r.quit:
 			return

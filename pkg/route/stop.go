@@ -66,7 +66,7 @@ func (r *Router) wait(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("router stopped before all it had was stored: %w", ctx.Err())
+		return fmt.Errorf("router stopped before all accepted events were stored: %w", ctx.Err())
 	}
 }
 

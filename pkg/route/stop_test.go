@@ -86,7 +86,7 @@ func TestStopWhoseContextHasEnded(t *testing.T) {
 	begun := time.Now()
 	err := s.router.Stop(ended(t))
 	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorContains(t, err, "router stopped before all it had was stored")
+	require.ErrorContains(t, err, "router stopped before all accepted events were stored")
 	require.Less(t, time.Since(begun), storeTimeout/2)
 	require.Equal(t, err, s.router.Stop(t.Context()), "the same to whoever asks again")
 	answers := []string{string(from.answer(t)), string(from.answer(t))}

@@ -18,7 +18,7 @@ import (
 // Errors that callers tell apart.
 var (
 	// ErrStale means that another has claimed the shard, or that the store went back in time. Nothing was written.
-	ErrStale = errors.New("the shard's version is not the one named")
+	ErrStale = errors.New("the shard's stored version is another one")
 	// ErrTopology means that the store holds the state of another topology. Nothing was written.
 	ErrTopology = errors.New("the store belongs to another topology")
 	// ErrGone means that a shard's record is gone while the rest of the store stands: its states are those of events that

@@ -63,8 +63,8 @@ func TestFollowGoesOnWhenItsConsumerIsGone(t *testing.T) {
 		t.Logf("deaf for %s", time.Since(begun).Round(time.Millisecond))
 		require.Less(t, time.Since(begun), deafFor)
 	}
-	require.Contains(t, log.String(), `msg="the watch of a bucket broke; beginning anew" bucket=app_topology error="nothing came for 1.2s: its consumer is gone"`)
-	require.Contains(t, log.String(), `msg="the bucket is watched again" bucket=app_topology after=`)
+	require.Contains(t, log.String(), `msg="bucket watch broke; reopening it" bucket=app_topology error="no entry and no heartbeat for 1.2s: its consumer is gone"`)
+	require.Contains(t, log.String(), `msg="bucket watch restored" bucket=app_topology after=`)
 }
 
 // The consumer lives and says so, but its server has no more of the bucket: what this process stored itself does not come.
@@ -83,8 +83,8 @@ func TestFollowBeginsAnewWhenItsOwnEntryDoesNotCome(t *testing.T) {
 	f.Expect(rev + 1)
 	require.Eventually(t, func() bool { return s.allRounds() == 2 }, patience, time.Millisecond)
 	require.Equal(t, "1", s.value("a"))
-	require.Contains(t, log.String(), `revision 2, which this process has stored, did not come within 750ms`)
-	require.Equal(t, 1, strings.Count(log.String(), "beginning anew"), "what came counts: %s", &log)
+	require.Contains(t, log.String(), `revision 2, which this process has stored, was not delivered within 750ms`)
+	require.Equal(t, 1, strings.Count(log.String(), "bucket watch broke"), "what came counts: %s", &log)
 }
 
 // A message that is lost between the server and this process shows at the next one, or when the consumer says that it has

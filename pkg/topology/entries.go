@@ -84,16 +84,16 @@ func (c *entries) end() {
 func (c *entries) take(m *nats.Msg, fn func(jetstream.KeyValueEntry)) error {
 	if last, ok := beat(m); ok {
 		if last > c.taken {
-			return fmt.Errorf("%w: %d were sent, %d came", errMissed, last, c.taken)
+			return fmt.Errorf("%w: %d were sent, %d received", errMissed, last, c.taken)
 		}
 		return nil
 	}
 	meta, err := m.Metadata()
 	if err != nil {
-		return fmt.Errorf("message without its place in the bucket: %w", err)
+		return fmt.Errorf("message without stream metadata: %w", err)
 	}
 	if meta.Sequence.Consumer != c.taken+1 {
-		return fmt.Errorf("%w: number %d came after number %d", errMissed, meta.Sequence.Consumer, c.taken)
+		return fmt.Errorf("%w: number %d arrived after number %d", errMissed, meta.Sequence.Consumer, c.taken)
 	}
 	c.taken++
 	c.revision = meta.Sequence.Stream

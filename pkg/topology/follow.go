@@ -123,10 +123,10 @@ func (f *Follower) deliver(c *entries) error {
 			return nil
 		case r := <-f.late:
 			if c.synced && c.revision < r {
-				return fmt.Errorf("revision %d, which this process has stored, did not come within %s", r, followLate)
+				return fmt.Errorf("revision %d, which this process has stored, was not delivered within %s", r, followLate)
 			}
 		case <-silent.C:
-			return fmt.Errorf("nothing came for %s: its consumer is gone", followSilence)
+			return fmt.Errorf("no entry and no heartbeat for %s: its consumer is gone", followSilence)
 		case m := <-c.messages:
 			if err := c.take(m, f.pass); err != nil {
 				return err
@@ -158,7 +158,7 @@ func (f *Follower) reopen(last *entries, cause error) *entries {
 		}
 	}
 	if cause != nil {
-		warn("the watch of a bucket broke; beginning anew", cause)
+		warn("bucket watch broke; reopening it", cause)
 	}
 	for f.run.Err() == nil {
 		if f.nc.IsConnected() {
@@ -169,11 +169,11 @@ func (f *Follower) reopen(last *entries, cause error) *entries {
 			c, err := f.openAgain()
 			if err == nil {
 				if told {
-					f.log.Info("the bucket is watched again", "bucket", f.bucket, "after", time.Since(broken).Round(time.Millisecond))
+					f.log.Info("bucket watch restored", "bucket", f.bucket, "after", time.Since(broken).Round(time.Millisecond))
 				}
 				return c
 			}
-			warn("a bucket cannot be watched; trying again", err)
+			warn("bucket cannot be watched; retrying", err)
 		}
 		select {
 		case <-time.After(followRetry):

@@ -25,7 +25,7 @@ type ForeignStream struct {
 }
 
 func (f ForeignStream) String() string {
-	return fmt.Sprintf("stream %s takes %s and confirms what is sent there, though it is not the log: let it take other subjects, or mirror the log", f.Stream, f.Takes)
+	return fmt.Sprintf("stream %s stores and acknowledges %s, though it is not the log: give it other subjects, or let it mirror the log", f.Stream, f.Takes)
 }
 
 // ForeignStreams finds them.

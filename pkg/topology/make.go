@@ -32,7 +32,7 @@ func checkServer(nc *nats.Conn) error {
 	if err1 != nil || err2 != nil || major > 2 || major == 2 && minor >= leastMinor {
 		return nil
 	}
-	return fmt.Errorf("%w: it is %s, and Lockstep wants %s or newer: upgrade nats-server, and start this again; nothing was written", ErrServerTooOld, version, LeastServer)
+	return fmt.Errorf("%w: it is %s, and Lockstep wants %s or newer: upgrade nats-server, then restart this; nothing was written", ErrServerTooOld, version, LeastServer)
 }
 
 // makeStreams creates the streams of a topology, unless they are there: to create one again would ask for its room again.
@@ -67,7 +67,7 @@ func (o opening) dropReplaced(ctx context.Context, t Topology) error {
 		if err := o.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("delete stream %s, whose initial values were replaced: %w", name, err)
 		}
-		o.log.Info("stream deleted: it held nothing, and its initial values were replaced", "stream", name)
+		o.log.Info("empty stream deleted: its initial values were replaced", "stream", name)
 	}
 	return nil
 }

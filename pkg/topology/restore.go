@@ -19,7 +19,7 @@ func entryGone(app string, streams []*jetstream.StreamInfo) error {
 	for _, s := range streams {
 		names = append(names, s.Config.Name)
 	}
-	return fmt.Errorf("%w from bucket %s, and its streams are there (%s; topology %s): nothing was written; write it again: router restore-topology --app=%s",
+	return fmt.Errorf("%w from bucket %s, but its streams exist (%s; topology %s): nothing was written; write the entry again: router restore-topology --app=%s",
 		ErrEntryGone, Bucket(app, "topology"), strings.Join(names, ", "), quote(StreamOwner(streams[0].Config)), app)
 }
 

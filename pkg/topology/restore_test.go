@@ -34,7 +34,7 @@ func TestRestore(t *testing.T) {
 
 			_, _, err = Open(t.Context(), js, "app", initial, quiet)
 			require.ErrorIs(t, err, ErrEntryGone)
-			require.ErrorContains(t, err, `its streams are there (APP_1_0, APP_1_1; topology "`+top.ID+`"): nothing was written; write it again: router restore-topology --app=app`)
+			require.ErrorContains(t, err, `its streams exist (APP_1_0, APP_1_1; topology "`+top.ID+`"): nothing was written; write the entry again: router restore-topology --app=app`)
 			_, err = Load(t.Context(), js, "app")
 			require.ErrorIs(t, err, ErrNotFound)
 

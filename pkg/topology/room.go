@@ -18,7 +18,7 @@ const (
 )
 
 // ErrNoRoom means that NATS does not have the storage that a topology asks for.
-var ErrNoRoom = errors.New("NATS has not that much storage")
+var ErrNoRoom = errors.New("NATS has not enough storage")
 
 // noRoom returns err, which came when a stream was created, or one that says how much room there is for all streams.
 func (o opening) noRoom(ctx context.Context, t Topology, cfg jetstream.StreamConfig, err error) error {

@@ -67,9 +67,9 @@ func mendStreams(ctx context.Context, js jetstream.JetStream, app string, t Topo
 			cfg.Metadata = want[i].Metadata
 		}
 		if _, err := js.UpdateStream(ctx, cfg); err != nil {
-			return fmt.Errorf("mend stream %s: %w", cfg.Name, err)
+			return fmt.Errorf("update stream %s: %w", cfg.Name, err)
 		}
-		log.Info("stream of an older release mended: marked as the topology's, and without direct gets", "stream", cfg.Name)
+		log.Info("stream of an older release updated: marked as the topology's, and without direct gets", "stream", cfg.Name)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func Unanswered(ctx context.Context, kv jetstream.KeyValue, err error) error {
 	_, serr := kv.Status(ctx)
 	switch {
 	case errors.Is(serr, jetstream.ErrStreamNotFound), errors.Is(serr, jetstream.ErrBucketNotFound):
-		return fmt.Errorf("bucket %s: %w: restore it; or, if NATS was set up anew, start routers and then workers anew, on the store that goes with it", kv.Bucket(), ErrGone)
+		return fmt.Errorf("bucket %s: %w: restore it; or, if NATS was set up anew, restart the routers and then the workers, on the store that goes with it", kv.Bucket(), ErrGone)
 	case serr == nil && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("bucket %s: %w", kv.Bucket(), ErrStoresNothing)
 	}

@@ -62,12 +62,12 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 		return
 	}
 	if e.Operation() != jetstream.KeyValuePut {
-		w.log.Error("the topology was deleted; going on with the one before, but nothing can be started: write it again (router restore-topology)", "bucket", e.Bucket())
+		w.log.Error("the topology was deleted; this process keeps the previous one, but no service can start: write it again (router restore-topology)", "bucket", e.Bucket())
 		return
 	}
 	t, err := Decode(e.Value())
 	if err != nil {
-		w.log.Error("the topology cannot be read; going on with the one before", "error", err)
+		w.log.Error("the topology cannot be read; keeping the previous one", "error", err)
 		return
 	}
 	w.mu.Lock()
@@ -79,12 +79,12 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 			w.permit.Revoke()
 		}
 		w.usurp.Do(func() {
-			w.log.Error("another topology has taken the place of ours", "ours", w.current.ID, "other", t.ID)
+			w.log.Error("another topology has replaced ours", "ours", w.current.ID, "other", t.ID)
 			close(w.usurped)
 		})
 		return
 	case t.Current().Epoch < w.current.Current().Epoch:
-		w.log.Error("the topology went back; keeping the newer one", "epoch", w.current.Current().Epoch, "other", t.Current().Epoch)
+		w.log.Error("received an older topology; keeping the newer one", "epoch", w.current.Current().Epoch, "other", t.Current().Epoch)
 		return
 	}
 	w.current = t
@@ -106,7 +106,7 @@ func (w *Watcher) Changed() <-chan struct{} {
 	return w.changed
 }
 
-// Usurped is closed when another topology has taken the place of ours: NATS was wiped and set up anew. The permit
+// Usurped is closed when another topology has replaced ours: NATS was wiped and set up anew. The permit
 // is revoked, and this process must be restarted.
 func (w *Watcher) Usurped() <-chan struct{} { return w.usurped }
 

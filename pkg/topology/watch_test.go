@@ -43,7 +43,7 @@ func TestWatch(t *testing.T) {
 
 	// Nor does it go back, or follow another topology, which ends this process's part.
 	put(t, kv, topologyKey, string(encode(top)))
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "the topology went back") }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "received an older topology") }, patience, time.Millisecond)
 	other := next
 	other.ID = "another"
 	put(t, kv, topologyKey, string(encode(other)))

@@ -21,7 +21,7 @@ func TestRestoreTopologyCommand(t *testing.T) {
 	at := "--nats=" + n.URL
 	requireRefused(t, 1, "has its topology "+top.ID+": nothing was changed", "restore-topology", at)
 	require.NoError(t, kv.Delete(t.Context(), "topology"))
-	requireRefused(t, 1, "write it again: router restore-topology --app=lockstep", at)
+	requireRefused(t, 1, "write the entry again: router restore-topology --app=lockstep", at)
 	out, err := router(t, "restore-topology", at).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "topology "+top.ID+" of app lockstep is restored: epoch 1, 4 shards, 1 lanes")

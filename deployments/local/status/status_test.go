@@ -42,7 +42,7 @@ member    shards  id  intake
 worker-1  2       a   paused for 4.2s more by load
 worker-2  1       b   open
 
-warning: stream ARCHIVE takes shop.in.> and confirms what is sent there, though it is not the log: let it take other subjects, or mirror the log
+warning: stream ARCHIVE stores and acknowledges shop.in.>, though it is not the log: give it other subjects, or let it mirror the log
 `, out.String())
 }
 

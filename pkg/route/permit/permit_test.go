@@ -241,7 +241,7 @@ func TestPermitWhoseBucketIsGone(t *testing.T) {
 	var log testkit.Log
 	r := newRouter(t, n, log.Logger()).start(t)
 	require.NoError(t, stream(t, n).DeleteKeyValue(t.Context(), topology.Bucket("app", "topology")))
-	const says = `level=WARN msg="router permit not renewed" error="bucket app_topology: it is gone: restore it; or, if NATS was set up anew, start routers`
+	const says = `level=WARN msg="router permit not renewed" error="bucket app_topology: it is gone: restore it; or, if NATS was set up anew, restart the routers`
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), says) }, patience, time.Millisecond, "%s", &log)
 	_, valid := r.Valid()
 	require.False(t, valid)

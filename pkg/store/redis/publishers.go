@@ -29,7 +29,7 @@ func (s *Store) Publishers(ctx context.Context, shard int, version store.Version
 			return fmt.Errorf("read the publishers of shard %d: %w", shard, err)
 		}
 	}
-	return fmt.Errorf("read the publishers of shard %d: not all of them came in %d attempts", shard, scanTries)
+	return fmt.Errorf("read the publishers of shard %d: still incomplete after %d attempts", shard, scanTries)
 }
 
 // scan is one reading of a record.

@@ -128,7 +128,7 @@ func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version s
 	case len(res) == 2 && res[0] == "topology":
 		return store.Record{}, s.otherTopology(fmt.Sprint(res[1]))
 	case len(res) == 1 && res[0] == "gone":
-		return store.Record{}, fmt.Errorf("%w: %s is not there, though shard %d was claimed in this Redis before: rename it back or restore this Redis; "+
+		return store.Record{}, fmt.Errorf("%w: %s is missing, though shard %d was claimed in this Redis before: rename it back or restore this Redis; "+
 			"or stop the workers and delete all keys %s:*, and the store is filled from the log as far as its history reaches", store.ErrGone, s.shardKey(shard), shard, s.app)
 	case len(res) != len(claimFields):
 		return store.Record{}, fmt.Errorf("claim shard %d: Redis returned %d values", shard, len(res))
