@@ -156,7 +156,7 @@ func TestPlainEventWhoseHeadersCannotBeMeant(t *testing.T) {
 		"Key: trailing\t\r\n":                            "begins or ends with a blank",
 		"key: a\r\n":                                     "header \"key\": write it as \"Key\"",
 		"KEY: a\r\n":                                     "header \"KEY\": write it as \"Key\"",
-		"Key: a\r\nKey: b\r\n":                           "header Key is there 2 times",
+		"Key: a\r\nKey: b\r\n":                           "header Key occurs 2 times",
 		"nats-msg-id: a\r\n":                             "header \"nats-msg-id\": write it as \"Nats-Msg-Id\"",
 		"Nats-Msg-Id: a\r\nNats-Msg-Id: b\r\n":           "header Nats-Msg-Id occurs 2 times",
 		"Nats-Msg-Id: \r\n":                              "must not be empty",
