@@ -7,10 +7,10 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// foreignTimeout bounds the look for foreign streams: a start does not wait for it for long.
+// foreignTimeout bounds how long a start looks for foreign streams.
 const foreignTimeout = 2 * time.Second
 
-// warnOfForeignStreams logs each stream that takes the app's subjects and is not its log. The router starts all the same.
+// warnOfForeignStreams logs each stream that stores the app's subjects and is not its log. The router starts nevertheless.
 func (r *Router) warnOfForeignStreams(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, foreignTimeout)
 	defer cancel()
@@ -20,7 +20,7 @@ func (r *Router) warnOfForeignStreams(ctx context.Context) {
 		return
 	}
 	for _, f := range found {
-		r.cfg.Log.Warn("another stream stores and acknowledges the app's subjects, though it is not the log: give it other subjects, or let it mirror the log",
-			"stream", f.Stream, "takes", f.Takes)
+		r.cfg.Log.Warn("another stream stores and acknowledges the app's subjects, though it is not the log: "+
+			"give it other subjects, or let it mirror the log", "stream", f.Stream, "takes", f.Takes)
 	}
 }

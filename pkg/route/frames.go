@@ -11,13 +11,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// framesOf takes the frames of one subscription.
+// framesOf returns the handler of one subscription's frames.
 func (r *Router) framesOf() nats.MsgHandler {
-	view := new(frame.Frame) // of the frame at hand
+	view := new(frame.Frame) // reused: only the subscription's goroutine calls the handler
 	return func(m *nats.Msg) { r.takeFrame(view, m) }
 }
 
-// takeFrame routes one frame. An empty one is malformed, and so a way to ask who is there: publishers do.
+// takeFrame routes one frame. Publishers send an empty one, which is malformed, to find routers: it is not counted as refused.
 func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 	if err := view.Decode(m.Data); err != nil {
 		refusal := frame.Refusal(err)
@@ -36,7 +36,8 @@ func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 	}
 	if age, ok := gather.Age(view.Session, r.permit.BrokerTime()); !ok {
 		r.refuse(m.Reply, frame.Answer{Code: frame.SessionTooOld, Seq: seq, Reason: fmt.Sprintf(
-			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?", age.Round(time.Second), gather.MaxSessionAge)})
+			"session was born %s from the broker's time, at most %s are allowed: is the publisher's clock off?",
+			age.Round(time.Second), gather.MaxSessionAge)})
 		return
 	}
 	var buf [16]*gather.Batch
@@ -61,7 +62,7 @@ func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 	}
 }
 
-// store publishes a batch, and then the shard's next ones.
+// store publishes a batch. When it has ended, ended publishes the shard's next one.
 func (r *Router) store(g *gather.Gather, b *gather.Batch) {
 	if term, valid := r.permit.Valid(); !b.May(term, valid) {
 		r.ended(g, b, errNoPermit)
@@ -81,21 +82,22 @@ func (r *Router) store(g *gather.Gather, b *gather.Batch) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g.Reuse(m.Data) // the client has copied it, whatever came of it
+	g.Reuse(m.Data) // the client library has copied it, even if the publish failed
 }
 
 var errNoPermit = errors.New("this router's permit has expired")
 
-// ended answers the frames of which all is stored now, or that cannot be.
+// ended ends a batch that is stored, or failed with err. It answers the frames that are complete now and publishes the shard's
+// next batch.
 func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
 	var buf [8]*gather.Pending
 	var answer []*gather.Pending
 	var next *gather.Batch
-	untold := 0
+	unacknowledged := 0
 	term, valid := r.permit.Valid()
 	r.mu.Lock()
 	if err == nil {
-		answer, untold, next = g.Stored(b, term, valid, buf[:0])
+		answer, unacknowledged, next = g.Stored(b, term, valid, buf[:0])
 	} else {
 		answer, next = g.Failed(b, buf[:0])
 	}
@@ -114,13 +116,13 @@ func (r *Router) ended(g *gather.Gather, b *gather.Batch, err error) {
 	}
 	r.metrics.batches.Inc()
 	r.metrics.batchEvents.Observe(float64(b.Events))
-	r.metrics.unacknowledged.Add(float64(untold))
+	r.metrics.unacknowledged.Add(float64(unacknowledged))
 	for _, p := range answer {
 		r.answer(p.Reply, frame.Answer{Seq: p.Seq})
 	}
 }
 
-// logRefusal tells a publisher why its frame is not known to be stored. It may always try again.
+// logRefusal is the answer to a frame that may not be stored. The publisher may always send it again.
 func logRefusal(err error) frame.Answer {
 	a := frame.Answer{Code: frame.LogError, Reason: err.Error(), Retry: true}
 	var refused *logError
@@ -139,7 +141,7 @@ func (r *Router) refuse(reply string, a frame.Answer) {
 	r.answer(reply, a)
 }
 
-// answer answers a frame. The answer says where this router alone can be reached.
+// answer answers a frame. The answer names the subject of this router alone.
 func (r *Router) answer(to string, a frame.Answer) {
 	r.say(&nats.Msg{Subject: to, Reply: r.own, Data: a.Append(nil)})
 }
@@ -147,7 +149,7 @@ func (r *Router) answer(to string, a frame.Answer) {
 // reply answers a plain event.
 func (r *Router) reply(to string, data []byte) { r.say(&nats.Msg{Subject: to, Data: data}) }
 
-// say sends an answer. What comes with a reply subject where nothing may be answered is taken as if it had none.
+// say sends an answer. It sends none to a reply subject under which the router must not publish.
 func (r *Router) say(m *nats.Msg) {
 	if !topology.MayAnswer(r.cfg.App, m.Subject) {
 		if m.Subject != "" {

@@ -91,7 +91,7 @@ func FuzzConfirmation(f *testing.F) {
 		calls := 0
 		var confirmation []byte
 		var err error
-		l := &logWriter{inbox: inbox, newest: map[string]uint64{}, heard: map[string]time.Time{}, waiting: map[uint64]stored{35: {at: time.Now(), fn: func(c []byte, e error) {
+		l := &logWriter{inbox: inbox, newest: map[string]uint64{}, heard: map[string]time.Time{}, waiting: map[uint64]pending{35: {at: time.Now(), fn: func(c []byte, e error) {
 			calls++
 			confirmation, err = c, e
 		}}}}

@@ -11,12 +11,12 @@ import (
 
 var errHeaders = errors.New("headers cannot be read: each line must be `Name: value`")
 
-// checkHeaders returns why a plain event cannot be stored with its headers as its sender meant them, or nil. Nothing that a
-// client asks for by a header is passed over in silence.
+// checkHeaders returns an error if a plain event cannot be stored with its headers as its sender meant them. The router refuses
+// a header that asks for something it does not do, rather than ignore it.
 func checkHeaders(m *nats.Msg) error {
 	if m.Header == nil {
 		if m.Size()-len(m.Subject)-len(m.Reply)-len(m.Data) > 0 {
-			return errHeaders // the client library hands such a message over without any
+			return errHeaders // the client library delivers such a message without headers
 		}
 		return nil
 	}
@@ -60,13 +60,13 @@ func checkHeader(name string, values []string) error {
 	return nil
 }
 
-// asksJetStream tells whether a client sets this header, in lower case, to make a stream do something. Others that begin
-// with "nats-" are added by servers and mean nothing here.
+// asksJetStream tells whether a client sets this header, in lower case, to make a stream do something. Servers add the other
+// headers that begin with "nats-"; they mean nothing here.
 func asksJetStream(name string) bool {
 	switch name {
 	case "nats-ttl", "nats-rollup", "nats-incr":
 		return true
-	case "nats-scheduler", "nats-schedule-next": // the server's, in a message that came by a schedule
+	case "nats-scheduler", "nats-schedule-next": // the server adds them to a message sent by a schedule
 		return false
 	}
 	for _, prefix := range []string{"nats-expected-", "nats-schedule", "nats-batch-"} {

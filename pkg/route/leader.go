@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	silence  = 500 * time.Millisecond // then a lane is asked who leads it
+	silence  = 500 * time.Millisecond // without a confirmation, until the router asks for the lane's leader
 	askEvery = 250 * time.Millisecond
-	askLimit = time.Second // an answer that takes longer is not waited for
+	askLimit = time.Second // for the answer
 )
 
 var (
@@ -22,9 +22,10 @@ var (
 	errNoLeader  = errors.New("the stream has no leader")
 )
 
-// follow ends what went down with a lane's leader. In a cluster a stream whose leader has died has none for seconds, and the
-// next one neither has nor misses what was sent meanwhile. So a lane that owes confirmations and is silent is asked who
-// leads it, until that is another one. What was stored after all is stored twice, and applied once.
+// follow fails the messages that were lost with a lane's leader. In a cluster a stream whose leader has died has no leader for
+// seconds, and the next one may lack messages that were in flight. So follow asks for the leader of a lane that owes
+// confirmations and is silent, until there is a new one. If a message was stored after all, its events are stored twice and
+// applied once.
 func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (string, error), log *slog.Logger) {
 	defer l.done.Done()
 	type led struct{ lane, by string }
@@ -38,7 +39,7 @@ func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (stri
 		defer cancel()
 		by, err := leaderOf(ctx, lane)
 		if err != nil {
-			return // to be asked again
+			return // the next tick asks again
 		}
 		select {
 		case answers <- led{lane, by}:
@@ -58,7 +59,7 @@ func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (stri
 			}
 		case a := <-answers:
 			if before := leader[a.lane]; before != "" && before != a.by {
-				l.endThose(func(_ uint64, s stored) bool { return s.lane == a.lane }, errNewLeader)
+				l.failWhere(func(_ uint64, s pending) bool { return s.lane == a.lane }, errNewLeader)
 			}
 			leader[a.lane] = a.by
 			stalls.answered(a.lane, l.heardAt(a.lane), time.Now())
@@ -68,7 +69,7 @@ func (l *logWriter) follow(leaderOf func(ctx context.Context, lane string) (stri
 	}
 }
 
-// silent lists the lanes that have confirmed nothing for a while, though they owe it, and those whose leader is not known yet.
+// silent lists the lanes that owe confirmations and have sent none for a while, and those whose leader is not known yet.
 func (l *logWriter) silent(now time.Time, leader map[string]string) (lanes []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,14 +87,14 @@ func (l *logWriter) silent(now time.Time, leader map[string]string) (lanes []str
 	return lanes
 }
 
-// heardAt returns when a lane has last confirmed something.
+// heardAt returns the time of a lane's last confirmation.
 func (l *logWriter) heardAt(lane string) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.heard[lane]
 }
 
-// leaderOf asks who leads a lane's stream.
+// leaderOf asks for the leader of a lane's stream.
 func (r *Router) leaderOf(ctx context.Context, lane string) (string, error) {
 	var epoch uint64
 	var n int

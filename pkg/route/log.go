@@ -39,24 +39,24 @@ func (e *logError) Error() string {
 	return fmt.Sprintf("JetStream refused: %s (%d)", e.Description, e.ErrCode)
 }
 
-// full tells whether the stream has reached a limit of its own or of the server.
+// full tells whether the stream has reached its own limit or the server's.
 func (e *logError) full() bool {
 	return strings.Contains(e.Description, "maximum") || strings.Contains(e.Description, "insufficient") || strings.Contains(e.Description, "exceeded")
 }
 
-// logWriter stores messages in JetStream and tells when they are stored.
+// logWriter stores messages in JetStream and reports when they are stored.
 type logWriter struct {
 	nc    *nats.Conn
 	inbox string
 	sub   *nats.Subscription
-	// status tells of the connection's end, from when on nothing is published, and of the next one.
+	// status receives when the connection breaks, after which nothing is published, and when the next one is up.
 	status chan nats.Status
 
 	mu      sync.Mutex // guards what follows
 	last    uint64
-	waiting map[uint64]stored
-	newest  map[string]uint64    // by lane: the newest that is confirmed
-	heard   map[string]time.Time // by lane: when it has last confirmed something
+	waiting map[uint64]pending
+	newest  map[string]uint64    // by lane: the newest confirmed message
+	heard   map[string]time.Time // by lane: the time of the last confirmation
 	closed  bool
 
 	quit    chan struct{}
@@ -64,25 +64,25 @@ type logWriter struct {
 	closing sync.Once
 }
 
-// stored is called with the log's confirmation as it came, or an error. It must not block.
-type stored struct {
-	fn   func(confirmation []byte, err error)
+// pending is a message that the log has not confirmed yet.
+type pending struct {
+	fn   func(confirmation []byte, err error) // called once, with JetStream's answer as it is; must not block
 	at   time.Time
-	lane string // what the subjects of one stream begin with
+	lane string // the prefix of the stream's subjects
 }
 
-// newLogWriter makes one that works already: it belongs to a Router, whose Start makes it and whose Stop closes it.
+// newLogWriter makes a logWriter and starts it. close ends it.
 func newLogWriter(nc *nats.Conn, leaderOf func(ctx context.Context, lane string) (string, error), log *slog.Logger) (*logWriter, error) {
 	l := &logWriter{
-		nc: nc, inbox: nc.NewInbox(), waiting: make(map[uint64]stored), newest: make(map[string]uint64), heard: make(map[string]time.Time), quit: make(chan struct{}),
-		status: nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
+		nc: nc, inbox: nc.NewInbox(), status: nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED), quit: make(chan struct{}),
+		waiting: make(map[uint64]pending), newest: make(map[string]uint64), heard: make(map[string]time.Time),
 	}
 	sub, err := nc.Subscribe(l.inbox+".*", l.confirmed)
 	if err != nil {
 		nc.RemoveStatusListener(l.status)
 		return nil, fmt.Errorf("listen for the log's confirmations: %w", err)
 	}
-	_ = sub.SetPendingLimits(-1, -1) // bounded by what waits
+	_ = sub.SetPendingLimits(-1, -1) // bounded by the messages in flight
 	l.done.Add(3)
 	sub.SetClosedHandler(func(string) { l.done.Done() })
 	l.sub = sub
@@ -91,7 +91,7 @@ func newLogWriter(nc *nats.Conn, leaderOf func(ctx context.Context, lane string)
 	return l, nil
 }
 
-// store publishes a message; fn is called once.
+// store publishes a message and calls fn once, when the log has confirmed it or it has failed.
 func (l *logWriter) store(m *nats.Msg, fn func([]byte, error)) {
 	l.mu.Lock()
 	if l.closed {
@@ -101,7 +101,7 @@ func (l *logWriter) store(m *nats.Msg, fn func([]byte, error)) {
 	}
 	l.last++
 	id := l.last
-	l.waiting[id] = stored{fn: fn, at: time.Now(), lane: m.Subject[:strings.LastIndexByte(m.Subject, '.')+1]}
+	l.waiting[id] = pending{fn: fn, at: time.Now(), lane: m.Subject[:strings.LastIndexByte(m.Subject, '.')+1]}
 	l.mu.Unlock()
 	m.Reply = l.inbox + "." + strconv.FormatUint(id, 36)
 	if err := l.nc.PublishMsg(m); err != nil {
@@ -149,7 +149,7 @@ func (l *logWriter) confirmed(m *nats.Msg) {
 	}
 }
 
-// pass notes that a message's lane has confirmed it in its turn.
+// pass notes that a lane has confirmed a message in order.
 func (l *logWriter) pass(id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,9 +158,9 @@ func (l *logWriter) pass(id uint64) {
 	}
 }
 
-// sweep ends what was not confirmed in time, and what was under way on a connection that broke: its confirmation may never
-// come, and whatever comes for its shard meanwhile waits behind it. That is done when there is a connection again to tell
-// the publishers by. If it was stored after all, it is stored twice, and applied once.
+// sweep fails messages that were not confirmed in time, and those in flight on a connection that broke: their confirmation may
+// never arrive, and their shards' later events wait for them. It does so when there is a connection again over which to answer
+// the publishers. If a message was stored after all, its events are stored twice and applied once.
 func (l *logWriter) sweep() {
 	defer l.done.Done()
 	defer l.nc.RemoveStatusListener(l.status)
@@ -186,20 +186,20 @@ func (l *logWriter) sweep() {
 }
 
 func (l *logWriter) expire(before time.Time, err error) {
-	l.endThose(func(_ uint64, s stored) bool { return s.at.Before(before) }, err)
+	l.failWhere(func(_ uint64, s pending) bool { return s.at.Before(before) }, err)
 }
 
-// overtaken ends what is older than the newest that a lane had confirmed a tick ago, and returns the newest as of now. A
-// stream confirms in the order in which it takes, but for what it knows already (a duplicate): what it passed over went down
-// with its leader before this one.
+// overtaken fails messages older than the newest that their lane had confirmed a tick ago, and returns the newest as of now. A
+// stream confirms messages in the order of their arrival, except duplicates; one that it skipped was lost with an earlier
+// leader.
 func (l *logWriter) overtaken(newest map[string]uint64) map[string]uint64 {
-	l.endThose(func(id uint64, s stored) bool { return id < newest[s.lane] }, errOvertaken)
+	l.failWhere(func(id uint64, s pending) bool { return id < newest[s.lane] }, errOvertaken)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.newest)
 }
 
-func (l *logWriter) endThose(is func(uint64, stored) bool, err error) {
+func (l *logWriter) failWhere(is func(uint64, pending) bool, err error) {
 	l.mu.Lock()
 	var late []uint64
 	for id, s := range l.waiting {
@@ -214,7 +214,7 @@ func (l *logWriter) endThose(is func(uint64, stored) bool, err error) {
 	}
 }
 
-// close ends what still waits with an error. It has ended when any call returns.
+// close fails all messages in flight. When any call of close returns, the writer has ended.
 func (l *logWriter) close() {
 	l.closing.Do(func() {
 		l.mu.Lock()

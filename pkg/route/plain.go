@@ -34,7 +34,8 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		return
 	}
 	if strings.ContainsAny(key, "\r\n") || strings.TrimSpace(key) != key {
-		r.refuseEvent(m.Reply, 400, fmt.Errorf("key %q begins or ends with a blank or holds a line break: a plain event's key must not; send it with the library", key))
+		r.refuseEvent(m.Reply, 400, fmt.Errorf(
+			"key %q begins or ends with a blank or holds a line break: a plain event's key must not; send it with the library", key))
 		return
 	}
 	if err := frame.CheckEventSize(m.Size() - len(m.Subject) - len(m.Reply)); err != nil {
@@ -86,7 +87,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 	})
 }
 
-// release gives back the room of a plain event.
+// release gives back the memory reserved for a plain event.
 func (r *Router) release(g *gather.Gather, bytes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,8 +95,8 @@ func (r *Router) release(g *gather.Gather, bytes int) {
 	r.signal()
 }
 
-// plainHeader keeps what is the application's, and Nats-Msg-Id. Other headers that servers add or JetStream acts on have no
-// meaning in our log.
+// plainHeader keeps the application's headers and Nats-Msg-Id, and adds ours. It drops other headers that servers add or
+// JetStream acts on: they have no meaning in our log.
 func plainHeader(in nats.Header, key string, at frame.Place) nats.Header {
 	out := make(nats.Header, len(in)+3)
 	for k, v := range in {

@@ -1,5 +1,5 @@
-// Package route takes frames and plain events, and stores them in the logs of their keys' shards. Any number of routers
-// share the work; none keeps anything that must survive. A router acknowledges only under a valid permit, and only
+// Package route is the router: it takes frames and plain events, and stores them in the logs of their keys' shards. Any number
+// of routers share the work; none keeps anything that must survive. A router acknowledges only under a valid permit, and only
 // what was stored within one term of it.
 package route
 
@@ -38,7 +38,7 @@ const (
 type Config struct {
 	App      string
 	Initial  topology.Initial // used if there is no topology yet
-	MaxBytes int              // gathering or being stored; default 64 MiB. More is refused
+	MaxBytes int              // of events that gather or are in flight; default 64 MiB. More is refused
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
@@ -62,7 +62,7 @@ type Router struct {
 	gather  *gather.Gather
 	closing bool
 	ready   bool
-	idle    chan struct{} // closed when nothing is under way; nil if nobody waits
+	idle    chan struct{} // closed when no event is held; nil unless wait waits
 
 	once   *lifecycle.Once
 	quit   chan struct{}
@@ -90,13 +90,16 @@ func New(nc *nats.Conn, cfg Config) (*Router, error) {
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
-	r := &Router{cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics), quit: make(chan struct{}), failed: make(chan error, 1)}
+	r := &Router{
+		cfg: cfg, nc: nc, js: js, id: hex.EncodeToString(id), metrics: newMetrics(cfg.App, cfg.Metrics),
+		quit: make(chan struct{}), failed: make(chan error, 1),
+	}
 	r.own = topology.RouterSubject(cfg.App, r.id)
 	r.once = lifecycle.NewOnce("router", r.start, r.stop)
 	return r, nil
 }
 
-// Start opens the topology, creating it if there is none, takes a permit, and listens.
+// Start opens the topology, or creates it if there is none, takes a permit, and listens.
 func (r *Router) Start(ctx context.Context) error { return r.once.Start(ctx) }
 
 func (r *Router) start(ctx context.Context) error {
@@ -132,7 +135,7 @@ func (r *Router) start(ctx context.Context) error {
 	return nil
 }
 
-// listen subscribes to this router's own subject first: every answer names it.
+// listen subscribes to frames and events. The router's own subject comes first, for every answer names it.
 func (r *Router) listen(ctx context.Context) error {
 	for _, s := range []struct {
 		subject, queue string
@@ -159,7 +162,7 @@ func (r *Router) listen(ctx context.Context) error {
 	return nil
 }
 
-// run follows the topology.
+// run follows the topology until the router stops or must be restarted.
 func (r *Router) run() {
 	defer r.done.Done()
 	for {
@@ -178,10 +181,10 @@ func (r *Router) run() {
 	}
 }
 
-// Failed tells why the router cannot go on, if so.
+// Failed receives an error when the router must be restarted.
 func (r *Router) Failed() <-chan error { return r.failed }
 
-// follow makes the ring of the current epoch, if it is another one than we have.
+// follow begins to gather for the current epoch, unless it does so already.
 func (r *Router) follow() error {
 	epoch := r.watcher.Current().Current()
 	r.mu.Lock()
@@ -198,7 +201,7 @@ func (r *Router) follow() error {
 	g := gather.New(epoch.Epoch, epoch.Shards, ring.ShardBytes, maxBatch, r.cfg.MaxBytes)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.gather = g // what gathered for the epoch before is sent again by its publishers
+	r.gather = g // publishers send again what gathered for the previous epoch
 	r.metrics.shards.Set(float64(epoch.Shards))
 	r.cfg.Log.Info("routing", "epoch", epoch.Epoch, "shards", epoch.Shards, "lanes", epoch.Lanes)
 	return nil

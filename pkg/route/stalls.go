@@ -7,14 +7,14 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// stalls tells the operator of lanes that have a leader and store nothing. It is not safe for concurrent use.
+// stalls logs lanes that have a leader and store nothing. It is not safe for concurrent use.
 type stalls struct {
 	log   *slog.Logger
 	began map[string]time.Time // by lane: when its leader first answered though it owed confirmations
 	told  map[string]bool      // by lane
 }
 
-// answered notes that the leader of a silent lane was asked and has answered. heard is when the lane last confirmed something.
+// answered notes that the leader of a silent lane has answered a question. heard is the time of the lane's last confirmation.
 func (s *stalls) answered(lane string, heard, now time.Time) {
 	began, silent := s.began[lane]
 	switch {
@@ -26,7 +26,7 @@ func (s *stalls) answered(lane string, heard, now time.Time) {
 	}
 }
 
-// over notes the lanes that have confirmed something since.
+// over notes the lanes that have confirmed a message meanwhile.
 func (s *stalls) over(heardAt func(lane string) time.Time) {
 	for lane, began := range s.began {
 		if !heardAt(lane).After(began) {

@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// Stop takes no more, stores and answers what it has, and gives its permit up. When ctx ends it drops the rest, which
-// publishers send again.
+// Stop takes no more events, stores and answers those it holds, and gives its permit up. When ctx ends it drops the rest, and
+// publishers send them again.
 func (r *Router) Stop(ctx context.Context) error { return r.once.Stop(ctx) }
 
-// stop ends whatever start has begun. In this order: others take new frames; ours are stored and answered; then the permit
-// goes.
+// stop ends all that start has begun, in this order: unsubscribe, so that other routers take new frames; store and answer the
+// frames held; give the permit up.
 func (r *Router) stop(ctx context.Context) error {
 	for _, s := range r.subs {
 		if err := s.Drain(); err != nil {
@@ -39,7 +39,7 @@ func (r *Router) stop(ctx context.Context) error {
 	close(r.quit)
 	r.done.Wait()
 	if r.permit != nil {
-		_ = r.permit.Stop(ctx) // it runs out by itself
+		_ = r.permit.Stop(ctx) // else it expires
 	}
 	if r.watcher != nil {
 		r.watcher.Stop()
@@ -50,7 +50,7 @@ func (r *Router) stop(ctx context.Context) error {
 	return err
 }
 
-// wait waits until nothing is under way.
+// wait waits until no event is held.
 func (r *Router) wait(ctx context.Context) error {
 	idle := make(chan struct{})
 	r.mu.Lock()
@@ -70,7 +70,7 @@ func (r *Router) wait(ctx context.Context) error {
 	}
 }
 
-// signal wakes Stop when nothing is under way.
+// signal wakes wait when no event is held. The caller holds r.mu.
 func (r *Router) signal() {
 	if r.idle != nil && (r.gather == nil || r.gather.Held() == 0) {
 		close(r.idle)

@@ -1,7 +1,9 @@
-// Package store keeps what a shard has committed: its position in the log, its deduplication record, and the state of its
-// keys. Every commit renews the shard's version and must name the one before; so at most one owner's writes can follow one
-// another, whatever has become of locks, and a paused owner can change nothing. (Kleppmann 2016, on fencing, asks that the
-// storage check a token; a version checks in addition that the owner has seen every commit before its own.)
+// Package store declares what keeps a shard's committed work: its position in the log, its deduplication record, and the state
+// of its keys. Package store/redis implements it, and storetest is the suite that every store must pass.
+//
+// Every commit draws a new version and must name the previous one. So only one owner's commits can follow one another, even if
+// locks fail, and a paused owner can change nothing. (Kleppmann 2016, on fencing, asks that the storage check a token; a
+// version checks in addition that the owner has seen every commit before its own.)
 package store
 
 import (
@@ -17,14 +19,14 @@ import (
 
 // Errors that callers tell apart.
 var (
-	// ErrStale means that another has claimed the shard, or that the store went back in time. Nothing was written.
+	// ErrStale means that another owner has claimed the shard, or that the store went back in time. Nothing was written.
 	ErrStale = errors.New("the shard's stored version is another one")
-	// ErrTopology means that the store holds the state of another topology. Nothing was written.
+	// ErrTopology means that the store holds another topology's state. Nothing was written.
 	ErrTopology = errors.New("the store belongs to another topology")
-	// ErrGone means that a shard's record is gone while the rest of the store stands: its states are those of events that
-	// a replay would apply again. Nothing was written.
+	// ErrGone means that a shard's record is missing while the rest of the store exists: a replay would apply events to
+	// states that have them already. Nothing was written.
 	ErrGone = errors.New("the shard's record is gone")
-	// ErrUnsuitable means that the store cannot keep what it is given.
+	// ErrUnsuitable means that the store may drop state, or cannot commit atomically.
 	ErrUnsuitable = errors.New("the store is not suitable")
 )
 
@@ -34,9 +36,9 @@ type Version string
 // NewVersion draws a version.
 func NewVersion() Version { return Version(rand.Text()) }
 
-// Position is how far a shard has been committed: the last message, by its epoch, its stream sequence and its time. The
-// zero value lies before the first message. One without a time was set by an operator who accepted a gap: the log is not
-// held against it.
+// Position names the last message that a shard has committed: its epoch, its stream sequence and its time. The zero value
+// lies before the first message. A position without a time was set when an operator accepted a gap: it is not compared with
+// the log.
 type Position struct {
 	Epoch uint64
 	Seq   uint64
@@ -79,7 +81,8 @@ func ParsePosition(s string) (Position, error) {
 	return p, nil
 }
 
-// Record is what a shard's owner reads when it claims the shard, but for the publishers, of which there may be very many.
+// Record is a shard's record as its owner reads it with the claim. The publishers, of which there may be very many, are read
+// apart.
 type Record struct {
 	Fence      uint64 // grows with every claim
 	Version    Version
@@ -107,55 +110,55 @@ type Pair struct {
 	Value []byte
 }
 
-// Shard is what anybody may read of a shard.
+// Shard is the part of a shard's record that any process may read.
 type Shard struct {
 	Fence    uint64
 	Position Position
-	Err      error // why its record cannot be read, which says nothing of the others; nil if it could
+	Err      error // the record of this shard cannot be read; nil if it could
 }
 
 // Store keeps shards and states. Its methods are safe for concurrent use.
 type Store interface {
-	// Check returns an error that wraps ErrTopology if the store belongs to another topology, or ErrUnsuitable. A store
-	// that belongs to none is stamped with this one.
+	// Check returns an error that wraps ErrTopology if the store belongs to another topology, or ErrUnsuitable. It stamps a
+	// store that belongs to none with this topology.
 	Check(ctx context.Context) error
-	// Reconnected tells that a connection to the store was made: what is behind it may have changed, and is to be checked. It
-	// is nil if there are no connections. Call it once.
+	// Reconnected receives after each new connection to the store: another server may answer now, so call Check. It is nil if
+	// the store has no connections. Call it once.
 	Reconnected() <-chan struct{}
-	// Claim makes the caller the shard's owner: with a new version, and a fence that is the larger of revision and the
-	// fence before + 1. It may return an error that wraps ErrTopology, or ErrGone if the shard was claimed before in this
-	// store and its record is not there. (In a store that was emptied, or went back to before the first claim, it was not.)
+	// Claim makes the caller the shard's owner, with a new version and a fence that is the larger of revision and the
+	// previous fence + 1. It may return an error that wraps ErrTopology, or ErrGone if this store knows of an earlier claim
+	// of the shard and has no record of it. (An emptied store, or one that went back to before the first claim, knows none.)
 	Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error)
-	// Publishers calls take for each publisher of the shard's deduplication record, some perhaps more than once, with what
-	// was committed of it. take tells whether it saw the publisher for the first time. It may return ErrStale, in the
-	// middle too: then what take was given is of no use. The store is never held for long, however many there are.
+	// Publishers calls take with each publisher's entry in the shard's deduplication record, with some perhaps more than
+	// once. take returns true when it sees a publisher for the first time. Publishers may return ErrStale, also in the
+	// middle: discard the entries then. It reads in pages, so that a large record never blocks the store for long.
 	Publishers(ctx context.Context, shard int, version Version, take func(id string, encoded []byte) (added bool, err error)) error
-	// Load returns the states of keys, nil where there is none, or ErrStale. Without keys it tells whether the version stands.
+	// Load returns the states of keys, nil where there is none, or ErrStale. Without keys it only checks the version.
 	Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error)
-	// Commit writes all of c or nothing. If the version is c.New already it returns nil: the call is a repeated one.
-	// It may return ErrStale. After any other error it is not known whether the commit happened: call it again.
+	// Commit writes all of c or nothing. It returns nil if the version is c.New already: the call is a repetition. It may
+	// return ErrStale. After any other error the outcome is unknown: call it again.
 	Commit(ctx context.Context, c *Commit) error
-	// States returns the states of keys, nil where there is none, to anybody.
+	// States returns the states of keys, nil where there is none. Any process may call it.
 	States(ctx context.Context, keys []string) ([][]byte, error)
-	// Shards returns what is known of the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
+	// Shards returns the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
 	Shards(ctx context.Context, n int) ([]Shard, error)
-	// PutToken leaves a value under a name, for TokenTTL. Another client finds it there if it uses the same store.
+	// PutToken stores a value under a name, for TokenTTL. Another client finds it if it uses the same store.
 	PutToken(ctx context.Context, name, value string) error
-	// Token returns what was left under a name, "" if nothing was.
+	// Token returns the value stored under a name, "" if there is none.
 	Token(ctx context.Context, name string) (string, error)
 }
 
 // Envelope is a stored state: how it is encoded, and its bytes.
 type Envelope struct {
-	Codec  uint64 // 1: JSON. Those from 64 on are an application's own
+	Codec  uint64 // 1: JSON; from 64 on: the application's own
 	Schema uint64 // of the application's type
 	Data   []byte
 }
 
-// TokenTTL is how long a store keeps a token, unless it is put again.
+// TokenTTL is how long a store keeps a token after it was put last.
 const TokenTTL = 10 * time.Minute
 
-// CodecJSON says that an envelope holds JSON.
+// CodecJSON is the codec of an envelope that holds JSON.
 const CodecJSON = 1
 
 // Append encodes e: codec and schema as varints, then the bytes.

@@ -1,5 +1,5 @@
-// Package gather decides, in a router, which events travel together, and which frames may be acknowledged. It has no
-// goroutine, no clock and no connection.
+// Package gather decides for a router which events share a batch, when a batch leaves, and which frames may be acknowledged.
+// It has no goroutine, no clock and no connection.
 package gather
 
 import (
@@ -8,24 +8,24 @@ import (
 	"example.com/lockstep/pkg/frame"
 )
 
-// frameOverhead is about what is held of a frame's part beside its bytes: what is to be answered.
+// frameOverhead is about the memory that a frame's part takes beside its bytes, for its answer.
 const frameOverhead = 256
 
-// Gather holds what a router has taken for one epoch and not yet stored. Its rules:
+// Gather holds the events that a router has taken for one epoch and not yet stored. Its rules:
 //
-//   - A shard has one batch under way; while that is being stored, the next one gathers. So batches grow with the load, and
-//     without load nothing waits.
-//   - A frame is told to be stored when all its parts are, and only if the permit under which it came holds still, in the
-//     same term: else an epoch may have ended in between, and what was stored may lie behind its end.
+//   - A shard has one batch in flight; while the log stores that, the next one gathers. So batches grow with the load, and
+//     without load no event waits.
+//   - A frame is acknowledged when all its parts are stored, and only if the permit is still valid in the term in which the
+//     frame arrived: else an epoch may have ended in between, and the batch may lie after its end.
 type Gather struct {
 	epoch    uint64
 	shardOf  func(key []byte) int
 	maxBatch int // bytes of one batch
-	maxBytes int // of all that gathers or is being stored
+	maxBytes int // of all events that gather or are in flight
 	bytes    int
 	shards   []shardQueue
 
-	spare      [][]byte // for batches to come
+	spare      [][]byte // memory for later batches
 	spareBytes int
 
 	// Scratch of Add, by shard.
@@ -44,12 +44,12 @@ type shardQueue struct {
 type Batch struct {
 	Epoch  uint64
 	Shard  int
-	Data   []byte // once it is published it may be given back, see Reuse
+	Data   []byte // may be given back once published, see Reuse
 	Events int
 
-	term   uint64     // of the permit under which it was begun
-	size   int        // of its parts: Data behind the mark, which maxBatch leaves room for
-	frames []*Pending // with a part of it
+	term   uint64     // of the permit when the batch was begun
+	size   int        // of its parts: Data without the mark, for which maxBatch leaves room
+	frames []*Pending // those that have a part in it
 }
 
 // Pending is a frame that is not yet answered.
@@ -57,12 +57,12 @@ type Pending struct {
 	Reply string
 	Seq   uint64 // of the frame's first event
 
-	term  uint64 // of the permit under which it came
+	term  uint64 // of the permit when the frame arrived
 	parts int    // not yet stored
 	ended bool   // answered
 }
 
-// New makes a Gather of an epoch. A batch has maxBatch bytes and its mark, unless one frame's part is larger.
+// New makes a Gather for an epoch. A batch has at most maxBatch bytes and its mark, unless one frame's part is larger.
 func New(epoch uint64, shards int, shardOf func([]byte) int, maxBatch, maxBytes int) *Gather {
 	return &Gather{
 		epoch: epoch, shardOf: shardOf, maxBatch: maxBatch, maxBytes: maxBytes,
@@ -70,13 +70,14 @@ func New(epoch uint64, shards int, shardOf func([]byte) int, maxBatch, maxBytes 
 	}
 }
 
-// Epoch is the epoch that it gathers for.
+// Epoch is the epoch of the batches.
 func (g *Gather) Epoch() uint64 { return g.epoch }
 
 // Shard is the shard of a key.
 func (g *Gather) Shard(key []byte) int { return g.shardOf(key) }
 
-// Add takes a frame and returns the batches that leave now. If it has no room it takes nothing and returns false.
+// Add takes a frame that arrived in a term of the permit, and appends to leave the batches that leave now. If it has no room
+// it takes nothing and returns false.
 func (g *Gather) Add(fr *frame.Frame, reply string, term uint64, leave []*Batch) ([]*Batch, bool) {
 	g.touched, g.of = g.touched[:0], g.of[:0]
 	for i := range fr.Events {
@@ -120,7 +121,8 @@ func (g *Gather) Add(fr *frame.Frame, reply string, term uint64, leave []*Batch)
 	return leave, true
 }
 
-// Reserve takes so many bytes of what the router may hold, if they are left. One that is larger than all is let in alone.
+// Reserve takes bytes of the router's memory, or returns false if they are not free. A frame larger than all of it is let in
+// alone.
 func (g *Gather) Reserve(bytes int) bool {
 	if g.bytes > 0 && g.bytes+bytes > g.maxBytes {
 		return false
@@ -129,7 +131,7 @@ func (g *Gather) Reserve(bytes int) bool {
 	return true
 }
 
-// Release gives back what was reserved.
+// Release gives reserved bytes back.
 func (g *Gather) Release(bytes int) { g.bytes -= bytes }
 
 // open returns the shard's gathering batch if it has room for size bytes under this term, or a new one.
@@ -148,10 +150,10 @@ func (g *Gather) open(shard, size int, term uint64) *Batch {
 	return b
 }
 
-// maxSpare bounds the memory kept for batches to come, in bytes.
+// maxSpare bounds the memory kept for later batches, in bytes.
 const maxSpare = 4 << 20
 
-// Reuse takes back the memory of a batch's Data, which nobody may read any more.
+// Reuse takes back the memory of a batch's Data. The caller must not read it any more.
 func (g *Gather) Reuse(data []byte) {
 	if cap(data) > 0 && g.spareBytes+cap(data) <= maxSpare {
 		g.spare = append(g.spare, data[:0])
@@ -159,7 +161,7 @@ func (g *Gather) Reuse(data []byte) {
 	}
 }
 
-// leave returns the shard's next batch if none is under way.
+// leave returns the shard's next batch if none is in flight.
 func (g *Gather) leave(shard int) *Batch {
 	q := &g.shards[shard]
 	if q.storing != nil || len(q.next) == 0 {
@@ -173,28 +175,28 @@ func (g *Gather) leave(shard int) *Batch {
 	return q.storing
 }
 
-// May tells whether a batch may be published under the permit as it is now.
+// May tells whether a batch may be published under the permit's current term.
 func (b *Batch) May(term uint64, valid bool) bool { return valid && term == b.term }
 
-// Stored ends a batch that is stored, the permit being as it was found after that. It appends to told the frames of which
-// all is stored now and that may be told so, and returns how many may not, and the shard's next batch, or nil.
-func (g *Gather) Stored(b *Batch, term uint64, valid bool, told []*Pending) (_ []*Pending, untold int, next *Batch) {
+// Stored ends a batch that the log has stored. term and valid are the permit's, read after that. It appends to acked the frames
+// that are now stored in full and may be acknowledged. It returns how many may not be, and the shard's next batch, or nil.
+func (g *Gather) Stored(b *Batch, term uint64, valid bool, acked []*Pending) (_ []*Pending, unacknowledged int, next *Batch) {
 	for _, p := range b.frames {
 		if p.parts--; p.parts > 0 || p.ended {
 			continue
 		}
 		p.ended = true
 		if !valid || term != p.term {
-			untold++ // nobody is told: the publisher sends again
+			unacknowledged++ // the publisher sends again
 			continue
 		}
-		told = append(told, p)
+		acked = append(acked, p)
 	}
-	return told, untold, g.end(b)
+	return acked, unacknowledged, g.end(b)
 }
 
-// Failed ends a batch of which it is not known that it is stored, appends to refused its frames that have no answer yet,
-// and returns the shard's next batch, or nil.
+// Failed ends a batch that may not be stored. It appends to refused its frames that have no answer yet, and returns the shard's
+// next batch, or nil.
 func (g *Gather) Failed(b *Batch, refused []*Pending) ([]*Pending, *Batch) {
 	for _, p := range b.frames {
 		if !p.ended {
@@ -214,5 +216,5 @@ func (g *Gather) end(b *Batch) *Batch {
 	return g.leave(b.Shard)
 }
 
-// Held is how many bytes gather or are being stored.
+// Held is how many bytes gather or are in flight.
 func (g *Gather) Held() int { return g.bytes }

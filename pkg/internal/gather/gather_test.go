@@ -135,9 +135,9 @@ func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
 	require.LessOrEqual(t, g.spareBytes, maxSpare)
 	var answered []*Pending
 	var next *Batch
-	untold := 0
+	unacknowledged := 0
 	if stored {
-		answered, untold, next = g.Stored(b, g.term, g.valid, nil)
+		answered, unacknowledged, next = g.Stored(b, g.term, g.valid, nil)
 	} else {
 		answered, next = g.Failed(b, nil)
 	}
@@ -147,10 +147,10 @@ func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
 		k.failed = k.failed || !stored
 		if k.waiting == 0 && !k.failed && (!g.valid || k.term != g.term) {
 			k.answered++ // told to nobody
-			untold--
+			unacknowledged--
 		}
 	}
-	require.Zero(t, untold)
+	require.Zero(t, unacknowledged)
 	for _, p := range answered {
 		k := g.frames[p.Reply]
 		k.answered++

@@ -75,7 +75,8 @@ func New(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, id string, l
 
 func newPermit(kv jetstream.KeyValue, id string, log *slog.Logger) *Permit {
 	p := &Permit{
-		kv: kv, id: id, log: log, born: time.Now(), wall: time.Now, term: NewTerm(TTL), sent: make(map[uint64]Instant), first: make(chan struct{}), cancel: func() {},
+		kv: kv, id: id, log: log, born: time.Now(), wall: time.Now,
+		term: NewTerm(TTL), sent: make(map[uint64]Instant), first: make(chan struct{}), cancel: func() {},
 	}
 	p.once = lifecycle.NewOnce("router permit", p.start, p.stop)
 	return p

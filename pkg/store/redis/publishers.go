@@ -11,16 +11,18 @@ import (
 )
 
 const (
-	// pageFields is about how many fields of a record one script reads, at some 2 us each.
+	// pageFields is about how many fields of a record one script reads, in some 2 us each.
 	pageFields = 500
-	// scanTries is how often a record is read until all of it has come.
+	// scanTries is how often a record is read until it is complete.
 	scanTries = 5
 )
 
-// Publishers implements Store. It reads page by page, each under the version, which no write to the record leaves as it was.
-// So the record stands still meanwhile. A cursor does not: behind a failover or a restart, the same fields lie in another
-// order, and the cursor would pass over some. Therefore all is read once more unless as many fields have come as there are.
-func (s *Store) Publishers(ctx context.Context, shard int, version store.Version, take func(id string, encoded []byte) (added bool, err error)) error {
+// Publishers implements store.Store. It reads page by page, each under the version, which every write to the record changes;
+// so the record does not change between pages. The cursor may be lost, however: after a failover or a restart the same fields
+// lie in another order, and a cursor would skip some. So it counts the fields, and reads again if any are missing.
+func (s *Store) Publishers(
+	ctx context.Context, shard int, version store.Version, take func(id string, encoded []byte) (added bool, err error),
+) error {
 	read := scan{store: s, shard: shard, version: version, take: take, others: make(map[string]bool)}
 	for range scanTries {
 		if all, err := read.run(ctx); all || errors.Is(err, store.ErrStale) {
@@ -40,10 +42,10 @@ type scan struct {
 	take    func(id string, encoded []byte) (added bool, err error)
 
 	added  int
-	others map[string]bool // fields that are no publisher's
+	others map[string]bool // fields other than a publisher's
 }
 
-// run reads all pages, and tells whether all fields have come, in this run or one before.
+// run reads all pages, and tells whether every field has been read, in this run or an earlier one.
 func (s *scan) run(ctx context.Context) (all bool, err error) {
 	for cursor := "0"; ; {
 		page, err := publishersScript.Run(ctx, s.store.rdb, []string{s.store.shardKey(s.shard)}, string(s.version), cursor, pageFields).Slice()
@@ -64,7 +66,7 @@ func (s *scan) run(ctx context.Context) (all bool, err error) {
 	}
 }
 
-// add takes a page.
+// add takes a page and returns the record's number of fields and the next cursor.
 func (s *scan) add(page []any) (total int, next string, err error) {
 	if len(page) != 3 {
 		return 0, "", fmt.Errorf("page of %d values, wanted 3", len(page))

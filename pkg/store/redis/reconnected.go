@@ -7,10 +7,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// dialed is a hook of a client that tells of each connection made.
+// dialed is a hook of a client that receives after each new connection.
 type dialed chan struct{}
 
-// Reconnected implements Store. It tells of connections that the pool makes to grow too.
+// Reconnected implements store.Store. It receives also when the pool grows.
 func (s *Store) Reconnected() <-chan struct{} {
 	made := make(dialed, 1)
 	s.rdb.AddHook(made)

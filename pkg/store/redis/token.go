@@ -11,7 +11,7 @@ import (
 
 func (s *Store) tokenKey(name string) string { return s.app + ":token:" + name }
 
-// PutToken implements Store.
+// PutToken implements store.Store.
 func (s *Store) PutToken(ctx context.Context, name, value string) error {
 	if err := s.rdb.Set(ctx, s.tokenKey(name), value, store.TokenTTL).Err(); err != nil {
 		return fmt.Errorf("put a token into the store: %w", err)
@@ -19,7 +19,7 @@ func (s *Store) PutToken(ctx context.Context, name, value string) error {
 	return nil
 }
 
-// Token implements Store.
+// Token implements store.Store.
 func (s *Store) Token(ctx context.Context, name string) (string, error) {
 	value, err := s.rdb.Get(ctx, s.tokenKey(name)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
