@@ -20,13 +20,13 @@ import (
 // Retention is how long a publisher is remembered after its last event.
 const Retention = 7 * 24 * time.Hour
 
-// There may be millions of publishers, so they are forgotten bit by bit. What is decided about one does not depend on it.
+// There may be millions of publishers, so a commit forgets only some. Verdicts do not depend on which are forgotten.
 const (
 	maxForgotten = 1000      // in one commit
 	sweepEvery   = time.Hour // by the log's time
 )
 
-// Verdict says what to do with a part of a frame.
+// Verdict is the decision about a part of a frame.
 type Verdict int
 
 // A part of the newest generation is Open: its events are to be admitted one by one. One of an older generation is Closed:
@@ -49,7 +49,7 @@ type Record struct {
 	forgotten int                 // since the last Clean
 }
 
-// Publisher is what is known of one publisher.
+// Publisher is the record of one publisher.
 type Publisher struct {
 	generation uint64
 	birth      int64     // the latest of its generations', Unix milliseconds
@@ -84,7 +84,7 @@ func (r *Record) Part(s frame.Session, floor uint64, at time.Time) (*Publisher, 
 		return nil, Closed
 	}
 	r.touch(s.Publisher)
-	// Seqs go on from one generation to the next, so what was applied stays applied.
+	// Seqs go on from one generation to the next, so applied seqs stay applied.
 	p.generation, p.birth = s.Generation, max(p.birth, s.Birth)
 	p.jumped = p.jumpTo(floor, at)
 	p.last = at
@@ -111,7 +111,7 @@ func (p *Publisher) jumpTo(floor uint64, at time.Time) (from uint64) {
 }
 
 // Jump tells whether the newest part has raised the floor further than its publisher can have got, and from where. No
-// publisher of ours does so: what it still sends below the new floor is not applied.
+// publisher of ours does so: events that it still sends below the new floor are not applied.
 func (p *Publisher) Jump() (from uint64, ok bool) { return p.jumped, p.jumped > 0 }
 
 // Newest is the newest generation seen of a publisher, 0 if it is not known.
@@ -186,7 +186,7 @@ func (p *Publisher) seen() time.Time {
 	return p.last
 }
 
-// raise moves the floor up and forgets what lies below it.
+// raise moves the floor up and forgets the seqs below it.
 func (p *Publisher) raise(floor uint64) {
 	if floor <= p.floor {
 		return
@@ -319,7 +319,7 @@ func (r *Record) Restore(id frame.PublisherID, encoded []byte) error {
 	return nil
 }
 
-var errEncoding = errors.New("it cannot be read")
+var errEncoding = errors.New("malformed encoding")
 
 func decode(b []byte) (*Publisher, error) {
 	if len(b) == 0 {
@@ -327,7 +327,7 @@ func decode(b []byte) (*Publisher, error) {
 	}
 	version := b[0]
 	if version != encodedWords && version != encodedGaps {
-		return nil, fmt.Errorf("its version is %d, this program knows %d and %d", version, encodedWords, encodedGaps)
+		return nil, fmt.Errorf("encoding version %d: this program reads %d and %d; run a newer one", version, encodedWords, encodedGaps)
 	}
 	b = b[1:]
 	bad := false

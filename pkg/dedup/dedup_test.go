@@ -194,13 +194,13 @@ func TestRecordIsAsSmallAsWhatItHolds(t *testing.T) {
 
 func TestRestoreRefusesWhatItCannotRead(t *testing.T) {
 	var r Record
-	require.ErrorContains(t, r.Restore(pub, nil), "cannot be read")
-	require.ErrorContains(t, r.Restore(pub, []byte{9}), "version is 9")
-	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1}), "cannot be read")
-	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1, 1, 1, 7}), "cannot be read")
-	require.ErrorContains(t, r.Restore(pub, []byte{2, 1, 1, 1, 1, 0x80}), "cannot be read", "half a gap")
+	require.ErrorContains(t, r.Restore(pub, nil), "malformed encoding")
+	require.ErrorContains(t, r.Restore(pub, []byte{9}), "encoding version 9")
+	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1}), "malformed encoding")
+	require.ErrorContains(t, r.Restore(pub, []byte{1, 1, 1, 1, 1, 7}), "malformed encoding")
+	require.ErrorContains(t, r.Restore(pub, []byte{2, 1, 1, 1, 1, 0x80}), "malformed encoding", "half a gap")
 	far := binary.AppendUvarint([]byte{2, 1, 1, 1, 1}, 2*frame.MaxSpan)
-	require.ErrorContains(t, r.Restore(pub, far), "cannot be read", "further than any publisher goes")
+	require.ErrorContains(t, r.Restore(pub, far), "malformed encoding", "further than any publisher goes")
 }
 
 // A publisher may give its seqs as it likes. Whatever a record holds can be read again: else its shard would have no owner

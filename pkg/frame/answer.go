@@ -39,12 +39,12 @@ func (c Code) String() string {
 // Answer is a router's reply to a frame.
 type Answer struct {
 	Code   Code
-	Reason string // what, which value, what to do
+	Reason string // for people: the fault, the value, and a remedy
 	Retry  bool   // sending the same frame again may succeed
 	Seq    uint64 // of the frame's first event; 0 if the router could not read the frame
 }
 
-// Of tells whether a is about the frame whose first event has that seq. Only a refusal may leave open which frame it means.
+// Of tells whether a is about the frame whose first event has that seq. Only a refusal may omit the frame.
 func (a Answer) Of(seq uint64) bool { return a.Seq == seq || a.Seq == 0 && a.Code != Stored }
 
 // Error makes an Answer that is not Stored an error.

@@ -37,7 +37,7 @@ func AppendHeader(b []byte, s Session, floor uint64) []byte {
 	return protowire.AppendVarint(b, floor)
 }
 
-// Decode reads a frame and checks all of it, so that whoever reads its events from the log will find no fault in them.
+// Decode reads a frame and checks all of it, so that a worker that reads its events from the log finds no fault in them.
 // Its errors wrap one of this package's.
 func (fr *Frame) Decode(b []byte) error {
 	fr.Session, fr.Floor, fr.Events = Session{}, 0, fr.Events[:0]
@@ -156,7 +156,7 @@ func AppendPart(b, header []byte, eventBytes int) []byte {
 }
 
 // Parts calls fn with each part of a batch, in order, and stops at the first error. The part is valid during the call;
-// what its events point to lies in the batch and stays.
+// the events' data lies in the batch and stays.
 func Parts(batch []byte, part *Frame, fn func(*Frame) error) error {
 	var f field
 	for b := batch; len(b) > 0; {

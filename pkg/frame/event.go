@@ -142,7 +142,7 @@ func NewDraft(key string, data []byte, typ string, headers map[string]string, re
 	return d, CheckEventSize(len(d) + 1 + protowire.SizeVarint(1<<63))
 }
 
-// EventOverhead is what an event without type and headers takes in a frame beside its key and data, at most.
+// EventOverhead bounds the bytes that an event without type and headers takes in a frame beside its key and data.
 const EventOverhead = 40
 
 // Size is how many bytes the event adds to a frame, at most.

@@ -36,7 +36,7 @@ const (
 	KindEvent = "event"
 )
 
-// What can be wrong with what is sent. Errors of this package wrap one of them and add the value.
+// The faults of a frame or an event. Errors of this package wrap one of them and add the value.
 var (
 	ErrMalformed     = errors.New("malformed frame")
 	ErrNoKey         = errors.New("event has no key")
@@ -51,7 +51,7 @@ type PublisherID [16]byte
 // String is the id in hex, as it stands in subjects and in the store.
 func (id PublisherID) String() string { return hex.EncodeToString(id[:]) }
 
-// Session says who sends. A newer generation of a publisher closes the older ones.
+// Session identifies the sender. A newer generation of a publisher closes the older ones.
 type Session struct {
 	Publisher  PublisherID
 	Generation uint64 // from 1

@@ -19,9 +19,9 @@ type Place struct {
 }
 
 // ErrNoMark means that a message does not begin as batches do: no router wrote it as one.
-var ErrNoMark = errors.New("no batch")
+var ErrNoMark = errors.New("message is not a batch")
 
-// Batch format, and field numbers of what a batch begins with.
+// Batch format, and field numbers of a batch's mark.
 const (
 	batchFormat                                 = 1
 	batchMark, markFormat, markEpoch, markShard = 2, 3, 4, 5
@@ -46,7 +46,7 @@ func AppendMark(b []byte, p Place) []byte {
 	return protowire.AppendVarint(b, uint64(p.Shard))
 }
 
-// ReadMark reads what a batch begins with, and returns its place and its parts. The error is ErrNoMark if the message is no
+// ReadMark reads the mark of a batch, and returns its place and its parts. The error is ErrNoMark if the message is no
 // batch, or wraps ErrMalformed if it begins like one and cannot be read.
 func ReadMark(batch []byte) (p Place, parts []byte, err error) {
 	parts, ok := bytes.CutPrefix(batch, mark)

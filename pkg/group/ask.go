@@ -35,7 +35,7 @@ type result struct {
 	a  answer
 }
 
-// asking is what probes are under way. Their answers come to one inbox.
+// asking holds the probes under way. Their answers come to one inbox.
 type asking struct {
 	mu     sync.Mutex // guards what follows
 	inbox  string     // "": nothing was asked so far
@@ -43,7 +43,7 @@ type asking struct {
 	probes map[string]asked // by the probe's number
 }
 
-// answerProbe proves to a prober that this process is the member: by what its entry has, and the probe's own number.
+// answerProbe proves to a prober that this process is the member: the answer carries its entry's proof and the probe's number.
 func (g *Group) answerProbe(m *nats.Msg) {
 	if topology.MayAnswer(g.cfg.App, m.Reply) && len(m.Data) <= maxProbe {
 		_ = m.Respond(provenAnswer(g.proof, string(m.Data)))
@@ -52,9 +52,9 @@ func (g *Group) answerProbe(m *nats.Msg) {
 
 func provenAnswer(proof, number string) []byte { return []byte(proof + " " + number) }
 
-// ask probes members side by side, each for as long as the time between two probes. This one is among them: if it does not
-// hear itself, it is its own connection that takes nothing, or brings nothing, and the silence of others tells nothing. An
-// answer that does not prove that it is the member's is none: else anything that listens would keep a dead member alive.
+// ask probes members side by side and waits for answers until the next probe is due. This member is among them: if its own
+// answer does not come, its connection is at fault, and the silence of others tells nothing. An answer without the member's
+// proof does not count: otherwise any program that answers would keep a dead member alive.
 func (g *Group) ask(ids []string) map[string]answer {
 	ctx, cancel := context.WithTimeout(g.hard, probeEvery)
 	defer cancel()
@@ -120,7 +120,7 @@ func (a *asking) stop() {
 	}
 }
 
-// probeAnswered takes what comes for a probe: an answer, or the server's word that nobody listens.
+// probeAnswered takes the answer to a probe: a member's, or the server's that no subscriber listens.
 func (g *Group) probeAnswered(m *nats.Msg) {
 	number := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	g.asking.mu.Lock()
@@ -134,14 +134,14 @@ func (g *Group) probeAnswered(m *nats.Msg) {
 	case len(m.Data) == 0 && m.Header.Get("Status") == "503":
 		a = refused
 	case p.proof != "" && string(m.Data) != string(provenAnswer(p.proof, number)):
-		g.cfg.Log.Debug("a probe was answered, and not by the member", "member", p.id)
+		g.cfg.Log.Debug("a probe was answered by something other than the member", "member", p.id)
 		return
 	}
 	delete(g.asking.probes, number)
 	p.result <- result{p.id, a}
 }
 
-// proofOf is what an answer of a member must have.
+// proofOf returns the proof that a member's answers must carry.
 func (g *Group) proofOf(id string) string {
 	if id == g.id {
 		return g.proof
@@ -151,7 +151,7 @@ func (g *Group) proofOf(id string) string {
 	return g.proofs[id]
 }
 
-// noteProof takes what a member's entry says of its answers. The caller holds mu.
+// noteProof remembers the proof in a member's entry. The caller holds mu.
 func (g *Group) noteProof(e jetstream.KeyValueEntry) {
 	var m Member
 	if e != nil && e.Operation() == jetstream.KeyValuePut && json.Unmarshal(e.Value(), &m) == nil {

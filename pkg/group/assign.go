@@ -8,8 +8,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Assign says which member shall own each of the shards 0 to shards-1. Every worker computes the same answer from the same
-// members, in whatever order. It is rendezvous hashing (Thaler and Ravishankar 1998) with bounded load (Mirrokni et al.
+// Assign returns the member that shall own each of the shards 0 to shards-1. Every worker computes the same assignment from
+// the same members, in any order. It is rendezvous hashing (Thaler and Ravishankar 1998) with bounded load (Mirrokni et al.
 // 2016): of all pairs of a shard and a member the one with the highest score is settled first, and a member takes no more
 // than ceil(shards / members). So a change of members moves about as few shards as it can. With no members it returns nil.
 func Assign(shards int, members []string) []string {
@@ -47,7 +47,7 @@ func Assign(shards int, members []string) []string {
 	return owner
 }
 
-// neighbours are the members that id probes: the next n in the sorted list, around its end.
+// neighbours returns the members that id probes: the next n in the sorted list, which begins again at its end.
 func neighbours(id string, members []string, n int) []string {
 	sorted := slices.Sorted(slices.Values(members))
 	at, ok := slices.BinarySearch(sorted, id)

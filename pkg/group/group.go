@@ -33,11 +33,11 @@ type Lease interface {
 	Release(context.Context) error
 }
 
-// Locker takes and unlocks leases. Leases makes one of redsync locks; a test may take none at all, and still see no wrong state.
+// Locker takes and unlocks leases. Leases makes the usual one; with one that takes no locks at all, state is still right.
 type Locker interface {
-	// Try takes a lease for a member if nobody holds it. Else its error is a *lease.Taken.
+	// Try takes a lease for a member if it is free. Otherwise the error is a *lease.Taken.
 	Try(ctx context.Context, shard int, member string) (Lease, error)
-	// Unlock ends the lease of a member that is gone, if it holds it.
+	// Unlock ends a dead member's lease, if the member holds it.
 	Unlock(ctx context.Context, shard int, member string) error
 }
 
@@ -57,46 +57,46 @@ func (r leases) Try(ctx context.Context, shard int, member string) (Lease, error
 // Ownership is the time for which this member owns a shard.
 type Ownership struct {
 	Shard int
-	Stop  <-chan struct{} // closed when the shard is to be handed over: finish what is begun, and return
+	Stop  <-chan struct{} // closed when the shard is to be handed over: finish the current work, and return
 	// Announce puts the member into the claims bucket and returns the entry's revision, which only grows.
 	Announce func(ctx context.Context) (revision uint64, err error)
-	// Confirm renews the entry and returns its new revision, or ErrOutrun if the one given is not the entry's any more:
-	// another has announced an ownership since.
+	// Confirm renews the entry and returns its new revision, or ErrOutrun if the given revision is no longer the entry's:
+	// another worker has announced its ownership meanwhile.
 	Confirm func(ctx context.Context, revision uint64) (uint64, error)
 }
 
-// ErrOutrun means that another has announced its ownership of a shard behind this one.
-var ErrOutrun = errors.New("another has announced that it owns the shard")
+// ErrOutrun means that another worker has announced its ownership of the shard after this one.
+var ErrOutrun = errors.New("another worker has announced that it owns the shard")
 
 // Config is how a Group works.
 type Config struct {
 	App      string
-	Name     string // for people; default the host's name
+	Name     string // shown to people; default the host's name
 	Shards   int
 	Replicas int // of the buckets, if they are to be created
 	Locker   Locker
 	// Own is called for each shard won, on a goroutine of its own. It returns when o.Stop is closed, or at once when ctx
 	// ends: the lease was lost, or the group is stopped hard.
 	Own func(ctx context.Context, o Ownership)
-	// Admit is called at the start with the ids of the other members, before they know of this one, and once more with those
-	// that joined meanwhile. After an error this one does not join, or leaves; nil: every member is admitted.
+	// Admit is called at the start with the ids of the other members, before they know of this one, and again with those
+	// that joined meanwhile. If it returns an error this member does not join, or leaves. nil admits this member.
 	Admit func(ctx context.Context, others []string) error
-	// Unanswered is called when NATS does not answer on behalf of the members bucket, as on a server that is cut off from
-	// its cluster; nil: nobody is told.
+	// Unanswered is called when the members bucket does not answer, as on a server that is cut off from its cluster. It may
+	// be nil.
 	Unanswered func()
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }
 
-// Member is a worker as the members bucket has it.
+// Member is a worker's entry in the members bucket.
 type Member struct {
 	Schema  int       `json:"schema"`
 	Name    string    `json:"name"`
 	Started time.Time `json:"started"`
-	Proof   string    `json:"proof,omitempty"` // random: its answers to probes have it; older releases have none
+	Proof   string    `json:"proof,omitempty"` // random; its answers to probes carry it. Older releases have none
 }
 
-// claim is who won a shard last, as the claims bucket has it.
+// claim is a shard's entry in the claims bucket: the member that won the shard last.
 type claim struct {
 	Schema int    `json:"schema"`
 	Member string `json:"member"`
@@ -106,7 +106,7 @@ type claim struct {
 type Group struct {
 	cfg     Config
 	id      string
-	proof   string // that an answer to a probe is this process's
+	proof   string // carried by this process's answers to probes
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics *metrics
@@ -126,7 +126,7 @@ type Group struct {
 	proofs   map[string]string // of each member's entry
 	claimed  map[int]claim
 	seats    []*seat
-	synced   bool // all members have been taken
+	synced   bool // the members watch has delivered all members
 	leaving  bool
 
 	once    *lifecycle.Once
@@ -145,7 +145,7 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 		return nil, err
 	}
 	if cfg.Shards < 1 || cfg.Locker == nil || cfg.Own == nil {
-		return nil, errors.New("a group needs shards, a Locker and an Own")
+		return nil, errors.New("group: Shards, Locker and Own are required")
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -164,7 +164,7 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 	return g, nil
 }
 
-// ID is this member's random id.
+// ID returns this member's random id.
 func (g *Group) ID() string { return g.id }
 
 // Start joins the group.
@@ -229,7 +229,7 @@ func (g *Group) join(ctx context.Context) error {
 	return g.cfg.Admit(ctx, added)
 }
 
-// admit asks whether this member may join those that there are, and returns their ids.
+// admit asks cfg.Admit whether this member may join the present ones, and returns their ids.
 func (g *Group) admit(ctx context.Context) (ids []string, err error) {
 	if g.cfg.Admit == nil {
 		return nil, nil
@@ -244,14 +244,14 @@ func (g *Group) admit(ctx context.Context) (ids []string, err error) {
 	return ids, g.cfg.Admit(ctx, ids)
 }
 
-// Joined tells whether this member knows the others, and is not about to leave.
+// Joined tells whether this member knows the other members and is not leaving.
 func (g *Group) Joined() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.synced && !g.leaving
 }
 
-// Unsettled are the shards that this member is to take or to hand over, and since when.
+// Unsettled returns the shards that this member has to take or to hand over, and from when on.
 func (g *Group) Unsettled() map[int]time.Time {
 	out := make(map[int]time.Time)
 	for _, s := range g.seats {
@@ -262,10 +262,11 @@ func (g *Group) Unsettled() map[int]time.Time {
 	return out
 }
 
-// Settled tells whether this member holds just the shards it should.
+// Settled tells whether this member holds exactly the shards that are assigned to it.
 func (g *Group) Settled() bool { return g.Joined() && len(g.Unsettled()) == 0 }
 
-// Stop leaves the group: it hands its shards over, each when what is begun is finished. When ctx ends it stops hard.
+// Stop leaves the group: it hands its shards over, each when its owner has finished the current work. When ctx ends it stops
+// hard: the owners' contexts end.
 func (g *Group) Stop(ctx context.Context) error { return g.once.Stop(ctx) }
 
 func (g *Group) stop(ctx context.Context) error {
@@ -273,8 +274,8 @@ func (g *Group) stop(ctx context.Context) error {
 	g.leaving = true
 	g.mu.Unlock()
 	g.leave()
-	// In this order: others learn that they take over, then each shard is finished, released and announced, and only then
-	// do we no longer answer probes.
+	// The order matters: first others learn that they take over, then each shard is finished, released and announced, and
+	// only then does this member no longer answer probes.
 	g.signOff(ctx)
 	err := g.vacate(ctx)
 	g.cancel()
@@ -292,23 +293,23 @@ func (g *Group) stop(ctx context.Context) error {
 	return err
 }
 
-// signOff takes our entry away, for good.
+// signOff removes this member's entry for good.
 func (g *Group) signOff(ctx context.Context) {
 	g.mu.Lock()
 	g.assign()
 	g.mu.Unlock()
-	g.rejoins.Wait() // else one under way could put the entry back
+	g.rejoins.Wait() // a rejoin under way could put the entry back
 	if g.members == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signOffTime)
 	defer cancel()
 	if err := g.members.Purge(ctx, g.id); err != nil {
-		g.cfg.Log.Warn("not signed off; the others will find out", "error", err)
+		g.cfg.Log.Warn("could not remove own member entry; other workers will detect the departure", "error", err)
 	}
 }
 
-// vacate waits until all shards are handed over, or cuts them short when ctx ends.
+// vacate waits until all shards are handed over. When ctx ends it ends the owners' contexts.
 func (g *Group) vacate(ctx context.Context) error {
 	for _, s := range g.seats {
 		s.leave()
@@ -321,6 +322,6 @@ func (g *Group) vacate(ctx context.Context) error {
 	case <-ctx.Done():
 		g.cancel()
 		<-seated
-		return fmt.Errorf("left the group before all was finished: %w", ctx.Err())
+		return fmt.Errorf("group stopped before its shards were handed over: %w", ctx.Err())
 	}
 }

@@ -21,7 +21,7 @@ func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
 	}
 	var c claim
 	if e.Operation() == jetstream.KeyValuePut && json.Unmarshal(e.Value(), &c) != nil {
-		g.cfg.Log.Warn("claim cannot be read", "shard", shard)
+		g.cfg.Log.Warn("claim ignored: it cannot be read", "shard", shard)
 		return
 	}
 	g.mu.Lock()
@@ -29,7 +29,7 @@ func (g *Group) claimChanged(e jetstream.KeyValueEntry) {
 	g.claimed[shard] = c
 }
 
-// membersBegin says that the members come as they are now, after which those not among them are gone.
+// membersBegin is called before the watch delivers all members anew: members that are not among them have left.
 func (g *Group) membersBegin() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,7 +56,7 @@ func (g *Group) memberChanged(e jetstream.KeyValueEntry) {
 	}
 }
 
-// arrived takes the members as they are now. The caller holds mu.
+// arrived takes the members that the watch has delivered anew. The caller holds mu.
 func (g *Group) arrived() {
 	for id := range g.revision {
 		if _, still := g.arriving[id]; !still {
@@ -90,12 +90,12 @@ func (g *Group) change(e jetstream.KeyValueEntry) {
 	}
 }
 
-// missing joins again, as others took this member for dead, or the bucket lost it. The caller holds mu.
+// missing joins again: other members took this one for dead, or the bucket lost its entry. The caller holds mu.
 func (g *Group) missing() {
 	if g.leaving {
 		return
 	}
-	g.cfg.Log.Warn("this member is not among the members; joining again")
+	g.cfg.Log.Warn("own member entry is missing; joining again")
 	g.rejoins.Add(1)
 	go g.rejoin()
 }
@@ -116,7 +116,7 @@ func (g *Group) rejoin() {
 	}
 }
 
-// assign tells every seat whether it is ours. The caller holds mu.
+// assign tells every seat whether its shard is assigned to this member. The caller holds mu.
 func (g *Group) assign() {
 	ids := slices.Collect(maps.Keys(g.revision))
 	g.metrics.members.Set(float64(len(ids)))
@@ -126,12 +126,12 @@ func (g *Group) assign() {
 	}
 }
 
-// Others are the members but for this one, by id.
+// Others returns the ids of the other members, sorted.
 func (g *Group) Others() []string {
 	return slices.DeleteFunc(g.Members(), func(id string) bool { return id == g.id })
 }
 
-// Members are the members as this one knows them, by id.
+// Members returns the ids of the members that this one knows, sorted.
 func (g *Group) Members() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

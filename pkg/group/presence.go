@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// probe asks the neighbours, and who is new, whether they are there, and removes those that are not.
+// probe asks the neighbours and new members for a sign of life, and removes those that are dead.
 func (g *Group) probe() {
 	defer g.loops.Done()
 	tick := time.NewTicker(probeEvery)
@@ -45,8 +45,8 @@ func (g *Group) probe() {
 	}
 }
 
-// toProbe are the members to probe: the neighbours, and those that have not answered since they joined, as shards may be
-// assigned to entries behind which there never was a process. known are those that have; it is stripped of who has left.
+// toProbe returns the members to probe: the neighbours, and members that have not answered yet, as shards may be assigned to
+// entries that no process has put there. known are the members that have answered; those that left are removed from it.
 func (g *Group) toProbe(known map[string]bool) []string {
 	members := g.Members()
 	maps.DeleteFunc(known, func(id string, _ bool) bool { _, still := slices.BinarySearch(members, id); return !still })

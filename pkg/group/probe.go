@@ -7,29 +7,29 @@ const (
 	probeEvery    = 200 * time.Millisecond
 	refusalsToGo  = 2               // no-responders in a row: the member's connection is gone
 	silenceToGo   = 2 * time.Second // it hangs
-	steadyBefore  = 5 * time.Second // nobody judges whose own connection is younger: longer than a reconnect takes everyone
+	steadyBefore  = 5 * time.Second // a member judges others once its own connection is this old: longer than all need to reconnect
 	probedMembers = 3               // so many neighbours each: two of them may die at once
 	probedAtOnce  = 1000            // with those that have never answered
 	pausedAfter   = time.Second     // between two probes: then it was the prober that slept
 )
 
-// answer is what came of one probe.
+// answer is the result of one probe.
 type answer int
 
 const (
-	deaf    answer = iota // nothing came, from ourselves neither: it tells nothing
+	deaf    answer = iota // no answer, not even from this member itself: it tells nothing
 	heard                 // the member answered
-	refused               // the server says that nobody listens
-	silent                // nothing came, though our own connection works
+	refused               // the server says that no subscriber listens
+	silent                // no answer, though this member's own connection works
 )
 
-// verdict is what a prober thinks of a member.
+// verdict is a prober's judgement of a member.
 type verdict int
 
 const (
 	alive verdict = iota
-	gone          // its connection is gone, and so is the process: its leases may be unlocked for it
-	hung          // it is silent: it may wake up, so its leases run out by themselves
+	gone          // its connection is closed, so its process has died: its leases may be unlocked for it
+	hung          // it does not answer and may wake up: its leases must expire by themselves
 )
 
 // health judges one member from the answers to its probes. It has no clock and no connection.
@@ -39,8 +39,8 @@ type health struct {
 	lastJudged time.Time
 }
 
-// judge takes the answer to a probe. up says since when the prober's own connection has been up, steadyBefore how long it
-// must have been to judge.
+// judge takes the answer to a probe. The prober's own connection is up from the time up on, and must have been up for
+// steadyBefore.
 func (h *health) judge(a answer, now, up time.Time, steadyBefore time.Duration) verdict {
 	paused := now.Sub(h.lastJudged) > pausedAfter // or it is the first probe
 	h.lastJudged = now

@@ -22,10 +22,10 @@ type suspect struct {
 	shards   []int  // whose leases it may hold
 }
 
-// remove takes members' entries away, by compare-and-set, so that one of their probers does and a member that has joined
-// again stays. The prober that removes a member unlocks its leases. remove returns false if this connection may be the cause, and
-// nobody is to be judged for a while: on a server that is cut off from its cluster, none of the others is heard. There the
-// bucket's leader is not heard either. And when it is again so may the others be, so they are asked once more behind it.
+// remove removes members' entries by compare-and-set, so that one of their probers does it and a member that has joined again
+// stays. The prober that removes a member unlocks its leases. remove returns false if this member's own connection may be the
+// cause, and no member is to be judged for a while: over a server that is cut off from its cluster no other member answers,
+// and the bucket's leader does not either. If the leader answers, the suspects are asked once more: they may be back too.
 func (g *Group) remove(verdicts map[string]verdict) (judged bool) {
 	suspects := g.suspects(verdicts)
 	if len(suspects) == 0 {
@@ -34,7 +34,7 @@ func (g *Group) remove(verdicts map[string]verdict) (judged bool) {
 	ctx, cancel := context.WithTimeout(g.hard, removeTime)
 	defer cancel()
 	if _, err := g.members.Status(ctx); err != nil {
-		g.cfg.Log.Warn("members are not judged: their bucket does not answer", "error", err)
+		g.cfg.Log.Warn("no member is judged: the members bucket does not answer", "error", err)
 		if g.cfg.Unanswered != nil {
 			g.cfg.Unanswered()
 		}
@@ -62,21 +62,21 @@ func (g *Group) removeOne(id string, s suspect) {
 	defer cancel()
 	if err := g.members.Delete(ctx, id, jetstream.LastRevision(s.revision)); err != nil {
 		if !isWrongRevision(err) {
-			g.cfg.Log.Warn("dead member not removed", "member", id, "error", err)
+			g.cfg.Log.Warn("could not remove a dead member", "member", id, "error", err)
 		}
 		return
 	}
 	g.metrics.removed.Inc()
 	if s.verdict == hung {
-		g.cfg.Log.Warn("member hangs and was removed; its leases run out by themselves", "member", id)
+		g.cfg.Log.Warn("member hung and was removed; its leases expire by themselves", "member", id)
 		return
 	}
-	g.cfg.Log.Warn("member is gone and was removed; unlocking its shards", "member", id, "shards", len(s.shards))
+	g.cfg.Log.Warn("member died and was removed; unlocking its shards", "member", id, "shards", len(s.shards))
 	g.loops.Go(func() { g.unlock(id, s.revision, s.shards) })
 }
 
-// suspects are the members with a verdict that have an entry, and the shards whose leases they may hold: those that they have
-// claimed, and those that are assigned to them, as they may have taken the lease and not claimed the shard so far.
+// suspects returns the members with a verdict that have an entry, with the shards whose leases they may hold: those that they
+// have claimed, and those that are assigned to them, as a member takes a lease before it claims the shard.
 func (g *Group) suspects(verdicts map[string]verdict) map[string]suspect {
 	out := make(map[string]suspect)
 	g.mu.Lock()

@@ -21,7 +21,7 @@ const (
 	releaseTime = 2 * time.Second
 )
 
-// seat is this member's place at one shard: wanted or not, held or not.
+// seat is this member's part in one shard: whether it wants the shard, and whether it holds the lease.
 type seat struct {
 	shard int
 
@@ -72,14 +72,14 @@ func (s *seat) state() (wanted, left bool) {
 	return s.wanted, s.left
 }
 
-// unsettled tells whether the shard is to be taken or handed over, and since when.
+// unsettled tells whether the shard is to be taken or handed over, and when that began.
 func (s *seat) unsettled() (changedAt time.Time, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changedAt, s.wanted != s.held
 }
 
-// begin says that the lease is held, and returns the channel that is closed when it is to be handed over.
+// begin notes that the lease is held, and returns the channel that is closed when the shard is to be handed over.
 func (s *seat) begin() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,10 +119,10 @@ func (g *Group) sit(s *seat) {
 				retry = retryMin
 				continue
 			case errors.As(err, &taken):
-				// A release is announced; else we try when the lease is due to expire.
+				// The holder announces a release; otherwise try when the lease is due to expire.
 				retry, wait = retryMin, max(taken.For, retryMin)
 			default:
-				g.cfg.Log.Warn("shard not taken; trying again", "shard", s.shard, "in", retry, "error", err)
+				g.cfg.Log.Warn("could not take the lease of a shard; trying again", "shard", s.shard, "in", retry, "error", err)
 				wait = retry
 				retry = min(2*retry, retryMax)
 			}
@@ -162,7 +162,7 @@ func (g *Group) occupy(s *seat) error {
 	release, done := context.WithTimeout(context.Background(), releaseTime)
 	defer done()
 	if err := held.Release(release); err != nil {
-		g.cfg.Log.Warn("lease not released; it runs out by itself", "shard", s.shard, "error", err)
+		g.cfg.Log.Warn("could not release a lease; it expires by itself", "shard", s.shard, "error", err)
 		return nil
 	}
 	g.announceReleased(s.shard)
@@ -203,14 +203,14 @@ func (g *Group) claim() []byte {
 	return b
 }
 
-// announceReleased tells those who wait for these shards to try at once.
+// announceReleased makes members that wait for these shards try at once.
 func (g *Group) announceReleased(shards ...int) {
 	b, err := json.Marshal(shards)
 	if err == nil {
 		err = g.nc.Publish(topology.ControlSubject(g.cfg.App, "released"), b)
 	}
-	if err != nil { // they try when the lease is due to expire
-		g.cfg.Log.Debug("release not announced", "shards", shards, "error", err)
+	if err != nil { // members try when the lease is due to expire
+		g.cfg.Log.Debug("could not announce released shards", "shards", shards, "error", err)
 	}
 }
 

@@ -16,11 +16,11 @@ import (
 const (
 	unlockTime  = 300 * time.Millisecond // for one try
 	unlockEvery = 200 * time.Millisecond
-	unlockFor   = lease.DefaultTTL // then they have run out by themselves
+	unlockFor   = lease.DefaultTTL // then the leases have expired by themselves
 )
 
-// unlock ends the leases of a member that is gone, and whose entry had a revision. It tries again while the lock servers
-// cannot be reached, for as long as the leases may last, unless the member turns out to have been away only.
+// unlock ends the leases of a dead member whose entry had the revision removed. While the lock servers cannot be reached it
+// tries again, for as long as the leases may last, unless the member joins again.
 func (g *Group) unlock(id string, removed uint64, shards []int) {
 	ctx, cancel := context.WithTimeout(g.hard, unlockFor)
 	defer cancel()
@@ -38,7 +38,7 @@ func (g *Group) unlock(id string, removed uint64, shards []int) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			g.cfg.Log.Warn("shards not unlocked; their leases run out by themselves", "member", id, "shards", len(shards), "error", err)
+			g.cfg.Log.Warn("could not unlock shards; their leases expire by themselves", "member", id, "shards", len(shards), "error", err)
 			return
 		}
 	}
@@ -51,8 +51,8 @@ func (g *Group) joinedAfter(id string, revision uint64) bool {
 	return g.revision[id] > revision
 }
 
-// tryUnlock unlocks shards for a member, and returns those that it could not and why. They are unlocked side by side: one of
-// several lock servers that hangs takes for each the time that is given to all.
+// tryUnlock unlocks shards for a member, and returns those that it could not unlock and why. It unlocks them side by side: one
+// lock server that hangs makes each of them take the time that is given to all.
 func (g *Group) tryUnlock(ctx context.Context, id string, shards []int) (left []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Watcher tells of changes of ownership to somebody who is no member.
+// Watcher reports changes of ownership to a process that is no member.
 type Watcher struct {
 	changed   func(shard int, owner string)
 	followers []*topology.Follower
@@ -20,13 +20,12 @@ type Watcher struct {
 	mu     sync.Mutex // guards what follows
 	names  map[string]string
 	owners map[int]claim
-	synced bool // the owners as they were at first have been taken
+	synced bool // the present owners have been delivered
 }
 
-// Watch calls changed for each change of a shard's owner from now on, with the
-// name of the worker (its id, if its name is not known), until Stop. The owners
-// as they are now are no change. It returns an error if the group's buckets do
-// not exist: no worker has ever been there.
+// Watch calls changed for each change of a shard's owner from now on, with the worker's name (its id, if its name is not
+// known), until Stop. It does not report the present owners. It returns an error if the group's buckets do not exist, as
+// before the first worker has started.
 func Watch(ctx context.Context, nc *nats.Conn, app string, changed func(shard int, owner string)) (*Watcher, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -62,7 +61,7 @@ func (w *Watcher) Stop() {
 func (w *Watcher) member(e jetstream.KeyValueEntry) {
 	var m Member
 	if e == nil || e.Operation() != jetstream.KeyValuePut || json.Unmarshal(e.Value(), &m) != nil {
-		return // who has left still has a name
+		return // a worker that has left keeps its name here
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -72,7 +71,7 @@ func (w *Watcher) member(e jetstream.KeyValueEntry) {
 func (w *Watcher) claim(e jetstream.KeyValueEntry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if e == nil { // all there were have come
+	if e == nil { // all present owners have been delivered
 		w.synced = true
 		return
 	}

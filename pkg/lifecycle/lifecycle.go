@@ -8,23 +8,23 @@ import (
 	"sync"
 )
 
-// Part is something that runs: a loop, a server, a member of a group. Its constructor checks and opens what it can, so that
-// mistakes are known early, and runs nothing. testkit.StressStartStop holds a part against this contract.
+// Part is something that runs: a loop, a server, a member of a group. Its constructor checks its configuration and opens
+// listeners, so that mistakes show early, and starts no goroutine. testkit.StressStartStop holds a part against this contract.
 type Part interface {
 	// Start returns once the part works. It works once: a second Start, and one after a Stop, is an error that changes
 	// nothing. ctx bounds the start alone: a part that works does not hang on it. A Start that fails leaves nothing
 	// running.
 	Start(ctx context.Context) error
-	// Stop finishes what is under way, and returns when nothing of the part runs any more. When ctx ends it goes hard:
-	// what is not finished is given up, yet Stop still waits for every goroutine. It may be called at any time, by many
-	// and often, and each call returns only at the end: before Start, after which the part never starts; while Start is
-	// under way, which then fails or is stopped; and while another Stop waits, which goes hard too when this one's ctx
-	// ends.
+	// Stop finishes the work at hand, and returns when nothing of the part runs any more. When ctx ends the stop is hard:
+	// the part gives up unfinished work, and Stop still waits for every goroutine. Stop may be called at any time, more
+	// than once and concurrently, and each call returns only at the end: before Start, and then the part never starts;
+	// while Start is under way, which then fails or is stopped; and while another Stop waits, which becomes hard too when
+	// this call's ctx ends.
 	Stop(ctx context.Context) error
 }
 
 // ErrOnce is returned by a Start that is not the first, or that comes after a Stop.
-var ErrOnce = errors.New("was started or stopped before")
+var ErrOnce = errors.New("was already started or stopped")
 
 // Once keeps the contract for a part that has a function to start it and one to stop it. Each is called at most once, and
 // never both at a time.
@@ -71,7 +71,7 @@ func (o *Once) Start(ctx context.Context) error {
 		err = o.start(ctx)
 	}
 	if err != nil {
-		cancel() // nobody was told that it works, so there is nothing to finish
+		cancel() // Start has not returned, so there is no work to finish
 		o.stopping.Do(func() { _ = o.stop(ctx) })
 	}
 	return err

@@ -58,7 +58,7 @@ func TestErrorsSayWhose(t *testing.T) {
 	require.Equal(t, broken, o.Start(background))
 	err := o.Start(background)
 	require.ErrorIs(t, err, lifecycle.ErrOnce)
-	require.EqualError(t, err, "loop was started or stopped before")
+	require.EqualError(t, err, "loop was already started or stopped")
 }
 
 func TestStopsReturnTheSameAtTheEnd(t *testing.T) {

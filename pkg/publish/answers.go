@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// late sends again the frames without an answer, and gives up what has waited too long.
+// late sends unanswered frames again, and gives up the frames and events whose time is up.
 func (p *Publisher) late(now time.Time) {
 	var resend []attempt
 	p.mu.Lock()
@@ -45,7 +45,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	}
 	servers := 0
 	if p.unstored(a) {
-		servers = len(p.nc.Servers()) // before p.mu: who has the connection's lock may be writing
+		servers = len(p.nc.Servers()) // before p.mu: a goroutine with the connection's lock may be in a slow write
 	}
 	now := time.Now()
 	p.mu.Lock()
@@ -91,7 +91,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	p.report()
 }
 
-// believes tells whether an answer is a router's, and about the frame that it was sent for.
+// believes tells whether an answer is a router's, and is about the frame that it was sent for.
 func (p *Publisher) believes(id uint64, a frame.Answer, from string) bool {
 	if !p.routers.isRouter(from) {
 		return false
@@ -102,10 +102,10 @@ func (p *Publisher) believes(id uint64, a frame.Answer, from string) bool {
 	return !inFlight || a.Of(first)
 }
 
-// foreignEvery is how often answers that are no router's are logged at most.
+// foreignEvery is the least time between two log lines about answers that no router gave.
 const foreignEvery = time.Minute
 
-// foreign takes an answer that is no router's. The frame is sent again as if there had been none.
+// foreign takes an answer that no router gave. The frame is sent again as if there had been no answer.
 func (p *Publisher) foreign(m *nats.Msg) {
 	now := time.Now()
 	p.mu.Lock()
@@ -115,12 +115,12 @@ func (p *Publisher) foreign(m *nats.Msg) {
 	}
 	p.mu.Unlock()
 	if tell {
-		p.cfg.Log.Warn("ignored an answer that is no router's: does another program or a stream subscribe to the routers' subject?",
+		p.cfg.Log.Warn("answer ignored: it did not come from a router; does another program or a stream subscribe to the routers' subject?",
 			"subject", p.routers.group, "answer_reply", m.Reply, "answer", fmt.Sprintf("%.80q", m.Data))
 	}
 }
 
-// parseReply reads what replyTo wrote behind the inbox.
+// parseReply reads a frame's id and an attempt from the end of a reply subject.
 func parseReply(s string) (frameID uint64, attempt int, err error) {
 	id, n, _ := strings.Cut(s, "-")
 	if frameID, err = strconv.ParseUint(id, 10, 64); err != nil {
@@ -130,14 +130,15 @@ func parseReply(s string) (frameID uint64, attempt int, err error) {
 	return frameID, attempt, err
 }
 
-// giveUp ends what was given up: frames, and events that did not leave, which are younger than those of their key that did.
+// giveUp ends the frames that were given up, and then the events that did not leave: they are younger than those of their key
+// that did.
 func (p *Publisher) giveUp(o window.Overdue, notSent, unknown error) {
 	for _, f := range o.GivenUp {
 		switch {
 		case f.MayBeStored():
 			p.endFrame(f, lastAnswer(unknown, f.Refusal))
 		case p.unsent != nil:
-			p.endFrame(f, fmt.Errorf("%w; the connection says: %w", notSent, p.unsent))
+			p.endFrame(f, fmt.Errorf("%w; the connection reported: %w", notSent, p.unsent))
 		default:
 			p.endFrame(f, lastAnswer(notSent, f.Refusal))
 		}
@@ -148,7 +149,7 @@ func (p *Publisher) giveUp(o window.Overdue, notSent, unknown error) {
 	}
 }
 
-// endFrame ends a frame's events, but for those whose context has ended before.
+// endFrame ends a frame's events, except those that their context has ended.
 func (p *Publisher) endFrame(f *window.Frame, err error) {
 	p.routers.drop(f.ID)
 	for _, e := range f.Events {
@@ -178,12 +179,12 @@ func (p *Publisher) end(h *Handle, err error) {
 	}
 }
 
-// report calls OnResolve for what has ended, in the order it ended, whichever goroutine ended it.
+// report calls OnResolve for the events that have ended, in that order, on one goroutine at a time.
 func (p *Publisher) report() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.reporting {
-		return // whoever does will see ours too
+		return // that goroutine reports these too
 	}
 	p.reporting = true
 	for len(p.ended) > 0 {
@@ -200,10 +201,10 @@ func (p *Publisher) report() {
 	p.signal()
 }
 
-// abandon gives up all that is outstanding, because of a refusal.
+// abandon gives up all outstanding events. why is a refusal.
 func (p *Publisher) abandon(why error) {
 	p.mu.Lock()
-	p.giveUp(p.w.Abandon(), fmt.Errorf("%w: %w", ErrNotSent, why), fmt.Errorf("%w: %v", ErrUnknown, why)) // what is unknown is no refusal
+	p.giveUp(p.w.Abandon(), fmt.Errorf("%w: %w", ErrNotSent, why), fmt.Errorf("%w: %v", ErrUnknown, why)) // not wrapped: an unknown outcome is no refusal
 	p.signal()
 	p.mu.Unlock()
 	p.report()

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// watchConnection sends again what was in flight on a connection that was lost, as soon as there is another one.
+// watchConnection sends the frames in flight again at each reconnect.
 func (p *Publisher) watchConnection() {
 	status := p.status
 	for {
@@ -26,8 +26,8 @@ func (p *Publisher) watchConnection() {
 	}
 }
 
-// deaf is called when a subscription has ended. If not we ended it the connection is closed for good, or drained before
-// that, and no answer can come any more.
+// deaf is called when a subscription has ended. Unless this publisher ended it, the connection is closed or drained for good,
+// and no answer can come any more.
 func (p *Publisher) deaf() {
 	p.mu.Lock()
 	if p.unsubscribed || p.lost {
@@ -39,16 +39,16 @@ func (p *Publisher) deaf() {
 	p.abandon(ErrDisconnected)
 }
 
-// silenceLimit is how long nothing at all is heard, while frames are in flight, before that is logged.
+// silenceLimit is how long no answer comes while frames are in flight before that is logged.
 const silenceLimit = 5 * time.Second
 
-// silence is the time for which nothing is heard of frames in flight. It is told once.
+// silence is the time for which frames in flight have had no answer. It is logged once.
 type silence struct {
-	begun time.Time // zero: of nothing in flight
+	begun time.Time // zero: no frame is in flight
 	told  bool
 }
 
-// lasts notes that nothing has been heard by now, and returns for how long, and whether to tell it.
+// lasts notes that no answer has come by now, and returns for how long, and whether to log it.
 func (s *silence) lasts(now time.Time, inFlight bool) (d time.Duration, tell bool) {
 	switch {
 	case !inFlight:
@@ -63,5 +63,5 @@ func (s *silence) lasts(now time.Time, inFlight bool) (d time.Duration, tell boo
 	return d, tell
 }
 
-// end notes that something was heard.
+// end notes that an answer came.
 func (s *silence) end() { *s = silence{} }

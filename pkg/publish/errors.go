@@ -8,8 +8,8 @@ import (
 	"example.com/lockstep/pkg/frame"
 )
 
-// What an error says of its event. Every error that a call or a Handle returns for an event is exactly one of the first two:
-// errors.Is(err, ErrNotStored) or errors.Is(err, ErrUnknown).
+// The outcome of an event that is not stored for certain. For every error that a call or a resolved Handle returns for an
+// event exactly one of errors.Is(err, ErrNotStored) and errors.Is(err, ErrUnknown) holds.
 var (
 	// ErrNotStored: the event is not in the log and never will be. It may be sent again.
 	ErrNotStored = errors.New("event is not stored")
@@ -24,7 +24,7 @@ var (
 // Deprecated: use ErrUnknown.
 var ErrTimeout = ErrUnknown
 
-// Why an event is not stored. Each of these is ErrNotStored too.
+// The reasons why an event is not stored. Each of them is ErrNotStored too.
 var (
 	ErrFull         error = refusal("publisher is full") // wait for room and send again
 	ErrNotStarted   error = refusal("publisher is not started")
@@ -37,7 +37,7 @@ var (
 	ErrKeyNotUTF8    error = refusal("key is not UTF-8")
 	ErrEventTooLarge error = refusal("event is too large")
 	ErrSessionTooOld error = refusal("session is too old: is the clock off?")
-	ErrRefused       error = refusal("a router refused the event for good") // for another reason, which the text tells
+	ErrRefused       error = refusal("a router refused the event for good") // for another reason, which the text gives
 )
 
 // refusal is an error that is ErrNotStored.
@@ -46,13 +46,13 @@ type refusal string
 func (r refusal) Error() string        { return string(r) }
 func (r refusal) Is(target error) bool { return target == ErrNotStored }
 
-// because is an error with a sentinel that tells its kind, but does not stand in its text.
+// because is an error that wraps a sentinel without repeating it in its text.
 type because struct{ says, kind error }
 
 func (b *because) Error() string   { return b.says.Error() }
 func (b *because) Unwrap() []error { return []error{b.says, b.kind} }
 
-// badEvent is the error of an event that the wire format does not take.
+// badEvent is the error of an event that the wire format refuses.
 func badEvent(err error) error {
 	for _, k := range []struct{ of, is error }{
 		{frame.ErrNoKey, ErrNoKey}, {frame.ErrKeyTooLong, ErrKeyTooLong}, {frame.ErrKeyNotUTF8, ErrKeyNotUTF8}, {frame.ErrEventTooLarge, ErrEventTooLarge},
@@ -80,7 +80,7 @@ func refused(a frame.Answer) error {
 	return &because{a, kind}
 }
 
-// ended wraps the error of a context that has ended. Its cause is told, but not wrapped: it may be the error of another event.
+// ended adds a context's error to err. The context's cause is in the text and not wrapped: it may be another event's error.
 func ended(err error, ctx context.Context) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
 		return fmt.Errorf("%w: %w: %v", err, ctx.Err(), cause)

@@ -6,12 +6,12 @@ import (
 	"example.com/lockstep/pkg/frame"
 )
 
-// failoverPatience is how long a publisher is told by all it hears that nothing can be stored, before it tries another server of
-// a NATS cluster. It leaves time within 5 s to connect and to send again.
+// failoverPatience is how long every answer must say that nothing can be stored before the publisher tries another server of
+// the NATS cluster. It leaves time to connect and to send again within 5 s.
 const failoverPatience = 2 * time.Second
 
-// shouldFailOver tells whether to try another server: this one, or the routers that can be reached over it, may be cut off from the
-// log. What is busy or full is so for every server.
+// shouldFailOver tells whether to try another server: this one, or the routers behind it, may be cut off from the log. A busy
+// router or a full log is no reason: it is the same for every server.
 func (p *Publisher) shouldFailOver(a frame.Answer, servers int, now time.Time) bool {
 	if !p.unstored(a) {
 		p.outage.End()

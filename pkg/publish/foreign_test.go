@@ -75,7 +75,7 @@ func TestOnlyRoutersAreBelieved(t *testing.T) {
 			require.ErrorIs(t, h.Err(), ErrPending)
 			r.answer(t, again, stored)
 			require.NoError(t, h.Wait(context.Background()))
-			require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("ignored an answer that is no router's")), log.String())
+			require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("answer ignored: it did not come from a router")), log.String())
 		})
 	}
 }

@@ -2,10 +2,11 @@ package publish
 
 import "time"
 
-// reapTime is how often events are looked for whose time is over.
+// reapTime is the time between two looks for events whose time is up.
 const reapTime = 500 * time.Millisecond
 
-// reap gives up what has waited too long. It does so beside run, which a stalled connection may hold up in a write.
+// reap gives up frames and events whose time is up. It has a goroutine of its own: a stalled connection may block run in a
+// write.
 func (p *Publisher) reap() {
 	tick := time.NewTicker(reapTime)
 	defer tick.Stop()
@@ -20,7 +21,7 @@ func (p *Publisher) reap() {
 			p.mu.Unlock()
 			p.report()
 			if tell {
-				p.cfg.Log.Warn("nothing heard from NATS or a router since frames were sent; they are sent again",
+				p.cfg.Log.Warn("no answer from NATS or a router to the frames in flight; sending them again",
 					"server", server, "silent_for", silent.Round(time.Second), "outstanding", outstanding)
 			}
 		case <-p.quit:
@@ -29,8 +30,8 @@ func (p *Publisher) reap() {
 	}
 }
 
-// full tells whether an event of that size has no room. Events that OnResolve has yet to hear of take room too.
+// full tells whether there is no room for an event of that size. Events that wait for OnResolve take room too.
 func (p *Publisher) full(size int) bool { return p.w.Full(size) || len(p.ended) >= p.cfg.MaxEvents }
 
-// roomy tells whether those who wait for room for an event of that size may go on.
+// roomy tells whether calls that wait for room for an event of that size may go on.
 func (p *Publisher) roomy(size int) bool { return p.w.Roomy(size) && len(p.ended) < p.cfg.MaxEvents }

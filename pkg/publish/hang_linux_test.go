@@ -101,7 +101,7 @@ func TestServerThatHangs(t *testing.T) {
 	defer hung.Resume(t)
 	waits, err := defaults.SendAsync("key", nil)
 	require.NoError(t, err)
-	const silent = "nothing heard from NATS or a router"
+	const silent = "no answer from NATS or a router"
 	require.Eventually(t, func() bool {
 		return little.p.nc.Stats().Reconnects > 0 && much.p.nc.Stats().Reconnects > 0 && strings.Contains(log.String(), silent)
 	}, time.Minute, 50*time.Millisecond)

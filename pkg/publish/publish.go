@@ -21,9 +21,9 @@ const (
 	DefaultDeliveryTimeout = 30 * time.Second
 )
 
-// Event is one event to send. What it points to is copied. Encoded it has at most 512 KiB: Key and Data together have at most
-// 524,270 bytes, less 2 for a receipt, what Type has and 4, and what each header's name and value have and 12. More is
-// ErrEventTooLarge.
+// Event is one event to send. Its data is copied. Encoded it takes at most 512 KiB, else the error is ErrEventTooLarge: Key
+// and Data together take at most 524,270 bytes, less 2 for a receipt, less Type's bytes and 4, less name, value and 12 for
+// each header.
 type Event struct {
 	Key     string // 1 to 512 bytes of UTF-8; blanks and line breaks are part of it, at its ends too
 	Data    []byte
@@ -41,16 +41,16 @@ type Config struct {
 	DeliveryTimeout time.Duration // from when an event is taken until it is given up; default 30 s, at least 1 s
 	Log             *slog.Logger  // default slog.Default()
 
-	// KeepServer leaves the connection where it is. Else, if several servers of NATS are known to it and over the one that it
-	// leads to no router can be reached, or no router reaches the log, for 2 s, it is closed and opened to the next one.
+	// KeepServer keeps the connection on its server. Otherwise the publisher moves the connection to the next of the NATS
+	// servers that it knows when for 2 s no router answers over this one, or no router reaches the log.
 	KeepServer bool
 
-	// OnResolve is called once for each event when it is resolved, for one key in the order sent, save for events whose own
-	// context ends. It must not block: while it does, no more than MaxEvents events wait for it, and then the publisher is full.
+	// OnResolve is called once for each event when it is resolved, for one key in the order sent, except for events whose own
+	// context ends. It must not block: once MaxEvents events wait for it, the publisher is full.
 	OnResolve func(*Handle)
 	// OnReceipt is called at most once for each event that asked for a receipt. It must not block.
-	// A worker killed between a commit and its receipts may leave some out, and beyond some 4 million outstanding the oldest
-	// are forgotten.
+	// A worker that is killed between a commit and its receipts may omit some. Beyond some 4 million outstanding receipts the
+	// publisher forgets the oldest.
 	OnReceipt func(tag uint64)
 }
 
@@ -87,10 +87,10 @@ type Handle struct {
 
 	p       *Publisher
 	err     error         // set before ended
-	done    chan struct{} // made when somebody waits
+	done    chan struct{} // made by the first Done
 	ended   atomic.Bool
 	receipt bool
-	unwatch func() bool // ends the watch over the event's context; nil if there is none
+	unwatch func() bool // stops watching the event's context; nil if it cannot end
 
 	event window.Event // the window's
 }
@@ -111,7 +111,7 @@ func (h *Handle) Done() <-chan struct{} {
 	return h.done
 }
 
-// Err is nil once the event is stored, and ErrPending while it has no outcome. Else it is ErrNotStored or ErrUnknown.
+// Err returns nil once the event is stored, ErrPending while it has no outcome, else ErrNotStored or ErrUnknown.
 func (h *Handle) Err() error {
 	if !h.ended.Load() {
 		return ErrPending
@@ -126,8 +126,8 @@ func (h *Handle) Seq() uint64 {
 	return h.event.Seq
 }
 
-// Wait waits until the event is resolved and returns its error. If ctx ends before, that is ErrPending with the context's
-// error, and nothing has changed for the event.
+// Wait waits until the event is resolved and returns Err. If ctx ends before that, the error is ErrPending and wraps the
+// context's error; the event goes on.
 func (h *Handle) Wait(ctx context.Context) error {
 	select {
 	case <-h.Done():

@@ -17,8 +17,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// What has come for the publisher and waits for it is bounded, in case that the application's functions hold it up: an answer
-// that is dropped comes again with the frame, a receipt is lost.
+// Bounds on queued answers and receipts: a slow callback of the application must not grow memory. After a dropped answer the
+// frame is sent and answered again; a dropped receipt is lost.
 const (
 	maxPendingAnswers = 64 << 10
 	maxPendingBytes   = 16 << 20
@@ -40,13 +40,13 @@ type Publisher struct {
 	started bool
 	closed  bool
 	room    []waiter      // for room
-	idle    chan struct{} // closed when nothing is outstanding; nil if nobody waits
+	idle    chan struct{} // closed when nothing is outstanding; nil if no Flush waits
 
 	unsubscribed bool      // by us
 	lost         bool      // the connection is closed for good
-	server       string    // that the connection led to at the last look
-	unsent       error     // of the connection, which did not take the last attempt; nil if it did
-	foreignAt    time.Time // when an answer that is no router's was last logged
+	server       string    // of the connection, when it was last connected
+	unsent       error     // why the connection did not take the last attempt; nil if it did
+	foreignAt    time.Time // when an answer that no router gave was last logged
 
 	ended     []*Handle // not yet reported
 	reporting bool
@@ -140,7 +140,7 @@ func (p *Publisher) unsubscribe() {
 	p.subs = nil
 }
 
-// WaitRoom waits until there is room for a good part of a window.
+// WaitRoom waits until an eighth of the window is free.
 func (p *Publisher) WaitRoom(ctx context.Context) error { return p.waitRoom(ctx, 0) }
 
 func (p *Publisher) waitRoom(ctx context.Context, size int) error {
@@ -215,7 +215,7 @@ func (p *Publisher) wake() {
 	}
 }
 
-// run sends frames, and looks after those that wait too long.
+// run sends frames, sends unanswered frames again, and gives up those whose time is up.
 func (p *Publisher) run() {
 	defer close(p.done)
 	timer := time.NewTimer(time.Hour)
@@ -265,7 +265,7 @@ func (p *Publisher) sendNext(now time.Time) bool {
 	return true
 }
 
-// askGroup asks the routers' group who is there, with an empty frame, if that is of use.
+// askGroup sends an empty frame to the routers' group, if it is due, to see whether the group answers.
 func (p *Publisher) askGroup(now time.Time) {
 	p.mu.Lock()
 	n, ask := p.routers.ask(now)
@@ -275,7 +275,7 @@ func (p *Publisher) askGroup(now time.Time) {
 	}
 }
 
-// askID is no frame's: theirs begin at 1.
+// askID is the id of an ask. Frames have ids from 1.
 const askID = 0
 
 // attempt is a message to a router or to their group.
@@ -291,12 +291,12 @@ func (p *Publisher) attemptAt(f *window.Frame, now time.Time) attempt {
 	return attempt{subject: p.routers.send(f.ID, now), reply: p.replyTo(f.ID, f.Attempt), data: f.Data, frame: f.ID, n: f.Attempt}
 }
 
-// replyTo is where the answer to an attempt shall go.
+// replyTo is the subject for the answer to an attempt.
 func (p *Publisher) replyTo(frameID uint64, attempt int) string {
 	return p.inbox + "." + strconv.FormatUint(frameID, 10) + "-" + strconv.Itoa(attempt)
 }
 
-// send gives an attempt to the connection. What it does not take is sent again when it is due.
+// send gives an attempt to the connection. A frame that the connection does not take is sent again when it is due.
 func (p *Publisher) send(a attempt) {
 	err := p.nc.PublishRequest(a.subject, a.reply, a.data)
 	if a.frame == askID {
@@ -309,7 +309,7 @@ func (p *Publisher) send(a attempt) {
 	}
 }
 
-// notTaken tells whether the connection has written nothing. Other errors may come in the middle of a write.
+// notTaken tells whether an error means that nothing was written. Other errors may come in the middle of a write.
 func notTaken(err error) bool {
 	for _, known := range []error{nats.ErrConnectionClosed, nats.ErrConnectionDraining, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload} {
 		if errors.Is(err, known) {
@@ -319,7 +319,7 @@ func notTaken(err error) bool {
 	return false
 }
 
-// signal wakes those who wait for room or for the end.
+// signal wakes the calls that wait for room or for the end.
 func (p *Publisher) signal() {
 	p.room = slices.DeleteFunc(p.room, func(w waiter) bool {
 		if p.takesNone() == nil && !p.roomy(w.size) {

@@ -8,7 +8,7 @@ import (
 
 const (
 	askedPage = 1024     // seqs of one page
-	maxAsked  = 32 << 20 // bytes: 4 million receipts outstanding. Then the oldest page is forgotten: its receipts are lost
+	maxAsked  = 32 << 20 // bytes: 4 million outstanding receipts. Beyond that the oldest page is dropped, with its receipts
 	pageBytes = 340      // of a page and its place in the map, beside its tags
 )
 

@@ -7,25 +7,25 @@ import (
 )
 
 const (
-	// askEvery is how often the group is asked at most, while frames go around it.
+	// askEvery is the least time between two asks of the group, while frames go around it.
 	askEvery = 250 * time.Millisecond
-	// answersToTrust are so many in a row that a group of some ten with one that hangs would hardly give them.
+	// answersToTrust is how many answers in a row make the group trusted: one router of ten that hangs would break the row.
 	answersToTrust = 32
-	// maxRouters are known at most.
+	// maxRouters bounds the routers that are remembered.
 	maxRouters = 16
 )
 
 // routers decides whether a frame goes to the routers' queue group or straight to one of them. A router that hangs keeps
 // its place in the group, and NATS goes on to hand it its share of the frames, each of which waits for an answer in vain.
 // So once an attempt has had none, frames go around the group, to routers that have answered since: each answer says where
-// its router can be reached. Meanwhile the group is asked who is there, and when it has answered without fail for a while,
-// frames go to it again.
+// its router can be reached. Meanwhile the
+// group is asked with empty frames, and when it has answered each of them for a while, frames go to it again.
 //
 // It has no goroutine, no clock and no connection.
 type routers struct {
-	group, own string        // subjects: of the group, and how those of single routers begin
-	known      []knownRouter // that answer, as far as is known
-	turn       int           // whose of the known it is
+	group, own string        // subjects: of the group, and the prefix of single routers'
+	known      []knownRouter // believed to answer
+	turn       int           // index in known of the last one used
 	awaited    map[uint64]sent
 
 	around   bool
@@ -67,7 +67,7 @@ func (r *routers) send(frame uint64, now time.Time) (subject string) {
 	return to
 }
 
-// goAround keeps those routers only that have answered since an attempt to which none did.
+// goAround sends frames around the group, to the routers that have answered after the attempt that got no answer.
 func (r *routers) goAround(silent sent) {
 	r.around, r.trust = true, 0
 	r.known = slices.DeleteFunc(r.known, func(known knownRouter) bool {
@@ -81,7 +81,7 @@ func (r *routers) heard(frame uint64, from string, now time.Time) {
 	r.learn(from, now)
 }
 
-// nobody takes the server's word that nobody listens where a frame was sent.
+// nobody takes the server's answer that no router listens on the subject to which a frame was sent.
 func (r *routers) nobody(frame uint64) {
 	gone := r.awaited[frame].to
 	r.known = slices.DeleteFunc(r.known, func(known knownRouter) bool { return known.subject == gone })
@@ -99,7 +99,7 @@ func (r *routers) nextAsk() time.Time {
 	return r.askedAt.Add(askEvery)
 }
 
-// ask tells whether to ask the group now who is there, and the ask's number.
+// ask tells whether to ask the group now, and returns the ask's number.
 func (r *routers) ask(now time.Time) (n uint64, ask bool) {
 	if due := r.nextAsk(); due.IsZero() || now.Before(due) {
 		return 0, false

@@ -16,7 +16,7 @@ func (p *Publisher) Send(ctx context.Context, key string, data []byte) error {
 	return p.SendEvent(ctx, Event{Key: key, Data: data})
 }
 
-// SendEvent is Send with all that an event can have.
+// SendEvent is Send with all fields of an event.
 func (p *Publisher) SendEvent(ctx context.Context, ev Event) error {
 	h, draft, err := p.prepare(ev)
 	if err != nil {
@@ -50,9 +50,9 @@ func (p *Publisher) SendAsync(key string, data []byte) (*Handle, error) {
 	return p.Publish(context.Background(), Event{Key: key, Data: data})
 }
 
-// Publish is SendAsync with all that an event can have. If ctx ends before the event is resolved, that resolves it, as it
-// does for Send: an event that has not left is withdrawn, the outcome of one that has left is unknown. A context that can
-// end costs a watch for each event; context.Background costs nothing.
+// Publish is SendAsync with all fields of an event. If ctx ends before the event is resolved, that resolves it as for Send:
+// an event that has not left is withdrawn, and the outcome of one that has left is unknown. A context that can end costs a
+// callback for each event; context.Background costs nothing.
 func (p *Publisher) Publish(ctx context.Context, ev Event) (*Handle, error) {
 	h, draft, err := p.prepare(ev)
 	if err != nil {
@@ -102,7 +102,7 @@ func (p *Publisher) take(ctx context.Context, h *Handle, key string, draft frame
 	return nil
 }
 
-// takesNone says why no event is taken, or nil.
+// takesNone returns why the publisher takes no event, or nil.
 func (p *Publisher) takesNone() error {
 	switch {
 	case p.closed:
@@ -136,7 +136,7 @@ func (p *Publisher) contextEnded(ctx context.Context, h *Handle) {
 	p.report()
 }
 
-// forget drops what is kept of an event that was withdrawn, and of the frame that it was in, if nothing is left of that.
+// forget drops the records of an event that was withdrawn, and of its frame, if that is empty now.
 func (p *Publisher) forget(h *Handle, of *window.Frame) {
 	if of != nil && h.receipt {
 		p.asked.drop(h.event.Seq)

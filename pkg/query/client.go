@@ -17,9 +17,9 @@ import (
 // ErrNoWorker means that no worker answers queries.
 var ErrNoWorker = errors.New("no worker is running")
 
-var errTooLarge = errors.New("it is too large for one message")
+var errTooLarge = errors.New("query or answer is too large for one message")
 
-// Client asks workers.
+// Client queries workers.
 type Client struct {
 	nc  *nats.Conn
 	app string
@@ -44,7 +44,7 @@ func (c *Client) States(ctx context.Context, keys []string) ([]State, error) {
 		return append(a, b...), err
 	}
 	if err == nil && len(out.States) != len(keys) {
-		err = fmt.Errorf("asked for %d keys, got %d", len(keys), len(out.States))
+		err = fmt.Errorf("asked for %d keys, the answer has %d", len(keys), len(out.States))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("query states: %w", err)
@@ -88,11 +88,11 @@ func (c *Client) ask(ctx context.Context, req request) (reply, error) {
 	return out, nil
 }
 
-// silence is how long one worker may take to answer until all are asked.
+// silence is how long one worker may take to answer before all workers are asked.
 const silence = 300 * time.Millisecond
 
-// request asks one worker, and all of them if that one is stopping or does not answer: NATS goes on to hand a worker that
-// hangs its share of the requests, in a cluster perhaps all of ours.
+// request asks one worker, and all of them if that one is stopping or does not answer: NATS still gives a worker that hangs its
+// share of the requests, in a cluster perhaps all that come over one server.
 func (c *Client) request(ctx context.Context, body []byte) (*nats.Msg, error) {
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.SubscribeSync(inbox)
@@ -115,7 +115,7 @@ func (c *Client) request(ctx context.Context, body []byte) (*nats.Msg, error) {
 	return m, err
 }
 
-// Status asks every worker about itself and returns what has come within wait, sorted by id.
+// Status asks every worker for its status and returns the answers that come within wait, sorted by id.
 func (c *Client) Status(ctx context.Context, wait time.Duration) ([]Worker, error) {
 	workers, err := c.askAll(ctx, "status", nil, wait)
 	if err != nil {
@@ -124,8 +124,8 @@ func (c *Client) Status(ctx context.Context, wait time.Duration) ([]Worker, erro
 	return workers, nil
 }
 
-// askAll asks every worker on <app>.ctl.<what>, and returns what of their answers has come within wait, sorted by id. One
-// that is an error is an error.
+// askAll asks every worker on <app>.ctl.<what>, and returns the answers that come within wait, sorted by id. If a worker
+// answers with an error, askAll returns that error.
 func (c *Client) askAll(ctx context.Context, what string, body []byte, wait time.Duration) ([]Worker, error) {
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.SubscribeSync(inbox)

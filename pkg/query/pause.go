@@ -12,20 +12,20 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// MaxPause is the longest pause that can be asked for at once.
+// MaxPause is the longest pause that one request can ask for.
 const MaxPause = time.Minute
 
 // pauseRequest is the body of <app>.ctl.pause. Its answer is a Worker.
 type pauseRequest struct {
 	ForMS *int64 `json:"for_ms"`       // milliseconds; 0: resume
-	By    string `json:"by,omitempty"` // who asks, for people: Client gives its connection's name
+	By    string `json:"by,omitempty"` // name of the client, for operators: Client gives its connection's name
 }
 
 // maxAsker is how many bytes of an asker's name are kept.
 const maxAsker = 64
 
-// asker is what operators are told of the sender of a request: the name that it gives, or else where it awaits the answer,
-// by which the server's list of connections finds it. NATS itself tells a subscriber nothing of who publishes.
+// asker describes the sender of a request to operators: by the name that it gives, or else by its reply subject, which finds
+// it in the server's list of connections. NATS itself does not tell a subscriber which client published.
 func asker(name, reply string) string {
 	printable := strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -42,14 +42,14 @@ func asker(name, reply string) string {
 // Milliseconds is a time in milliseconds, rounded up, so that only no time at all is 0.
 func Milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
 
-// Pause asks every worker to take no new events for a time, 0 to MaxPause in steps of milliseconds, from when it hears of
-// it; 0 resumes at once. What a worker has begun it still commits; it keeps its shards, and goes on answering queries. A
-// pause runs out by itself. To have it longer, ask again before: the newest request stands, whether it is for longer or
-// shorter. A worker that starts meanwhile hears the next request only.
+// Pause asks every worker to take no new events for d, 0 to MaxPause in steps of a millisecond, from the arrival of the request
+// on; 0 resumes at once. A paused worker still commits the events that it has begun, keeps its shards and answers queries. A
+// pause ends by itself. For a longer pause, ask again before it ends: the newest request replaces the ones before, whether it
+// is longer or shorter. A worker that starts later is not paused by earlier requests.
 //
-// Pause takes as long as wait, and returns what has come within it, sorted by id: what each worker says of itself once it
-// has done as asked. A worker that is not in it may not have heard. All owners have, if each shard is in it. The error is
-// ErrNoWorker if nobody listens.
+// Pause takes as long as wait, and returns the status that each worker answered with after the request took effect, sorted by
+// id. A worker that is missing there may not have received the request. If every shard is there, all owners have received it.
+// The error is ErrNoWorker if no worker listens.
 func (c *Client) Pause(ctx context.Context, d, wait time.Duration) ([]Worker, error) {
 	if d < 0 || d > MaxPause {
 		return nil, fmt.Errorf("pause for %s: must be 0 to %s", d, MaxPause)
@@ -75,9 +75,9 @@ func readPause(body []byte) (d time.Duration, by string, err error) {
 	}
 	switch {
 	case req.ForMS == nil:
-		return 0, "", fmt.Errorf("does not say for how long: %s", how)
+		return 0, "", fmt.Errorf("for_ms is missing: %s", how)
 	case *req.ForMS < 0 || *req.ForMS > MaxPause.Milliseconds():
-		return 0, "", fmt.Errorf("cannot pause for %d ms: 0 to %d are allowed; to have it longer, ask again before it runs out", *req.ForMS, MaxPause.Milliseconds())
+		return 0, "", fmt.Errorf("cannot pause for %d ms: 0 to %d are allowed; for a longer pause, ask again before this one ends", *req.ForMS, MaxPause.Milliseconds())
 	}
 	return time.Duration(*req.ForMS) * time.Millisecond, req.By, nil
 }

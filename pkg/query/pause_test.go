@@ -53,9 +53,9 @@ func TestPauseRefuses(t *testing.T) {
 	for body, says := range map[string]string{
 		"":                                how,
 		"5000":                            how,
-		"{}":                              "does not say for how long: " + how,
-		`{"for":5000}`:                    "does not say for how long: " + how,
-		`{"for_ms":null}`:                 "does not say for how long: " + how,
+		"{}":                              "for_ms is missing: " + how,
+		`{"for":5000}`:                    "for_ms is missing: " + how,
+		`{"for_ms":null}`:                 "for_ms is missing: " + how,
 		`{"for_ms":"5s"}`:                 how,
 		`{"for_ms":1.5}`:                  how,
 		`{"for_ms":5000}{`:                how,

@@ -1,5 +1,5 @@
-// Package query is what workers can be asked over NATS: stored states, positions, themselves, and to pause. States and
-// positions come from the store and from no cache. Bodies are JSON, so that `nats req` can ask too.
+// Package query lets clients ask workers over NATS: for stored states, for positions, for the workers' status, and to pause.
+// States and positions are read from the store, never from a cache. Bodies are JSON, so that `nats req` works too.
 package query
 
 import "time"
@@ -19,34 +19,34 @@ type State struct {
 // Position is how far a shard has been committed.
 type Position struct {
 	Shard int       `json:"shard"`
-	Fence uint64    `json:"fence"` // 0: nobody has owned it yet
+	Fence uint64    `json:"fence"` // 0: no worker has owned it yet
 	Epoch uint64    `json:"epoch"`
 	Seq   uint64    `json:"seq"` // in the shard's stream; 0: nothing yet
 	Time  time.Time `json:"time"`
 	Error string    `json:"error,omitempty"` // why it cannot be read; the rest is then 0
 }
 
-// Worker is what a worker says of itself.
+// Worker is a worker's status.
 type Worker struct {
 	ID     string        `json:"id"`
 	Name   string        `json:"name"`
 	Shards []ShardStatus `json:"shards"`
-	// PausedMS is for how many more milliseconds the worker is paused, rounded up; 0: it is not.
+	// PausedMS is the rest of the worker's pause in milliseconds, rounded up; 0: it is not paused.
 	PausedMS int64  `json:"paused_ms,omitempty"`
-	PausedBy string `json:"paused_by,omitempty"` // who asked for that, as far as is known
+	PausedBy string `json:"paused_by,omitempty"` // name of the client that asked for the pause, if known
 }
 
 // StatePaused is the state of a shard that takes nothing because its worker is paused.
 const StatePaused = "paused"
 
-// ShardStatus is a shard as its owner knows it.
+// ShardStatus is a shard's status, from its owner.
 type ShardStatus struct {
 	Shard int    `json:"shard"`
 	Fence uint64 `json:"fence"`
 	Epoch uint64 `json:"epoch"`
 	Seq   uint64 `json:"seq"`   // committed
 	Lag   uint64 `json:"lag"`   // messages behind it in the log, counted every few seconds while the shard does not run
-	State string `json:"state"` // "running", StatePaused, or what it does instead
+	State string `json:"state"` // "running", StatePaused, or another activity in words
 }
 
 // request is the body of <app>.ctl.query.

@@ -38,8 +38,8 @@ type Server struct {
 	busy   sync.WaitGroup
 }
 
-// NewServer makes a Server that answers from a store of so many shards. status is what the worker says of itself; pause
-// pauses it from now on, for 0 to MaxPause, and is told who asks. Both may be called side by side.
+// NewServer makes a Server that answers from a store of so many shards. status returns the worker's status. pause pauses the
+// worker from now on, for 0 to MaxPause; by describes the client that asked. Both may be called concurrently.
 func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker, pause func(d time.Duration, by string)) *Server {
 	srv := &Server{nc: nc, app: app, shards: shards, store: s, status: status, pause: pause}
 	srv.serving, srv.abort = context.WithCancel(context.Background())
@@ -47,7 +47,7 @@ func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func
 	return srv
 }
 
-// Start answers from when it returns.
+// Start returns once requests are answered.
 func (s *Server) Start(ctx context.Context) error { return s.once.Start(ctx) }
 
 func (s *Server) start(ctx context.Context) (err error) {
@@ -70,7 +70,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 }
 
 func (s *Server) answerStatus(r micro.Request) {
-	_ = r.RespondJSON(s.status()) // fails only without a connection, and then nobody waits
+	_ = r.RespondJSON(s.status()) // fails only without a connection, and then no client waits
 }
 
 func (s *Server) query(r micro.Request) {
@@ -106,8 +106,8 @@ func (s *Server) enter() bool {
 	return !s.closed
 }
 
-// Stop ends the service. When it returns no request comes here any more, and the store is not used. When ctx ends, what is
-// still being answered is answered with an error.
+// Stop ends the service. When it returns, no request is being answered and the store is not used any more. When ctx ends,
+// requests at hand are answered with an error.
 func (s *Server) Stop(ctx context.Context) error { return s.once.Stop(ctx) }
 
 func (s *Server) stop(ctx context.Context) error {
@@ -135,7 +135,7 @@ func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit i
 		return
 	}
 	if len(req.Keys) == 0 && !req.Positions {
-		_ = r.Error("400", "asks for nothing: send {\"keys\":[...]} or {\"positions\":true}", nil)
+		_ = r.Error("400", "query names neither keys nor positions: send {\"keys\":[...]} or {\"positions\":true}", nil)
 		return
 	}
 	if len(req.Keys) > MaxKeys {
@@ -153,7 +153,7 @@ func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit i
 		return
 	}
 	if len(b) > limit {
-		_ = r.Error(codeTooLarge, fmt.Sprintf("the answer has %d bytes, a message at most %d: ask for fewer keys", len(b), limit), nil)
+		_ = r.Error(codeTooLarge, fmt.Sprintf("the answer has %d bytes, a message holds at most %d: ask for fewer keys", len(b), limit), nil)
 		return
 	}
 	_ = r.Respond(b)

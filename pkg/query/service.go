@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// What waits to be answered, for each endpoint; above it, requests get no answer.
+// Bounds on the requests that wait for an answer, for each endpoint. Requests beyond them get no answer.
 const (
 	maxWaiting      = 1024
 	maxWaitingBytes = 8 << 20
@@ -127,7 +127,7 @@ func (e *endpoint) take(c *call) {
 // call is one request.
 type call struct {
 	msg    *nats.Msg
-	failed string // what its answer says is wrong
+	failed string // code and text of the error that it was answered with
 }
 
 func (c *call) Data() []byte           { return c.msg.Data }
@@ -135,7 +135,7 @@ func (c *call) Headers() micro.Headers { return micro.Headers(c.msg.Header) }
 func (c *call) Subject() string        { return c.msg.Subject }
 func (c *call) Reply() string          { return c.msg.Reply }
 
-// Respond answers. It fails only without a connection, and then nobody waits, or if nobody asked for an answer.
+// Respond answers. It fails only without a connection, or if the request has no reply subject.
 func (c *call) Respond(data []byte, opts ...micro.RespondOpt) error {
 	return c.respond(&nats.Msg{Data: data}, opts)
 }

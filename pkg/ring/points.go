@@ -102,7 +102,7 @@ func (r *Ring) fill() {
 		}
 	}
 
-	// What no point precedes any more wraps to the first one's shard.
+	// Hashes after the last point belong to the first point's shard.
 	next := positionMask | r.first()&^positionMask
 	for i := len(r.table) - 1; i >= 0; i-- {
 		if r.table[i] == free {

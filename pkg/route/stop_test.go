@@ -28,10 +28,10 @@ func TestStopIsSafeAtAnyTime(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, before.Stop(t.Context()))
 	require.NoError(t, before.Stop(t.Context()))
-	require.ErrorContains(t, before.Start(t.Context()), "was started or stopped before")
+	require.ErrorContains(t, before.Start(t.Context()), "was already started or stopped")
 	require.Error(t, before.Ready())
 
-	require.ErrorContains(t, s.router.Start(t.Context()), "was started or stopped before")
+	require.ErrorContains(t, s.router.Start(t.Context()), "was already started or stopped")
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {

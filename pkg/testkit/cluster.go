@@ -144,8 +144,8 @@ func (c *NATSCluster) Leader(t testing.TB) *NATSNode {
 	return nil
 }
 
-// Roles tells the servers apart: home, to which a test connects what it tests; maker, which makes streams and consumers, so
-// that for seconds after its end there are no new ones; and spare, which leads nothing yet.
+// Roles tells the servers apart: home, for the test's clients; maker, which makes streams and consumers, so that for seconds
+// after its end there are no new ones; and spare, which leads nothing yet.
 func (c *NATSCluster) Roles(t testing.TB) (home, spare, maker *NATSNode) {
 	t.Helper()
 	maker = c.Leader(t)
@@ -193,7 +193,7 @@ func (n *NATSNode) Connect(t testing.TB, opts ...nats.Option) *nats.Conn {
 	return n.clients().Connect(t, opts...)
 }
 
-// Clients returns what connects to this server alone. Its Server is nil: the server is another process.
+// Clients returns a NATSServer that connects to this server alone. Its Server is nil: the server is another process.
 func (n *NATSNode) Clients(t testing.TB) *NATSServer {
 	t.Helper()
 	s := n.clients()

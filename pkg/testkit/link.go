@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// linkBuffer is what the link itself and each kernel buffer on its way hold at most, or nearly: so that a stall is soon felt.
+// linkBuffer bounds, nearly, the bytes in the link and in each kernel buffer on the way, so that writers soon feel a stall.
 // (With much less than is written at once TCP waits for its timers, and 16 KiB already makes 40 ms of every pipeline.)
 const linkBuffer = 64 << 10
 
@@ -60,7 +60,7 @@ func (l *Link) Resume() {
 	}
 }
 
-// Cut ends all connections, with what is under way in them. New ones come through, unless the link is stalled.
+// Cut ends all connections and drops the bytes under way in them. New ones come through, unless the link is stalled.
 func (l *Link) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

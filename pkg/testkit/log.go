@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Log keeps what is logged as lines of text, which may be read while more are written. The zero value is ready.
+// Log keeps log lines as text. It may be read while lines are written. The zero value is ready.
 type Log struct {
 	mu  sync.Mutex // guards buf
 	buf bytes.Buffer

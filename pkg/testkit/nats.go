@@ -109,8 +109,8 @@ func (n *NATSServer) connect(t testing.TB, url string, opts []nats.Option) *nats
 	return nc
 }
 
-// NoDirectGets fails t at its end if anybody has asked a stream or a bucket for a message by a direct get meanwhile, which a
-// server of a cluster may answer that lags.
+// NoDirectGets fails t at its end if a client has asked a stream or a bucket for a message by a direct get: a server of a
+// cluster that lags may answer it.
 func (n *NATSServer) NoDirectGets(t testing.TB) {
 	t.Helper()
 	spy := n.Connect(t)
@@ -123,7 +123,7 @@ func (n *NATSServer) NoDirectGets(t testing.TB) {
 			if err != nil {
 				return
 			}
-			t.Errorf("asked by a direct get: %s %s", m.Subject, m.Data)
+			t.Errorf("a message was asked for by a direct get: %s %s", m.Subject, m.Data)
 		}
 	})
 }

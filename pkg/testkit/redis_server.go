@@ -113,7 +113,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// readyLine is what redis-server prints when it is ready, and a NATSNode too.
+// readyLine is the line that redis-server, and a NATSNode, prints when it is ready.
 const readyLine = "Ready to accept connections"
 
 // process is a child that says on its standard output when it is ready.

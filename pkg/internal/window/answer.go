@@ -6,11 +6,11 @@ import (
 	"example.com/lockstep/pkg/frame"
 )
 
-// Outcome is what an answer says of a frame's events.
+// Outcome is the state of a frame's events after an answer.
 type Outcome int
 
-// A frame is InFlight still, or Stored, or Refused for good: certainly not stored. It is Unknown whether it is stored if it
-// was refused for good after an attempt that may have come to a router.
+// Refused: certainly not stored. Unknown: a router refused the frame for good, but an earlier attempt at it may have come to
+// another router, which may have stored it.
 const (
 	InFlight Outcome = iota
 	Stored
@@ -26,7 +26,7 @@ func (w *Window) Answered(id uint64, attempt int, a frame.Answer, now time.Time)
 	}
 	if a.Retry {
 		f.Refusal = a
-		if f.Attempt == attempt { // not the word on an attempt that another has followed
+		if f.Attempt == attempt { // else a newer attempt is under way
 			f.refused(now)
 		}
 		return nil, InFlight
@@ -42,10 +42,10 @@ func (w *Window) Answered(id uint64, attempt int, a frame.Answer, now time.Time)
 	return f, outcome
 }
 
-// NotTaken notes that an attempt at a frame has come to no router, and never will: the connection did not take it, or
-// nobody listened.
+// NotTaken notes that an attempt at a frame came to no router and never will: the connection did not take it, or no router
+// listened.
 func (w *Window) NotTaken(id uint64, attempt int) {
-	if f, ok := w.frames[id]; ok && f.Attempt == attempt { // of an earlier attempt it is not kept
+	if f, ok := w.frames[id]; ok && f.Attempt == attempt { // earlier attempts are not told apart
 		f.newest = false
 	}
 }

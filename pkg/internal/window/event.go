@@ -14,9 +14,9 @@ const (
 	maxBackoff     = 2 * time.Second
 )
 
-// freeAfter is how long a frame keeps the pipe busy at most: one that is lost, or on a long way, must not hold up all
-// keys. Far below that, on a short way, one frame in flight at a time makes larger frames and batches than two would, and
-// so less work for everybody.
+// freeAfter bounds how long a frame keeps the pipe busy: a frame that is lost, or has a long way, must not hold up all keys.
+// Where a round trip takes far less, one frame in flight at a time makes larger frames and batches than two would, and so
+// less work for routers and workers.
 const freeAfter = 5 * time.Millisecond
 
 // Limits bound what is outstanding.
@@ -26,16 +26,15 @@ type Limits struct {
 	Timeout time.Duration // of an event, from when it was added until it is given up
 }
 
-// Event is one event on its way. It is part of what a caller keeps of the event, so that both are one allocation.
+// Event is one event on its way. A caller embeds it in its own record of the event, so that both are one allocation.
 type Event struct {
 	Draft frame.Draft
 	Seq   uint64 // 0 until it leaves
-	Of    any    // the caller's: what this is part of
+	Of    any    // the caller's record
 
-	key                  *keyQueue
-	deadline             time.Time
-	prev, next           *Event // among the events that have not left
-	prevOfKey, nextOfKey *Event
+	key          *keyQueue
+	deadline     time.Time
+	byAge, ofKey links[Event] // while it has not left
 }
 
 // Frame is a frame in flight. A caller reads it only.
@@ -62,7 +61,7 @@ func (f *Frame) attempt(now time.Time) {
 	f.resendAt = now.Add(min(attemptTimeout<<min(f.Attempt-1, 2), maxBackoff))
 }
 
-// refused says when to send again what was refused for now.
+// refused sets when the frame is sent again after a refusal that may pass.
 func (f *Frame) refused(now time.Time) {
 	f.resendAt = now.Add(min(minBackoff<<min(f.Attempt-1, 8), maxBackoff))
 }

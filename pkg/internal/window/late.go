@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Overdue is what time has brought about.
+// Overdue are the events and frames whose time is up.
 type Overdue struct {
 	Expired []*Event // waited too long without leaving: certainly not stored
 	GivenUp []*Frame // without an answer until their time was up: not stored, unless Frame.MayBeStored
@@ -62,8 +62,8 @@ func (w *Window) Abandon() Overdue {
 func (w *Window) expire(now time.Time) []*Event {
 	var out []*Event
 	for e := w.queued.first; e != nil && !now.Before(e.deadline); {
-		next := e.next
-		if e.key.frame == nil { // else those before it are still to be resolved
+		next := e.byAge.next
+		if e.key.frame == nil { // else older events of its key are still to be resolved
 			out = append(out, w.drop(e))
 		}
 		e = next
@@ -71,8 +71,8 @@ func (w *Window) expire(now time.Time) []*Event {
 	return out
 }
 
-// Withdraw takes back an event that is not resolved, and tells whether it could: one that may have come to a router cannot be
-// taken back. The event is certainly not stored then.
+// Withdraw takes back an event that is not resolved. It returns false for one that may have come to a router, which stays as
+// it is; an event that was taken back is certainly not stored.
 func (w *Window) Withdraw(e *Event) bool {
 	switch {
 	case e.Seq == 0:
@@ -85,7 +85,7 @@ func (w *Window) Withdraw(e *Event) bool {
 	return true
 }
 
-// SendAgain has every frame in flight sent again now: what was under way on a connection that was lost has no answer.
+// SendAgain makes every frame in flight due to be sent again: the connection on which they left was lost.
 func (w *Window) SendAgain(now time.Time) {
 	for _, f := range w.frames {
 		f.resendAt = now
@@ -98,7 +98,7 @@ func (w *Window) drop(e *Event) *Event {
 	w.unlink(e)
 	if k.ready {
 		w.readyBytes -= e.Draft.Size()
-		if k.first == nil {
+		if k.events.first == nil {
 			k.ready = false
 			w.ready.remove(k)
 		}
@@ -124,7 +124,7 @@ func (w *Window) NextDue(now time.Time) time.Time {
 	if len(w.frames) > 0 && now.Before(w.freeAt) {
 		earlier(w.freeAt)
 	}
-	for e := w.queued.first; e != nil; e = e.next {
+	for e := w.queued.first; e != nil; e = e.byAge.next {
 		if e.key.frame == nil {
 			earlier(e.deadline)
 			break

@@ -55,7 +55,7 @@ func (w *Window) release(e *Event) {
 	w.bytes -= e.Draft.Size()
 }
 
-// raiseFloor moves the floor past everything resolved and lets go of the keys that waited for it.
+// raiseFloor moves the floor past all resolved seqs, and frees the keys that waited for it.
 func (w *Window) raiseFloor() {
 	for w.floor <= w.seq {
 		word, bit := &w.done[w.floor/64%uint64(len(w.done))], uint64(1)<<(w.floor%64)
@@ -81,7 +81,7 @@ func (w *Window) raiseFloor() {
 
 // forget drops a key with nothing outstanding.
 func (w *Window) forget(k *keyQueue) {
-	if k.first != nil || k.frame != nil || k.heldBy != 0 || k.key == "" {
+	if k.events.first != nil || k.frame != nil || k.heldBy != 0 || k.key == "" {
 		return
 	}
 	delete(w.keys, k.key)

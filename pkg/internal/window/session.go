@@ -8,7 +8,7 @@ const (
 	sessionSkew = time.Minute
 )
 
-// renewSession begins a new generation when the session's time is up. Until what is in flight is resolved nothing leaves.
+// renewSession begins a new generation when the session's time is up. Until all frames in flight are resolved no frame leaves.
 func (w *Window) renewSession(now time.Time) {
 	age := now.UnixMilli() - w.session.Birth
 	if age > sessionAge.Milliseconds() || age < -sessionSkew.Milliseconds() {
@@ -16,8 +16,8 @@ func (w *Window) renewSession(now time.Time) {
 	}
 }
 
-// begin starts a new generation if nothing is in flight, and tells whether it did. Seqs go on; the floor is above all of
-// the generations before, whose late copies the new one closes.
+// begin starts a new generation if nothing is in flight, and tells whether it did. Seqs go on. The
+// floor is above all seqs of earlier generations, whose late copies the new generation closes.
 func (w *Window) begin(birth time.Time) bool {
 	if len(w.frames) > 0 {
 		return false

@@ -1,5 +1,6 @@
-// Package window decides which of a publisher's events may leave, in which frames, what is sent again or given up, and what
-// an answer means. It has no goroutine, no clock and no connection: it is told what happened and returns what to do.
+// Package window decides which of a publisher's events may leave, in which frames, which frames are sent again or given up,
+// and what an answer means. It has no goroutine, no clock and no connection: callers tell it of events, answers and the
+// time, and it returns the frames to send and the events that are resolved.
 package window
 
 import (
@@ -11,14 +12,14 @@ import (
 // Window holds a publisher's outstanding events. Its rules:
 //
 //   - A key has at most one frame in flight. Its later events wait, other keys' do not. So a frame that is sent again
-//     cannot come behind a later event of one of its keys.
+//     cannot be stored after a later event of one of its keys.
 //   - An event that was given up may still be stored, any time later. Its key is held until the floor has passed it: the
-//     next event of the key then carries a floor above it, and the late copy is dropped wherever it turns up behind that.
+//     next event of the key then carries a floor above it, and workers drop a late copy that comes after that.
 //   - No seq leaves that is more than frame.MaxSpan above the floor, so that one stuck event cannot make the
 //     deduplication record grow.
 //   - A session is renewed only when nothing is in flight.
-//   - An event may be withdrawn as long as it cannot have come to a router. If it has a seq nobody else gets that, and the
-//     floor passes it.
+//   - An event may be withdrawn as long as it cannot have come to a router. If it has a seq, no other event gets that seq,
+//     and the floor passes it.
 type Window struct {
 	limits Limits
 
@@ -30,9 +31,9 @@ type Window struct {
 
 	keys   map[string]*keyQueue
 	spare  []*keyQueue
-	ready  keyList     // keys with an event that may leave
+	ready  list[keyQueue, readyKeys]
 	held   []*keyQueue // keys that wait for the floor
-	queued list        // every event that has not left, oldest first
+	queued list[Event, eventsByAge]
 
 	frames     map[uint64]*Frame // in flight
 	lastFrame  uint64
@@ -44,13 +45,13 @@ type Window struct {
 
 // keyQueue is a key with events outstanding.
 type keyQueue struct {
-	key         string
-	first, last *Event // not yet left, oldest first, chained by nextOfKey
-	bytes       int    // of these
-	frame       *Frame // in flight with events of this key
-	heldBy      uint64 // a given-up seq that the floor must pass first; 0: none
-	ready       bool
-	prev, next  *keyQueue // among the keys that are ready
+	key    string
+	events list[Event, eventsOfKey] // not yet left, oldest first
+	bytes  int                      // of these
+	frame  *Frame                   // in flight with events of this key
+	heldBy uint64                   // a given-up seq that the floor must pass first; 0: none
+	ready  bool
+	links  links[keyQueue] // while it is ready
 }
 
 // New makes a window of a session that begins.
@@ -109,12 +110,7 @@ func (w *Window) Add(e *Event, key string, now time.Time) {
 	w.events++
 	w.bytes += size
 	w.queued.push(e)
-	if e.prevOfKey = k.last; k.last == nil {
-		k.first = e
-	} else {
-		k.last.nextOfKey = e
-	}
-	k.last = e
+	k.events.push(e)
 	k.bytes += size
 	if k.ready {
 		w.readyBytes += size
@@ -123,9 +119,9 @@ func (w *Window) Add(e *Event, key string, now time.Time) {
 	}
 }
 
-// makeReady queues a key whose first event may leave.
+// makeReady queues a key if its first event may leave.
 func (w *Window) makeReady(k *keyQueue) {
-	if k.ready || k.frame != nil || k.heldBy != 0 || k.first == nil {
+	if k.ready || k.frame != nil || k.heldBy != 0 || k.events.first == nil {
 		return
 	}
 	k.ready = true
@@ -177,7 +173,7 @@ func (w *Window) again(f *Frame, now time.Time) {
 
 // fill moves events of k into f and tells whether f may take those of another key.
 func (w *Window) fill(f *Frame, k *keyQueue) bool {
-	for e := k.first; e != nil; e = k.first {
+	for e := k.events.first; e != nil; e = k.events.first {
 		size := e.Draft.Size()
 		if len(f.Events) > 0 && len(f.Data)+size > frame.MaxFrameBytes || w.seq+1-w.floor > frame.MaxSpan {
 			if k.frame == f { // the rest of this key waits for the frame it now has in flight
@@ -209,17 +205,7 @@ func (w *Window) unready(k *keyQueue) {
 // unlink takes an event that has not left out of the queues.
 func (w *Window) unlink(e *Event) {
 	k := e.key
-	if e.prevOfKey == nil {
-		k.first = e.nextOfKey
-	} else {
-		e.prevOfKey.nextOfKey = e.nextOfKey
-	}
-	if e.nextOfKey == nil {
-		k.last = e.prevOfKey
-	} else {
-		e.nextOfKey.prevOfKey = e.prevOfKey
-	}
-	e.prevOfKey, e.nextOfKey = nil, nil
+	k.events.remove(e)
 	k.bytes -= e.Draft.Size()
 	w.queued.remove(e)
 }
