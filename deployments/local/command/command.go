@@ -57,7 +57,7 @@ type Environment struct {
 // command's method Run, if that takes something.
 func (p Program) Run(args []string, out, errOut io.Writer, bound ...any) int {
 	exited := -1
-	vars := kong.Vars{"bin": ownDir()}
+	vars := kong.Vars{"bin": ownDir(), "help_redis": helpRedis}
 	parser, err := kong.New(p.Grammar,
 		kong.Name(p.Name),
 		kong.Description(p.Description),

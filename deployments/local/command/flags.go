@@ -8,17 +8,21 @@ import (
 
 // StackFlags are the flags of every command that runs a stack.
 type StackFlags struct {
-	Shards         int      `default:"16" help:"Shards of a new topology; ignored when there is one."`
-	Lanes          string   `default:"auto" help:"Streams of a new topology: a number, or auto for one per 16 shards."`
-	Redis          string   `default:"auto" placeholder:"auto|embedded|HOST:PORT|URL" env:"LOCKSTEP_STACK_REDIS" help:"auto: redis-server if on PATH, else embedded. embedded: miniredis in this process, which keeps nothing. An URL with a password is best given by the environment, as other users can read a process's flags."`
-	App            string   `default:"lockstep" help:"Name that prefixes subjects, streams and keys."`
+	Shards         int      `default:"16" help:"Shards of a new stack."`
+	Lanes          string   `default:"auto" help:"Streams of a new stack: a number, or auto for one per 16 shards."`
+	Redis          string   `default:"auto" placeholder:"auto|embedded|HOST:PORT|URL" env:"LOCKSTEP_STACK_REDIS" help:"${help_redis}"`
+	App            string   `default:"lockstep" help:"Name of the app."`
 	Bin            string   `default:"${bin}" type:"path" help:"Directory of the built programs."`
-	RouterFlag     []string `sep:"none" placeholder:"FLAG" help:"One more flag for every router, as in --router-flag=--history-age=2h; repeatable."`
-	WorkerFlag     []string `sep:"none" placeholder:"FLAG" help:"One more flag for every worker; repeatable."`
-	StopWithParent bool     `help:"Stop in order when the process that ran this one is gone."`
+	RouterFlag     []string `sep:"none" placeholder:"FLAG" help:"Flag for every router, as in --router-flag=--history-age=2h; repeatable."`
+	WorkerFlag     []string `sep:"none" placeholder:"FLAG" help:"Flag for every worker; repeatable."`
+	StopWithParent bool     `help:"Stop in order when the parent process ends."`
 }
 
-// Config is the configuration of a stack with these flags. It has no processes yet.
+// helpRedis is the help of --redis.
+const helpRedis = "auto: redis-server if on PATH, else embedded. embedded: miniredis in this process, which keeps nothing. " +
+	"Give a password by the environment: other users can read flags."
+
+// Config is a stack's configuration by these flags. The caller adds the number of processes and the directory.
 func (f StackFlags) Config(e Environment) stack.Config {
 	return stack.Config{
 		Bin: f.Bin, App: f.App, Shards: f.Shards, Lanes: f.Lanes, Redis: f.Redis,

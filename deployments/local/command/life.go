@@ -12,8 +12,8 @@ import (
 	"example.com/lockstep/pkg/service"
 )
 
-// Life is how long a command may go on. Soft ends with the first of service.StopSignals, or with the death of the
-// parent if that is watched: then stop in order. Hard ends with the next signal: then stop at once.
+// Life bounds how long a command runs. Soft ends with the first of service.StopSignals, or with the end of the parent if
+// that is watched: then stop in order. Hard ends with the next signal: then stop at once.
 type Life struct {
 	Soft, Hard context.Context
 
@@ -24,15 +24,15 @@ type Life struct {
 
 const askForParent = 100 * time.Millisecond
 
-// NewLife watches until Stop is called. Task forwards no SIGTERM to what it runs and may be gone first (`go tool` lets a
-// second Ctrl-C end it), so a command that Task runs watches its parent.
+// NewLife watches until Stop is called. A command that Task runs also watches its parent: Task forwards no SIGTERM, and may
+// end first (`go tool` lets a second Ctrl-C end it).
 func NewLife(withParent bool) *Life {
 	l := &Life{signals: make(chan os.Signal, 8), stopping: make(chan struct{})}
 	soft, endSoft := context.WithCancelCause(context.Background())
 	hard, endHard := context.WithCancelCause(context.Background())
 	l.Soft, l.Hard = soft, hard
-	// SIGPIPE is caught and not ignored, for what is ignored stays so in children. Without this a closed terminal or pipe
-	// would end the process at its next line of output, before it has stopped its children.
+	// Without this, a closed terminal or pipe would end the process at its next line of output, before it has stopped its
+	// children. SIGPIPE is caught and not ignored because children inherit ignored signals.
 	signal.Notify(l.signals, append(service.StopSignals(), syscall.SIGPIPE)...)
 	l.watchers.Go(func() { l.watchSignals(endSoft, endHard) })
 	if withParent {
@@ -88,5 +88,5 @@ func (l *Life) watchParent(parent int, endSoft context.CancelCauseFunc) {
 			return
 		}
 	}
-	endSoft(fmt.Errorf("process %d, which ran this one, is gone", parent))
+	endSoft(fmt.Errorf("the parent process %d has ended", parent))
 }

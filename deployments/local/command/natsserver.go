@@ -10,21 +10,21 @@ import (
 type NATSServer struct {
 	Port        int      `required:"" help:"Port to listen on, on loopback."`
 	StoreDir    string   `required:"" help:"Directory of the streams."`
-	Name        string   `help:"Name within a cluster. Default: it is alone."`
-	ClusterPort int      `help:"Port for the routes of the cluster's other servers, on loopback."`
-	MonitorPort int      `help:"Port that tells its state of health, on loopback."`
-	Route       []string `placeholder:"HOST:PORT" help:"Where another server of the cluster takes routes; repeatable."`
+	Name        string   `help:"Name within a cluster. Default: no cluster."`
+	ClusterPort int      `help:"Port for routes from the cluster's other servers, on loopback."`
+	MonitorPort int      `help:"Port for monitoring, on loopback."`
+	Route       []string `placeholder:"HOST:PORT" help:"Address of another server's cluster port; repeatable."`
 }
 
 // Validate is called by kong.
 func (c *NATSServer) Validate() error {
 	if c.Name != "" && (c.ClusterPort == 0 || c.MonitorPort == 0 || len(c.Route) == 0) {
-		return errors.New("--name wants --cluster-port, --monitor-port and --route as well")
+		return errors.New("--name needs --cluster-port, --monitor-port and --route as well")
 	}
 	return nil
 }
 
-// Run serves until it is told to stop.
+// Run serves until a signal stops it.
 func (c *NATSServer) Run() error {
 	l := NewLife(false)
 	defer l.Stop()

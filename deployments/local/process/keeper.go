@@ -17,18 +17,18 @@ var ErrKilled = errors.New("did not stop in time and was killed")
 const (
 	firstWait = 100 * time.Millisecond
 	longWait  = 5 * time.Second
-	// settled is how long a process must have run for its end to count as a first one again.
+	// settled is how long a process must run until its end counts as its first one again.
 	settled = 10 * time.Second
 )
 
-// Events tells what happens to a process that is kept. All are called from one goroutine at a time and must not block.
+// Events are the functions that a Keeper calls, one at a time. They must not block.
 type Events struct {
-	// Spec is asked before every start.
+	// Spec returns what to run. It is called before every start.
 	Spec func() Spec
-	// Started is told of every start.
+	// Started is called after every start.
 	Started func(*Process)
-	// Ended is told why a process ended, or why it could not be started again, which is when there is none, and how long we
-	// wait before the next start.
+	// Ended is called when the process ended, or with a nil process when it could not be started again: why, and how long
+	// the Keeper waits before it tries.
 	Ended func(p *Process, why string, wait time.Duration)
 }
 
@@ -45,7 +45,7 @@ type Keeper struct {
 	started bool
 	done    chan struct{}
 	holds   int
-	open    chan struct{} // closed while nobody holds
+	open    chan struct{} // closed while there are no holds
 }
 
 // NewKeeper returns a Keeper that starts its process with starter.
@@ -55,7 +55,7 @@ func NewKeeper(starter *Starter, events Events) *Keeper {
 	return k
 }
 
-// Hold keeps the process from being started again after its end, until release is called. It does not end it.
+// Hold keeps the process from being started again until release is called. It does not end a running process.
 func (k *Keeper) Hold() (release func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,7 +72,7 @@ func (k *Keeper) Hold() (release func()) {
 	})
 }
 
-// awaitStart waits until the process may be started again. It returns false when we are stopping.
+// awaitStart waits until the process may be started again. It returns false when the Keeper stops.
 func (k *Keeper) awaitStart(wait time.Duration) bool {
 	select {
 	case <-time.After(wait):

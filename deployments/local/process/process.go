@@ -20,7 +20,7 @@ type Spec struct {
 	// Env is added to the environment, as NAME=value. What holds a password goes here: other users may read Args.
 	Env []string
 	Log string // file that stdout and stderr are appended to
-	// Out gets stdout and stderr as well, for people who watch; nil for nobody.
+	// Out gets a copy of stdout and stderr; nil for no copy.
 	Out io.Writer
 }
 
@@ -31,11 +31,11 @@ type Process struct {
 	logStart int64 // size of the log file before this process wrote to it
 	ended    chan struct{}
 
-	mu   sync.Mutex // guards told
-	told []syscall.Signal
+	mu   sync.Mutex // guards sent
+	sent []syscall.Signal
 }
 
-// Start starts a process. Its environment is ours without LOCKSTEP_*, and Spec.Env: what was set for us is not for it.
+// Start starts a process. Its environment is ours, without our own settings (LOCKSTEP_*), and Spec.Env.
 func (s *Starter) Start(spec Spec) (*Process, error) {
 	log, err := os.OpenFile(spec.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 	}
 	p := &Process{spec: spec, cmd: cmd, logStart: info.Size(), ended: make(chan struct{})}
 	go func() {
-		cmd.Wait() // its outcome stands in cmd.ProcessState
+		cmd.Wait() // cmd.ProcessState keeps the outcome
 		log.Close()
 		close(p.ended)
 	}()
@@ -92,38 +92,38 @@ func (p *Process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Signal signals the whole process group. It returns false if that is gone already.
+// Signal signals the process group. It returns false if the process has ended.
 func (p *Process) Signal(sig syscall.Signal) (sent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {
-	case <-p.ended: // its id may belong to somebody else by now
+	case <-p.ended: // its id may belong to another process by now
 		return false
 	default:
 	}
 	if syscall.Kill(-p.PID(), sig) != nil {
 		return false
 	}
-	p.told = append(p.told, sig)
+	p.sent = append(p.sent, sig)
 	return true
 }
 
 // panicked is the exit code of a Go program that panics.
 const panicked = 2
 
-// ByItself waits for the end of a process and tells whether it came by itself: nobody had told it to end, or it ended in
-// another way than the one it was told.
+// ByItself waits for the end of a process and tells whether it was unasked for: Signal had not told the process to end, or
+// it ended in another way than told.
 func (p *Process) ByItself() bool {
 	<-p.ended
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return !slices.Contains(p.told, status.Signal())
+		return !slices.Contains(p.sent, status.Signal())
 	}
-	return p.ExitCode() == panicked || !slices.Contains(p.told, syscall.SIGTERM)
+	return p.ExitCode() == panicked || !slices.Contains(p.sent, syscall.SIGTERM)
 }
 
-// Logged tells whether this process has logged some text.
+// Logged tells whether the process has logged the text.
 func (p *Process) Logged(text string) bool {
 	log, err := os.Open(p.spec.Log)
 	if err != nil {

@@ -67,7 +67,7 @@ func TestStartErrors(t *testing.T) {
 	require.ErrorIs(t, err, errClosed)
 }
 
-// recorder collects what a Keeper tells.
+// recorder collects the calls of a Keeper.
 type recorder struct {
 	spec    Spec
 	started chan int
@@ -93,7 +93,7 @@ func TestKeeperStartsAgain(t *testing.T) {
 	require.NotEqual(t, first, <-r.started)
 	require.NoError(t, k.Stop(context.Background()))
 	require.NoError(t, k.Stop(context.Background()), "twice is fine")
-	require.Empty(t, r.ended, "a stop is no end to be told")
+	require.Empty(t, r.ended, "a stop is not reported")
 	require.ErrorContains(t, k.Start(context.Background()), "stopped")
 }
 
@@ -116,10 +116,10 @@ func TestKeeperHolds(t *testing.T) {
 
 	k.Hold()
 	<-r.ended
-	require.NoError(t, k.Stop(context.Background()), "whoever holds")
+	require.NoError(t, k.Stop(context.Background()), "a hold does not keep it from stopping")
 }
 
-func TestOutputGoesToWhoWatchesToo(t *testing.T) {
+func TestOutputIsCopied(t *testing.T) {
 	spec := shell(t, "echo one; echo two >&2")
 	var seen strings.Builder
 	spec.Out = &seen
@@ -187,7 +187,7 @@ func TestKeeperCannotStart(t *testing.T) {
 	require.NoError(t, k.Stop(context.Background()))
 }
 
-// A process ends by itself if nobody tells it to, or if it ends in another way than it was told.
+// A process ends by itself if it is not told to end, or if it ends in another way than told.
 func TestByItself(t *testing.T) {
 	const obeys, deaf = `trap "exit 1" TERM; echo up; while :; do sleep 0.01; done`, `trap "" TERM; echo up; while :; do sleep 0.01; done`
 	for name, test := range map[string]struct {

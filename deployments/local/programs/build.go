@@ -1,5 +1,4 @@
-// Package programs builds and runs the programs of this repository, as they are or with a fault on purpose, for tests that
-// need them as processes.
+// Package programs builds and runs the programs of this repository for tests, as they are or with a fault on purpose.
 package programs
 
 import (
@@ -71,17 +70,17 @@ func InRoot(t *testing.T, path string) string {
 	}
 }
 
-// Overlay is what a build finds in place of files as they are, by their absolute paths.
+// Overlay maps absolute paths of source files to the text that a build uses instead.
 type Overlay map[string]string
 
-// Edit replaces texts in a file, each of which must be there just once: where the source has changed, the fault must too.
+// Edit replaces texts in a file. Each must be in it exactly once: if the source changes, the fault must be adapted.
 func (o Overlay) Edit(t *testing.T, file string, edits map[string]string) {
 	t.Helper()
 	source, err := os.ReadFile(file)
 	require.NoError(t, err)
 	text := string(source)
 	for old, new := range edits {
-		require.Equal(t, 1, strings.Count(text, old), "%q in %s: the source has changed, and the fault must too", old, file)
+		require.Equal(t, 1, strings.Count(text, old), "%q in %s: the source has changed, adapt the fault", old, file)
 		text = strings.Replace(text, old, new, 1)
 	}
 	o[file] = text

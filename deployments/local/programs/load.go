@@ -16,11 +16,11 @@ import (
 // Load is a `producer load` that runs.
 type Load struct {
 	*Program
-	Dir string // of its report, and nothing else
+	Dir string // holds the report and nothing else
 	Out bytes.Buffer
 }
 
-// Sending is in the lines that a load says while it sends.
+// Sending is part of each line that a load prints while it sends.
 const Sending = "  sent "
 
 // StartLoad starts a load by the producer in bin, on the stack in a directory.
@@ -34,7 +34,7 @@ func LoadCommand(bin, stack string, flags ...string) *exec.Cmd {
 	return exec.Command(filepath.Join(bin, "producer"), append([]string{"load", "--stack=" + stack}, flags...)...)
 }
 
-// StartLoadAs starts a load's command. Its working directory is where its report goes.
+// StartLoadAs starts the command of a load, in a directory of its own for the report.
 func StartLoadAs(t *testing.T, cmd *exec.Cmd) *Load {
 	t.Helper()
 	l := &Load{Dir: t.TempDir()}
@@ -43,7 +43,7 @@ func StartLoadAs(t *testing.T, cmd *exec.Cmd) *Load {
 	return l
 }
 
-// Left returns what the load has left in its directory.
+// Left returns the names of the files that the load has left in its directory.
 func (l *Load) Left() (names []string) {
 	l.t.Helper()
 	entries, err := os.ReadDir(l.Dir)
@@ -85,7 +85,7 @@ func (l *Load) Interrupt() {
 	l.Signal(syscall.SIGTERM)
 }
 
-// Report is what these tests ask of report.json.
+// Report is the part of report.json that the tests check.
 type Report struct {
 	Verdict    string   `json:"verdict"`
 	Violations []string `json:"violations"`
@@ -149,7 +149,7 @@ type Trial struct {
 	Why  string `json:"why"`
 }
 
-// Pause is one of a shard's.
+// Pause is a time in which nothing of a shard was applied though something was due.
 type Pause struct {
 	Shard   int     `json:"shard"`
 	From    float64 `json:"from"`

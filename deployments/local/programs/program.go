@@ -14,15 +14,15 @@ import (
 // Patience bounds every wait in these tests, and how long a program may take.
 const Patience = time.Minute
 
-// Program is one of ours as a process. What it says are the lines of its standard error, and of its standard output if
-// that was given no other place.
+// Program is one of our programs as a process. Its output is its standard error, and its standard output unless the command
+// sends that to another place.
 type Program struct {
 	End  *time.Timer // kills it
-	Seen []string    // what it has said, as far as it was read
+	Seen []string    // the lines of output read so far
 
-	t    *testing.T
-	cmd  *exec.Cmd
-	says *bufio.Scanner
+	t      *testing.T
+	cmd    *exec.Cmd
+	output *bufio.Scanner
 }
 
 // Start starts a program, which is killed when Patience runs out or the test ends.
@@ -40,35 +40,35 @@ func Start(t *testing.T, cmd *exec.Cmd) *Program {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return &Program{t: t, cmd: cmd, says: bufio.NewScanner(pipe), End: end}
+	return &Program{t: t, cmd: cmd, output: bufio.NewScanner(pipe), End: end}
 }
 
 func (p *Program) next() bool {
-	if !p.says.Scan() {
+	if !p.output.Scan() {
 		return false
 	}
-	p.Seen = append(p.Seen, p.says.Text())
+	p.Seen = append(p.Seen, p.output.Text())
 	return true
 }
 
-// Await reads until a line holds text.
+// Await reads output until a line contains text.
 func (p *Program) Await(text string) {
 	p.t.Helper()
 	for p.next() {
-		if strings.Contains(p.says.Text(), text) {
+		if strings.Contains(p.output.Text(), text) {
 			return
 		}
 	}
 	require.FailNow(p.t, "ended without saying "+text, strings.Join(p.Seen, "\n"))
 }
 
-// Signal signals it.
+// Signal sends the program a signal.
 func (p *Program) Signal(sig os.Signal) {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Signal(sig))
 }
 
-// ExitCode reads the rest of what is said, by the program or by one that it started, and waits for the end.
+// ExitCode reads the rest of the output, that of the program's own children too, and waits for the end.
 func (p *Program) ExitCode() int {
 	for p.next() {
 	}

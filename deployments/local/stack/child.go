@@ -38,7 +38,7 @@ func (c *child) address() string {
 	return c.admin
 }
 
-// spec keeps the admin address over restarts unless somebody else has taken it meanwhile.
+// spec keeps the admin address over restarts unless another program has taken it.
 func (c *child) spec() process.Spec {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,13 +67,15 @@ func (c *child) ended(p *process.Process, why string, wait time.Duration) {
 	c.stack.childEnded(c.name, why, wait)
 }
 
-// A service that refuses to start, as it does while a server is away, ends with this exit code before it says that it has.
+// A service that refuses to start, as when a server cannot be reached, ends with the exit code refused and does not log that
+// it has started.
 const (
 	refused    = 1
 	hasStarted = " msg=started "
 )
 
-// crashed tells whether a service has ended by itself in any other way. Once started it waits for what is away.
+// crashed tells whether a service ended by itself and not by a refusal to start. A service that has started waits for
+// servers that are away.
 func crashed(p *process.Process) bool {
 	return p.ByItself() && (p.ExitCode() != refused || p.Logged(hasStarted))
 }

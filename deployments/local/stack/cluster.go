@@ -21,10 +21,10 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// clusterSize is how many servers a NATS cluster has: one may be lost.
+// clusterSize is how many servers a NATS cluster has. It works while two of them do.
 const clusterSize = 3
 
-// natsCluster is NATS as some servers that replicate.
+// natsCluster is NATS as several processes that replicate.
 type natsCluster struct{ nodes []*natsProcess }
 
 func (c *natsCluster) url() string {
@@ -45,7 +45,7 @@ func (c *natsCluster) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// startNATSCluster starts the servers side by side: none works before a majority is there.
+// startNATSCluster starts all servers before it waits for one: none is ready before a majority runs.
 func (s *Stack) startNATSCluster(ctx context.Context) error {
 	cluster, err := s.newNATSCluster()
 	if err != nil {
@@ -109,11 +109,11 @@ func (n *ClusterNode) flags() []string {
 	return flags
 }
 
-// nowhere is what a server tells the others to be its address for routes. They tell it on, and whoever hears of it opens a
-// route there: around the way on which it was to go.
+// nowhere is the address that a server advertises for routes. Its peers pass an advertised address on, and servers open
+// routes to it: with a true one they would go around the address that Config.Via has chosen.
 const nowhere = "127.0.0.1:1"
 
-// apply makes the server one of a cluster. Routes and clients keep to the ways that they are given.
+// apply makes the server a member of the cluster. Routes and clients use only the addresses that they are given.
 func (n *ClusterNode) apply(o *server.Options) error {
 	o.ServerName = n.Name
 	o.HTTPHost, o.HTTPPort = o.Host, n.MonitorPort
@@ -128,8 +128,8 @@ func (n *ClusterNode) apply(o *server.Options) error {
 	return nil
 }
 
-// healthy asks the server whether it has routes to all others, and is current with the leaders of all that it has a
-// replica of. One that was cut off believes the latter for some time.
+// healthy asks the server whether it has routes to all others and whether its replicas are current. The second alone does
+// not do: a server that was cut off believes for some time that it is current.
 func (n *ClusterNode) healthy(ctx context.Context) error {
 	body, err := n.monitor(ctx, "/routez")
 	if err != nil {
@@ -148,7 +148,7 @@ func (n *ClusterNode) healthy(ctx context.Context) error {
 		others[route.RemoteID] = true
 	}
 	if len(others) < len(n.Routes) {
-		return fmt.Errorf("it has routes to %d of %d others", len(others), len(n.Routes))
+		return fmt.Errorf("routes to %d of %d other servers", len(others), len(n.Routes))
 	}
 	_, err = n.monitor(ctx, "/healthz")
 	return err
@@ -162,7 +162,7 @@ func (n *ClusterNode) monitor(ctx context.Context, path string) ([]byte, error) 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, errors.New("its monitor port does not answer")
+		return nil, errors.New("monitor port does not answer")
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
@@ -193,7 +193,7 @@ func (s *Stack) NATSLeader(ctx context.Context) (leader string, err error) {
 	return leader, err
 }
 
-// AwaitReplicas waits until every stream of the cluster has a leader, and no replica is behind: one more server may be lost.
+// AwaitReplicas waits until every stream of the cluster has a leader and no replica lags: then another server may fail.
 func (s *Stack) AwaitReplicas(ctx context.Context) error {
 	return s.await(ctx, "the NATS cluster", func(ctx context.Context) error {
 		return s.withJetStream(func(js jetstream.JetStream) error {
@@ -205,7 +205,7 @@ func (s *Stack) AwaitReplicas(ctx context.Context) error {
 				}
 				for _, replica := range group.Replicas {
 					if !replica.Current || replica.Offline {
-						return fmt.Errorf("the replica of stream %s on %s is behind", name, replica.Name)
+						return fmt.Errorf("the replica of stream %s on %s lags", name, replica.Name)
 					}
 				}
 			}
@@ -214,7 +214,7 @@ func (s *Stack) AwaitReplicas(ctx context.Context) error {
 	})
 }
 
-// raftGroup returns the servers that have a stream, if it has a leader.
+// raftGroup returns the servers that keep a stream. It is an error if the stream has no leader.
 func raftGroup(ctx context.Context, js jetstream.JetStream, stream string) (*jetstream.ClusterInfo, error) {
 	s, err := js.Stream(ctx, stream)
 	if err != nil {

@@ -2,8 +2,8 @@
 // routers and workers as children.
 //
 //   - Everything listens on loopback only.
-//   - Start returns once every child is ready and an event has gone all the way through.
-//   - No child outlives the process (see package process); stack.json stands only while the stack is ready.
+//   - Start returns once every child is ready and an event has been applied.
+//   - No child outlives the process (see package process). There is a stack.json only while the stack is ready.
 package stack
 
 import (
@@ -38,38 +38,39 @@ type Config struct {
 	App      string // default lockstep
 	Workers  int    // at least 1
 	Routers  int    // at least 1
-	Shards   int    // 1 to 4096; counts only when the topology is created
-	Lanes    string // a number up to Shards, or auto; the same
+	Shards   int    // 1 to 4096; used only when the topology is created
+	Lanes    string // a number up to Shards, or auto; used only when the topology is created
 	Redis    string // RedisAuto, RedisEmbedded, host:port or a redis:// URL
 	NATSPort int    // PortUsual, PortAny or a port, which must then be free; a cluster takes any
 
-	// NATSProgram is the program local, whose command nats-server runs NATS as a process of its own; "" runs it in this one.
+	// NATSProgram is the path of the program local, whose command nats-server runs NATS as a process of its own; "" runs NATS
+	// in this process.
 	NATSProgram string
 	NATSServers int // 1, or 3 for a cluster, of processes; default 1
-	// LockServers is how many redis-servers hold the locks and nothing else: 0 for none, so that the state's Redis does, 1 or 3.
+	// LockServers is how many redis-servers hold the locks and nothing else: 1, 3, or 0, so that the state's Redis holds them.
 	LockServers int
 
-	// Via returns where a service, or a server of a cluster, is to reach a server that listens at address. Both go by
-	// their names. Default: there.
-	Via func(who, server, address string) (string, error)
+	// Via returns the address by which a client reaches a server that listens at address. The client is a service or a
+	// server of a cluster; both are given by name. Default: that address.
+	Via func(client, server, address string) (string, error)
 
 	RouterFlags, WorkerFlags []string // appended to the flags of every router and worker
 
 	// ReadyTimeout bounds Start; default 30 s and a twentieth of a second for each shard.
 	ReadyTimeout time.Duration
-	// Say is told what the user should see, one line at a time.
+	// Say prints a line for the user.
 	Say func(line string)
 	// Probe sends one event through the stack and returns once it is applied. Default: Probe.
 	Probe func(ctx context.Context, natsURL, app string) error
 }
 
-// How long a stack may take to be ready. Each shard has a consumer, and each 16 of them a stream, to be made.
+// How long a stack may take to be ready: it makes a consumer for each shard and a stream for each 16 of them.
 const (
 	readyTimeout  = 30 * time.Second
 	readyPerShard = 50 * time.Millisecond
 )
 
-// OwnsRedis tells whether the stack starts the Redis of its state, which holds nothing else then.
+// OwnsRedis tells whether the stack starts the Redis of its state, which then holds nothing else.
 func (c *Config) OwnsRedis() bool {
 	return c.Redis == "" || c.Redis == RedisAuto || c.Redis == RedisEmbedded
 }
@@ -101,7 +102,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Check returns what New would say against the configuration.
+// Check returns the error that New would return for the configuration.
 func (c Config) Check() error {
 	c.setDefaults()
 	return c.validate()
@@ -129,13 +130,13 @@ func (c *Config) validate() error {
 		return fmt.Errorf("NATS port %d is out of range", c.NATSPort)
 	}
 	if c.NATSServers != 1 && c.NATSServers != clusterSize {
-		return fmt.Errorf("there are %d NATS servers and must be 1 or %d", c.NATSServers, clusterSize)
+		return fmt.Errorf("number of NATS servers is %d and must be 1 or %d", c.NATSServers, clusterSize)
 	}
 	if c.NATSServers > 1 && c.NATSProgram == "" {
-		return errors.New("a cluster's NATS servers must be processes of their own")
+		return errors.New("the NATS servers of a cluster must be processes of their own")
 	}
 	if c.LockServers != 0 && c.LockServers != 1 && c.LockServers != 3 {
-		return fmt.Errorf("there are %d lock servers and must be 0, 1 or 3", c.LockServers)
+		return fmt.Errorf("number of lock servers is %d and must be 0, 1 or 3", c.LockServers)
 	}
 	return CheckPrograms(c.Bin, "router", "worker")
 }

@@ -11,7 +11,7 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// The names of the servers of which there is one. Those of several go by ServiceName.
+// The names of servers that run once. ServiceName names those that run several times.
 const (
 	NATS  = stackfile.RoleNATS
 	Redis = stackfile.RoleRedis
@@ -19,17 +19,17 @@ const (
 
 var (
 	errNone  = errors.New("the stack has no such process")
-	errEnded = errors.New("it had ended by itself")
+	errEnded = errors.New("the process had ended by itself")
 )
 
-// Signal signals the process of that name as it runs now, and returns it. One that has ended is an error.
+// Signal signals the running process of that name and returns it. It is an error if the process has ended.
 func (s *Stack) Signal(name string, sig syscall.Signal) (*process.Process, error) {
 	p, err := s.process(name)
 	if err != nil {
 		return nil, err
 	}
 	if !p.Signal(sig) {
-		return nil, fmt.Errorf("%s to %s: %w: %s", sig, name, errEnded, p.Outcome())
+		return nil, fmt.Errorf("send %q to %s: %w: %s", sig, name, errEnded, p.Outcome())
 	}
 	return p, nil
 }
@@ -55,7 +55,7 @@ func (s *Stack) Hold(name string) (release func(), err error) {
 	return nil, fmt.Errorf("%w: %s", errNone, name)
 }
 
-// AwaitReady waits until the process of that name is ready, and is another one than not, which may be nil.
+// AwaitReady waits until the process of that name is ready and is not the given one, which may be nil.
 func (s *Stack) AwaitReady(ctx context.Context, name string, not *process.Process) error {
 	err := s.await(ctx, name, func(context.Context) error {
 		p, err := s.process(name)
@@ -63,7 +63,7 @@ func (s *Stack) AwaitReady(ctx context.Context, name string, not *process.Proces
 			return err
 		}
 		if p == not {
-			return errors.New("it has not been started again")
+			return errors.New("not started again yet")
 		}
 		return nil
 	})

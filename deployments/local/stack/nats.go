@@ -16,8 +16,8 @@ import (
 
 const (
 	usualPort = 4222
-	natsStart = 30 * time.Second // a long log takes its time to be recovered
-	// maxStore is above what any disk here holds: the streams' own limits bound the log.
+	natsStart = 30 * time.Second // recovering a long log takes time
+	// maxStore is larger than any disk: the streams' own limits bound the log.
 	maxStore = 1 << 40
 )
 
@@ -27,7 +27,7 @@ type natsPart interface {
 	stop(ctx context.Context) error
 }
 
-// natsServer is a NATS server with JetStream inside this process.
+// natsServer is such a server inside this process.
 type natsServer struct {
 	server *server.Server
 	log    *natsLog
@@ -74,7 +74,7 @@ func newNATS(options *server.Options, log *natsLog) (*natsServer, error) {
 	return &natsServer{server: s, log: log, port: s.Addr().(*net.TCPAddr).Port}, nil
 }
 
-// natsPort returns the port to listen on, server.RANDOM_PORT for any.
+// natsPort returns the port to listen on; server.RANDOM_PORT means any.
 func natsPort(wanted int) (int, error) {
 	switch wanted {
 	case PortAny:
@@ -87,7 +87,7 @@ func natsPort(wanted int) (int, error) {
 	}
 	l, err := net.Listen("tcp", localAddress(wanted))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return 0, fmt.Errorf("port %d for NATS is taken: choose another or let go of --nats-port", wanted)
+		return 0, fmt.Errorf("port %d for NATS is taken: choose another port or leave --nats-port out", wanted)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("cannot listen on port %d for NATS: %w", wanted, err)
@@ -138,7 +138,7 @@ func (l *natsLog) Fatalf(format string, args ...any)  { l.write("FATAL", format,
 func (l *natsLog) Debugf(string, ...any)              {}
 func (l *natsLog) Tracef(string, ...any)              {}
 
-// Close closes the file; what is logged after that is lost.
+// Close closes the file; later lines are lost.
 func (l *natsLog) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

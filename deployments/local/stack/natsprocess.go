@@ -22,7 +22,7 @@ type natsProcess struct {
 	name     string
 	port     int
 	storeDir string
-	node     *ClusterNode // nil if it is alone
+	node     *ClusterNode // nil outside a cluster
 	keeper   *process.Keeper
 }
 
@@ -48,7 +48,7 @@ func (n *natsProcess) launch(ctx context.Context) error {
 	return n.keeper.Start(ctx)
 }
 
-// spec keeps ports and data over restarts.
+// spec is the same for every start: the server keeps its ports and data.
 func (n *natsProcess) spec() process.Spec {
 	args := []string{"nats-server", "--port=" + strconv.Itoa(n.port), "--store-dir=" + n.storeDir}
 	if n.node != nil {
@@ -62,7 +62,7 @@ func (n *natsProcess) spec() process.Spec {
 	}
 }
 
-// answers connects once: a server that is alone is up when JetStream answers, one of a cluster when it says so.
+// answers asks once: a cluster's server reports its own health; a single server is up when JetStream answers.
 func (n *natsProcess) answers(ctx context.Context) error {
 	if n.node != nil {
 		return n.node.healthy(ctx)
@@ -104,7 +104,7 @@ func ServeNATS(ctx context.Context, port int, storeDir string, node *ClusterNode
 	return nil
 }
 
-// freeNATSPort is a port in place of server.RANDOM_PORT, for a server that must find it again.
+// freeNATSPort replaces server.RANDOM_PORT by a free port that the server can take again after a restart.
 func freeNATSPort(port int) (int, error) {
 	if port != server.RANDOM_PORT {
 		return port, nil

@@ -21,7 +21,7 @@ const (
 	askTimeout = 2 * time.Second
 )
 
-// await calls ask until it succeeds, a child cannot be started, or ctx ends; then it says what ask last complained of.
+// await calls ask until it succeeds. It returns an error with ask's last one when ctx ends, or when a child cannot be started.
 func (s *Stack) await(ctx context.Context, name string, ask func(context.Context) error) error {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
@@ -51,7 +51,7 @@ func (s *Stack) awaitReady(ctx context.Context, c *child) error {
 		}
 		response, err := client.Do(request)
 		if err != nil {
-			return errors.New("its admin port does not answer")
+			return errors.New("admin port does not answer")
 		}
 		defer response.Body.Close()
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
@@ -80,13 +80,13 @@ func (s *Stack) Epoch(ctx context.Context) (topology.Epoch, error) {
 	return t.Current(), nil
 }
 
-// The event that shows that a stack works. It stays in the ledger like any other, and any handler of JSON can take it.
+// The first event of a stack. It stays in the log and in the store like any other, and any handler that reads JSON takes it.
 const (
 	probeKey  = "lockstep-ready"
 	probeData = "{}"
 )
 
-// Probe sends one event with a receipt and returns when the receipt is there: the event has been applied and committed.
+// Probe sends one event and returns when its receipt arrives: the event has been applied and committed.
 func Probe(ctx context.Context, natsURL, app string) error {
 	nc, err := nats.Connect(natsURL, nats.Name("local ready"))
 	if err != nil {
@@ -118,6 +118,6 @@ func Probe(ctx context.Context, natsURL, app string) error {
 	case <-receipt:
 		return nil
 	case <-ctx.Done():
-		return errors.New("it was stored but not applied")
+		return errors.New("the event was stored but not applied")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// redisPart is where the stack's state and locks live.
+// redisPart is the Redis that keeps the stack's state, and its locks unless these have servers of their own.
 type redisPart interface {
 	start(ctx context.Context) error
 	stop(ctx context.Context) error
@@ -27,8 +27,8 @@ type redisPart interface {
 	kind() string    // for people
 }
 
-// chooseRedis decides which Redis to use, and empties the log if it would not fit to it: miniredis keeps nothing, and a
-// log whose state is gone could only be replayed as far as its history reaches.
+// chooseRedis decides which Redis to use. It empties the log when the state is gone, as it is after miniredis: replaying
+// the log would restore the state only as far back as the history reaches.
 func (s *Stack) chooseRedis() (redisPart, error) {
 	switch s.cfg.Redis {
 	case RedisAuto, RedisEmbedded:
@@ -50,7 +50,7 @@ func (s *Stack) chooseRedis() (redisPart, error) {
 		return r, s.dir.SetNote("redis-server")
 	}
 	if s.cfg.Redis == RedisAuto && before != "" && before != RedisEmbedded {
-		return nil, fmt.Errorf("the state of this stack lives in %s, and redis-server is not on PATH: install it, or wipe the stack with `go tool task clean`", before)
+		return nil, fmt.Errorf("this stack keeps its state in %s, and redis-server is not on PATH: install it, or wipe the stack with `go tool task clean`", before)
 	}
 	if err := s.dropLog(); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (r *redisServer) start(ctx context.Context) error {
 	return r.stack.await(ctx, r.name, r.answers)
 }
 
-// spec keeps the port over restarts: workers know no other.
+// spec is the same for every start: the workers know only this port.
 func (r *redisServer) spec() process.Spec {
 	host, port, _ := net.SplitHostPort(r.addr)
 	return process.Spec{
@@ -143,7 +143,7 @@ type embeddedRedis struct {
 	aged     sync.WaitGroup
 }
 
-// ageEvery is how often miniredis is told what time has passed: its TTLs do not age by themselves.
+// ageEvery is how often miniredis's clock is moved on: its TTLs do not run by themselves.
 const ageEvery = 50 * time.Millisecond
 
 func (r *embeddedRedis) kind() string    { return "miniredis" }
@@ -184,14 +184,14 @@ func (r *embeddedRedis) stop(context.Context) error {
 	return nil
 }
 
-// externalRedis is one that runs already.
+// externalRedis is a Redis that the stack does not run.
 type externalRedis struct{ addr string }
 
 func (r *externalRedis) kind() string               { return "your Redis" }
 func (r *externalRedis) address() string            { return r.addr }
 func (r *externalRedis) stop(context.Context) error { return nil }
 
-// reachTimeout is how long an address that was asked for may take to answer.
+// reachTimeout is how long an external Redis may take to answer.
 const reachTimeout = 3 * time.Second
 
 func (r *externalRedis) start(ctx context.Context) error {
@@ -203,7 +203,7 @@ func (r *externalRedis) start(ctx context.Context) error {
 	return nil
 }
 
-// ping asks a Redis once. The plain connection comes first because the client logs what it cannot reach.
+// ping asks a Redis once. It opens a plain connection first because the client logs each failure to connect.
 func ping(ctx context.Context, address string) error {
 	options, err := redisconn.Options(address)
 	if err != nil {

@@ -19,7 +19,7 @@ type serverProcess interface {
 	answers(context.Context) error
 }
 
-// servers are those that are processes, in the order in which they are started.
+// servers returns the servers that are processes, in the order of their start.
 func (s *Stack) servers() (servers []serverProcess) {
 	if r, ok := s.redis.(*redisServer); ok {
 		servers = append(servers, r)

@@ -18,18 +18,18 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// Time limits for each step of an orderly stop; what takes longer is killed.
+// Time limits for each step of an orderly stop. Processes that take longer are killed.
 const (
 	serviceStop = 12 * time.Second // the services give up by themselves after 10 s
 	redisStop   = 10 * time.Second
-	natsStop    = 10 * time.Second // for one that is a process
+	natsStop    = 10 * time.Second // of a NATS that is a process
 )
 
-// probePatience is how long the first event may take before the user hears of it.
+// probePatience is how long the first event may take before the stack tells the user that it waits.
 const probePatience = 3 * time.Second
 
-// maxEarlyEnds is how often a child may end before the stack is ready. More than once, because somebody else may take
-// a port between our finding it free and the child's listening on it.
+// maxEarlyEnds is how often a child may end before the stack is ready. It is more than one because another program may
+// take a port after we found it free and before the child listens on it.
 const maxEarlyEnds = 3
 
 // Stack is a local stack.
@@ -47,22 +47,20 @@ type Stack struct {
 
 	failed chan error // the reason why a start cannot succeed; holds one
 
-	starting sync.Mutex      // held while Start works, so that Stop finds all that was started
+	starting sync.Mutex      // held during Start, so that Stop finds every process that was started
 	stopping context.Context // ended by the first Stop
 	halt     context.CancelCauseFunc
 	stopOnce sync.Once
 	stopErr  error
-	aborted  context.Context // ended when a Stop's context is
+	aborted  context.Context // ends when the context of a Stop ends
 	abort    context.CancelFunc
 
-	mu    sync.Mutex // guards what follows and the writing of stack.json
-	ready bool
-	file  stackfile.File
-	ends  map[string]int // how often each child has ended
-	// crashes are the ends of services that nobody had told to end, and that were no refusals to start.
-	crashes []string
-	// running are the processes that were started last, by their names.
-	running map[string]*process.Process
+	mu      sync.Mutex // guards what follows and the writing of stack.json
+	ready   bool
+	file    stackfile.File
+	ends    map[string]int              // how often each child has ended
+	crashes []string                    // of services: each says which one and how
+	running map[string]*process.Process // the last one started of each name
 }
 
 var errStopped = errors.New("stopped")
@@ -77,13 +75,16 @@ func New(cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{cfg: cfg, dir: dir, starter: process.NewStarter(), probePatience: probePatience, failed: make(chan error, 1), ends: map[string]int{}, running: map[string]*process.Process{}}
+	s := &Stack{
+		cfg: cfg, dir: dir, starter: process.NewStarter(), probePatience: probePatience,
+		failed: make(chan error, 1), ends: map[string]int{}, running: map[string]*process.Process{},
+	}
 	s.stopping, s.halt = context.WithCancelCause(context.Background())
 	s.aborted, s.abort = context.WithCancel(context.Background())
 	return s, nil
 }
 
-// Start starts everything and returns once an event has gone through. When it fails, or ctx ends, call Stop as well.
+// Start starts everything and returns once an event has been applied. Call Stop even if Start fails or ctx ends.
 func (s *Stack) Start(ctx context.Context) error {
 	s.starting.Lock()
 	defer s.starting.Unlock()
@@ -108,7 +109,7 @@ func (s *Stack) Start(ctx context.Context) error {
 	return nil
 }
 
-// orCause returns why ctx ended rather than that it did.
+// orCause replaces the error of a context that has ended by the cause of its end.
 func orCause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 		return cause
@@ -116,7 +117,7 @@ func orCause(ctx context.Context, err error) error {
 	return err
 }
 
-// prepareDir makes the log directory anew: its files tell about this run.
+// prepareDir empties the log directory: its files are about this run alone.
 func (s *Stack) prepareDir() error {
 	logs := s.dir.Path(stackdir.LogsDir)
 	if err := os.RemoveAll(logs); err != nil {
@@ -166,7 +167,7 @@ func (s *Stack) startNATSProcess(ctx context.Context, port int) error {
 	return n.start(ctx)
 }
 
-// Routers come first: they create the topology that workers look for.
+// startRouters comes before startWorkers: the routers create the topology that the workers read.
 func (s *Stack) startRouters(ctx context.Context) (err error) {
 	flags := []string{fmt.Sprintf("--shards=%d", s.cfg.Shards), "--lanes=" + s.cfg.Lanes}
 	if s.cfg.NATSServers > 1 {
@@ -182,7 +183,7 @@ func (s *Stack) startWorkers(ctx context.Context) (err error) {
 	return err
 }
 
-// serverEnv is the environment by which a service finds the servers. Their addresses may hold passwords.
+// serverEnv is the environment that tells a service where the servers are. It is no flags because an address may hold a password.
 func (s *Stack) serverEnv(name, role string) ([]string, error) {
 	nats, err := s.NATSFor(name)
 	if err != nil {
@@ -211,8 +212,8 @@ func (s *Stack) serverEnv(name, role string) ([]string, error) {
 	return env, nil
 }
 
-// NATSFor returns the URL by which a client of that name reaches NATS, or those of a cluster, separated by commas. Each
-// call asks Config.Via for new ways.
+// NATSFor returns the URL by which a client of that name reaches NATS; of a cluster all URLs, separated by commas. Each
+// call asks Config.Via for new addresses.
 func (s *Stack) NATSFor(name string) (string, error) {
 	cluster, ok := s.nats.(*natsCluster)
 	if !ok {
@@ -229,7 +230,7 @@ func (s *Stack) NATSFor(name string) (string, error) {
 	return strings.Join(urls, ","), nil
 }
 
-// ServiceName is the name of a service, or of a server of which there are several; i counts from 0.
+// ServiceName is the name of a service, or of one of several servers; i counts from 0.
 func ServiceName(role string, i int) string { return fmt.Sprintf("%s-%d", role, i+1) }
 
 // startServices starts n processes of one role and waits until all are ready.
@@ -281,9 +282,9 @@ func (s *Stack) probe(ctx context.Context) error {
 			case err == nil:
 				return nil
 			case ctx.Err() != nil:
-				return fmt.Errorf("%w; it waited for %s", context.Cause(ctx), awaited(logs))
+				return fmt.Errorf("%w; the stack waited for %s", context.Cause(ctx), awaited(logs))
 			}
-			return fmt.Errorf("no event went through: %w; it waited for %s; see the logs in %s", err, awaited(logs), logs)
+			return fmt.Errorf("the first event was not applied: %w; the stack waited for %s; see the logs in %s", err, awaited(logs), logs)
 		case err := <-s.failed:
 			cancel(err)
 			<-sent
@@ -292,16 +293,16 @@ func (s *Stack) probe(ctx context.Context) error {
 	}
 }
 
-// awaited says what the probe waits for, and what may keep it from coming.
+// awaited describes the event that the probe waits for, and the likely reason for the delay.
 func awaited(logs string) string {
-	what := fmt.Sprintf("an event of key %s, `%s`, to be applied", probeKey, probeData)
+	what := fmt.Sprintf("its first event, `%s` with key %s, to be applied", probeData, probeKey)
 	if warning := lastWarning(logs); warning != "" {
 		what += "; the workers' last warning: " + warning
 	}
 	return what
 }
 
-// lastWarning returns the last line of the workers' logs that tells of a warning or an error, "" if none does.
+// lastWarning returns the last warning or error in the workers' logs, "" if there is none.
 func lastWarning(logs string) (last string) {
 	files, _ := filepath.Glob(filepath.Join(logs, stackfile.RoleWorker+"-*.log"))
 	for _, file := range files {
@@ -311,7 +312,7 @@ func lastWarning(logs string) (last string) {
 		}
 		for line := range strings.Lines(string(text)) {
 			if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
-				last = max(last, strings.TrimSpace(line)) // they begin with the time
+				last = max(last, strings.TrimSpace(line)) // lines begin with the time
 			}
 		}
 	}
@@ -330,7 +331,7 @@ func (s *Stack) announce(context.Context) error {
 	return nil
 }
 
-// File returns what stack.json says.
+// File returns the content of stack.json.
 func (s *Stack) File() stackfile.File {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -342,7 +343,7 @@ func (s *Stack) File() stackfile.File {
 // RedisKind names the Redis in use, for people.
 func (s *Stack) RedisKind() string { return s.redis.kind() }
 
-// childStarted notes a process that was started, in the place of the one it replaces.
+// childStarted records a process that was started. It takes the place of the one it replaces.
 func (s *Stack) childStarted(p stackfile.Process, running *process.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -362,7 +363,7 @@ func (s *Stack) childStarted(p stackfile.Process, running *process.Process) {
 	s.say("%s runs again (pid %d)", p.Name, p.PID)
 }
 
-// Crashes tells which services ended by themselves, and how: told by nobody, and not because they refused to start.
+// Crashes lists the services that ended without being told to, and how. A service that refused to start is not among them.
 func (s *Stack) Crashes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -375,7 +376,7 @@ func (s *Stack) childCrashed(how string) {
 	s.crashes = append(s.crashes, how)
 }
 
-// childEnded says that a child ended by itself. While the stack starts, a child that keeps ending ends the start.
+// childEnded reports a child that ended by itself. While the stack starts, a child that ends too often makes Start fail.
 func (s *Stack) childEnded(name, why string, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -386,7 +387,7 @@ func (s *Stack) childEnded(name, why string, wait time.Duration) {
 	case s.ends[name] >= maxEarlyEnds:
 		select {
 		case s.failed <- fmt.Errorf("%s does not start: %s", name, why):
-		default: // one reason is enough
+		default: // a reason is there already
 		}
 	}
 }

@@ -69,7 +69,7 @@ func TestStartEndsWithItsContextAndWithStop(t *testing.T) {
 	require.Error(t, <-started)
 }
 
-// Which Redis a stack used last decides what becomes of its log.
+// A stack keeps or empties its log depending on the Redis that it used last.
 func TestChooseRedis(t *testing.T) {
 	withServer, without := t.TempDir(), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(withServer, "redis-server"), []byte("#!/bin/sh\n"), 0o755))
@@ -120,8 +120,8 @@ func TestEmbeddedRedisAges(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: r.address()})
 	defer client.Close()
 	ctx := context.Background()
-	require.NoError(t, client.Set(ctx, "lease", "x", 200*time.Millisecond).Err())
-	require.Eventually(t, func() bool { return client.Exists(ctx, "lease").Val() == 0 }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, client.Set(ctx, "key", "x", 200*time.Millisecond).Err())
+	require.Eventually(t, func() bool { return client.Exists(ctx, "key").Val() == 0 }, 10*time.Second, 10*time.Millisecond)
 	require.NoError(t, r.stop(ctx))
 }
 
@@ -140,7 +140,7 @@ func TestNATSKeepsItsLog(t *testing.T) {
 		work(js)
 	}
 	use(func(js jetstream.JetStream) {
-		// Large limits are only promises: they need not fit the disk.
+		// A stream's limit may exceed the disk.
 		_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "LOG", Subjects: []string{"log"}, MaxBytes: 100 << 30})
 		require.NoError(t, err)
 		_, err = js.Publish(ctx, "log", []byte("kept"))
@@ -161,7 +161,7 @@ func TestNATSPort(t *testing.T) {
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 	_, err = natsPort(port)
-	require.EqualError(t, err, "port "+strconv.Itoa(port)+" for NATS is taken: choose another or let go of --nats-port")
+	require.EqualError(t, err, "port "+strconv.Itoa(port)+" for NATS is taken: choose another port or leave --nats-port out")
 }
 
 func TestFreePortsDiffer(t *testing.T) {
@@ -210,13 +210,13 @@ func TestAnEventThatDoesNotComeThroughIsExplained(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("not ready after 30s"))
 	defer cancel()
-	what := "for an event of key lockstep-ready, `{}`, to be applied; the workers' last warning: " +
+	what := "for its first event, `{}` with key lockstep-ready, to be applied; the workers' last warning: " +
 		"time=2026-01-01T00:00:03 level=WARN msg=no"
-	require.EqualError(t, s.probe(ctx), "not ready after 30s; it waited "+what)
+	require.EqualError(t, s.probe(ctx), "not ready after 30s; the stack waited "+what)
 	require.Equal(t, "still waiting "+what+"; the logs are in "+logs+"\n", said.String(), "once")
 }
 
-// A service may refuse to start; whatever else ends it, and nobody has told it, is a crash.
+// A service that refuses to start has not crashed. One that ends in any other way without being told to has.
 func TestCrashed(t *testing.T) {
 	starter := process.NewStarter()
 	defer starter.Close()
@@ -234,7 +234,7 @@ func TestCrashed(t *testing.T) {
 	}
 }
 
-// Whoever signals a process that has ended by itself hears of it.
+// Signal reports a process that has ended by itself.
 func TestSignalAfterTheEnd(t *testing.T) {
 	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
 	_, err := s.Signal("worker-1", syscall.SIGKILL)
@@ -245,5 +245,5 @@ func TestSignalAfterTheEnd(t *testing.T) {
 	s.childStarted(stackfile.Process{Name: "worker-1"}, p)
 	_, err = s.Signal("worker-1", syscall.SIGKILL)
 	require.ErrorIs(t, err, errEnded)
-	require.EqualError(t, err, "killed to worker-1: it had ended by itself: exit status 3")
+	require.EqualError(t, err, `send "killed" to worker-1: the process had ended by itself: exit status 3`)
 }

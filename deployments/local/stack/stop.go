@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Stop ends everything in order: routers first, so that nothing more is accepted; workers, which finish their rounds;
-// then Redis and NATS. What does not end in its time is killed and named in the error; when ctx ends all is killed.
+// Stop ends everything in order: the routers, so that no more events are accepted; the workers, which finish their rounds;
+// then Redis and NATS. A process that does not end in time is killed and named in the error. When ctx ends, all are killed.
 func (s *Stack) Stop(ctx context.Context) error {
 	s.halt(errStopped)
 	defer context.AfterFunc(ctx, s.abort)()
@@ -45,7 +45,7 @@ func (s *Stack) stop() error {
 	return errors.Join(errs...)
 }
 
-// retract removes stack.json: from now on nobody should come.
+// retract removes stack.json: other programs should no longer use the stack.
 func (s *Stack) retract() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,10 +1,10 @@
 // Package stackdir is the directory of a local stack: its marker, its lock and what the stack keeps there.
 //
 //   - At most one process holds the lock. The kernel drops it when that process ends, however it ends.
-//   - The lock file names the pid of its holder, and the kernel says whether that holds the owner file: so neither a recycled
-//     pid nor another program that holds the lock is ever taken for a stack.
-//   - stack.json stands only while the stack is ready.
-//   - Only what a stack wrote is removed, and only from a directory that carries the marker.
+//   - The lock file names the pid of its holder, and the kernel tells whether that process has locked the owner file. So no
+//     process with a recycled pid, and no other program that holds the lock, is taken for a stack.
+//   - There is a stack.json only while the stack is ready.
+//   - Only the files of a stack are removed, and only from a directory that has the marker.
 package stackdir
 
 import (
@@ -16,7 +16,7 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// ErrNothing says that there is no directory.
+// ErrNothing says that the directory does not exist.
 var ErrNothing = errors.New("there was nothing")
 
 // ErrUp says that a stack is up in the directory.
@@ -39,7 +39,7 @@ const (
 	LogsDir  = "logs"
 )
 
-// written lists what a stack leaves in its directory; the lock goes last, since it guards the others.
+// written lists the files of a stack. Clean removes the lock last, since it guards the others.
 var written = []string{stackfile.Name, stackfile.NewName, NATSDir, RedisDir, LocksDir, LogsDir, ownerName, markerName, stackfile.LockName}
 
 // Dir is a stack directory whose lock this process holds.
@@ -71,7 +71,7 @@ func Open(path string) (*Dir, error) {
 		lock.Close()
 		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
 	}
-	// A stack that was killed leaves its stack.json behind.
+	// A stack that was killed has left its stack.json.
 	if err := stackfile.Remove(path); err != nil {
 		d.release()
 		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
@@ -79,8 +79,8 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// noLinks refuses a directory in which what a stack writes is a symbolic link: it would write to another place. The
-// directory itself may be one.
+// noLinks refuses a directory in which one of a stack's files is a symbolic link: the stack would write to another place.
+// The directory itself may be a link.
 func noLinks(path string) error {
 	for _, name := range written {
 		if info, err := os.Lstat(filepath.Join(path, name)); err == nil && info.Mode()&os.ModeSymlink != 0 {
@@ -121,18 +121,18 @@ func (d *Dir) Path(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
 }
 
-// SetNote keeps a word about the stack between its runs.
+// SetNote stores a word about the stack for its next run.
 func (d *Dir) SetNote(word string) error {
 	return os.WriteFile(d.Path(markerName), []byte(word), 0o600)
 }
 
-// Note returns what SetNote kept, "" in a new directory.
+// Note returns the word that SetNote stored, "" in a new directory.
 func (d *Dir) Note() (string, error) {
 	word, err := os.ReadFile(d.Path(markerName))
 	return string(word), err
 }
 
-// Publish puts stack.json in place: the stack is ready, or one of its processes is another.
+// Publish writes stack.json: the stack has become ready, or one of its processes was replaced.
 func (d *Dir) Publish(f stackfile.File) error { return stackfile.Write(d.path, f) }
 
 // Retract removes stack.json: the stack is no longer ready.
@@ -145,9 +145,8 @@ func (d *Dir) Close() error {
 
 func (d *Dir) release() error { return errors.Join(d.owner.Close(), d.lock.Close()) }
 
-// Clean removes what a stack wrote into the directory, and the directory if nothing else is left in it (gone).
-// It returns ErrUp while a stack is up, and ErrForeign for a directory without the marker, and ErrNothing if
-// there is none.
+// Clean removes the files of a stack from the directory, and the directory if it is empty then (gone). It returns ErrUp
+// while a stack is up, ErrForeign for a directory without the marker, and ErrNothing if there is no directory.
 func Clean(path string) (gone bool, err error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return false, fmt.Errorf("%w to clean: no %s", ErrNothing, path)
@@ -168,7 +167,7 @@ func Clean(path string) (gone bool, err error) {
 	return os.Remove(path) == nil, nil
 }
 
-// bare takes operation and path off an error that will be wrapped with the path anyway.
+// bare removes operation and path from an error that will be wrapped with the path.
 func bare(err error) error {
 	var pathErr *os.PathError
 	if errors.As(err, &pathErr) {

@@ -30,7 +30,7 @@ func acquire(path string, flag int) (*os.File, error) {
 			}
 			return nil, err
 		}
-		// Clean may have removed the file between our opening and locking it: then this lock guards nothing.
+		// Clean may have removed the file after we opened it and before we locked it: then this lock guards nothing.
 		if same, err := isAt(f, name); err != nil || !same {
 			f.Close()
 			if err != nil {
@@ -66,7 +66,7 @@ func writePID(f *os.File) error {
 	return err
 }
 
-// holder returns the pid of the process whose stack is up, or about to be, in the directory; else stackfile.ErrNoStack.
+// holder returns the pid of the process whose stack runs, starts or stops in the directory; else stackfile.ErrNoStack.
 func holder(path string) (int, error) {
 	if !marked(path) {
 		return 0, fmt.Errorf("%w in %s", stackfile.ErrNoStack, path)
@@ -74,15 +74,15 @@ func holder(path string) (int, error) {
 	return stackfile.Holder(path)
 }
 
-// Down ends the stack in the directory with SIGTERM and waits until its process is gone. It returns that process's pid,
-// stackfile.ErrNoStack if there was none, or an error when ctx ends first.
+// Down ends the stack in the directory with SIGTERM and waits until its process has ended. It returns that process's pid,
+// stackfile.ErrNoStack if no stack is up, or an error when ctx ends first.
 func Down(ctx context.Context, path string) (int, error) {
 	pid, err := holder(path)
 	if err != nil {
 		return 0, err
 	}
-	// FindProcess pins the process where the system can (a pidfd on Linux). Asking for the holder once more after that
-	// makes sure that the signal reaches this one and no successor with the same pid.
+	// FindProcess pins the process where the system can (a pidfd on Linux). When the holder is still the same after that,
+	// the signal cannot reach a successor with the same pid.
 	proc, err := os.FindProcess(pid)
 	if err != nil {
 		return 0, err

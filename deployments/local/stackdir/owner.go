@@ -10,16 +10,17 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// own locks the owner file for as long as this process lives. This second lock is one that tells its holder's pid (POSIX; the
-// other, flock, cannot be dropped by accident): a pid that is written in a file may be anybody's by now.
+// own locks the owner file until this process ends. The kernel tells the pid of this lock's holder (POSIX), whereas the pid
+// in the lock file may be recycled. The lock file has a flock all the same: a process loses a POSIX lock by accident, when
+// it closes any descriptor of the file.
 func (d *Dir) own() (err error) {
 	if d.owner, err = os.OpenFile(d.Path(ownerName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return bare(err)
 	}
-	return syscall.FcntlFlock(d.owner.Fd(), syscall.F_SETLK, wholeFile())
+	return syscall.FcntlFlock(d.owner.Fd(), syscall.F_SETLK, writeLock())
 }
 
-func wholeFile() *syscall.Flock_t {
+func writeLock() *syscall.Flock_t {
 	return &syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
 }
 
@@ -27,15 +28,15 @@ func wholeFile() *syscall.Flock_t {
 func checkOwner(path string, pid int) error {
 	f, err := os.OpenFile(filepath.Join(path, ownerName), os.O_RDWR, 0)
 	if err != nil {
-		return fmt.Errorf("look who holds %s: %w", path, bare(err))
+		return fmt.Errorf("find the process that holds %s: %w", path, bare(err))
 	}
 	defer f.Close()
-	holder := wholeFile()
+	holder := writeLock()
 	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, holder); err != nil {
-		return fmt.Errorf("look who holds %s: %w", path, err)
+		return fmt.Errorf("find the process that holds %s: %w", path, err)
 	}
 	if holder.Type == syscall.F_UNLCK || int(holder.Pid) != pid {
-		return fmt.Errorf("the lock of %s names pid %d, which is no stack's: another program holds it (fuser %s): end that one",
+		return fmt.Errorf("the lock of %s names pid %d, which is not a stack's: another program holds the lock; find it with `fuser %s` and end it",
 			path, pid, filepath.Join(path, stackfile.LockName))
 	}
 	return nil

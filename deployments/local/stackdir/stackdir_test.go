@@ -111,15 +111,15 @@ func TestClean(t *testing.T) {
 // A stack writes into its directory and nowhere else.
 func TestLinksAreRefused(t *testing.T) {
 	for _, name := range written {
-		path, elsewhere := t.TempDir(), t.TempDir()
+		path, outside := t.TempDir(), t.TempDir()
 		d, err := Open(path)
 		require.NoError(t, err)
 		require.NoError(t, d.Close())
 		require.NoError(t, os.RemoveAll(filepath.Join(path, name)))
-		require.NoError(t, os.Symlink(elsewhere, filepath.Join(path, name)))
+		require.NoError(t, os.Symlink(outside, filepath.Join(path, name)))
 		_, err = Open(path)
 		require.ErrorIs(t, err, ErrLink, name)
-		entries, err := os.ReadDir(elsewhere)
+		entries, err := os.ReadDir(outside)
 		require.NoError(t, err)
 		require.Empty(t, entries)
 	}
@@ -153,7 +153,7 @@ func TestDownGivesUpWaiting(t *testing.T) {
 	require.ErrorIs(t, awaitRelease(ctx, path, os.Getpid()), context.DeadlineExceeded)
 }
 
-// Another program holds the lock, and the pid in it is of a process that has nothing to do with it.
+// Another program holds the lock, and the lock file names the pid of a third one.
 func TestDownSignalsOnlyTheStack(t *testing.T) {
 	path := t.TempDir()
 	d, err := Open(path)
@@ -172,6 +172,6 @@ func TestDownSignalsOnlyTheStack(t *testing.T) {
 	_, err = lock.WriteAt([]byte(strconv.Itoa(bystander.Process.Pid)+"\n"), 0)
 	require.NoError(t, err)
 	_, err = Down(context.Background(), path)
-	require.ErrorContains(t, err, "which is no stack's: another program holds it")
+	require.ErrorContains(t, err, "which is not a stack's: another program holds the lock")
 	require.NoError(t, bystander.Process.Signal(syscall.Signal(0)), "it still runs")
 }

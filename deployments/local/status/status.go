@@ -1,4 +1,4 @@
-// Package status asks a running stack what it is doing and lays the answer out for people.
+// Package status asks a running stack for its shards and members and prints the answer as tables.
 package status
 
 import (
@@ -19,22 +19,22 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// waitForWorkers is how long workers may take to answer.
+// waitForWorkers is how long the workers may take to answer.
 const waitForWorkers = 500 * time.Millisecond
 
-// Report is what a stack is doing at one moment, as far as it can be told.
+// Report is the state of a stack at one moment. Faults tell what could not be read.
 type Report struct {
 	App       string
-	Epoch     topology.Epoch   // zero if it is not known
+	Epoch     topology.Epoch   // zero if not known
 	Positions []query.Position // by shard
-	Ends      []uint64         // last stream sequence of each shard of the epoch; nil if they are not known
+	Ends      []uint64         // last stream sequence of each shard of the epoch; nil if not known
 	Workers   []query.Worker
 	Foreign   []topology.ForeignStream
-	Faults    []error // why the rest is not known
+	Faults    []error
 }
 
-// Ask asks the app behind a NATS URL. It is an error only if NATS cannot be reached: what does not answer is a fault in the
-// report, beside what does.
+// Ask asks the app at a NATS URL. It returns an error only if NATS cannot be reached: any other failure is one of the
+// report's faults.
 func Ask(ctx context.Context, natsURL, app string) (Report, error) {
 	nc, err := nats.Connect(natsURL, nats.Name("local status"))
 	if err != nil {
@@ -69,8 +69,7 @@ func (r *Report) fault(doing string, err error) {
 	}
 }
 
-// Print lays the report out: a line for each shard, one for each worker, one for each foreign stream, and one for each thing that
-// is not known.
+// Print prints a line for each shard, each worker, each foreign stream and each fault.
 func (r Report) Print(out io.Writer) error {
 	if r.Epoch.Shards > 0 {
 		fmt.Fprintf(out, "app %s, epoch %d: %s on %s\n\n", r.App, r.Epoch.Epoch, count(r.Epoch.Shards, "shard"), count(r.Epoch.Lanes, "lane"))
@@ -88,9 +87,9 @@ func (r Report) Print(out io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(table, "\nmember\tshards\tid\tintake")
+	fmt.Fprintln(table, "\nmember\tshards\tid\tnew events")
 	for _, w := range slices.SortedFunc(slices.Values(r.Workers), func(a, b query.Worker) int { return cmp.Compare(a.Name, b.Name) }) {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", w.Name, len(w.Shards), w.ID, intake(w))
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", w.Name, len(w.Shards), w.ID, newEvents(w))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -115,12 +114,12 @@ func (r Report) paused() bool {
 	return len(r.Workers) > 0 && !slices.ContainsFunc(r.Workers, func(w query.Worker) bool { return w.PausedMS == 0 })
 }
 
-// intake is whether a worker takes new events.
-func intake(w query.Worker) string {
+// newEvents tells whether a worker takes new events.
+func newEvents(w query.Worker) string {
 	if w.PausedMS > 0 {
 		return fmt.Sprintf("paused for %s more by %s", time.Duration(w.PausedMS)*time.Millisecond, cmp.Or(w.PausedBy, "?"))
 	}
-	return "open"
+	return "taken"
 }
 
 func count(n int, noun string) string {
@@ -130,13 +129,13 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// row is what the table says of a shard; "?" where it is not known.
+// row is a shard's line in the table; "?" stands for what is not known.
 type row struct {
 	query.ShardStatus
 	owner, fence, position, lag string
 }
 
-// shards are the rows of all shards of which anything is known.
+// shards are the rows of all shards, of the epoch and of any that the workers or the store know.
 func (r Report) shards() []row {
 	owned := r.owned()
 	known := make(map[int]*query.Position)
@@ -180,7 +179,7 @@ func largest[V any](m map[int]V) int {
 	return out
 }
 
-// owned says who owns each shard. While one changes hands two may claim it: the higher fence counts.
+// owned tells the owner of each shard. While a shard changes hands two workers may claim it: the higher fence counts.
 func (r Report) owned() map[int]row {
 	owned := map[int]row{}
 	for _, w := range r.Workers {
@@ -193,8 +192,8 @@ func (r Report) owned() map[int]row {
 	return owned
 }
 
-// lag is how many messages of the log the shard has yet to apply. Only its owner can count them: the sequences between
-// belong to other shards as well. While it is paused it does not.
+// lag is how many messages of the log the shard has yet to apply. Only its owner can count them, since other shards share
+// the sequences in between. A paused owner does not count.
 func (r Report) lag(p *query.Position, s row, owned bool) string {
 	if owned && s.State != query.StatePaused {
 		return strconv.FormatUint(s.Lag, 10)

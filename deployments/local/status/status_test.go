@@ -38,15 +38,15 @@ shard  owner     fence  position  lag  state
 2      worker-1  3      2:5       ?    paused
 3      -         4      1:8       ?    nobody owns it
 
-member    shards  id  intake
+member    shards  id  new events
 worker-1  2       a   paused for 4.2s more by load
-worker-2  1       b   open
+worker-2  1       b   taken
 
 warning: stream ARCHIVE stores and acknowledges shop.in.>, though it is not the log: give it other subjects, or let it mirror the log
 `, out.String())
 }
 
-// What cannot be read costs no line of what can.
+// What cannot be read is reported beside everything that can.
 func TestPrintTellsWhatIsKnown(t *testing.T) {
 	running := []query.Worker{{ID: "a", Name: "worker-1", Shards: []query.ShardStatus{
 		{Shard: 0, Fence: 8, Epoch: 1, Seq: 4, Lag: 2, State: "running"}, {Shard: 2, Fence: 3, Epoch: 1, Seq: 5, State: "stopped: no log"},
@@ -63,8 +63,8 @@ shard  owner     fence  position  lag  state
 1      -         0      0:0       ?    nobody owns it
 2      worker-1  3      1:5       0    stopped: no log
 
-member    shards  id  intake
-worker-1  2       a   open
+member    shards  id  new events
+worker-1  2       a   taken
 
 not known: read the topology: no topology
 `},
@@ -76,7 +76,7 @@ shard  owner  fence  position  lag  state
 0      -      0      0:0       ?    ?
 1      -      ?      ?         ?    ?; read shop:shard:1: WRONGTYPE
 
-member  shards  id  intake
+member  shards  id  new events
 
 not known: ask the workers: none
 `},
@@ -88,7 +88,7 @@ every worker is paused: no shard takes new events
 shard  owner  fence  position  lag  state
 0      one    1      1:2       ?    paused
 
-member  shards  id  intake
+member  shards  id  new events
 one     1       a   paused for 1s more by x
 `},
 	} {

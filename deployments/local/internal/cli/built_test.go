@@ -60,7 +60,7 @@ func TestBuiltStack(t *testing.T) {
 		require.NoError(t, err)
 		require.Subset(t, names(f), []string{"router-1", "worker-1", "worker-2"})
 
-		awaitAllGone := mourners(t, dir)
+		awaitAllGone := watchChildren(t, dir)
 		s.Signal(syscall.SIGKILL)
 		awaitAllGone()
 		again := standin.Start(t, local, "up", "--dir="+dir)
@@ -70,9 +70,8 @@ func TestBuiltStack(t *testing.T) {
 	})
 }
 
-// A password in --redis is nowhere but in the environment of the processes: not in what is printed, not in their
-// arguments, not in a file.
-func TestPasswordOfRedisIsNotTold(t *testing.T) {
+// A password in --redis appears only in the environment of the processes: not in the output, their arguments or a file.
+func TestPasswordOfRedisIsNotShown(t *testing.T) {
 	const secret = "s3c,ret"
 	bin := built(t)
 	redis := testkit.RedisProcess(t, testkit.WithArgs("--requirepass", secret))

@@ -16,16 +16,16 @@ type commands struct {
 	Down    down    `cmd:"" help:"Stop the stack of a directory and wait until it is gone."`
 	Clean   clean   `cmd:"" help:"Remove what a stopped stack has stored."`
 	Status  status  `cmd:"" help:"Show shards, owners, fences, positions, lag and members."`
-	Demo    demo    `cmd:"" help:"Load a stack, kill one of its processes half-way, and verify every event."`
+	Demo    demo    `cmd:"" help:"Load a stack, break its parts meanwhile, and verify every event."`
 	Profile profile `cmd:"" help:"Load a running stack and collect profiles of every service."`
 
-	NATSServer command.NATSServer `cmd:"" name:"nats-server" hidden:"" help:"NATS as a process of its own, which can be killed."`
+	NATSServer command.NATSServer `cmd:"" name:"nats-server" hidden:"" help:"Run NATS as a process of its own, which can be killed."`
 }
 
-// environment is what commands use of the world outside.
+// environment is what the commands use of the world outside.
 type environment struct {
 	command.Environment
-	// owned tells which worker owns how many shards; nil means that the stack is asked. Tests set it.
+	// owned returns how many shards each worker owns; nil asks the stack. Tests set it.
 	owned func(context.Context, stackfile.File) (map[string]int, error)
 }
 
@@ -37,7 +37,7 @@ func Run(args []string, out, errOut io.Writer) int {
 func run(args []string, e *environment, errOut io.Writer) int {
 	local := command.Program{
 		Name: "local", Description: "A whole Lockstep stack on this machine.", Grammar: &commands{},
-		Vars: map[string]string{"dir": stackfile.DefaultDir, "breaks": strings.Join(demonstration.Usual(), ",")},
+		Vars: map[string]string{"dir": stackfile.DefaultDir, "breaks": strings.Join(demonstration.Usual(), ","), "help_break": helpBreak},
 	}
 	return local.Run(args, e.Out, errOut, e)
 }

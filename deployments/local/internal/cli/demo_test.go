@@ -36,7 +36,7 @@ func TestDemoThatPasses(t *testing.T) {
 	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 	require.Empty(t, s.ErrOut.String())
 	require.Contains(t, s.Seen, "verdict: pass")
-	require.Empty(t, left, "nothing stays behind")
+	require.Empty(t, left, "no file is left")
 }
 
 func TestDemoThatFails(t *testing.T) {
@@ -75,7 +75,7 @@ func TestDemoInterrupted(t *testing.T) {
 	require.Equal(t, "local: demo stopped: got Ctrl-C\n", s.ErrOut.String())
 	entries, err := os.ReadDir(tmp)
 	require.NoError(t, err)
-	require.Empty(t, entries, "nothing stays behind")
+	require.Empty(t, entries, "no file is left")
 }
 
 func TestDemoWithoutPrograms(t *testing.T) {
@@ -84,7 +84,7 @@ func TestDemoWithoutPrograms(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(programs, "producer")))
 	code, out, errOut := local("demo", "--bin="+programs)
 	require.Equal(t, command.ExitError, code)
-	require.Empty(t, out, "said before anything is started")
+	require.Empty(t, out, "checked before anything is started")
 	require.Contains(t, errOut, "there is no program "+programs+"/producer")
 }
 
@@ -101,7 +101,7 @@ func TestDemoRefusesBeforeItStarts(t *testing.T) {
 		"--shards=99999":      {command.ExitError, "shards is 99999 and must be at most 4096"},
 		"--lanes=17":          {command.ExitError, `lanes is "17"`},
 		"--break=nats":        {command.ExitUsage, `--break must be one of "hang","router","worker","store","none"`},
-		"--break=none,router": {command.ExitUsage, "--break=none,router: none goes with nothing else"},
+		"--break=none,router": {command.ExitUsage, "--break=none,router: none cannot be combined"},
 	} {
 		code, out, errOut := local("demo", "--bin="+programs, flag)
 		require.Equal(t, want.code, code, flag)

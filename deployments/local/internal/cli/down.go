@@ -15,7 +15,7 @@ type down struct {
 	Timeout time.Duration `default:"1m" help:"How long to wait for its end."`
 }
 
-// Run stops the stack; having none to stop is fine.
+// Run stops the stack. It is no error if none is up.
 func (c *down) Run(e *environment) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
@@ -35,7 +35,7 @@ type clean struct {
 	Dir string `default:"${dir}" help:"The stack's directory."`
 }
 
-// Run removes what the stack has stored.
+// Run removes the files of a stopped stack.
 func (c *clean) Run(e *environment) error {
 	gone, err := stackdir.Clean(c.Dir)
 	switch {
@@ -49,7 +49,7 @@ func (c *clean) Run(e *environment) error {
 	case gone:
 		fmt.Fprintf(e.Out, "%s is gone\n", c.Dir)
 	default:
-		fmt.Fprintf(e.Out, "%s is clean; files that are not the stack's stay\n", c.Dir)
+		fmt.Fprintf(e.Out, "%s is clean; other files in it were left alone\n", c.Dir)
 	}
 	return nil
 }

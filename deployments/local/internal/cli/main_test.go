@@ -21,7 +21,7 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// The test binary plays all programs, by the name it is run under: local itself, and small stand-ins for the services.
+// The test binary plays all programs, depending on the name it is run under: local itself and stand-ins for the services.
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	if name == "local" {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	if code, known := standin.Play(name, os.Args[1:]); known {
 		os.Exit(code)
 	}
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // else every process that we run takes a second to end
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each process that we run takes a second to end
 	goleak.VerifyTestMain(m)
 }
 
@@ -49,8 +49,8 @@ func startUp(t *testing.T, dir string, args ...string) *standin.Supervisor {
 	return s
 }
 
-// mourners returns a function that waits until every child with an admin port is gone.
-func mourners(t *testing.T, dir string) (awaitAllGone func()) {
+// watchChildren returns a function that waits until every child with an admin port has ended.
+func watchChildren(t *testing.T, dir string) (awaitAllGone func()) {
 	t.Helper()
 	f, err := stackfile.Read(dir)
 	require.NoError(t, err)

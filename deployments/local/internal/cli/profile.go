@@ -20,12 +20,12 @@ type profile struct {
 	Dir      string        `default:"${dir}" help:"The stack's directory."`
 	Bin      string        `default:"${bin}" help:"Directory of the built programs."`
 	Out      string        `default:"profiles" help:"Directory for the profiles."`
-	Duration time.Duration `default:"10s" help:"How long to profile; the load goes on a little longer."`
+	Duration time.Duration `default:"10s" help:"How long to profile; the load lasts a little longer."`
 }
 
 const (
-	profileWarmUp = time.Second     // of load, before the profiles begin
-	profileSlack  = 3 * time.Second // of load, at least, when they end
+	profileWarmUp = time.Second     // load before the profiles begin
+	profileSlack  = 3 * time.Second // load after the CPU profiles end
 )
 
 // Validate checks what the flags' types do not.
@@ -36,7 +36,7 @@ func (c *profile) Validate() error {
 	return nil
 }
 
-// Run loads a running stack and collects profiles of every service, and of the producer, meanwhile.
+// Run loads a running stack and meanwhile collects profiles of every service and of the producer.
 func (c *profile) Run(e *environment) error {
 	f, err := stackfile.Read(c.Dir)
 	if err != nil {
@@ -66,11 +66,11 @@ func (c *profile) Run(e *environment) error {
 	if err := load.Wait(); err != nil {
 		return fmt.Errorf("the load failed: %w", err)
 	}
-	fmt.Fprintf(e.Out, "profiles are in %s; for example: go tool pprof -top %s\n", c.Out, service.ShellQuote(filepath.Join(c.Out, "router-1.cpu.pprof")))
+	fmt.Fprintf(e.Out, "the profiles are in %s; for example: go tool pprof -top %s\n", c.Out, service.ShellQuote(filepath.Join(c.Out, "router-1.cpu.pprof")))
 	return nil
 }
 
-// collect fetches a process's profiles, the one of its CPU first.
+// collect fetches a process's profiles, that of the CPU first.
 func (c *profile) collect(ctx context.Context, p stackfile.Process) error {
 	for _, what := range []struct{ name, path string }{
 		{"cpu", fmt.Sprintf("profile?seconds=%d", int(c.Duration.Seconds()))},

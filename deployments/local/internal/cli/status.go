@@ -36,4 +36,4 @@ func (c *status) Run(e *environment) error {
 	return nil
 }
 
-var errNotAllKnown = errors.New("not all of the status is known, see above")
+var errNotAllKnown = errors.New("the status is incomplete, see above")

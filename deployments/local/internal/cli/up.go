@@ -17,7 +17,7 @@ type up struct {
 	Workers  int    `default:"2" help:"How many workers."`
 	Routers  int    `default:"1" help:"How many routers."`
 	Dir      string `default:"${dir}" help:"Where the stack keeps its data and stack.json."`
-	NATSPort int    `name:"nats-port" placeholder:"PORT" help:"Port of NATS; an error if it is taken. By default 4222, or any free one."`
+	NATSPort int    `name:"nats-port" placeholder:"PORT" help:"Port of NATS, which must be free. Default: 4222, or any free one."`
 }
 
 // Validate is called by kong.
@@ -28,7 +28,7 @@ func (c *up) Validate() error {
 	return nil
 }
 
-// Run runs the stack until it is told to stop.
+// Run runs the stack until a signal stops it.
 func (c *up) Run(e *environment) error {
 	l := command.NewLife(c.StopWithParent)
 	defer l.Stop()
@@ -40,7 +40,7 @@ func (c *up) Run(e *environment) error {
 	}
 	began := time.Now()
 	if err := s.Start(l.Soft); err != nil {
-		// What was started goes down with it; the reason for that is the one to tell.
+		// Stop what was started. The error of Start is the one to report.
 		_ = s.Stop(l.Hard)
 		if l.Soft.Err() != nil {
 			return fmt.Errorf("stopped before the stack was ready: %w", context.Cause(l.Soft))
@@ -48,7 +48,7 @@ func (c *up) Run(e *environment) error {
 		return err
 	}
 	fmt.Fprint(e.Out, c.summary(s, time.Since(began)))
-	c.tellOtherTopology(l.Soft, e, s)
+	c.noteOtherTopology(l.Soft, e, s)
 	<-l.Soft.Done()
 	fmt.Fprintf(e.Out, "stopping (%v); once more stops at once\n", context.Cause(l.Soft))
 	if err := s.Stop(l.Hard); err != nil {
@@ -58,20 +58,20 @@ func (c *up) Run(e *environment) error {
 	return nil
 }
 
-// tellOtherTopology says so when the stack has an older topology with other settings than those given.
-func (c *up) tellOtherTopology(ctx context.Context, e *environment, s *stack.Stack) {
+// noteOtherTopology tells the user when --shards was ignored because the stack has a topology already.
+func (c *up) noteOtherTopology(ctx context.Context, e *environment, s *stack.Stack) {
 	epoch, err := s.Epoch(ctx)
 	if err != nil || epoch.Shards == c.Shards {
 		return
 	}
-	fmt.Fprintf(e.Out, "note: this stack has %d shards since it was created; --shards=%d counts for a new one only\n\n", epoch.Shards, c.Shards)
+	fmt.Fprintf(e.Out, "note: this stack was created with %d shards; --shards=%d is for a new stack only\n\n", epoch.Shards, c.Shards)
 }
 
-// summary is what a user wants to know of a stack that is ready.
+// summary tells the user where the parts of the stack are and what to try.
 func (c *up) summary(s *stack.Stack, took time.Duration) string {
 	var b strings.Builder
 	f := s.File()
-	fmt.Fprintf(&b, "ready after %.1f s: an event has gone through\n\n", took.Seconds())
+	fmt.Fprintf(&b, "ready after %.1f s: an event has been applied\n\n", took.Seconds())
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  NATS\t%s\n  Redis\t%s (%s)\n", f.NATS, f.Redis, s.RedisKind())
 	for _, p := range f.Processes {

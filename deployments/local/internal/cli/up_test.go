@@ -24,7 +24,7 @@ func TestUpAndDown(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a $HOME stack")
 	s := startUp(t, dir, "--workers=2", "--routers=2", "--shards=8", "--lanes=2", "--app=shop",
 		"--router-flag=--history-age=2h", "--worker-flag=--log-level=debug")
-	awaitAllGone := mourners(t, dir)
+	awaitAllGone := watchChildren(t, dir)
 
 	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestUpAndDown(t *testing.T) {
 	require.Subset(t, router.Args, []string{"--shards=8", "--lanes=2", "--app=shop", "--pprof", "--history-age=2h"})
 	require.Subset(t, worker.Args, []string{"--app=shop", "--pprof", "--log-level=debug"})
 	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS}, ours(router.Env))
-	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS, "LOCKSTEP_REDIS=" + f.Redis}, ours(worker.Env), "and none that was set for us")
+	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS, "LOCKSTEP_REDIS=" + f.Redis}, ours(worker.Env), "and nothing of our own environment")
 
 	code, out, _ := local("down", "--dir="+dir)
 	require.Equal(t, command.ExitOK, code)
@@ -47,11 +47,11 @@ func TestUpAndDown(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "stack.json"))
 
 	code, out, _ = local("down", "--dir="+dir)
-	require.Equal(t, command.ExitOK, code, "having none to stop is fine")
+	require.Equal(t, command.ExitOK, code, "it is no error if none is up")
 	require.Contains(t, out, "no stack is up")
 }
 
-// ours returns the variables that stand for flags.
+// ours returns the variables that set flags.
 func ours(env []string) []string {
 	return slices.DeleteFunc(env, func(entry string) bool { return !strings.HasPrefix(entry, "LOCKSTEP_") })
 }
@@ -85,7 +85,7 @@ func TestSecondUpIsRefused(t *testing.T) {
 func TestKilledSupervisorLeavesNoChild(t *testing.T) {
 	dir := t.TempDir()
 	s := startUp(t, dir, "--worker-flag=--fake=deaf")
-	awaitAllGone := mourners(t, dir)
+	awaitAllGone := watchChildren(t, dir)
 	s.Signal(syscall.SIGKILL)
 	awaitAllGone()
 	require.Equal(t, -1, s.ExitCode())
@@ -99,7 +99,7 @@ func TestKilledSupervisorLeavesNoChild(t *testing.T) {
 	startUp(t, dir)
 }
 
-// As after nohup: the terminal goes, and the stack stays.
+// As after nohup: the stack outlives the terminal.
 func TestIgnoredHangupStaysIgnored(t *testing.T) {
 	dir := t.TempDir()
 	programs := standin.Bin(t, "local")
@@ -116,7 +116,7 @@ func TestHangupStopsInOrder(t *testing.T) {
 	standin.NotIgnored(t, syscall.SIGHUP)
 	dir := t.TempDir()
 	s := startUp(t, dir)
-	awaitAllGone := mourners(t, dir)
+	awaitAllGone := watchChildren(t, dir)
 	s.Signal(syscall.SIGHUP)
 	s.Await("stopping (got SIGHUP)")
 	awaitAllGone()
@@ -127,7 +127,7 @@ func TestHangupStopsInOrder(t *testing.T) {
 func TestSecondSignalKillsAll(t *testing.T) {
 	dir := t.TempDir()
 	s := startUp(t, dir, "--workers=1", "--worker-flag=--fake=deaf", "--router-flag=--fake=deaf")
-	awaitAllGone := mourners(t, dir)
+	awaitAllGone := watchChildren(t, dir)
 	s.Signal(syscall.SIGTERM)
 	s.Await("stopping (got SIGTERM)")
 	s.Signal(syscall.SIGTERM)
@@ -142,15 +142,15 @@ func TestStackEndsWithItsParentAndItsTerminal(t *testing.T) {
 	shell := standin.Start(t, "/bin/sh", "-c", `"$@" & wait`, "sh", filepath.Join(programs, "local"),
 		"up", "--stop-with-parent", "--dir="+dir, "--bin="+programs, "--redis=embedded")
 	shell.Await("ready after")
-	awaitAllGone := mourners(t, dir)
+	awaitAllGone := watchChildren(t, dir)
 	lock, err := os.Open(filepath.Join(dir, "lock"))
 	require.NoError(t, err)
 	defer lock.Close()
 
 	shell.Signal(syscall.SIGKILL)
-	shell.Cmd.Wait() // closes our end of its output, so that every line it still writes raises SIGPIPE
+	shell.Cmd.Wait() // closes our end of its output: each further line raises SIGPIPE
 	awaitAllGone()
-	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH), "wait for its end")
+	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH), "wait until the stack has ended")
 	require.NoFileExists(t, filepath.Join(dir, "stack.json"), "it stopped in order")
 }
 
@@ -187,7 +187,7 @@ func TestRedisServerIsStartedAgain(t *testing.T) {
 	requirePrivate(t, filepath.Join(dir, "logs"))
 }
 
-// requirePrivate requires that nobody else can read what is in a directory.
+// requirePrivate requires that other users cannot read the files in a directory.
 func requirePrivate(t *testing.T, dir string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -253,7 +253,7 @@ func TestUpRefuses(t *testing.T) {
 
 func TestUsualPortTaken(t *testing.T) {
 	if l, err := net.Listen("tcp", "127.0.0.1:4222"); err == nil {
-		defer l.Close() // else somebody else has it, which is as good
+		defer l.Close() // else another program has the port, which is as good
 	}
 	s := startUp(t, t.TempDir())
 	require.Contains(t, strings.Join(s.Seen, "\n"), "port 4222 is taken, NATS listens on")

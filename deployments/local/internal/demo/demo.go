@@ -1,4 +1,4 @@
-// Package demo shows what a stack promises: it loads one, breaks its parts in turn and judges every event.
+// Package demo shows that a stack keeps its promises: it loads one, breaks its parts in turn and judges every event.
 package demo
 
 import (
@@ -22,37 +22,37 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// ErrVerdict says that the run was judged and did not pass; the report has been printed.
+// ErrVerdict says that the verdict is not pass. The report has been printed.
 var ErrVerdict = errors.New("the verdict is not pass")
 
-// Config says what to show.
+// Config says what to run and to break.
 type Config struct {
-	Stack        stack.Config // Dir and NATSPort are chosen here
+	Stack        stack.Config // Run sets Dir and NATSPort
 	Break        []string     // what to break while events are sent, in turn: HangRouter, KillRouter, KillWorker, WipeStore
 	Rate         string       // events per second, or max
 	Duration     time.Duration
 	Keys         int
-	Distribution string // of events over keys, which the producer checks
+	Distribution string // of events over keys, as the producer takes it
 	Size         int    // bytes
 	Out          io.Writer
-	// Owned says how many shards each worker owns, by the worker's name; default: Owned.
+	// Owned returns how many shards each worker owns, by the worker's name; default: Owned.
 	Owned func(context.Context, stackfile.File) (map[string]int, error)
 }
 
-// What can be broken.
+// Values of Config.Break.
 const (
-	HangRouter = "hang"               // a router is stopped, and goes on after hangTime
+	HangRouter = "hang"               // a router is stopped and continues after hangTime
 	KillRouter = stackfile.RoleRouter // kill -9
-	KillWorker = stackfile.RoleWorker // kill -9 of the one that owns most shards
+	KillWorker = stackfile.RoleWorker // kill -9 of the worker that owns most shards
 	WipeStore  = "store"              // everything in Redis is deleted
 )
 
-// Usual is what is broken by default. Each part finds mistakes that the others do not: a router that hangs stores what the
-// publishers send again meanwhile beside what they had sent, other workers take over what a worker had begun, and all of
-// them fill a store that has lost everything.
+// Usual is the default of Config.Break. Each step finds mistakes that the others miss: after a hang the log holds events
+// twice, since publishers sent them again; after a worker's death others go on with its unfinished rounds; after the wipe
+// the workers fill the store from the log.
 func Usual() []string { return []string{HangRouter, KillWorker, WipeStore} }
 
-// hangTime is above a publisher's patience with an attempt (0.5 s), and below what a router's permit lasts without renewal (2 s).
+// hangTime is more than a publisher's attempt takes (0.5 s) and less than a router's permit lasts without renewal (2 s).
 const hangTime = time.Second
 
 // demo is one demonstration in a directory of its own.
@@ -61,8 +61,8 @@ type demo struct {
 	dir string
 }
 
-// Run runs the demonstration. When soft ends it stops everything in order, when hard ends at once. The directory is
-// removed if the verdict is pass or the run was interrupted, and named and kept otherwise.
+// Run runs the demonstration. When soft ends it stops everything in order, when hard ends at once. It removes the directory
+// if the verdict is pass or the run was interrupted; otherwise it keeps the directory and prints its name.
 func Run(soft, hard context.Context, cfg Config) error {
 	if err := cfg.Stack.Check(); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (d *demo) run(soft, hard context.Context) (err error) {
 	return nil
 }
 
-// load runs the producer to its end and breaks what is to be broken, at equal distances.
+// load runs the producer to its end and meanwhile breaks what Config.Break says, at equal distances.
 func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 	starter := process.NewStarter()
 	defer starter.Close()
@@ -153,7 +153,7 @@ func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 			}
 			steps = steps[1:]
 		case <-producer.Ended():
-			// A verdict of fail is an exit code as well: the report tells more.
+			// The exit code is not checked: the report has the verdict.
 			if _, err := os.Stat(d.reportFile()); err != nil {
 				return fmt.Errorf("the load wrote no report: %s", producer.Outcome())
 			}
@@ -165,7 +165,7 @@ func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 	}
 }
 
-// stopProducer ends the producer: its run will not be judged, so it need not finish it.
+// stopProducer ends the producer. The run will not be judged, so it need not finish.
 func stopProducer(hard context.Context, p *process.Process) {
 	p.Signal(syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(hard, producerStop)
@@ -205,7 +205,7 @@ func (d *demo) hang(ctx context.Context, s *stack.Stack) error {
 	case <-ctx.Done():
 	}
 	if _, err := s.Signal(victim.Name, syscall.SIGCONT); err != nil {
-		return fmt.Errorf("let %s go on: %w", victim.Name, err)
+		return fmt.Errorf("continue %s: %w", victim.Name, err)
 	}
 	return nil
 }
@@ -222,7 +222,7 @@ func (d *demo) kill(ctx context.Context, s *stack.Stack, role string) error {
 	return nil
 }
 
-// wipe deletes all that is in Redis: states, positions and locks. It leaves a Redis alone that the stack did not start.
+// wipe deletes everything in Redis: states, positions and locks. It leaves a Redis alone that the stack did not start.
 func (d *demo) wipe(ctx context.Context, s *stack.Stack) error {
 	if !d.cfg.Stack.OwnsRedis() {
 		d.say("the store is not wiped: Redis is not the stack's own")
@@ -237,8 +237,8 @@ func (d *demo) wipe(ctx context.Context, s *stack.Stack) error {
 	return nil
 }
 
-// victim chooses the process to kill: of the workers the one that owns most shards, else the first of its role. It also
-// returns what the process is doing, for people.
+// victim chooses the process to break: the worker that owns most shards, or the first process of another role. It also
+// returns a note for the user on the process's part.
 func (d *demo) victim(ctx context.Context, f stackfile.File, role string) (victim stackfile.Process, doing string, err error) {
 	candidates := slices.DeleteFunc(f.Processes, func(p stackfile.Process) bool { return p.Role != role })
 	if len(candidates) == 0 {
@@ -253,7 +253,7 @@ func (d *demo) victim(ctx context.Context, f stackfile.File, role string) (victi
 	}
 	victim = slices.MaxFunc(candidates, func(a, b stackfile.Process) int { return cmp.Compare(owned[a.Name], owned[b.Name]) })
 	if owned[victim.Name] == 0 {
-		return victim, "", errors.New("no worker owns a shard, killing one would show nothing")
+		return victim, "", errors.New("no worker owns a shard: killing one would show nothing")
 	}
 	return victim, ", the owner of " + count(owned[victim.Name], "shard"), nil
 }

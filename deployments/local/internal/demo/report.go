@@ -10,7 +10,7 @@ import (
 
 const verdictPass = "pass"
 
-// report is what the demo shows of the producer's report.json.
+// report is the part of the producer's report.json that the demo prints.
 type report struct {
 	Sent             uint64  `json:"sent"`
 	Acked            uint64  `json:"acked"`
@@ -49,10 +49,10 @@ func readReport(path string) (report, error) {
 	return r, nil
 }
 
-// maxViolations is how many are shown; report.json has all.
+// maxViolations is how many violations are printed; report.json has all.
 const maxViolations = 5
 
-// table says what became of the events, the verdict last.
+// table lays the figures out, the verdict last.
 func (r report) table() string {
 	var b strings.Builder
 	b.WriteByte('\n')

@@ -13,9 +13,9 @@ import (
 // fault is a mistake that a worker makes with the key ending in -7, once.
 type fault struct {
 	name  string
-	does  string // instead of applying the event with this counter of its key
+	does  string // cases of a switch over the counter of the key's event
 	kind  string // as the report names it
-	count string // of all kinds, as the table has it
+	count string // of each kind, as the table prints it
 }
 
 var faults = []fault{
@@ -27,7 +27,7 @@ var faults = []fault{
 		"reordered", "lost 0, duplicated 0, reordered 1, unknown keys 0"},
 }
 
-// Whatever goes wrong with a single event of 3,000 is found, and named.
+// A fault in a single event of 3,000 is found and named.
 func testFaults(t *testing.T, bin string) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func testFaults(t *testing.T, bin string) {
 	}
 }
 
-// edits make the fault, in the worker's handler.
+// edits put the fault into the worker's handler.
 func (f fault) edits() map[string]string {
 	const apply = "(_ context.Context, acc *Account, ev consume.Event) error {\n"
 	return map[string]string{
@@ -68,7 +68,7 @@ func apply` + apply,
 	}
 }
 
-// build builds a worker with the fault and returns where it is, beside the router.
+// build builds a worker with the fault and returns its directory, in which the router is too.
 func (f fault) build(t *testing.T, bin string) (faulty string) {
 	t.Helper()
 	faulty = t.TempDir()

@@ -10,7 +10,7 @@ import (
 	"example.com/lockstep/pkg/query"
 )
 
-// The first interrupt ends the sending: what was sent is verified. The second one ends everything.
+// The first interrupt ends the sending, and the events sent so far are verified. The second one ends everything.
 func (s *stack) testInterrupts(t *testing.T) {
 	for _, producers := range []int{1, 2} {
 		flags := []string{"--rate=2000", "--duration=1h", "--keys=100", "--producers=" + strconv.Itoa(producers)}
@@ -26,7 +26,7 @@ func (s *stack) testInterrupts(t *testing.T) {
 		t.Run("two, producers "+strconv.Itoa(producers), func(t *testing.T) {
 			l := s.load(t, flags...)
 			l.Await(programs.Sending)
-			s.pause(t, query.MaxPause) // nothing reaches the log's end: so the first one is still at work
+			s.pause(t, query.MaxPause) // no shard reaches the log's end, so the first interrupt is still being handled
 			defer s.pause(t, 0)
 			l.Interrupt()
 			l.Await("waiting until every shard has reached the log's end")

@@ -15,7 +15,7 @@ import (
 // closing is how many events a producer sends at its end, at most: one to each shard.
 const closing = 16
 
-// What cannot be done is said in one line, and leaves nothing behind.
+// A load that cannot be run says so in one line and leaves no files.
 func (s *stack) testRefusals(t *testing.T) {
 	for _, c := range []struct {
 		flags string
@@ -39,7 +39,7 @@ func (s *stack) testRefusals(t *testing.T) {
 	}
 }
 
-// Each event waits for the one before.
+// Each event waits until the one before it is acknowledged.
 func (s *stack) testClosedLoopOfOne(t *testing.T) {
 	r := s.load(t, "--rate=max", "--in-flight=1", "--events=200").Passed()
 	require.Equal(t, 1, r.Config.InFlight)
@@ -70,7 +70,7 @@ func (s *stack) testFiles(t *testing.T) {
 		"a trace not ended":    {[]string{"--distribution=" + unended, "--events=5"}, 100},
 		"payloads":             {[]string{"--payload=" + payloads, "--keys=50"}, 50},
 		"both":                 {[]string{"--distribution=" + trace, "--payload=" + payloads}, 4},
-		"both, by two at once": {[]string{"--distribution=" + trace, "--payload=" + payloads, "--producers=2"}, 2 * 4}, // keys of their own
+		"both, by two at once": {[]string{"--distribution=" + trace, "--payload=" + payloads, "--producers=2"}, 2 * 4}, // each has keys of its own
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := s.load(t, append([]string{"--rate=2000", "--events=500"}, c.flags...)...).Passed()
@@ -79,7 +79,7 @@ func (s *stack) testFiles(t *testing.T) {
 	}
 }
 
-// Several producers send together what one would.
+// Several producers share the rate and the keys of the load.
 func (s *stack) testSeveralProducers(t *testing.T) {
 	const producers, scheduled = 3, 2000 * 3 / 2
 	r := s.load(t, "--producers=3", "--rate=2000", "--warm-up=500ms", "--duration=1s", "--keys=1000").Passed()
@@ -94,7 +94,7 @@ func (s *stack) testSeveralProducers(t *testing.T) {
 	require.Equal(t, r.Sent, events)
 }
 
-// While a backlog piles up the workers take nothing; after it they do.
+// The workers are paused while a backlog piles up, and drain it after that.
 func (s *stack) testBacklog(t *testing.T) {
 	sub, err := s.nats.SubscribeSync(s.file.App + ".ctl.pause")
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func (s *stack) testBacklog(t *testing.T) {
 	s.requireDrained(t, l.Passed())
 }
 
-// An interrupt ends a backlog's first part, and the workers go on.
+// An interrupt ends the piling up of a backlog, and the workers drain it.
 func (s *stack) testBacklogInterrupted(t *testing.T) {
 	l := s.load(t, "--profile=backlog", "--duration=1h", "--rate=2000")
 	l.Await(programs.Sending)

@@ -1,5 +1,5 @@
-// Package loadtest holds what a load says against what happened: the programs as they are built, as processes of real
-// stacks, with workers that are stopped or that make mistakes on purpose.
+// Package loadtest compares a load's report with what happened. The programs run as processes of a stack, with workers that
+// are stopped or that make mistakes on purpose.
 package loadtest
 
 import (
@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestLoads runs them all, so that the programs are built once.
+// TestLoads holds all tests of the package, so that the programs are built once.
 func TestLoads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("did not run: -short, and it builds every program")
@@ -28,7 +28,7 @@ func TestLoads(t *testing.T) {
 		t.Run("search", s.testSearch)
 		t.Run("backlog", s.testBacklog)
 		t.Run("backlog interrupted", s.testBacklogInterrupted)
-		t.Run("standing shards", s.testStandingShards)
+		t.Run("paused workers", s.testPausedWorkers)
 		t.Run("stopped worker", s.testStoppedWorker)
 	})
 	t.Run("faults", func(t *testing.T) { testFaults(t, bin) })

@@ -17,7 +17,7 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// stack is one that is up, with two workers.
+// stack is a running stack with two workers.
 type stack struct {
 	dir   string
 	file  stackfile.File
@@ -28,7 +28,7 @@ type stack struct {
 
 const workers = 2
 
-// up starts a stack of the services in a directory, with the other programs in bin. It stops when the test ends.
+// up starts a stack with the services of one directory and the other programs in bin. It stops when the test ends.
 func up(t *testing.T, bin, services string) *stack {
 	t.Helper()
 	s := &stack{dir: filepath.Join(t.TempDir(), "stack"), bin: bin}
@@ -64,10 +64,10 @@ func (s *stack) process(t *testing.T, name string) stackfile.Process {
 	return s.file.Processes[i]
 }
 
-// answers bounds one round of questions to the workers: a round that comes back short is asked again.
+// answers is how long the workers may take to answer. Callers ask again when an answer is missing.
 const answers = 100 * time.Millisecond
 
-// status returns what both workers say of themselves.
+// status returns the status of both workers.
 func (s *stack) status(t *testing.T) []query.Worker {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), programs.Patience)
@@ -82,7 +82,7 @@ func (s *stack) status(t *testing.T) []query.Worker {
 	}
 }
 
-// pause pauses the intake of both workers; 0 lets them go on.
+// pause pauses both workers; 0 ends the pause.
 func (s *stack) pause(t *testing.T, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), programs.Patience)

@@ -14,8 +14,8 @@ import (
 	"example.com/lockstep/pkg/query"
 )
 
-// A worker that stands still for a second shows in every figure that is there to show it, though nothing was wrong
-// with any event. Two loads see the same stop; one of them has a threshold.
+// A worker that is stopped for a second shows in the latency, in the pauses and in the timeline, though no event failed.
+// Two loads see the same stop; one of them has a threshold.
 func (s *stack) testStoppedWorker(t *testing.T) {
 	const stop = time.Second
 	flags := []string{"--rate=2000", "--duration=5s", "--keys=1000"}
@@ -28,7 +28,7 @@ func (s *stack) testStoppedWorker(t *testing.T) {
 	judged.Await(programs.Sending)
 	t.Cleanup(func() { _ = syscall.Kill(worker.PID, syscall.SIGCONT) })
 	require.NoError(t, syscall.Kill(worker.PID, syscall.SIGSTOP))
-	<-time.After(stop) // waits for nothing: it is what the loads must show
+	<-time.After(stop) // the length of the pause that the loads must report
 	require.NoError(t, syscall.Kill(worker.PID, syscall.SIGCONT))
 
 	r := plain.Passed()
@@ -45,9 +45,9 @@ func (s *stack) testStoppedWorker(t *testing.T) {
 	require.Equal(t, r.Sent, r.Applied)
 }
 
-// Events that lie in the log when the load gives up waiting are unfinished and not lost, by one producer's reckoning as by
-// several's; once the workers go on, the next load passes.
-func (s *stack) testStandingShards(t *testing.T) {
+// Events that are in the log and not applied when the load gives up waiting are unfinished, not lost, with one producer and
+// with several. Once the workers take events again, the next load passes.
+func (s *stack) testPausedWorkers(t *testing.T) {
 	for _, producers := range []string{"1", "2"} {
 		t.Run(producers+" producers", func(t *testing.T) {
 			s.pause(t, query.MaxPause)
@@ -98,7 +98,7 @@ func longestPause(r programs.Report, of map[int]bool) (longest programs.Pause) {
 	return longest
 }
 
-// slowestOver returns what the slowest of the events waited that were due during a pause, as the timeline has it.
+// slowestOver returns the longest wait of the events that were due during a pause, by the timeline.
 func slowestOver(r programs.Report, p programs.Pause) (ms float64) {
 	for _, point := range r.Timeline.Points {
 		if point.At+r.Timeline.IntervalSeconds > p.From && point.At < p.From+p.Seconds {

@@ -1,4 +1,4 @@
-// Package rights holds docs/rights.md: with no more rights than it lists, every part does its work.
+// Package rights tests docs/rights.md: with no more rights than it lists, every part does its work.
 package rights
 
 import (
@@ -34,8 +34,8 @@ const (
 	app      = "lockstep"
 )
 
-// TestRightsSuffice runs all parts, each by a user of its own as the document has them, through a load, a takeover and a
-// purge of history. Nothing that they do is denied.
+// TestRightsSuffice runs each part as its own user of the document, through a load, a takeover and a purge of history. No
+// operation is denied.
 func TestRightsSuffice(t *testing.T) {
 	if testing.Short() {
 		t.Skip("did not run: -short, and it builds every program")
@@ -53,7 +53,7 @@ func TestRightsSuffice(t *testing.T) {
 	router := service("router", "--shards=4", "--history-age=1s", "--history-bytes=64KiB")
 	one := service("worker", "--redis="+rdb)
 	two := service("worker", "--redis="+rdb)
-	defer func() { // in good order, which needs rights as well
+	defer func() { // an orderly stop needs rights as well
 		for _, p := range []*programs.Program{two, router} {
 			p.Signal(syscall.SIGTERM)
 			require.Zero(t, p.ExitCode(), strings.Join(p.Seen, "\n"))
@@ -96,7 +96,7 @@ func requirePurged(t *testing.T, nc *nats.Conn) {
 	}, programs.Patience, 10*time.Millisecond)
 }
 
-// TestCommandsOfScriptsAreListed finds a command that a script uses and the document lacks, in no time.
+// TestCommandsOfScriptsAreListed finds a command that a script uses and the document lacks, without running the script.
 func TestCommandsOfScriptsAreListed(t *testing.T) {
 	scripts, err := filepath.Glob(programs.InRoot(t, "pkg/store/redis/*.lua"))
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func block(t *testing.T, language string) string {
 	return string(found[1])
 }
 
-// natsServer notes what it denies.
+// natsServer collects the errors of a server, among them each denied operation.
 type natsServer struct {
 	url string
 
@@ -129,7 +129,7 @@ type natsServer struct {
 	errors []string
 }
 
-// serve starts a server with a configuration, which JetStream and a free port are added to.
+// serve starts a server with a configuration, to which it adds JetStream and a free port.
 func serve(t *testing.T, conf string) *natsServer {
 	t.Helper()
 	dir := t.TempDir()
@@ -154,7 +154,7 @@ func serve(t *testing.T, conf string) *natsServer {
 	return n
 }
 
-// as is the server's URL for a user, whose password the document has as the first letter of the name.
+// as is the server's URL for a user. A user's password in the document is the first letter of the name.
 func (n *natsServer) as(user string) string {
 	return fmt.Sprintf("nats://%s:%s@%s", user, user[:1], n.url)
 }
@@ -173,7 +173,7 @@ func (n *natsServer) denied() []string {
 	return n.errors
 }
 
-// Errorf is called with each violation of a right, for one.
+// Errorf implements server.Logger. A denied operation is logged as an error.
 func (n *natsServer) Errorf(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -186,7 +186,7 @@ func (*natsServer) Fatalf(string, ...any)  {}
 func (*natsServer) Debugf(string, ...any)  {}
 func (*natsServer) Tracef(string, ...any)  {}
 
-// restrictedRedis returns the URL of a Redis for a worker that has no more rights than an ACL line gives it.
+// restrictedRedis returns the URL of a Redis on which the worker has only the rights of the ACL lines.
 func restrictedRedis(t *testing.T, acl string) string {
 	t.Helper()
 	address := testkit.RedisProcess(t).Addr
