@@ -26,7 +26,9 @@ const (
 	SessionTooOld
 )
 
-var codeNames = [...]string{"stored", "closing", "busy", "log full", "log error", "malformed", "no key", "key too long", "event too large", "session too old"}
+var codeNames = [...]string{
+	"stored", "closing", "busy", "log full", "log error", "malformed", "no key", "key too long", "event too large", "session too old",
+}
 
 // String is the code in words.
 func (c Code) String() string {

@@ -24,7 +24,8 @@ type Frame struct {
 
 // AppendHeader begins a frame: its session and floor.
 func AppendHeader(b []byte, s Session, floor uint64) []byte {
-	size := protowire.SizeTag(1) + protowire.SizeBytes(len(s.Publisher)) + 1 + protowire.SizeVarint(s.Generation) + 1 + protowire.SizeVarint(uint64(s.Birth))
+	size := protowire.SizeTag(1) + protowire.SizeBytes(len(s.Publisher)) +
+		1 + protowire.SizeVarint(s.Generation) + 1 + protowire.SizeVarint(uint64(s.Birth))
 	b = protowire.AppendTag(b, frameSession, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
 	b = protowire.AppendTag(b, sessionPublisher, protowire.BytesType)

@@ -86,7 +86,9 @@ func (c *cluster) member(change ...func(*Config)) *member {
 func (c *cluster) memberOn(nc *nats.Conn, change ...func(*Config)) *member {
 	c.t.Helper()
 	m := &member{t: c.t, nc: nc, reg: prometheus.NewRegistry()}
-	cfg := Config{App: "app", Name: "m", Shards: c.shards, Replicas: c.replicas, Locker: Leases(c.locker), Log: slog.New(slog.DiscardHandler), Metrics: m.reg}
+	cfg := Config{
+		App: "app", Name: "m", Shards: c.shards, Replicas: c.replicas, Locker: Leases(c.locker), Log: slog.New(slog.DiscardHandler), Metrics: m.reg,
+	}
 	cfg.Own = func(ctx context.Context, o Ownership) {
 		defer c.board.enter(o.Shard, m.ID())()
 		for {

@@ -204,7 +204,8 @@ func (p *Publisher) report() {
 // abandon gives up all outstanding events. why is a refusal.
 func (p *Publisher) abandon(why error) {
 	p.mu.Lock()
-	p.giveUp(p.w.Abandon(), fmt.Errorf("%w: %w", ErrNotSent, why), fmt.Errorf("%w: %v", ErrUnknown, why)) // not wrapped: an unknown outcome is no refusal
+	unknown := fmt.Errorf("%w: %v", ErrUnknown, why) // why is not wrapped: an unknown outcome is no refusal
+	p.giveUp(p.w.Abandon(), fmt.Errorf("%w: %w", ErrNotSent, why), unknown)
 	p.signal()
 	p.mu.Unlock()
 	p.report()

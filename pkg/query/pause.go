@@ -77,7 +77,8 @@ func readPause(body []byte) (d time.Duration, by string, err error) {
 	case req.ForMS == nil:
 		return 0, "", fmt.Errorf("for_ms is missing: %s", how)
 	case *req.ForMS < 0 || *req.ForMS > MaxPause.Milliseconds():
-		return 0, "", fmt.Errorf("cannot pause for %d ms: 0 to %d are allowed; for a longer pause, ask again before this one ends", *req.ForMS, MaxPause.Milliseconds())
+		return 0, "", fmt.Errorf("cannot pause for %d ms: 0 to %d are allowed; for a longer pause, ask again before this one ends",
+			*req.ForMS, MaxPause.Milliseconds())
 	}
 	return time.Duration(*req.ForMS) * time.Millisecond, req.By, nil
 }

@@ -103,7 +103,8 @@ func TestPauseThatAWorkerRefuses(t *testing.T) {
 func TestPauseNamesTheAsker(t *testing.T) {
 	r := newRig(t)
 	asked := make(chan string, 1)
-	s := query.NewServer(r.nats.Connect(t), "app", 4, r.store, func() query.Worker { return query.Worker{} }, func(_ time.Duration, by string) { asked <- by })
+	status, pause := func() query.Worker { return query.Worker{} }, func(_ time.Duration, by string) { asked <- by }
+	s := query.NewServer(r.nats.Connect(t), "app", 4, r.store, status, pause)
 	require.NoError(t, s.Start(limit(t)))
 	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	named, err := nats.Connect(r.nats.URL, nats.Name("load of the night"))

@@ -65,7 +65,8 @@ func TestAnswersGoNowhereButToClients(t *testing.T) {
 	require.NoError(t, err)
 	r.serve(t, 1, query.Worker{})
 	for _, subject := range []string{
-		"$SRV.PING", "$SRV.INFO", "$SRV.STATS", "$SRV.PING.app-worker", topology.ControlSubject("app", "query"), topology.ControlSubject("app", "status"), topology.ControlSubject("app", "pause"),
+		"$SRV.PING", "$SRV.INFO", "$SRV.STATS", "$SRV.PING.app-worker",
+		topology.ControlSubject("app", "query"), topology.ControlSubject("app", "status"), topology.ControlSubject("app", "pause"),
 	} {
 		for _, body := range []string{"", `{"positions":true}`, `{"for_ms":0}`} {
 			for _, reply := range []string{"$KV.app_topology.topology", "app.work.1.0.2", "$JS.API.STREAM.PURGE.APP_1_0"} {
