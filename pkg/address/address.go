@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// listSeparator is what stands between the addresses of a list: blanks, or a comma before an address with
-// a scheme. Any other comma belongs to its address, as passwords have commas too.
+// listSeparator separates the addresses of a list: blanks, or a comma before an address with a scheme. Any other comma belongs
+// to its address, for passwords have commas too.
 var listSeparator = regexp.MustCompile(`\s+|,\s*((?:` + schemes + `)://)`)
 
-// schemes are those of addresses. Only they begin an address of a list: anything else may be part of a password.
+// schemes are the known schemes. Only they begin an address of a list: anything else may be part of a password.
 const schemes = `nats|tls|wss?|rediss?|unix|https?`
 
 // Split returns the addresses of a list in their order. They are separated by blanks, or by a comma before

@@ -8,13 +8,11 @@ import (
 // Masked replaces a secret.
 const Masked = "***"
 
-// addressStart is where an address of a list begins. Only known schemes count: anything else
-// may be part of a password.
+// addressStart is where an address of a list begins. Only known schemes count: anything else may be part of a password.
 var addressStart = regexp.MustCompile(`(^|[,\s]\s*)(` + schemes + `)://`)
 
-// Mask returns s, an address or a list of them, without its secrets: of what stands
-// before an @ only a user name followed by a password remains (a name alone may be a
-// token). It would rather hide too much than too little.
+// Mask returns s, an address or a list of them, without its secrets. Before an @ it keeps only a user name that a password
+// follows (a name alone may be a token). In doubt it hides too much rather than too little.
 func Mask(s string) string { return maskEach(s, maskUser) }
 
 // MaskRefused is Mask for a text that could not be read as an address: in place of a port it may have a password whose host
@@ -53,10 +51,10 @@ func maskUser(address string) string {
 	return Masked + address[at:]
 }
 
-// number is a port, or what follows an IPv6 address's last colon, with what may stand behind it.
+// number is a port, or the end of an IPv6 address after its last colon, and a path, query or fragment if there is one.
 var number = regexp.MustCompile(`^([0-9]*|[0-9a-fA-F]*\])([/?#].*)?$`)
 
-// maskNoPort masks what follows the first colon of an address without an @ if it is no port.
+// maskNoPort masks the text after the first colon of an address without an @, unless it is a port.
 func maskNoPort(address string) string {
 	if strings.Contains(address, "@") || strings.HasPrefix(address, "[") {
 		return address
@@ -68,11 +66,11 @@ func maskNoPort(address string) string {
 	return host + ":" + Masked
 }
 
-// maskedAddress is an address with a user in a text, such as an error of the flags' parser.
+// maskedAddress is an address with a user within a text, such as an error of the flags' parser.
 var maskedAddress = regexp.MustCompile(`((?:` + schemes + `)://)(\S*)@`)
 
-// MaskIn returns a text without the secrets of the addresses in it. known are values that it may quote whole, such
-// as a program's arguments.
+// MaskIn returns a text without the secrets of the addresses in it. known are values that it may quote in full, such as a
+// program's arguments.
 func MaskIn(text string, known []string) string {
 	for _, value := range known {
 		_, after, _ := strings.Cut(value, "=")

@@ -1,7 +1,7 @@
-// Package janitor frees the log of what every shard has committed and is older than the history to keep. It never purges
-// what a shard has yet to commit. One janitor works at a time, under a lease; but no lease makes it safe, for it may be
-// paused between looking and purging while the store goes back in time. So it records what it relied on before it purges,
-// and a worker that finds messages gone holds its position against that record.
+// Package janitor purges the log of messages that every shard has committed and that are older than the history to keep. It
+// never purges a message that a shard has yet to commit. One janitor works at a time, under a lease. The lease alone does not
+// make it safe: the janitor may be paused between looking and purging while the store goes back in time. So it records the
+// positions that it relied on before it purges, and a worker that finds messages purged compares its position with that record.
 package janitor
 
 import (
@@ -28,7 +28,7 @@ type Config struct {
 	Topology topology.Topology
 	KV       jetstream.KeyValue // the topology's bucket
 	Store    store.Store
-	Lease    func(context.Context) (*lease.Lease, error) // its error is a *lease.Taken if another janitor works
+	Lease    func(context.Context) (*lease.Lease, error) // takes the lease; its error is a *lease.Taken if another janitor works
 	Every    time.Duration                               // default 5 s
 	Log      *slog.Logger
 }
@@ -40,7 +40,7 @@ type Janitor struct {
 
 	beforePurge func()        // a test's pause between looking and purging
 	marksKept   time.Duration // see topology.MarksKept
-	swept       time.Time     // the buckets, last
+	swept       time.Time     // when the buckets were last swept
 
 	once   *lifecycle.Once
 	run    context.Context // ends when Stop is called
@@ -62,10 +62,10 @@ func New(js jetstream.JetStream, cfg Config) (*Janitor, error) {
 	return j, nil
 }
 
-// Start begins to work whenever no other janitor does.
+// Start begins to work at times when no other janitor does.
 func (j *Janitor) Start(ctx context.Context) error { return j.once.Start(ctx) }
 
-// Stop ends the work, wherever it is. A purge under way is finished or abandoned by the server; either is safe.
+// Stop ends the work at once. The server finishes or abandons a purge in flight; either is safe.
 func (j *Janitor) Stop(ctx context.Context) error { return j.once.Stop(ctx) }
 
 func (j *Janitor) start(context.Context) error {
@@ -87,7 +87,7 @@ func (j *Janitor) work(ctx context.Context) {
 		if held != nil {
 			release, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			_ = held.Release(release) // it runs out by itself
+			_ = held.Release(release) // else it expires
 		}
 	}()
 	for {
@@ -119,7 +119,7 @@ func (j *Janitor) cleanUnder(ctx context.Context, held *lease.Lease) error {
 	return j.clean(ctx)
 }
 
-// take takes the lease anew, after one that was lost.
+// take takes the lease, after the last one was lost.
 func (j *Janitor) take(ctx context.Context, lost *lease.Lease) (*lease.Lease, error) {
 	if lost != nil {
 		_ = lost.Release(ctx) // it is lost: this ends its renewal
@@ -127,7 +127,7 @@ func (j *Janitor) take(ctx context.Context, lost *lease.Lease) (*lease.Lease, er
 	return j.cfg.Lease(ctx)
 }
 
-// clean looks at every stream and purges what may go, and sweeps the buckets from time to time.
+// clean purges every stream as far as it may, and sweeps the buckets from time to time.
 func (j *Janitor) clean(ctx context.Context) error {
 	for _, e := range j.cfg.Topology.Epochs {
 		for lane := range e.Lanes {
@@ -175,8 +175,8 @@ func (j *Janitor) cleanLane(ctx context.Context, e topology.Epoch, lane int) err
 	return nil
 }
 
-// look reads what the shards of a lane have committed, after the stream's state. Each shard's end is asked of the stream's
-// leader: from a server that lags, one that the shard has reached would look like its last.
+// look reads the positions that the shards of a lane have committed, after the stream's state. It asks the stream's leader for
+// each shard's end: a server that lags may name an older message, and the shard would seem to have committed all.
 func (j *Janitor) look(ctx context.Context, e topology.Epoch, lane int, state jetstream.StreamState) (look, error) {
 	l := look{first: state.FirstSeq, last: state.LastSeq}
 	for shard := lane; shard < e.Shards; shard += e.Lanes {
@@ -204,7 +204,8 @@ func (j *Janitor) look(ctx context.Context, e topology.Epoch, lane int, state je
 	return l, nil
 }
 
-// outOfHistory returns the last message that is not history to be kept: beyond its age, by the log's own time, or its size.
+// outOfHistory returns the last message outside the history to keep: older than its age, by the log's own time, or beyond its
+// size.
 func (j *Janitor) outOfHistory(ctx context.Context, stream string, state jetstream.StreamState, lanes int) (uint64, error) {
 	upTo := uint64(0)
 	if keep := uint64(j.cfg.Topology.Log.HistoryBytes) / uint64(lanes); keep > 0 && state.Bytes > keep {

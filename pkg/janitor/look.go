@@ -5,8 +5,8 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// look is what the janitor saw of one stream, in this order: the stream, then each shard's end, then what the store has
-// committed. So a shard whose committed position has reached its end has committed all of it up to last.
+// look is one stream as the janitor read it, in this order: the stream's state, each shard's end, each shard's committed
+// position. So a shard whose position has reached its end has committed all of its messages up to last.
 type look struct {
 	first, last uint64 // of the stream
 	shards      []shardLook
@@ -23,7 +23,7 @@ func (l look) committed(epoch uint64) uint64 {
 	safe := l.last
 	for _, s := range l.shards {
 		if s.end == 0 {
-			continue // has nothing here
+			continue // it has no message here
 		}
 		at := s.committed.Seq
 		if s.committed.Epoch != epoch {
@@ -36,7 +36,7 @@ func (l look) committed(epoch uint64) uint64 {
 	return safe
 }
 
-// relied is what is recorded before the messages up to and including upTo are purged.
+// relied is the record to write before the messages up to and including upTo are purged.
 func (l look) relied(upTo uint64) topology.Purged {
 	p := topology.Purged{First: upTo + 1, Shards: make(map[int]uint64, len(l.shards))}
 	for _, s := range l.shards {

@@ -1,5 +1,5 @@
-// Package lease keeps a worker's leases on shards: redsync mutexes over one Redis or a quorum of several, renewed apart
-// from processing. A lease makes ownership orderly; it does not make it safe. Safety rests on the store's versions alone.
+// Package lease is a worker's leases on shards: redsync locks over one Redis or a quorum of several, renewed apart from
+// processing. A lease makes ownership orderly; it does not make it safe. Safety rests on the store's versions alone.
 package lease
 
 import (
@@ -33,7 +33,7 @@ var (
 
 // Taken is the error of Try when another owner holds the lease.
 type Taken struct {
-	For time.Duration // until it ends unless it is renewed, if known
+	For time.Duration // until the lease expires unless it is renewed; 0 if unknown
 }
 
 func (t *Taken) Error() string { return fmt.Sprintf("%v for at most %s", ErrTaken, t.For) }
@@ -41,7 +41,7 @@ func (t *Taken) Error() string { return fmt.Sprintf("%v for at most %s", ErrTake
 // Is makes a Taken an ErrTaken.
 func (t *Taken) Is(target error) bool { return target == ErrTaken }
 
-// Config is how long leases last.
+// Config sets how long leases last.
 type Config struct {
 	App   string
 	TTL   time.Duration // default 10 s
@@ -55,8 +55,8 @@ type Locker struct {
 	clients []redis.UniversalClient
 }
 
-// New makes a Locker over one Redis, or over a quorum of several that know nothing of one another. The clients must have
-// ContextTimeoutEnabled, else a server that hangs holds up everybody for minutes.
+// New makes a Locker over one Redis, or over a quorum of several independent ones. The clients must have
+// ContextTimeoutEnabled, else a server that hangs blocks every call for minutes.
 func New(cfg Config, clients ...redis.UniversalClient) (*Locker, error) {
 	if cfg.TTL == 0 {
 		cfg.TTL = DefaultTTL
@@ -81,13 +81,13 @@ func (l *Locker) mutex(what string, opts ...redsync.Option) *redsync.Mutex {
 	return l.sync.NewMutex(l.cfg.App+":lease:"+what, append(opts, redsync.WithExpiry(l.cfg.TTL), redsync.WithTries(1))...)
 }
 
-// Try takes the lease of a shard for a holder if nobody holds it; else its error is a *Taken. It never waits for it. The lock's
-// value tells the holder.
+// Try takes the lease of a shard for a holder if it is free; else its error is a *Taken. It never waits. The lock's value names
+// the holder.
 func (l *Locker) Try(ctx context.Context, shard int, holder string) (*Lease, error) {
 	return l.try(ctx, l.mutex(strconv.Itoa(shard), redsync.WithGenValueFunc(func() (string, error) { return holder + "/" + rand.Text(), nil })))
 }
 
-// TryNamed is Try for what is no shard, such as the janitor's work.
+// TryNamed is Try for a lease by name, such as the janitor's.
 func (l *Locker) TryNamed(ctx context.Context, what string) (*Lease, error) {
 	return l.try(ctx, l.mutex(what))
 }
@@ -105,13 +105,13 @@ func (l *Locker) try(ctx context.Context, m *redsync.Mutex) (*Lease, error) {
 	return lease, nil
 }
 
-// isTaken tells a lease that another holds from servers that cannot be reached.
+// isTaken tells whether another owner holds the lease; after other errors the servers could not be reached.
 func isTaken(err error) bool {
 	var taken *redsync.ErrTaken
 	return errors.As(err, &taken) || errors.Is(err, redsync.ErrFailed)
 }
 
-// bound lets a lock last no longer than its time to live from now on. KEYS: lock. ARGV: time to live in ms.
+// bound limits a lock's remaining time to its time to live. KEYS: lock. ARGV: time to live in ms.
 var bound = redis.NewScript(`
 local left = redis.call('PTTL', KEYS[1])
 if left == -1 or left > tonumber(ARGV[1]) then
@@ -120,11 +120,11 @@ if left == -1 or left > tonumber(ARGV[1]) then
 end
 return left`)
 
-// left is how long a server keeps a lock unless it is renewed. Its holder counts on no more than the time to live since the
-// last renewal; the server keeps the lock for longer if its clock has stepped back since, and for ever if somebody took the
-// expiry away. Then nobody else would get the lease for that long, if the holder is gone: so it is bounded.
+// left is how long a server keeps a lock unless it is renewed. The holder relies on no more than the time to live after the last
+// renewal. The server keeps the lock for longer if its clock has stepped back, and for ever if the expiry was removed; then, if
+// the holder is gone, no other owner would get the lease for that long. So left bounds it.
 func (l *Locker) left(ctx context.Context, c redis.UniversalClient, name string) time.Duration {
-	left, err := c.PTTL(ctx, name).Result() // one without expiry has -1
+	left, err := c.PTTL(ctx, name).Result() // -1 without an expiry
 	if err == nil && (left == -1 || left > l.cfg.TTL) {
 		ms, _ := bound.Run(ctx, c, []string{name}, l.cfg.TTL.Milliseconds()).Int64()
 		left = time.Duration(ms) * time.Millisecond
@@ -132,9 +132,9 @@ func (l *Locker) left(ctx context.Context, c redis.UniversalClient, name string)
 	return left
 }
 
-// remaining is how long the lease lasts unless it is renewed: the longest that any server says in time.
+// remaining is how long the lease lasts unless it is renewed: the longest time of all servers that answer in time.
 func (l *Locker) remaining(ctx context.Context, name string) time.Duration {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL/20) // as long as redsync gives them
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL/20) // as redsync does
 	defer cancel()
 	said := make([]time.Duration, len(l.clients))
 	var servers sync.WaitGroup
@@ -145,7 +145,7 @@ func (l *Locker) remaining(ctx context.Context, name string) time.Duration {
 	return min(max(0, slices.Max(said)), l.cfg.TTL)
 }
 
-// Unlock ends the lease of a shard on behalf of a holder that is proven to be gone. A lease that another holds is left alone.
+// Unlock ends the lease of a shard on behalf of a holder that is proven to be gone. It leaves another holder's lease alone.
 func (l *Locker) Unlock(ctx context.Context, shard int, holder string) error {
 	values, err := l.valuesOf(ctx, shard, holder)
 	for _, value := range values {
@@ -160,10 +160,10 @@ func (l *Locker) Unlock(ctx context.Context, shard int, holder string) error {
 	return nil
 }
 
-// valuesOf are the values that a shard's lock has, as far as they tell a holder. It asks all servers and waits for most of
-// them: a lease stands on one of those at least. The error says that so many cannot be reached.
+// valuesOf returns the values of a shard's lock that name a holder. It asks all servers and waits for a majority: at least one
+// of them has the lease. The error means that no majority can be reached.
 func (l *Locker) valuesOf(ctx context.Context, shard int, holder string) (values []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL/20) // one that hangs, and that nobody waits for, ends then
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL/20) // ends the calls to servers that hang
 	defer cancel()
 	name := l.mutex(strconv.Itoa(shard)).Name()
 	answers := make(chan *redis.StringCmd, len(l.clients))
@@ -187,7 +187,7 @@ func (l *Locker) valuesOf(ctx context.Context, shard int, holder string) (values
 	return values, err
 }
 
-// isOver tells that no server has the lease any more. Of several some may not have been reached, and have it still.
+// isOver tells whether no server has the lease any more. It is false if a server was not reached, which may still have it.
 func isOver(err error) bool {
 	var unreached *redsync.RedisError
 	return errors.Is(err, redsync.ErrLockAlreadyExpired) && !errors.As(err, &unreached)
@@ -205,7 +205,7 @@ type Lease struct {
 	done    chan struct{}
 }
 
-// Value is the lock's value: the holder, and what is this lease's alone.
+// Value is the lock's value: the holder, and a random part of this lease.
 func (l *Lease) Value() string { return l.mutex.Value() }
 
 // Context ends when the lease is lost, with ErrLost as its cause, or released.
@@ -222,9 +222,8 @@ func (l *Lease) Release(ctx context.Context) error {
 	return nil
 }
 
-// renew extends the lease in time. A server that hangs takes the time that is given to all, twice: what is left must do to
-// release the lease meanwhile. What counts is the monotonic clock: until was reckoned from before the call that took
-// or extended it.
+// renew extends the lease in time. A server that hangs may use up the time given to all, twice; the rest must suffice to release
+// the lease. Expiry is judged on the monotonic clock: until counts from before the call that took or extended the lease.
 func (l *Lease) renew(until time.Time) {
 	defer close(l.done)
 	next := time.NewTimer(l.cfg.Renew)
@@ -252,14 +251,14 @@ func (l *Lease) renew(until time.Time) {
 		case isTaken(err):
 			l.lose(fmt.Errorf("%w: %w", ErrLost, err))
 			return
-		default: // the servers cannot be reached: try again while it lasts
+		default: // the servers cannot be reached: try again while the lease lasts
 			next.Reset(l.cfg.Renew / 6)
 		}
 	}
 }
 
-// spread puts a lease that has just been renewed, and so stands, on those of several servers that lack it: one was down, or
-// had another's lock when it was taken. That counts for nothing now; but the next renewal may need them for its majority.
+// spread stores a lease that has just been renewed on those of several servers that lack it: a server that was down, or had
+// another owner's lock when the lease was taken. The next renewal may need them for its majority.
 func (l *Lease) spread() {
 	if len(l.clients) == 1 {
 		return
@@ -270,5 +269,5 @@ func (l *Lease) spread() {
 	for _, c := range l.clients {
 		servers.Go(func() { _ = c.SetNX(ctx, l.mutex.Name(), l.mutex.Value(), l.cfg.TTL).Err() })
 	}
-	servers.Wait() // what is under way when the lease is released would put it back
+	servers.Wait() // a call in flight after the release would store the lease again
 }

@@ -82,7 +82,8 @@ func ping(client redis.UniversalClient) error {
 }
 
 // errNotRedisURL takes the place of go-redis's errors, which quote parts of an address, and so of its password.
-var errNotRedisURL = errors.New("not a Redis URL: look at the database's number, the path and the options, and percent-encode special characters in the password")
+var errNotRedisURL = errors.New("not a Redis URL: look at the database's number, the path and the options, " +
+	"and percent-encode special characters in the password")
 
 // Options returns the options of a client of the Redis at a server's address, HOST:PORT or a redis://, rediss:// or unix://
 // URL. An error quotes nothing of a password.

@@ -8,11 +8,11 @@ import (
 
 // Flags is what a service that uses Redis embeds beside service.Config.
 type Flags struct {
-	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis that keeps the state: HOST:PORT or a redis://, rediss:// or unix:// URL."`
-	LockRedis []string `sep:"none" placeholder:"HOST:PORT" help:"Redis that keeps the locks. Given several times, or several separated by blanks, a lock needs the majority of them. Default: the one of --redis."`
+	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis of the state: HOST:PORT or a redis://, rediss:// or unix:// URL."`
+	LockRedis []string `sep:"none" placeholder:"HOST:PORT" help:"Redis of the locks; repeatable, or separated by blanks: a lock needs the majority. Default: that of --redis."`
 }
 
-// Validate checks that each address is one. Parse calls it.
+// Validate checks the addresses. service.Parse calls it.
 func (f *Flags) Validate() error {
 	if _, err := Options(f.Redis); err != nil {
 		return fmt.Errorf("--redis=%s: %w", address.MaskRefused(f.Redis), err)
@@ -34,7 +34,7 @@ func (f *Flags) Validate() error {
 	return nil
 }
 
-// LockAddresses returns the Redis that keep the locks: those of --lock-redis, else the state's.
+// LockAddresses returns the addresses of --lock-redis, else that of --redis.
 func (f *Flags) LockAddresses() []string {
 	var locks []string
 	for _, list := range f.LockRedis {

@@ -29,15 +29,15 @@ const checkTimeout = 2 * time.Second
 //	/metrics      the registry, in Prometheus' format
 //	/debug/pprof  Go's profiles, if Config.PProf says so
 //
-// It is a lifecycle.Part, and usually the first: so it answers from the start to the end. A client that sends
-// nothing, takes nothing or wants too much is cut off: see the limits in limits.go.
+// It is a lifecycle.Part, and usually the first, so that it answers from the start to the end. It cuts off clients that are
+// silent, slow or greedy: see limits.go.
 type Admin struct {
 	log      *slog.Logger
 	pprof    bool
 	listener net.Listener
 	server   *http.Server
 	registry *prometheus.Registry
-	cancel   context.CancelFunc // ends what requests still do
+	cancel   context.CancelFunc // ends the requests in progress
 	failed   chan error
 
 	once     *lifecycle.Once
@@ -48,7 +48,7 @@ type Admin struct {
 	checks map[string]func(context.Context) error
 	notes  map[string]func() string
 	phase  phase
-	closed bool // no request is answered any more
+	closed bool // requests are refused
 }
 
 // NewAdmin listens on cfg.Admin (host:port; port 0 takes a free one). It answers once started.
@@ -94,8 +94,8 @@ func (a *Admin) Ready(name string, check func(context.Context) error) {
 	a.checks[name] = check
 }
 
-// Note adds to the body of /readyz what an operator should know and what makes the service no less ready, or replaces the
-// note of that name. An empty one is left out. Notes may be made side by side and must not wait.
+// Note adds a note to the body of /readyz, or replaces the note of that name: something that an operator should know and that
+// does not make the service unready. An empty note is left out. Notes may be made side by side and must not wait.
 func (a *Admin) Note(name string, note func() string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,10 +118,10 @@ func (a *Admin) start(context.Context) error {
 	return nil
 }
 
-// Failed tells why it stopped answering, if it did by itself.
+// Failed receives an error if the endpoint stops answering by itself.
 func (a *Admin) Failed() <-chan error { return a.failed }
 
-// Stop cancels what requests still do, waits for them until ctx ends, and frees the port.
+// Stop cancels the requests in progress, waits for them until ctx ends, and frees the port.
 func (a *Admin) Stop(ctx context.Context) error { return a.once.Stop(ctx) }
 
 func (a *Admin) stop(ctx context.Context) error {
@@ -130,19 +130,19 @@ func (a *Admin) stop(ctx context.Context) error {
 	if err != nil {
 		_ = a.server.Close()
 	}
-	_ = a.listener.Close() // the server knows it only once started
+	_ = a.listener.Close() // the server closes it only if it was started
 	a.serving.Wait()
 	a.mu.Lock()
 	a.closed = true
 	a.mu.Unlock()
-	a.requests.Wait() // for the server does not, when it is closed
+	a.requests.Wait() // a closed server does not wait for them
 	if err != nil {
 		return fmt.Errorf("admin endpoint: %w", err)
 	}
 	return nil
 }
 
-// counted lets no request outlive Stop.
+// counted counts requests, so that Stop can wait for all.
 func (a *Admin) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
@@ -182,8 +182,7 @@ func (a *Admin) routes() http.Handler {
 // Readiness is the body of /readyz.
 type Readiness struct {
 	Ready bool `json:"ready"`
-	// Checks holds "ok" or what is wrong, by the check's name. "service" is the
-	// service itself: "ok", "starting" or "stopping".
+	// Checks holds "ok" or the error, by the check's name. "service" is the service itself: "ok", "starting" or "stopping".
 	Checks map[string]string `json:"checks"`
 	// Notes holds what an operator should know though the service is ready, by the note's name.
 	Notes map[string]string `json:"notes,omitempty"`

@@ -7,14 +7,17 @@ import (
 	"strings"
 )
 
-// Bytes is a size as a flag has it: 64MiB, 1.5GiB, 4096. It is 0 or more.
+// Bytes is a size in a flag: 64MiB, 1.5GiB, 4096. It is 0 or more.
 type Bytes int64
 
 // byteUnits go from the largest to the smallest. K, M, G and T count in 1024, as in memory.
 var byteUnits = []struct {
 	name  string
 	bytes Bytes
-}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}, {"B", 1}}
+}{
+	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+	{"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}, {"B", 1},
+}
 
 // UnmarshalText reads a size.
 func (b *Bytes) UnmarshalText(text []byte) error {

@@ -9,20 +9,19 @@ import (
 	"example.com/lockstep/pkg/appname"
 )
 
-// Config is what every service shares. A service embeds it in the struct it parses.
-// Each flag may also come from the environment: LOCKSTEP_ and the flag's name in
-// capitals, for example LOCKSTEP_STOP_TIMEOUT.
+// Config is the configuration that every service shares. A service embeds it in the struct that it parses. Each flag may also
+// come from the environment: LOCKSTEP_ and the flag's name in capitals, for example LOCKSTEP_STOP_TIMEOUT.
 type Config struct {
-	App         string        `default:"lockstep" help:"Name of the app: prefixes its subjects, streams, buckets, Redis keys and metrics. Begins with a letter; at most 31 of a-z, 0-9 and -."`
-	NATS        string        `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of the NATS server; several are separated by blanks or commas, as in nats://a:4222,nats://b:4222."`
-	Admin       string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where /healthz, /readyz and /metrics listen; port 0 takes any free one, which the log tells."`
-	PProf       bool          `name:"pprof" help:"Serve Go's profiles of this process at /debug/pprof, on the address of --admin."`
-	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Least level logged: debug, info, warn or error."`
+	App         string        `default:"lockstep" help:"Name of the app; prefixes its subjects, streams, buckets, Redis keys and metrics."`
+	NATS        string        `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of the NATS server, or several, as in nats://a:4222,nats://b:4222."`
+	Admin       string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics; port 0 takes a free one and logs it."`
+	PProf       bool          `name:"pprof" help:"Serve Go's profiles at /debug/pprof, on the address of --admin."`
+	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged: debug, info, warn or error."`
 	LogFormat   string        `default:"auto" enum:"auto,text,json" help:"Format of the log: text, json, or auto (text on a terminal, else json)."`
-	StopTimeout time.Duration `default:"10s" help:"Time to finish what is under way after SIGTERM; what still runs then is cancelled."`
+	StopTimeout time.Duration `default:"10s" help:"Time to finish work in progress after SIGTERM; the rest is then cancelled."`
 }
 
-// Validate checks what the flags' types do not. Parse calls it.
+// Validate checks the values of the flags. Parse calls it.
 func (c *Config) Validate() error {
 	if !appname.Valid(c.App) {
 		return fmt.Errorf("--app=%q: want %s", c.App, appname.Rule)

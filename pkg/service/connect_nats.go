@@ -13,24 +13,22 @@ import (
 )
 
 const (
-	// connectTimeout bounds how long a service tries at start before it says what is missing.
+	// connectTimeout bounds how long a service tries to connect at its start.
 	connectTimeout = 4 * time.Second
 
 	reconnectWait   = 100 * time.Millisecond
 	reconnectJitter = 100 * time.Millisecond
 
-	// A server that is silent for two pings is given up, else a lost host would be
-	// noticed only when TCP does.
+	// A server that leaves two pings unanswered is given up. Else a lost host would be noticed only when TCP does.
 	pingInterval = 5 * time.Second
 	maxPings     = 2
-	// And one that takes nothing for as long: a write that waits holds up everything on the connection.
+	// So is one that reads nothing for as long: a blocked write blocks all others on the connection.
 	writeTimeout = maxPings * pingInterval
 )
 
-// ConnectNATS connects to the server that cfg names, as client <app>-<name>. When the
-// connection is lost it reconnects for ever, and buffers nothing meanwhile: what is
-// sent then fails at once, and its sender knows. A server that cannot be reached now
-// is an error within 5 s that says where it was looked for, and no secret.
+// ConnectNATS connects to the server that cfg names, as client <app>-<name>. When the connection is lost it reconnects for ever,
+// and buffers nothing meanwhile: a publish then fails at once. If the server cannot be reached now, it returns an error within
+// 5 s that names the address, without secrets.
 func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) {
 	servers, err := natsServers(cfg.NATS)
 	if err != nil {
@@ -38,7 +36,7 @@ func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) 
 	}
 	nc, err := dialNATS(servers,
 		nats.Name(cfg.App+"-"+name),
-		// Each server may use it twice, to be dialled and to greet.
+		// Each server may use it twice: for the dial, and for its greeting.
 		nats.Timeout(connectTimeout/time.Duration(2*len(servers))),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
@@ -74,13 +72,13 @@ func ConnectNATS(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) 
 	return nil, fmt.Errorf("cannot reach NATS at %s: %w: is it running? see --nats", address.Mask(cfg.NATS), err)
 }
 
-// isLogin tells whether a server refused who we are. nats.go returns the server's words.
+// isLogin tells whether a server refused our login. nats.go returns the server's text.
 func isLogin(err error) bool {
 	words := strings.ToLower(err.Error())
 	return strings.Contains(words, nats.AUTHORIZATION_ERR) || strings.Contains(words, "authentication ")
 }
 
-// dialNATS is nats.Connect for a list: that one splits at every comma, those of a password too.
+// dialNATS is nats.Connect for a list of servers. nats.Connect would split a list at every comma, also within a password.
 func dialNATS(servers []string, options ...nats.Option) (*nats.Conn, error) {
 	opts := nats.GetDefaultOptions()
 	opts.Servers = servers
@@ -102,14 +100,14 @@ func NATSReady(nc *nats.Conn) func(context.Context) error {
 	}
 }
 
-// natsServers returns the addresses of a list of NATS servers, or what is wrong with one of them.
+// natsServers returns the addresses of a list of NATS servers, or an error if one of them is wrong.
 func natsServers(list string) ([]string, error) {
 	servers := address.Split(list)
 	if len(servers) == 0 {
 		return nil, errors.New("want nats://HOST:PORT")
 	}
 	for _, server := range servers {
-		// One of several with a user needs its scheme: what stands there may be the end of a password with a blank in it.
+		// One of several with a user needs its scheme: it may be the end of a password with a blank in it.
 		if len(servers) > 1 && strings.Contains(server, "@") && !strings.Contains(server, "://") {
 			return nil, address.ErrNotURL
 		}

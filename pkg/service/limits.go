@@ -12,7 +12,7 @@ const MaxProfile = time.Minute
 
 // Limits of the admin endpoint, for clients that are slow, idle, many or greedy.
 const (
-	maxAdminConns = 256     // what comes above is closed at once
+	maxAdminConns = 256     // further connections are closed at once
 	maxScrapes    = 8       // requests for /metrics at a time; a further one gets 503
 	maxBody       = 1 << 20 // bytes of a request's body; only /debug/pprof/symbol reads one
 	maxHeader     = 64 << 10
@@ -20,7 +20,7 @@ const (
 	headerTimeout = 5 * time.Second // for a request's header
 	bodyTimeout   = 10 * time.Second
 	idleTimeout   = 30 * time.Second // between a connection's requests
-	// answerTimeout is for an answer. That of a profile begins when it has ended.
+	// answerTimeout is for an answer. For a profile it begins when the profile is complete.
 	answerTimeout = 30 * time.Second
 )
 
@@ -35,8 +35,8 @@ func limitedServer(handler http.Handler) *http.Server {
 	}
 }
 
-// limitBody bounds a request's body in bytes and time. http.Server's ReadTimeout would end a request without one as
-// well, in the middle of its profile.
+// limitBody bounds a request's body in bytes and time. http.Server's ReadTimeout would also end a request without a body, in
+// the middle of its profile.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > maxBody {
@@ -52,8 +52,8 @@ func limitBody(next http.Handler) http.Handler {
 	})
 }
 
-// fewConns is a listener that closes connections above a number at once: so a client that opens many takes
-// neither memory nor file descriptors from the service's own work.
+// fewConns is a listener that closes connections above a number at once. So a client that opens many takes neither memory nor
+// file descriptors from the service.
 type fewConns struct {
 	net.Listener
 	places chan struct{} // holds one for each open connection

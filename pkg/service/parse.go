@@ -49,10 +49,9 @@ func (e *ExitError) Error() string {
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Parse fills cli, a pointer to a kong struct, from args (without the program's name)
-// and the environment, and calls every Validate method it finds in it. Wrong usage is
-// an *ExitError with ExitUsage, and --help one with 0, once the help was printed.
-// It panics if cli itself is wrong.
+// Parse fills cli, a pointer to a kong struct, from args (without the program's name) and the environment, and calls every
+// Validate method in it. Wrong usage is an *ExitError with ExitUsage; --help is one with code 0, after the help was printed. It
+// panics if cli itself is wrong.
 func Parse(name, description string, cli any, args []string, opts ...kong.Option) (ctx *kong.Context, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -74,15 +73,15 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 	}
 	ctx, err = parser.Parse(args)
 	if err != nil {
-		// The parser quotes what it cannot take, and that may be an address.
+		// The parser quotes a bad value, which may be an address.
 		said := address.MaskIn(err.Error(), slices.Concat(args, environment()))
 		return nil, &ExitError{Code: ExitUsage, Err: fmt.Errorf("%s (see %s --help)", said, name)}
 	}
 	return ctx, nil
 }
 
-// CheckText refuses arguments and variables (as NAME=value) that are not UTF-8. kong would replace the bytes that are not by U+FFFD,
-// and so turn two keys, payloads or paths into one.
+// CheckText refuses arguments and variables (as NAME=value) that are not UTF-8. kong would replace bad bytes by U+FFFD, and so
+// turn two keys, payloads or paths into one.
 func CheckText(args, variables []string) error {
 	for i, arg := range args {
 		if !utf8.ValidString(arg) {
@@ -106,9 +105,8 @@ func environment() []string {
 // exitCode is how kong's --help leaves the parser without ending the process.
 type exitCode int
 
-// Main parses args, calls the Run method of cli or of the command chosen, and returns
-// the exit code. A Run method may take a context.Context (the background) and
-// whatever the options bind. An error is one line on standard error.
+// Main parses args, calls the Run method of cli or of the chosen command, and returns the exit code. A Run method may take a
+// context.Context (the background) and any value that the options bind. An error is one line on standard error.
 func Main(name, description string, cli any, args []string, opts ...kong.Option) int {
 	return run(os.Stdout, os.Stderr, name, description, cli, args, opts...)
 }

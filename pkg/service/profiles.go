@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// mutexProfileFraction is the share of contended locks in /debug/pprof/mutex: one of so many.
+// mutexProfileFraction is how many contended locks there are for each one sampled in /debug/pprof/mutex.
 const mutexProfileFraction = 100
 
-// profiles serves Go's profiles. Left out is /debug/pprof/cmdline: it tells the flags, and so what secrets stand in them.
+// profiles serves Go's profiles, but not /debug/pprof/cmdline, which would show the secrets in the flags.
 func profiles(mux *http.ServeMux) {
 	for path, handler := range map[string]http.HandlerFunc{"": pprof.Index, "profile": pprof.Profile, "trace": pprof.Trace} {
 		mux.HandleFunc("GET /debug/pprof/"+path, limitProfile(handler))
@@ -20,7 +20,7 @@ func profiles(mux *http.ServeMux) {
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 }
 
-// limitProfile refuses profiles that are to last for longer than MaxProfile.
+// limitProfile refuses profiles longer than MaxProfile.
 func limitProfile(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		wanted := r.URL.Query().Get("seconds")

@@ -14,8 +14,8 @@ import (
 	"example.com/lockstep/pkg/lifecycle"
 )
 
-// Failing is a part that can fail after its start. The first error stops the service;
-// a nil or a closed channel says that none will come.
+// Failing is a part that can fail after its start. The first error stops the service. A nil error or a closed channel means that
+// none will follow.
 type Failing interface {
 	lifecycle.Part
 	Failed() <-chan error
@@ -27,7 +27,7 @@ var ErrSecondSignal = errors.New("ended at once by a second signal")
 // abortTimeout is how long a part may take to abort once the soft limit has passed.
 const abortTimeout = 2 * time.Second
 
-// phase is what /readyz says of the service itself.
+// phase is the state of the service itself in /readyz.
 type phase string
 
 const (
@@ -36,9 +36,9 @@ const (
 	stopping phase = "stopping"
 )
 
-// Run starts the parts in order and returns when they have stopped. One of StopSignals, the end of ctx, or a part's failure stops them in reverse order; what is not
-// done within cfg.StopTimeout, for all together, is aborted. A second signal ends Run at
-// once with ErrSecondSignal. Else the error is what went wrong: a start, a failure, a stop.
+// Run starts the parts in order and returns when they have stopped. One of StopSignals, the end of ctx, or a part's failure stops
+// them in reverse order. All of them share cfg.StopTimeout; after it the remaining work is aborted. A second signal ends Run at
+// once with ErrSecondSignal. Else the error is that of a start, a failure or a stop.
 func Run(ctx context.Context, cfg Config, log *slog.Logger, parts ...lifecycle.Part) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, StopSignals()...)
@@ -109,7 +109,7 @@ func (s *supervisor) start(ctx context.Context, abort context.CancelFunc) ([]lif
 	}
 }
 
-// wait returns when it is time to stop, with the failure that says so, if one does.
+// wait returns when it is time to stop, with the failure if that is the reason.
 func (s *supervisor) wait(ctx context.Context) error {
 	failures := make(chan error)
 	done := make(chan struct{})

@@ -8,7 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// OpenBucket returns one of the app's buckets, creating it if need be. An existing one with other settings is an error.
+// OpenBucket returns one of the app's buckets, and creates it if there is none. An existing one with other settings is an error
+// that wraps ErrMismatch.
 func OpenBucket(ctx context.Context, js jetstream.JetStream, app, what string, replicas int) (jetstream.KeyValue, error) {
 	name := Bucket(app, what)
 	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: 1, Storage: jetstream.FileStorage, Replicas: replicas})

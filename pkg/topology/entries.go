@@ -12,25 +12,25 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// entriesInactive is how long the server keeps a consumer that nobody listens to.
+// entriesInactive is how long the server keeps a consumer without a listener.
 const entriesInactive = 5 * time.Second
 
 var errMissed = errors.New("entries were missed")
 
 // entries is a consumer of a bucket: an ephemeral one, in the memory of one server, that sends the newest entry of each key
-// and then each change. When it has nothing to send it says so every followBeat, with the number of its last message. (A
-// watch of the client library says so every 5 s, and the library takes 10 s to notice that its consumer is gone.)
+// and then each change. While idle it sends a heartbeat every followBeat, with the number of its last message. (A watch of the
+// client library has a heartbeat of 5 s, and the library takes 10 s to notice that its consumer is gone.)
 type entries struct {
 	bucket   string
 	messages chan *nats.Msg
 	quit     chan struct{}
-	ended    chan struct{} // closed when nothing is put into messages any more
+	ended    chan struct{} // closed after the last message
 	sub      *nats.Subscription
-	forget   func() // tells the server that the consumer is not needed
+	forget   func() // asks the server to delete the consumer
 
-	first    uint64 // so many entries at first
-	taken    uint64 // so many have been taken
-	synced   bool   // all that there were at first have been taken
+	first    uint64 // entries in the bucket when the consumer was made
+	taken    uint64 // messages taken
+	synced   bool   // the first entries have all been taken
 	revision uint64 // of the entry taken last
 }
 
@@ -40,7 +40,9 @@ func entryPrefix(bucket string) string { return "$KV." + bucket + "." }
 
 // openEntries asks the server for a consumer of a bucket.
 func openEntries(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, bucket string) (*entries, error) {
-	c := &entries{bucket: bucket, messages: make(chan *nats.Msg), quit: make(chan struct{}), ended: make(chan struct{}), forget: func() {}}
+	c := &entries{
+		bucket: bucket, messages: make(chan *nats.Msg), quit: make(chan struct{}), ended: make(chan struct{}), forget: func() {},
+	}
 	var err error
 	inbox := nc.NewInbox()
 	if c.sub, err = nc.Subscribe(inbox, c.receive); err != nil {
@@ -48,7 +50,8 @@ func openEntries(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, buc
 	}
 	c.sub.SetClosedHandler(func(string) { close(c.ended) })
 	consumer, err := js.CreatePushConsumer(ctx, bucketStream(bucket), jetstream.ConsumerConfig{
-		DeliverSubject: inbox, FilterSubject: entryPrefix(bucket) + ">", DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
+		DeliverSubject: inbox, FilterSubject: entryPrefix(bucket) + ">",
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
 		IdleHeartbeat: followBeat, InactiveThreshold: entriesInactive, MemoryStorage: true, Replicas: 1,
 	})
 	if err != nil {
@@ -58,7 +61,7 @@ func openEntries(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, buc
 	info := consumer.CachedInfo()
 	c.first = info.NumPending
 	c.forget = func() {
-		if nc.IsConnected() { // nobody waits for the answer: the server forgets it soon anyway
+		if nc.IsConnected() { // without waiting for the answer: the server deletes it soon anyway
 			_ = nc.Publish(fmt.Sprintf("%sCONSUMER.DELETE.%s.%s", jetstream.DefaultAPIPrefix, info.Stream, info.Name), nil)
 		}
 	}
@@ -72,7 +75,7 @@ func (c *entries) receive(m *nats.Msg) {
 	}
 }
 
-// end ends the consumer. Nothing is left behind when it returns.
+// end ends the consumer and its subscription.
 func (c *entries) end() {
 	close(c.quit)
 	_ = c.sub.Unsubscribe() // fails only on a closed connection, which ends it too
@@ -80,7 +83,7 @@ func (c *entries) end() {
 	c.forget()
 }
 
-// take passes a message of the consumer on to fn: an entry, or nothing. It returns an error if one before it was missed.
+// take hands the entry in a message to fn, if it holds one. It returns an error if an earlier message was missed.
 func (c *entries) take(m *nats.Msg, fn func(jetstream.KeyValueEntry)) error {
 	if last, ok := beat(m); ok {
 		if last > c.taken {
@@ -99,16 +102,17 @@ func (c *entries) take(m *nats.Msg, fn func(jetstream.KeyValueEntry)) error {
 	c.revision = meta.Sequence.Stream
 	if key, ok := strings.CutPrefix(m.Subject, entryPrefix(c.bucket)); ok {
 		fn(bucketEntry{
-			bucket: c.bucket, key: key, value: m.Data, revision: meta.Sequence.Stream, created: meta.Timestamp, delta: meta.NumPending, op: operation(m.Header),
+			bucket: c.bucket, key: key, value: m.Data, op: operation(m.Header),
+			revision: meta.Sequence.Stream, created: meta.Timestamp, delta: meta.NumPending,
 		})
 	}
-	if c.taken >= c.first || meta.NumPending == 0 { // of what there was at first, some may have been replaced since
+	if c.taken >= c.first || meta.NumPending == 0 { // some of the first entries may have been replaced meanwhile
 		c.sync(fn)
 	}
 	return nil
 }
 
-// sync says, once, that all that there was at first has been taken.
+// sync calls fn with nil, once, when all first entries have been taken.
 func (c *entries) sync(fn func(jetstream.KeyValueEntry)) {
 	if !c.synced {
 		c.synced = true
@@ -116,7 +120,7 @@ func (c *entries) sync(fn func(jetstream.KeyValueEntry)) {
 	}
 }
 
-// beat tells whether a message says that there is nothing to send, and the number of the last that was sent.
+// beat tells whether a message is a heartbeat, and the number of the last message sent before it.
 func beat(m *nats.Msg) (last uint64, ok bool) {
 	if len(m.Data) > 0 || m.Header.Get("Status") != "100" {
 		return 0, false

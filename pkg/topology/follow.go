@@ -13,13 +13,13 @@ import (
 // Times of a Follower. A router's permit is renewed through one every 0.5 s and lasts for 2 s (package permit), so a consumer
 // that is gone must be noticed and replaced within 1.5 s.
 const (
-	followBeat    = 500 * time.Millisecond  // a consumer that has nothing to send says so this often
-	followSilence = 1200 * time.Millisecond // one that has said nothing for so long is taken for dead
-	followLate    = 750 * time.Millisecond  // for what this process has stored to come
+	followBeat    = 500 * time.Millisecond  // between an idle consumer's heartbeats
+	followSilence = 1200 * time.Millisecond // without a message or heartbeat: the consumer is gone
+	followLate    = 750 * time.Millisecond  // for an entry that this process has stored to be delivered
 	followRetry   = 100 * time.Millisecond
-	followRead    = 300 * time.Millisecond // for what has changed to be read one by one
-	followFirst   = 5 * time.Second        // for the first consumer to be made
-	followAgain   = time.Second            // for the next ones: the request may be lost with the server that it went to
+	followRead    = 300 * time.Millisecond // for reading the changes one by one
+	followFirst   = 5 * time.Second        // for making the first consumer
+	followAgain   = time.Second            // for making a further one: the server that was asked may die with the request
 )
 
 // Follower delivers a KV bucket's entries as they change.
@@ -31,7 +31,7 @@ type Follower struct {
 	begin  func()
 	take   func(jetstream.KeyValueEntry)
 	status chan nats.Status
-	late   chan uint64 // cap 1: a revision that must have come by now
+	late   chan uint64 // cap 1: a revision that must have been delivered by now
 	ready  chan struct{}
 
 	run    context.Context
@@ -40,11 +40,13 @@ type Follower struct {
 }
 
 // Follow calls begin, take with every entry of a bucket as it is now, take with nil, and then take with every change, in
-// order. It does so anew after each reconnect, when its consumer is gone or silent, when an entry was missed, and when one
-// that this process has stored does not come: what was missed is unknown, and the bucket may have lost entries without a
-// trace. It returns after the first nil. Stop ends it; neither is called any more when that returns. There is no Follower
-// that has yet to start: who has one has seen all entries.
-func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, log *slog.Logger, begin func(), take func(jetstream.KeyValueEntry)) (*Follower, error) {
+// order. It repeats all of this after each reconnect, when its consumer is gone or silent, when an entry was missed, and when
+// an entry that this process has stored is not delivered: it cannot know what it missed, and the bucket may have lost entries
+// without a trace. It returns after the first nil, so every Follower has seen all entries. After Stop has returned neither
+// function is called.
+func Follow(
+	ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, log *slog.Logger, begin func(), take func(jetstream.KeyValueEntry),
+) (*Follower, error) {
 	failed := func(err error) error {
 		if ctx.Err() != nil {
 			err = ctx.Err()
@@ -80,19 +82,19 @@ func Follow(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, log *slog
 	return f, nil
 }
 
-// Stop ends the calls. It returns when they have ended. There is nothing to finish, so it takes no context.
+// Stop ends the calls and returns when they have ended. There is nothing to finish, so it takes no context.
 func (f *Follower) Stop() {
 	f.cancel()
 	<-f.done
 }
 
-// Expect says that this process has stored an entry of the bucket, under a revision. If it does not come soon, the Follower
-// has gone deaf, and begins anew.
+// Expect says that this process has stored an entry of the bucket, under a revision. If the entry is not delivered soon, the
+// consumer is defective, and the Follower replaces it.
 func (f *Follower) Expect(revision uint64) {
 	time.AfterFunc(followLate, func() {
 		select {
 		case f.late <- revision:
-		default: // another one is looked at
+		default: // another revision is being checked
 		}
 	})
 }
@@ -108,7 +110,7 @@ func (f *Follower) loop(c *entries) {
 	}
 }
 
-// deliver passes entries on until the end, or until all must be read anew. Its error says why, but for a reconnect.
+// deliver hands entries on until Stop, or until all must be read again. It returns the cause, nil for Stop or a reconnect.
 func (f *Follower) deliver(c *entries) error {
 	silent := time.NewTimer(followSilence)
 	defer silent.Stop()
@@ -147,12 +149,12 @@ func (f *Follower) pass(e jetstream.KeyValueEntry) {
 	}
 }
 
-// reopen asks for another consumer until there is one, or returns nil at the end. cause is why the last one was given up.
-// In a cluster there may be none for some seconds, until the servers have a leader. What changes meanwhile is read one by one.
+// reopen asks for another consumer until there is one, and returns nil after Stop. cause is why the last one was given up. In a
+// cluster there may be none for some seconds, until the servers have a leader; reopen reads changes one by one meanwhile.
 func (f *Follower) reopen(last *entries, cause error) *entries {
 	broken, told := time.Now(), false
 	warn := func(msg string, err error) {
-		if !told && f.nc.IsConnected() && f.run.Err() == nil { // that the connection is lost is said elsewhere
+		if !told && f.nc.IsConnected() && f.run.Err() == nil { // the connection's own handler logs that it is lost
 			told = true
 			f.log.Warn(msg, "bucket", f.bucket, "error", err)
 		}
@@ -183,7 +185,7 @@ func (f *Follower) reopen(last *entries, cause error) *entries {
 	return nil
 }
 
-// forget drops what was said before another consumer is asked for: that one begins with all there is.
+// forget drops signals about the last consumer: the next one begins with all entries.
 func (f *Follower) forget() {
 	for {
 		select {
@@ -195,7 +197,7 @@ func (f *Follower) forget() {
 	}
 }
 
-// catchUp passes on what has changed since, as the bucket's leader has it.
+// catchUp hands on the changes after the last entry, read from the bucket's leader.
 func (f *Follower) catchUp(last *entries) {
 	if !last.synced {
 		return
@@ -205,7 +207,7 @@ func (f *Follower) catchUp(last *entries) {
 	for {
 		m, err := get{Seq: last.revision + 1, Next: entryPrefix(f.bucket) + ">"}.ask(ctx, f.nc, bucketStream(f.bucket))
 		if err != nil {
-			return // there is no more, or nobody says so
+			return // there is no more, or no answer
 		}
 		last.revision = m.Sequence
 		f.take(entryOf(f.bucket, m))

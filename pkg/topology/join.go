@@ -25,7 +25,7 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 	if err := checkServer(js.Conn()); err != nil {
 		return Topology{}, nil, err
 	}
-	var last error // but for the one that ctx made
+	var last error // of the last attempt that ctx did not end
 	for said := ""; ; {
 		t, kv, err := tryJoin(ctx, js, app)
 		if err == nil && t.Ready {
@@ -54,8 +54,8 @@ func Join(ctx context.Context, js jetstream.JetStream, app string, log *slog.Log
 	}
 }
 
-// tryJoin reads the topology and, if it is ready, checks its streams. In a cluster a question may be lost with the server
-// that it went to, so all of them together have joinTryTime, and are then asked again.
+// tryJoin reads the topology and, if it is ready, checks its streams. In a cluster a request may be lost with the server that
+// it went to, so one try takes at most joinTryTime.
 func tryJoin(ctx context.Context, js jetstream.JetStream, app string) (Topology, jetstream.KeyValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTryTime)
 	defer cancel()
@@ -73,13 +73,13 @@ func tryJoin(ctx context.Context, js jetstream.JetStream, app string) (Topology,
 	return t, kv, err
 }
 
-// isUnanswered tells whether nobody answered who should. In a cluster it is so for some seconds after a bucket was made or
-// a server was lost.
+// isUnanswered tells whether a request got no answer. In a cluster that is so for some seconds after a bucket was made or a
+// server was lost.
 func isUnanswered(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// notJoined says why there was no topology in time. last is what came of the last attempt.
+// notJoined says why there was no topology in time. last is the last attempt's error.
 func notJoined(ctx context.Context, app string, last error) error {
 	if isUnanswered(last) {
 		return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
@@ -96,8 +96,8 @@ func Load(ctx context.Context, js jetstream.JetStream, app string) (Topology, er
 	return t, err
 }
 
-// load reads the topology as its bucket's leader has it, and its entry's revision, which is 0 where there never was one. Its
-// error wraps ErrNotFound where there is none.
+// load reads the topology from its bucket's leader, with its entry's revision, which is 0 if there never was one. Its error
+// wraps ErrNotFound if there is none.
 func load(ctx context.Context, js jetstream.JetStream, app string) (Topology, uint64, error) {
 	e, err := lastEntry(ctx, js, Bucket(app, "topology"), topologyKey)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// askTime is how long the leader of a stream may take to answer where the context has no end.
+// askTime is how long the leader of a stream may take to answer if the context has no deadline.
 const askTime = 5 * time.Second
 
 // get is a question for one message of a stream: the first of a subject from a sequence on, or the last of a subject.
@@ -22,9 +22,9 @@ type get struct {
 	Last string `json:"last_by_subj,omitempty"`
 }
 
-// ask asks the leader of a stream for a message. (The client library asks any server that has the stream, if the stream
-// allows it, as buckets do: one that lags knows nothing of what was stored last.) Its error wraps jetstream.ErrMsgNotFound,
-// jetstream.ErrStreamNotFound or what came instead of an answer.
+// ask asks the leader of a stream for a message. (The client library asks any server that has the stream, if the stream allows
+// it, as buckets do: one that lags may lack the newest messages.) Its error wraps jetstream.ErrMsgNotFound or
+// jetstream.ErrStreamNotFound where there is none.
 func (q get) ask(ctx context.Context, nc *nats.Conn, stream string) (*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(q)
 	if err != nil {
@@ -71,8 +71,8 @@ func (q get) ask(ctx context.Context, nc *nats.Conn, stream string) (*jetstream.
 	return raw, nil
 }
 
-// MessageAt returns the message of a stream at a sequence, as the stream's leader has it: a server that follows it may lag.
-// Its error wraps jetstream.ErrMsgNotFound where there is none.
+// MessageAt returns the message of a stream at a sequence, read from the stream's leader, for a follower may lag. Its error
+// wraps jetstream.ErrMsgNotFound if there is none.
 func MessageAt(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (*jetstream.RawStreamMsg, error) {
 	return get{Seq: seq}.ask(ctx, js.Conn(), stream)
 }
@@ -93,8 +93,8 @@ func entryOf(bucket string, m *jetstream.RawStreamMsg) bucketEntry {
 	return bucketEntry{bucket: bucket, key: key, value: m.Data, revision: m.Sequence, created: m.Time, op: operation(m.Header)}
 }
 
-// lastEntry returns the last entry of a key as the bucket's leader has it, and be it that it was deleted. Of a key that was
-// never there it is the zero value, with revision 0: what jetstream.KeyValue.Update needs to create it.
+// lastEntry returns the last entry of a key, read from the bucket's leader, also if that deleted the key. For a key that never
+// existed it is the zero value, with revision 0: jetstream.KeyValue.Update then creates it.
 func lastEntry(ctx context.Context, js jetstream.JetStream, bucket, key string) (bucketEntry, error) {
 	m, err := LastMessage(ctx, js, bucketStream(bucket), entryPrefix(bucket)+key)
 	switch {
@@ -108,5 +108,5 @@ func lastEntry(ctx context.Context, js jetstream.JetStream, bucket, key string) 
 	return entryOf(bucket, m), nil
 }
 
-// there tells whether the entry is one, and neither deleted nor never there.
+// there tells whether the entry holds a value: the key exists and was not deleted.
 func (e bucketEntry) there() bool { return e.revision > 0 && e.op == jetstream.KeyValuePut }

@@ -32,10 +32,11 @@ func checkServer(nc *nats.Conn) error {
 	if err1 != nil || err2 != nil || major > 2 || major == 2 && minor >= leastMinor {
 		return nil
 	}
-	return fmt.Errorf("%w: it is %s, and Lockstep wants %s or newer: upgrade nats-server, then restart this; nothing was written", ErrServerTooOld, version, LeastServer)
+	return fmt.Errorf("%w: it is %s, and Lockstep wants %s or newer: upgrade nats-server, then restart this; nothing was written",
+		ErrServerTooOld, version, LeastServer)
 }
 
-// makeStreams creates the streams of a topology, unless they are there: to create one again would ask for its room again.
+// makeStreams creates the streams of a topology that do not exist: creating one again would reserve its storage twice.
 func (o opening) makeStreams(ctx context.Context, t Topology) error {
 	for _, e := range t.Epochs {
 		for lane := range e.Lanes {
@@ -52,8 +53,8 @@ func (o opening) makeStreams(ctx context.Context, t Topology) error {
 	return nil
 }
 
-// dropReplaced deletes the streams of initial values that were replaced, which take room. None was ever written to, nor will
-// be: their epoch was never ready, and no other has its number.
+// dropReplaced deletes the streams of initial values that were replaced, for they take storage. No router has written or will
+// write to them: their epoch was never ready, and no other epoch has its number.
 func (o opening) dropReplaced(ctx context.Context, t Topology) error {
 	streams, err := listStreams(ctx, o.js, o.app)
 	if err != nil {
@@ -72,7 +73,7 @@ func (o opening) dropReplaced(ctx context.Context, t Topology) error {
 	return nil
 }
 
-// epochOf is the epoch of a stream of the app's log, 0 if it is none.
+// epochOf is the epoch of a stream of the app's log, 0 for any other stream.
 func epochOf(app, stream string) (epoch uint64) {
 	var lane int
 	if n, _ := fmt.Sscanf(stream, strings.ToUpper(app)+"_%d_%d", &epoch, &lane); n != 2 || StreamName(app, epoch, lane) != stream {
@@ -81,13 +82,13 @@ func epochOf(app, stream string) (epoch uint64) {
 	return epoch
 }
 
-// untouched tells whether a stream was made for a topology, or by a server too old to say for which, and never had a message.
+// untouched tells whether a stream never had a message and was made for this topology, or by a server too old to keep the mark.
 func untouched(s *jetstream.StreamInfo, t Topology) bool {
 	owner := StreamOwner(s.Config)
 	return (owner == t.ID || owner == "") && s.State.Msgs == 0 && s.State.LastSeq == 0
 }
 
-// listStreams lists the streams that are named as those of the app's log are.
+// listStreams lists the streams that have the name of a stream of the app's log.
 func listStreams(ctx context.Context, js jetstream.JetStream, app string) (streams []*jetstream.StreamInfo, err error) {
 	list := js.ListStreams(ctx, jetstream.WithStreamListSubject(app+".work.>"))
 	for s := range list.Info() {

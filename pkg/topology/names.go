@@ -24,10 +24,10 @@ func RouterSubject(app, router string) string { return FrameSubject(app) + "." +
 // EventSubject is the prefix of the subjects where other clients send plain events: <app>.in.event.<key>.
 func EventSubject(app string) string { return app + ".in.event" }
 
-// ControlSubject is one of the subjects services talk on among themselves.
+// ControlSubject is one of the subjects that services use among themselves.
 func ControlSubject(app, what string) string { return app + ".ctl." + what }
 
-// ReceiptSubject is where a publisher, its id in hex, hears of its events.
+// ReceiptSubject is where a publisher, named by its id in hex, gets receipts for its events.
 func ReceiptSubject(app, publisher string) string { return app + ".ctl.receipt." + publisher }
 
 // Bucket is the name of one of the app's KV buckets: "topology", "claims" or "members".

@@ -23,10 +23,10 @@ const (
 // PermitKey is the key of a router's permit in the topology bucket.
 func PermitKey(router string) string { return permitPrefix + router }
 
-// Open returns the app's topology, creating it with its streams if there is none yet. While it is not ready, that is while
-// its streams could not all be made, it takes the place of one with other initial values. Any number of routers may do so at
-// the same time. An existing stream with other settings is an error that wraps ErrMismatch and says which; streams without a
-// topology one that wraps ErrEntryGone.
+// Open returns the app's topology, and creates it with its streams if there is none yet. While an existing one is not ready,
+// that is while its streams could not all be made, Open replaces its initial values if they differ. Any number of routers may
+// do so at the same time. An existing stream with other settings is an error that wraps ErrMismatch and names it; streams
+// without a topology are one that wraps ErrEntryGone.
 func Open(ctx context.Context, js jetstream.JetStream, app string, initial Initial, log *slog.Logger) (Topology, jetstream.KeyValue, error) {
 	if err := appname.Check(app); err != nil {
 		return Topology{}, nil, err
@@ -90,15 +90,15 @@ type opening struct {
 	log *slog.Logger
 }
 
-// newTopology makes one with an id of its own.
+// newTopology makes a topology with a random id.
 func newTopology(epoch Epoch, l Log) Topology {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id)
 	return Topology{Schema: schema, ID: hex.EncodeToString(id), Created: time.Now().UTC().Round(0), Epochs: []Epoch{epoch}, Log: l}
 }
 
-// create stores a topology in place of none, whose revision was rev. It returns another one if that was stored first. Where
-// there are streams, there was a topology: a new one would not fit them.
+// create stores the first topology, over an entry of revision rev. It returns another router's if that was stored first. If
+// there are streams there was a topology, and a new one would not fit them.
 func (o opening) create(ctx context.Context, t Topology, rev uint64) (Topology, uint64, error) {
 	streams, err := listStreams(ctx, o.js, o.app)
 	if err != nil {
@@ -124,9 +124,9 @@ func (o opening) create(ctx context.Context, t Topology, rev uint64) (Topology, 
 	return first, rev, lerr
 }
 
-// replace gives a topology that is not ready other initial values, or returns the one that was stored meanwhile. No router
-// has written to a stream of it, and none makes it ready with the old values after this. The new values are an epoch of their
-// own: so no stream of before has the name of one that is to stay, however late it is made or deleted.
+// replace gives a topology that is not ready other initial values, or returns the one that was stored meanwhile. No router has
+// written to its streams, and none makes it ready with the old values after this. The new values get an epoch of their own, so
+// an old stream never has the name of a new one, however late it is made or deleted.
 func (o opening) replace(ctx context.Context, t Topology, rev uint64, epoch Epoch, l Log) (Topology, uint64, error) {
 	before := t.Current()
 	if err := o.replicate(ctx, l.Replicas); err != nil {
@@ -161,11 +161,11 @@ func (o opening) replicate(ctx context.Context, replicas int) error {
 	return nil
 }
 
-// finish says that the streams of a topology are there.
+// finish marks a topology as ready: its streams exist.
 func (o opening) finish(ctx context.Context, t Topology, rev uint64) (Topology, error) {
 	t.Ready = true
 	if _, err := o.kv.Update(ctx, topologyKey, encode(t), rev); err != nil {
-		// Another one was faster, or we look again and see what is wrong.
+		// Another router was faster, or the topology is not as expected.
 		again, _, lerr := load(ctx, o.js, o.app)
 		if lerr != nil || !again.Ready {
 			return Topology{}, fmt.Errorf("create topology: %w", err)

@@ -11,18 +11,18 @@ import (
 
 const purgedSchema = 1
 
-// Purged is what the janitor records before it purges a stream: the position of each shard that it relied on. A store that
-// stands behind that has gone back further than the log reaches.
+// Purged is the janitor's record of a purge, written before it: the position of each shard that the janitor relied on. A store
+// whose position lies before that has gone back further than the log reaches.
 type Purged struct {
 	Schema int            `json:"schema"`
-	First  uint64         `json:"first"`  // nothing from here on was purged
-	Shards map[int]uint64 `json:"shards"` // the stream sequence up to which each shard had committed, of what was purged
+	First  uint64         `json:"first"`  // the first message that was not purged
+	Shards map[int]uint64 `json:"shards"` // by shard: the stream sequence up to which it had committed, below First
 }
 
 func purgedKey(epoch uint64, lane int) string { return fmt.Sprintf("purged.%d.%d", epoch, lane) }
 
-// RecordPurge stores p for a lane. What was recorded before stays relied upon; another janitor's record of meanwhile is an
-// error.
+// RecordPurge stores p for a lane, merged with the earlier record. It is an error if another janitor records a purge at the
+// same time.
 func RecordPurge(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, epoch uint64, lane int, p Purged) error {
 	before, revision, err := loadPurged(ctx, js, kv, epoch, lane)
 	if err != nil {
@@ -38,7 +38,7 @@ func RecordPurge(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyVa
 	return nil
 }
 
-// LoadPurged returns what was recorded last, as the bucket's leader has it, or the zero value.
+// LoadPurged returns the last record, read from the bucket's leader, or the zero value.
 func LoadPurged(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, epoch uint64, lane int) (Purged, error) {
 	p, _, err := loadPurged(ctx, js, kv, epoch, lane)
 	return p, err
@@ -63,7 +63,7 @@ func decodePurged(b []byte) (p Purged, err error) {
 	return p, nil
 }
 
-// after is p as it is recorded on top of another purge: what that relied upon stays so.
+// after merges p with the record of an earlier purge.
 func (p Purged) after(before Purged) Purged {
 	out := Purged{Schema: purgedSchema, First: max(p.First, before.First), Shards: maps.Clone(before.Shards)}
 	if out.Shards == nil {
@@ -75,8 +75,8 @@ func (p Purged) after(before Purged) Purged {
 	return out
 }
 
-// Reaches tells whether the log, whose first message is first, still has everything behind seq for a shard: either nothing
-// behind seq is gone, or the shard had nothing there. ok is false if a purge is not on record, or not yet seen.
+// Reaches tells whether the log, whose first message is first, still has all of a shard's messages after seq: either no message
+// after seq was purged, or the shard had none among those that were. ok is false if a purge is missing from the record.
 func (p Purged) Reaches(shard int, seq, first uint64) (reaches, ok bool) {
 	switch {
 	case first <= seq+1:

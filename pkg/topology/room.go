@@ -9,18 +9,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Errors by which JetStream says that it has no room for a stream of that size.
+// JetStream's errors for a stream that is larger than the free storage.
 const (
-	errNoPeers          jetstream.ErrorCode = 10005 // of a cluster, for several reasons
-	errNoResources      jetstream.ErrorCode = 10023 // the same
-	errNoStorage        jetstream.ErrorCode = 10047 // of one server
+	errNoPeers          jetstream.ErrorCode = 10005 // in a cluster, for several reasons
+	errNoResources      jetstream.ErrorCode = 10023 // likewise
+	errNoStorage        jetstream.ErrorCode = 10047 // on one server
 	errAccountResources jetstream.ErrorCode = 10002
 )
 
-// ErrNoRoom means that NATS does not have the storage that a topology asks for.
+// ErrNoRoom means that NATS has less storage than a topology asks for.
 var ErrNoRoom = errors.New("NATS has not enough storage")
 
-// noRoom returns err, which came when a stream was created, or one that says how much room there is for all streams.
+// noRoom explains the error of a stream's creation: if the storage does not suffice it says how much is free for all streams.
+// Any other error it returns as it is.
 func (o opening) noRoom(ctx context.Context, t Topology, cfg jetstream.StreamConfig, err error) error {
 	var api *jetstream.APIError
 	if !errors.As(err, &api) {
@@ -49,13 +50,15 @@ func (o opening) noRoom(ctx context.Context, t Topology, cfg jetstream.StreamCon
 	if known {
 		about = fmt.Sprintf("about %s are free", size(free))
 	}
-	return fmt.Errorf("%w: the log asks for %s (--log-bytes) on each of %d servers, in %d streams, and %s (max_file_store of nats-server, or the account's limit): "+
-		"start routers with a lower --log-bytes, and --history-bytes below it, or raise that limit; the topology is not ready yet, and takes the values of the next router: %w",
+	return fmt.Errorf("%w: the log asks for %s (--log-bytes) on each of %d servers, in %d streams, and %s "+
+		"(max_file_store of nats-server, or the account's limit): "+
+		"start routers with a lower --log-bytes, and --history-bytes below it, or raise that limit; "+
+		"the topology is not ready yet, and takes the values of the next router: %w",
 		ErrNoRoom, size(int64(lanes)*cfg.MaxBytes), cfg.Replicas, lanes, about, err)
 }
 
-// room finds out how large a stream may be: a limit of the server's is told to nobody, but met. It does so by halving, with a
-// stream that it deletes again. known is false where it may not make one.
+// room finds out how large a stream may be, for the server does not tell its limit. It tries sizes by bisection, with a stream
+// that it deletes again. known is false where it may not create one.
 func room(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (free int64, known bool) {
 	const exactly = 1 << 20
 	probe := jetstream.StreamConfig{
@@ -82,7 +85,7 @@ func room(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfi
 	return low, ctx.Err() == nil
 }
 
-// size is one of bytes for people.
+// size returns a number of bytes as people read it.
 func size(n int64) string {
 	if n < 1<<30 {
 		return fmt.Sprintf("%d MiB", n>>20)

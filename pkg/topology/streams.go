@@ -13,7 +13,7 @@ import (
 
 const (
 	metadataID    = "lockstep-topology"
-	metadataEntry = "lockstep-topology-entry" // the topology as it was when the stream was made
+	metadataEntry = "lockstep-topology-entry" // a copy of the topology from when the stream was made
 	duplicates    = 2 * time.Minute           // JetStream's own window for plain events with a Nats-Msg-Id
 )
 
@@ -29,14 +29,14 @@ func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamCon
 		Replicas:    t.Log.Replicas,
 		MaxBytes:    t.Log.MaxBytes,
 		Duplicates:  duplicates,
-		AllowDirect: false, // a server that lags would answer
+		AllowDirect: false, // else a server that lags would answer
 		Metadata:    map[string]string{metadataID: t.ID, metadataEntry: string(encode(t))},
 	}
 }
 
-// mendStreams makes streams of an older release answer questions for messages through their leader alone, and marks as the
-// topology's those that a server made that was too old to keep marks, if none has one and nothing was ever written to any.
-// Nothing else is changed.
+// mendStreams updates streams of an older release. It turns direct gets off, so that only a stream's leader answers for its
+// messages. Streams made on a server too old to keep marks it marks as the topology's, if no stream has a mark and none was
+// ever written to. It changes nothing else.
 func mendStreams(ctx context.Context, js jetstream.JetStream, app string, t Topology, log *slog.Logger) error {
 	var found []*jetstream.StreamInfo
 	var want []jetstream.StreamConfig
@@ -74,11 +74,11 @@ func mendStreams(ctx context.Context, js jetstream.JetStream, app string, t Topo
 	return nil
 }
 
-// StreamOwner is the id of the topology that a stream was created for.
+// StreamOwner is the id of the topology for which a stream was created.
 func StreamOwner(cfg jetstream.StreamConfig) string { return cfg.Metadata[metadataID] }
 
-// CheckStreams returns an error that wraps ErrMismatch and says what differs if a stream of the topology is missing, is of
-// another topology, or could drop or reorder what was acknowledged.
+// CheckStreams returns an error that wraps ErrMismatch and names the setting if a stream of the topology is missing, belongs to
+// another topology, or could drop or reorder acknowledged messages.
 func CheckStreams(ctx context.Context, js jetstream.JetStream, app string, t Topology) error {
 	for _, e := range t.Epochs {
 		for lane := range e.Lanes {
@@ -133,8 +133,8 @@ func checkStream(got, want jetstream.StreamConfig) error {
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }
 
-// endsAsked is how many ends are asked for at a time: with thousands of shards, one after the other takes longer than callers
-// wait.
+// endsAsked is how many ends are asked for at a time: with thousands of shards, one after the other would take longer than
+// callers wait.
 const endsAsked = 32
 
 // Ends returns the last stream sequence of each shard of an epoch, 0 where a shard has no message.

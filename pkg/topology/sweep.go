@@ -11,15 +11,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// MarksKept is how long the mark of a deleted entry stays in a bucket: until every watch has long seen it.
+// MarksKept is how long the mark of a deleted entry stays in a bucket: every watch has seen it long before.
 const MarksKept = time.Minute
 
-// sweepMost bounds how many entries one Sweep removes of a bucket.
+// sweepMost bounds how many entries one Sweep removes from a bucket.
 const sweepMost = 5000
 
-// Sweep removes from the app's buckets what each process leaves there that ever ran: the mark of its deleted entry, and the
-// entry of a router that died. Both must be older than kept, by the broker's time. Only what is not newer than
-// it is removed: an entry that was put meanwhile stays.
+// Sweep removes from the app's buckets the entries that ended processes leave: the marks of deleted entries, and the permits of
+// routers that died. They must be older than kept, by the broker's time. An entry that is put during the sweep stays.
 func Sweep(ctx context.Context, js jetstream.JetStream, app string, kept time.Duration, log *slog.Logger) error {
 	for _, what := range []string{"topology", "members"} {
 		kv, err := js.KeyValue(ctx, Bucket(app, what))

@@ -16,7 +16,7 @@ import (
 var (
 	ErrNotFound = errors.New("no topology")
 	ErrMismatch = errors.New("settings differ")
-	ErrGone     = errors.New("it is gone") // a bucket that there was
+	ErrGone     = errors.New("it is gone") // a bucket that existed
 )
 
 const (
@@ -50,8 +50,8 @@ type Epoch struct {
 type Log struct {
 	Replicas     int           `json:"replicas"`
 	MaxBytes     int64         `json:"max_bytes"`     // of each stream; when it is reached, publishers are refused
-	HistoryAge   time.Duration `json:"history_age"`   // in nanoseconds: what is committed and older may be purged
-	HistoryBytes int64         `json:"history_bytes"` // of all streams together
+	HistoryAge   time.Duration `json:"history_age"`   // in nanoseconds: older committed events may be purged
+	HistoryBytes int64         `json:"history_bytes"` // of all streams, in sum
 }
 
 // Current is the newest epoch.
@@ -119,7 +119,7 @@ func (e Epoch) check() error {
 	return nil
 }
 
-// Initial is what a topology is created with, by whoever creates it. Afterwards it is ignored.
+// Initial is the values of a new topology. The router that creates it uses its own; they are ignored once the topology is ready.
 type Initial struct {
 	Shards int
 	Lanes  int // 0: one for each 16 shards

@@ -8,18 +8,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrStoresNothing says of a stream or a bucket that NATS answers questions about it, but no publisher. nats-server does so
-// after a write has failed, as on a full disk, and it goes on so until it is restarted, however much room there is then.
+// ErrStoresNothing means that NATS answers questions about a stream or bucket, but acknowledges no write to it. nats-server
+// behaves so after a write has failed, as on a full disk, until it is restarted, even if there is room again.
 var ErrStoresNothing = errors.New("NATS answers for it, but stores nothing in it: if the log of nats-server has a write error, " +
 	"as of a full disk, make room and restart nats-server, which stores nothing there before that")
 
-// Unanswered returns the error of a write to a bucket that nobody has answered, or what the server says when it is asked
-// about the bucket: an error that wraps ErrGone, or ErrStoresNothing where the server had time for an answer.
+// Unanswered asks the server about a bucket after a write to it got no answer. It returns an error that wraps ErrGone if the
+// bucket does not exist, or ErrStoresNothing if the server had time to answer the write; else err, the write's error.
 func Unanswered(ctx context.Context, kv jetstream.KeyValue, err error) error {
 	_, serr := kv.Status(ctx)
 	switch {
 	case errors.Is(serr, jetstream.ErrStreamNotFound), errors.Is(serr, jetstream.ErrBucketNotFound):
-		return fmt.Errorf("bucket %s: %w: restore it; or, if NATS was set up anew, restart the routers and then the workers, on the store that goes with it", kv.Bucket(), ErrGone)
+		return fmt.Errorf("bucket %s: %w: restore it; or, if NATS was set up anew, "+
+			"restart the routers and then the workers, on the store that goes with it", kv.Bucket(), ErrGone)
 	case serr == nil && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("bucket %s: %w", kv.Bucket(), ErrStoresNothing)
 	}

@@ -62,7 +62,8 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 		return
 	}
 	if e.Operation() != jetstream.KeyValuePut {
-		w.log.Error("the topology was deleted; this process keeps the previous one, but no service can start: write it again (router restore-topology)", "bucket", e.Bucket())
+		w.log.Error("the topology was deleted; this process keeps the previous one, but no service can start: "+
+			"write it again (router restore-topology)", "bucket", e.Bucket())
 		return
 	}
 	t, err := Decode(e.Value())
@@ -92,14 +93,14 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 	w.changed = make(chan struct{})
 }
 
-// Current is the newest topology that has arrived.
+// Current is the newest topology delivered.
 func (w *Watcher) Current() Topology {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.current
 }
 
-// Changed is closed when a topology newer than Current arrives.
+// Changed is closed when a topology newer than Current is delivered.
 func (w *Watcher) Changed() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -114,5 +115,5 @@ func (w *Watcher) Usurped() <-chan struct{} { return w.usurped }
 // begins again.
 func (w *Watcher) Expect(revision uint64) { w.follower.Expect(revision) }
 
-// Stop ends the watch. It returns when it has ended, whoever else calls it.
+// Stop ends the watch and returns when it has ended. It may be called often and concurrently.
 func (w *Watcher) Stop() { w.follower.Stop() }

@@ -37,6 +37,7 @@ func (c *RestoreTopologyCommand) Run(ctx context.Context) error {
 		return err
 	}
 	e := t.Current()
-	fmt.Printf("topology %s of app %s is restored: epoch %d, %d shards, %d lanes; routers and workers can be started\n", t.ID, c.App, e.Epoch, e.Shards, e.Lanes)
+	fmt.Printf("topology %s of app %s is restored: epoch %d, %d shards, %d lanes; routers and workers can be started\n",
+		t.ID, c.App, e.Epoch, e.Shards, e.Lanes)
 	return nil
 }

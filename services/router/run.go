@@ -45,7 +45,7 @@ func (c *RunCommand) initial() (topology.Initial, error) {
 	}}, nil
 }
 
-// Validate checks the initial values. Parsing calls it.
+// Validate checks the values of the flags. Parsing calls it.
 func (c *RunCommand) Validate() error {
 	initial, err := c.initial()
 	if err != nil {

@@ -22,7 +22,7 @@ type AcceptGapCommand struct {
 	Shard int `arg:"" help:"The shard, as the worker's log names it."`
 }
 
-// Validate checks what the flags' types do not. Parsing calls it.
+// Validate checks the values of the flags. Parsing calls it.
 func (c *AcceptGapCommand) Validate() error { return validate(&c.Config, &c.Flags) }
 
 // Run accepts the gap and prints what that means.

@@ -26,7 +26,7 @@ type RunCommand struct {
 	CacheBytes      service.Bytes `default:"64MiB" help:"States kept in memory, of all shards. The process holds some 120 MiB more at most."`
 }
 
-// Validate checks what the flags' types do not. Parsing calls it.
+// Validate checks the values of the flags. Parsing calls it.
 func (c *RunCommand) Validate() error {
 	if c.CacheBytes < 1 {
 		return fmt.Errorf("--cache-bytes=%s: must be above 0", c.CacheBytes)
