@@ -19,8 +19,8 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// The test binary plays all programs, by the name it is run under: chaos itself, NATS as local runs it, and stand-ins for
-// the services.
+// The test binary plays all programs, depending on the name it is run under: chaos itself, NATS as local runs it, and
+// stand-ins for the services.
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	switch name {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	if code, known := standin.Play(name, os.Args[1:]); known {
 		os.Exit(code)
 	}
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // else every process that we run takes a second to end
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each process that we run takes a second to end
 	goleak.VerifyTestMain(m)
 }
 
@@ -47,7 +47,7 @@ func call(args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// startChaos runs chaos on stand-ins for the services, with a report of the producer.
+// startChaos runs chaos with stand-ins for the services, of which the producer writes the report.
 func startChaos(t *testing.T, report, code string, args ...string) (s *standin.Supervisor, tmp string) {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -79,7 +79,7 @@ func TestChaosThatPasses(t *testing.T) {
 	requireLeft(t, tmp, 0)
 }
 
-// What is to come after the load's end does not happen, and is not told to have.
+// A fault that is planned for after the load's end does not happen and is not counted.
 func TestChaosAfterTheLoad(t *testing.T) {
 	s, _ := startChaos(t, `{"verdict":"pass"}`, "0", "--seed=7", "--faults=kill-worker", "--duration=20s")
 	s.Await("the plan of seed 7: 2 faults within 20s")
@@ -88,7 +88,7 @@ func TestChaosAfterTheLoad(t *testing.T) {
 	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 }
 
-// A service that ends though the plan does not end it makes the run fail, whatever the verdict.
+// A service that ends by itself makes the run fail, whatever the verdict.
 func TestChaosWithACrash(t *testing.T) {
 	s, tmp := startChaos(t, `{"verdict":"pass"}`, "0", "--seed=7", "--faults=kill-worker")
 	s.Await("the plan of seed 7: 1 fault within 5s")
@@ -112,7 +112,7 @@ func TestChaosWithACrash(t *testing.T) {
 	requireLeft(t, tmp, 1)
 }
 
-// Events that waited for too long are no wrong result, but told, unless told not to.
+// Events that waited for too long are reported, and are an error unless --no-bounds is given.
 func TestChaosWithinBounds(t *testing.T) {
 	t.Setenv("FAKE_UNTIL", "noted")
 	report := `{"verdict":"pass","annotations":[{"what":"kill -9 worker-1","wait_seconds":1.75}]}`
@@ -135,17 +135,17 @@ func TestChaosThatFails(t *testing.T) {
 	requireLeft(t, tmp, 1)
 }
 
-// What an earlier load has left at the report's place is not taken for its own.
+// The report of an earlier load is not taken for that of this one.
 func TestChaosWhoseLoadFails(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "report.json")
 	require.NoError(t, os.WriteFile(out, []byte(`{"verdict":"pass"}`), 0o644))
 	s, tmp := startChaos(t, "", "0", "--faults=kill-worker", "--out="+out)
 	require.Equal(t, command.ExitError, s.ExitCode())
-	require.Equal(t, "chaos: the load proved nothing: exit status 1, last line: no report today\n", s.ErrOut.String())
+	require.Equal(t, "chaos: the load ended without a verdict: exit status 1, last line: no report today\n", s.ErrOut.String())
 	requireLeft(t, tmp, 1)
 }
 
-// A process that is stopped goes on before it is told to end: else it would not hear of it, and be killed.
+// An interrupt continues a stopped process before it ends it: otherwise the process would have to be killed.
 func TestChaosInterrupted(t *testing.T) {
 	standin.NotIgnored(t, os.Interrupt)
 	s, tmp := startChaos(t, "", "", "--seed=1", "--faults=stop-worker", "--duration=10s")

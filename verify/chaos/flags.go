@@ -12,29 +12,29 @@ import (
 	"example.com/lockstep/verify/chaos/faults"
 )
 
-// boundsCrossed is the producer's exit code for a threshold that was crossed, too.
+// boundsCrossed is also the producer's exit code for a threshold that was crossed.
 const boundsCrossed = 99
 
 type chaos struct {
 	command.StackFlags
-	Seed        *uint64       `placeholder:"N" help:"Decides which fault comes when, to whom and for how long, and the load. Default: drawn, and printed."`
-	Duration    time.Duration `default:"60s" help:"How long to send; the first and the last seconds of it are quiet."`
-	Faults      string        `default:"all" placeholder:"all|NAME,..." help:"What is to happen: all that the stack can have, or some of ${faults}."`
-	For         time.Duration `placeholder:"DURATION" help:"How long a fault lasts, of those that last. Default: drawn for each."`
+	Seed        *uint64       `placeholder:"N" help:"Decides the plan and the load. Default: drawn, and printed."`
+	Duration    time.Duration `default:"60s" help:"How long to send; the first and last seconds have no faults."`
+	Faults      string        `default:"all" placeholder:"all|NAME,..." help:"Every fault that the stack can have, or some of ${faults}."`
+	For         time.Duration `placeholder:"DURATION" help:"How long a fault lasts that does not end by itself. Default: drawn for each."`
 	Rate        string        `default:"2000" help:"Events per second, or max."`
-	Keys        int           `default:"10000" help:"How many keys. With few, each is written again soon after a fault, which hides states that the fault has spoiled."`
+	Keys        int           `default:"10000" help:"How many keys. Few keys hide wrong states: each is soon written again."`
 	Workers     int           `default:"3" help:"How many workers."`
 	Routers     int           `default:"2" help:"How many routers."`
-	Locks       int           `default:"0" placeholder:"0|1|3" help:"How many redis-servers hold the locks and nothing else; 0: the locks are in the Redis of the state."`
-	NATSServers int           `name:"nats-servers" default:"1" placeholder:"1|3" help:"How many NATS servers: 1, or 3 for a cluster that keeps three replicas."`
-	Out         string        `default:"report.json" type:"path" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
-	Keep        bool          `help:"Keep the logs and the data, also when all went well."`
-	Bounds      bool          `default:"true" negatable:"" help:"Exit with 99 if events wait for too long after a crash or a restart that comes alone."`
+	Locks       int           `default:"0" placeholder:"0|1|3" help:"How many redis-servers hold only locks; 0: the state's Redis holds them."`
+	NATSServers int           `name:"nats-servers" default:"1" placeholder:"1|3" help:"How many NATS servers; 3 form a cluster with three replicas."`
+	Out         string        `default:"report.json" type:"path" help:"Where to write the report; a page goes beside it, as .html." placeholder:"FILE"`
+	Keep        bool          `help:"Keep the logs and the data even if the run passes."`
+	Bounds      bool          `default:"true" negatable:"" help:"Exit with 99 if events wait for too long after a fault that comes alone."`
 
 	plan faults.Plan
 }
 
-// Validate makes the plan, so that what cannot be planned is bad usage.
+// Validate also makes the plan: flags that allow no plan are bad usage.
 func (c *chaos) Validate() error {
 	if err := command.CheckRate(c.Rate); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (c *chaos) Validate() error {
 	return err
 }
 
-// Run returns nil only if nothing was lost, doubled or reordered, and everything came back.
+// Run returns nil only if no event was lost, doubled or reordered, and every part recovered.
 func (c *chaos) Run(e *command.Environment) error {
 	l := command.NewLife(c.StopWithParent)
 	defer l.Stop()

@@ -18,7 +18,7 @@ func main() {
 	os.Exit(run(os.Args[1:], &command.Environment{Out: command.Lines(os.Stdout)}, os.Stderr))
 }
 
-// run returns the exit code: 0 if nothing was lost, doubled or reordered and everything came back, 1 for an error, 2 for
+// run returns the exit code: 0 if no event was lost, doubled or reordered and every part recovered, 1 for an error, 2 for
 // bad usage, 99 if events waited for too long, else the producer's.
 func run(args []string, e *command.Environment, errOut io.Writer) int {
 	program := command.Program{

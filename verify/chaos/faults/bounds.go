@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// bound is what events may wait at most, from when they were due until they were applied, for a fault that comes alone.
+// bound limits how long events may wait, from the intended send until they are applied, when a fault comes alone.
 type bound struct {
-	median time.Duration // of the longest waits of several faults; 0: none
+	median time.Duration // of the longest waits after several faults; 0: no bound
 	most   time.Duration
 }
 
-// bounds are those of crashes, which others notice at once, and of what is done on purpose. What hangs, or takes a server
-// with it, is bounded by how long it lasts.
+// bounds has the faults with a bound: crashes, which others notice at once, and orderly stops. After the others events wait
+// for as long as a process hangs or a server is away.
 func bounds() map[string]bound {
 	crash, handover := bound{time.Second, 1500 * time.Millisecond}, bound{most: 250 * time.Millisecond}
 	return map[string]bound{
@@ -24,19 +24,19 @@ func bounds() map[string]bound {
 	}
 }
 
-// calmWait is what events may have waited before a fault at most, for what they waited after it to be its work: they may
-// wait long for a store that was lost to be filled again.
+// calmWait is how long events may wait before a fault if their wait after it is to count as caused by the fault. They may
+// still be waiting because of an earlier one, as when the workers fill a lost store again.
 const calmWait = 100 * time.Millisecond
 
-// tally is what events waited when faults of one name came alone.
+// tally has the waits of events after the faults of one name.
 type tally struct {
 	fault string
-	times int             // it came, alone or not
-	waits []time.Duration // the longest of each that came alone, sorted
+	times int             // how often the fault came, alone or not
+	waits []time.Duration // the longest wait after each that came alone, sorted
 }
 
-// tallies sums up what came of a plan's faults, by name. They are sorted by time, as the report's annotations are, which
-// lack what was over only when the producer had read the file.
+// tallies sums up the waits after a plan's faults, by the fault's name. Both happened and the report's annotations are
+// sorted by time. The annotations lack the faults that ended after the producer had read the file.
 func tallies(happened []note, r Report) (all []*tally) {
 	reported := 0
 	for i, n := range happened {
@@ -61,9 +61,9 @@ func tallies(happened []note, r Report) (all []*tally) {
 	return all
 }
 
-// alone tells whether no other fault was on while one was, or shortly before: what came of it came of it alone. A receipt
-// that is lost with the producer's connection may come again from a shard's next owner, and then tells of a wait that was
-// none: so nothing else may happen at all.
+// alone tells whether there was no other fault during a fault or shortly before it, so that it alone caused the waits. With
+// CutProducer there must be no other fault in the run: a receipt that is lost with the producer's connection may be sent
+// again by a shard's next owner, and then tells of a wait that there was not.
 func alone(happened []note, i int) bool {
 	n := happened[i]
 	if n.fault == CutProducer && slices.ContainsFunc(happened, func(other note) bool { return other.fault != CutProducer }) {
@@ -74,7 +74,8 @@ func alone(happened []note, i int) bool {
 	})
 }
 
-// calm is how long after a fault another does not count as alone: workers whose connections broke judge nobody for a while.
+// calm is how long after a fault another one does not count as alone: workers whose connections broke do not judge each
+// other for a while.
 func calm(fault string) time.Duration {
 	switch fault {
 	case KillNATS, KillLeader, CutFollower, RollingNATS, SlowLinks, LossyLinks, CutLinks, StallLinks:
@@ -86,12 +87,12 @@ func calm(fault string) time.Duration {
 func (t *tally) most() time.Duration   { return t.waits[len(t.waits)-1] }
 func (t *tally) median() time.Duration { return t.waits[len(t.waits)/2] }
 
-// crossed tells whether a bound was.
+// crossed tells whether the waits are beyond the bound.
 func (t *tally) crossed(b bound) bool {
 	return len(t.waits) > 0 && b.most > 0 && (t.most() > b.most || b.median > 0 && t.median() > b.median)
 }
 
-// printTallies prints them and returns the names of the faults whose bounds were crossed.
+// printTallies prints the tallies and returns the names of the faults whose bounds were crossed.
 func printTallies(out io.Writer, all []*tally) (crossed []string, err error) {
 	if len(all) == 0 {
 		return nil, nil

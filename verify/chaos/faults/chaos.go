@@ -1,8 +1,8 @@
 // Package faults breaks the parts of a running stack by a plan, while a verified load goes through it.
 //
-//   - The plan is a pure value, and its seed decides all that is random.
-//   - The producer alone judges: what happens to the system is no excuse.
-//   - However a run ends, what it broke is mended first: no process stays stopped.
+//   - The plan is a pure value, and its seed decides everything random in it.
+//   - The producer alone judges, by the same rules as without faults.
+//   - However a run ends, it mends what it broke: no process stays stopped.
 package faults
 
 import (
@@ -26,7 +26,7 @@ import (
 	"example.com/lockstep/verify/chaos/link"
 )
 
-// VerdictError says that the load was judged and did not pass; its report has been printed.
+// VerdictError says that the verdict is not pass. The report has been printed.
 type VerdictError struct {
 	Verdict string
 	Code    int // the producer's exit code
@@ -34,7 +34,7 @@ type VerdictError struct {
 
 func (e *VerdictError) Error() string { return "the verdict is " + e.Verdict }
 
-// BoundsError says that nothing is wrong, but that events waited for too long after some faults.
+// BoundsError says that the verdict is pass, but that events waited for too long after some faults.
 type BoundsError struct{ Faults []string }
 
 func (e *BoundsError) Error() string {
@@ -44,21 +44,21 @@ func (e *BoundsError) Error() string {
 // ErrNoRedis says that there is no redis-server to break.
 var ErrNoRedis = errors.New("needs redis-server on PATH: a stand-in inside this process cannot be killed")
 
-// Config says what to do.
+// Config says what to run.
 type Config struct {
-	Stack  stack.Config // Dir, Redis, NATSPort, NATSProgram and Via are chosen here
+	Stack  stack.Config // Run sets Dir, Redis, NATSPort, NATSProgram and Via
 	Plan   Plan
 	Rate   string // events per second, or max
 	Keys   int
 	Report string // file for report.json
-	Dir    string // for logs and data; default a new one, which is removed when all went well
-	Keep   bool   // the new one, also when all went well
-	Bounds bool   // a fault after which events wait for too long is a BoundsError
+	Dir    string // for logs and data; default a new one, which is removed when the run passes
+	Keep   bool   // keep the new one even then
+	Bounds bool   // return a BoundsError if events wait for too long after a fault
 	Out    io.Writer
 }
 
 const (
-	// deliveryTimeout and drainTimeout are above what any fault lasts: an event that was given up proves less.
+	// deliveryTimeout and drainTimeout are longer than any fault lasts: an event that was given up proves less.
 	deliveryTimeout = 2 * time.Minute
 	drainTimeout    = 2 * time.Minute
 	producerStop    = 3 * time.Second
@@ -74,8 +74,8 @@ type chaos struct {
 }
 
 // Run carries the plan out and returns the load's report. When soft ends it mends what is broken and stops everything in
-// order, when hard ends at once. The directory is kept and named if something went wrong or Config says so, and removed
-// otherwise. A verdict other than pass is a VerdictError.
+// order, when hard ends at once. It keeps the directory and prints its name if the run failed or Config says so, and removes
+// it otherwise. A verdict other than pass is a VerdictError.
 func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return Report{}, ErrNoRedis
@@ -142,7 +142,7 @@ func (c *chaos) run(soft, hard context.Context) (r Report, err error) {
 	return r, c.judge(happened, r)
 }
 
-// judge holds what events waited against the bounds.
+// judge compares the waits of events with the bounds.
 func (c *chaos) judge(happened []note, r Report) error {
 	crossed, err := printTallies(c.cfg.Out, tallies(happened, r))
 	if err == nil && c.cfg.Bounds && len(crossed) > 0 {
@@ -164,7 +164,7 @@ func (c *chaos) newStack(links *links) (*stack.Stack, error) {
 	return stack.New(cfg)
 }
 
-// load loads the stack while the plan is carried out, and returns the producer's exit code and what happened.
+// load loads the stack while the plan is carried out, and returns the producer's exit code and the faults that happened.
 func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (code int, happened []note, err error) {
 	notes, err := newNotes(c.notesFile())
 	if err != nil {
@@ -210,12 +210,12 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	}
 	code = producer.ExitCode()
 	if !slices.Contains(judged, code) {
-		err = errors.Join(err, fmt.Errorf("the load proved nothing: %s", producer.Outcome()))
+		err = errors.Join(err, fmt.Errorf("the load ended without a verdict: %s", producer.Outcome()))
 	}
 	return code, notes.byTime(), err
 }
 
-// await waits for the producer's end; when soft ends, for a little only: its run will not be judged.
+// await waits for the producer's end. When soft ends it waits only producerStop longer: the run will not be judged.
 func (c *chaos) await(soft, hard context.Context, producer *process.Process) {
 	select {
 	case <-producer.Ended():

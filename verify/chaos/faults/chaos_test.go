@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// bin builds what runs here, once, and skips the test where it cannot run.
+// bin builds the programs once and returns their directory. It skips the test if there is no redis-server.
 func bin(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -54,14 +54,14 @@ var (
 
 const (
 	testRate = "2000"
-	testKeys = 4000 // of few keys each is written again soon after a fault, which hides states that it spoiled
-	// stall is the longest that an event may wait: the lease of a worker of which nobody can tell that it is gone.
+	testKeys = 4000 // with few keys each is written again soon after a fault, which hides a wrong state
+	// stall is the longest that an event may wait: until the lease of a worker runs out whose end was not noticed.
 	stall = 10 * time.Second
 	// election is the longest that nats-server waits for a leader before it elects another; it cannot be set.
 	election = 9 * time.Second
 )
 
-// atOnce are the stacks that run side by side: more would only wait for the processors.
+// atOnce limits the stacks that run side by side: more would only wait for the processors.
 var atOnce = make(chan struct{}, 2)
 
 func enter(t *testing.T) {
@@ -78,7 +78,7 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// play carries a plan out and requires that nothing is wrong in the end. Logs and data are in dir.
+// play carries a plan out and requires the verdict pass. Logs and data are in dir.
 func play(t *testing.T, shape Shape, dir string, p Plan) Report {
 	t.Helper()
 	r, err := Run(t.Context(), context.Background(), Config{
@@ -100,7 +100,7 @@ func play(t *testing.T, shape Shape, dir string, p Plan) Report {
 	return r
 }
 
-// Nothing is lost, doubled or reordered when one thing breaks, and nothing stands still for long.
+// No event is lost, doubled or reordered when one part breaks, and no shard pauses for long.
 func TestLongEachFault(t *testing.T) {
 	testkit.Long(t)
 	var covered []string
@@ -132,7 +132,7 @@ func TestLongEachFault(t *testing.T) {
 		Step{Fault: CutLinks, Victim: "worker-2>nats", For: 2 * time.Second},
 		Step{Fault: StallLinks, Victim: "worker-3>nats", For: 2 * time.Second},
 	)
-	// With one lock server that is down, nobody can take a shard that is free; owners keep theirs until their leases end.
+	// While the only lock server is down, no worker can take a free shard; owners keep theirs until their leases end.
 	each(oneLock, stall, Step{Fault: StopLock, Victim: "lock-1", For: 3 * time.Second})
 	each(cluster, stall,
 		Step{Fault: CutFollower, Victim: aFollower, For: 2 * time.Second},
@@ -143,25 +143,25 @@ func TestLongEachFault(t *testing.T) {
 	require.ElementsMatch(t, names(), covered, "each fault is tried")
 }
 
-// eachFault breaks one thing, and requires that no event waits for as long as given.
+// eachFault breaks one part and requires that every event waits for less than longest.
 func eachFault(t *testing.T, shape Shape, longest time.Duration, s Step) {
 	s.At = 1500 * time.Millisecond
 	length := 4*time.Second + s.For
 	switch s.Fault {
 	case KillWorker:
-		length *= 2 // workers judge one another only when they are some seconds old
+		length *= 2 // workers judge each other only when they are some seconds old
 	case RollingRestart, RollingNATS:
-		length *= 2 // it takes some seconds
+		length *= 2 // the restart takes some seconds
 	}
 	if shape.NATSServers > 1 {
-		length += stall // a server that is back takes its time until it has what the others have
+		length += stall // a server that is back takes time until its replicas are current
 	}
 	r := play(t, shape, t.TempDir(), Plan{Seed: 1, Duration: length, Steps: []Step{s}})
 	require.Less(t, r.LatencyMS.Apply.Max, float64(longest.Milliseconds()))
 	t.Logf("longest pause %s, longest waits: %.0f ms to be acknowledged, %.0f ms to be applied", r.LongestPause(), r.LatencyMS.Ack.Max, r.LatencyMS.Apply.Max)
 }
 
-// A worker that is started while it cannot reach NATS refuses, and is started again: that is no crash.
+// A worker that cannot reach NATS refuses to start and is started again: that is no crash.
 func TestLongRefusalsToStart(t *testing.T) {
 	testkit.Long(t)
 	enter(t)
@@ -174,7 +174,7 @@ func TestLongRefusalsToStart(t *testing.T) {
 	require.Less(t, r.LongestPause(), stall+stall/2)
 }
 
-// Some at once: slow links while NATS is killed, the store lost twice, a worker killed while another one is stopped.
+// Several faults at once: slow links while NATS is killed, the store lost twice, a worker killed while another is stopped.
 func TestLongFaultsMixed(t *testing.T) {
 	testkit.Long(t)
 	r := play(t, oneOfEach, t.TempDir(), Plan{Seed: 1, Duration: 16 * time.Second, Steps: []Step{
@@ -187,13 +187,13 @@ func TestLongFaultsMixed(t *testing.T) {
 		{At: 8500 * time.Millisecond, Fault: StopWorker, Victim: "worker-2", For: 2 * time.Second},
 		{At: 9000 * time.Millisecond, Fault: KillWorker, Victim: "worker-1"},
 	}})
-	// A receipt may come by a replay, long after its event was applied: so it is the pauses that count here. And where
-	// nobody can judge, a lease must run out first, which alone may take as long as an event may wait.
+	// A replay may send a receipt long after its event was applied, so this test looks at pauses and not at latency. A pause
+	// may be longer than one lease: where workers cannot judge each other, a lease must run out first.
 	require.Less(t, r.LongestPause(), stall+stall/2)
 	t.Logf("longest pause %s", r.LongestPause())
 }
 
-// Some at once on a cluster, whose locks lie on servers of their own.
+// Several faults at once on a cluster with lock servers of its own.
 func TestLongFaultsMixedOnACluster(t *testing.T) {
 	testkit.Long(t)
 	enter(t)

@@ -23,11 +23,11 @@ func (r *run) killLeader() fault {
 			was, err = r.stack.Signal(leader, syscall.SIGKILL)
 			return fmt.Sprintf("kill -9 %s, which leads the work stream", leader), err
 		},
-		whole: func(ctx context.Context) error { return r.current(ctx, leader, was) },
+		recovered: func(ctx context.Context) error { return r.current(ctx, leader, was) },
 	}
 }
 
-// cutFollower parts a NATS server that only follows from its peers. Its clients stay with it.
+// cutFollower cuts a NATS server that does not lead off from its peers. Its clients stay connected to it.
 func (r *run) cutFollower(s Step) fault {
 	var follower string
 	return fault{
@@ -49,7 +49,7 @@ func (r *run) cutFollower(s Step) fault {
 			}
 			return nil
 		},
-		whole: func(ctx context.Context) error {
+		recovered: func(ctx context.Context) error {
 			if err := r.current(ctx, follower, nil); err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func (r *run) rollServers(names []string) fault {
 		inject: func(context.Context) (string, error) {
 			return "rolling restart of " + strings.Join(names, ", "), nil
 		},
-		whole: func(ctx context.Context) error {
+		recovered: func(ctx context.Context) error {
 			for _, name := range names {
 				was, err := r.stack.Signal(name, syscall.SIGTERM)
 				if err != nil {
@@ -79,7 +79,7 @@ func (r *run) rollServers(names []string) fault {
 	}
 }
 
-// current waits until a server of the cluster is back, as another process than was, and has all that the others have.
+// current waits until a server of the cluster runs as another process than was, and all replicas are current.
 func (r *run) current(ctx context.Context, name string, was *process.Process) error {
 	if err := r.stack.AwaitReady(ctx, name, was); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// ErrUnknown says that there is no fault of that name, ErrShape that the stack has nothing that it could befall.
+// ErrUnknown says that there is no fault of that name, ErrShape that the stack lacks the part that the fault breaks.
 var (
 	ErrUnknown = errors.New("no such fault")
 	ErrShape   = errors.New("this stack cannot have the fault")
@@ -44,10 +44,10 @@ const (
 	RollingNATS    = "rolling-nats"
 )
 
-// everyone is the victim of what befalls all of a kind.
+// everyone is the victim of a fault that breaks all parts of a kind.
 const everyone = "everyone"
 
-// part is what a fault breaks. Faults of different parts can befall the same one at once.
+// part is what a fault breaks of its victim. Faults of different parts can have the same victim at once.
 type part int
 
 const (
@@ -55,21 +55,21 @@ const (
 	aLink
 )
 
-// kind is what the plan knows of a fault.
+// kind describes a fault for the plan.
 type kind struct {
 	name    string
 	part    part
 	victims func(Shape) []string
-	needs   string          // of the stack, for victims to be there
-	ways    bool            // it befalls ways between servers, though it breaks one of them
-	lasts   []time.Duration // what is drawn from; none if it passes by itself
-	upTo    time.Duration   // one more to draw: any time up to this
-	passes  time.Duration   // how long it takes to pass and to be forgotten, if that is longer than the room of others
+	needs   string          // the flag that gives a stack the victims
+	ways    bool            // it uses the links between servers, though its part is a process
+	lasts   []time.Duration // lengths to draw from; none if the fault ends by itself
+	upTo    time.Duration   // one more to draw: any length up to this
+	passes  time.Duration   // how long recovery takes, if longer than the room of a fault
 }
 
 func kinds() []kind {
 	const half, some = 500 * time.Millisecond, 5 * time.Second
-	const elected = 20 * time.Second // in a cluster an election takes up to 9 s, and what it has held up a while more
+	const elected = 20 * time.Second // a cluster's election takes up to 9 s, and the backlog some more
 	return []kind{
 		{name: KillWorker, victims: workers},
 		{name: KillRouter, victims: routers},
@@ -98,7 +98,7 @@ func kinds() []kind {
 
 const (
 	aCluster = "--nats-servers=3"
-	// theLeader and aFollower are of the work stream; which servers that are, shows when they are to be broken.
+	// theLeader and aFollower are servers of the work stream. They are looked up when the fault begins.
 	theLeader = "nats-leader"
 	aFollower = "nats-follower"
 	and       = "+" // as in lock-1+lock-3
@@ -126,7 +126,7 @@ func inCluster(victim string) func(Shape) []string {
 	}
 }
 
-// twoLocks are the majorities of three lock servers.
+// twoLocks lists the majorities of three lock servers.
 func twoLocks(s Shape) (pairs []string) {
 	if s.Locks != 3 {
 		return nil
@@ -139,8 +139,8 @@ func twoLocks(s Shape) (pairs []string) {
 	return pairs
 }
 
-// team is the servers of which a victim is one or some, that stand in for one another; else the victim itself. Of a team
-// one fault at a time is enough.
+// team is the role of a victim that is one or several redundant servers, else the victim itself. A team has one fault at a
+// time: it cannot bear more.
 func team(victim string) string {
 	for _, role := range []string{stackfile.RoleNATS, stackfile.RoleLock} {
 		if strings.HasPrefix(victim, role+"-") {
@@ -162,7 +162,7 @@ func kindOf(name string) kind {
 	return known[slices.IndexFunc(known, func(k kind) bool { return k.name == name })]
 }
 
-// draw returns how long a fault is to last, 0 for one that passes by itself.
+// draw returns how long a fault lasts, 0 if it ends by itself.
 func (k kind) draw(r *rand.Rand) time.Duration {
 	if len(k.lasts) == 0 {
 		return 0
@@ -198,8 +198,8 @@ func possible(s Shape) (names []string) {
 	return names
 }
 
-// Parse reads a list of names, separated by commas, or all, which means all that the stack can have. It returns
-// ErrUnknown, with the known ones, or ErrShape, with what is missing.
+// Parse reads a list of names, separated by commas, or all, which means every fault that the stack can have. It returns
+// ErrUnknown with the known names, or ErrShape with the flag that is missing.
 func Parse(list string, s Shape) ([]string, error) {
 	if list == "all" {
 		return possible(s), nil

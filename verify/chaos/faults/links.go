@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// slowBy is the latency of a slow link, give or take slowJitter, in each direction.
+	// slowBy is the latency of a slow link in each direction, plus or minus slowJitter.
 	slowBy     = 25 * time.Millisecond
 	slowJitter = 20 * time.Millisecond
-	// A lossy link loses its connections every so often.
+	// A lossy link loses its connections at intervals between these.
 	lossyLeast = 100 * time.Millisecond
 	lossyMost  = 800 * time.Millisecond
 
@@ -27,8 +27,8 @@ const (
 	arrow        = ">" // as in worker-1>nats
 )
 
-// links are the ways from the services and the producer to the servers, and between those of a cluster, by their names,
-// as in worker-1>nats.
+// links are the links from the services and the producer to the servers, and between the servers of a cluster, by name, as
+// in worker-1>nats.
 type links struct {
 	seed uint64
 
@@ -36,7 +36,7 @@ type links struct {
 	ways map[string]*link.Link
 }
 
-// via opens the way from one to another, and returns its address, which looks like the other's.
+// via opens a link from a client to a server, and returns its address in the form of the server's.
 func (l *links) via(from, to, address string) (string, error) {
 	host := strings.TrimPrefix(address, "nats://")
 	l.mu.Lock()
@@ -49,14 +49,14 @@ func (l *links) via(from, to, address string) (string, error) {
 	return strings.Replace(address, host, way.Addr(), 1), nil
 }
 
-// to returns the ways that a victim means. Those to NATS are several if it is a cluster.
+// to returns the links that a victim means. There are several to NATS if it is a cluster.
 func (l *links) to(victim string) []*link.Link {
 	return l.which(func(name string) bool {
 		return victim == everyone || name == victim || strings.HasPrefix(name, victim+"-")
 	})
 }
 
-// peers returns the ways, in both directions, between a server of a cluster and the others.
+// peers returns the links, in both directions, between a server of a cluster and the others.
 func (l *links) peers(server string) []*link.Link {
 	return l.which(func(name string) bool {
 		from, to, _ := strings.Cut(name, arrow)
@@ -87,7 +87,7 @@ func (l *links) close() error {
 	return errors.Join(errs...)
 }
 
-// everyWay lists the ways from services to servers: to each, and in a cluster also to all of NATS at once.
+// everyWay lists the links from services to servers: to each, and in a cluster also to all of NATS at once.
 func everyWay(s Shape) (names []string) {
 	for _, service := range slices.Concat(routers(s), workers(s)) {
 		names = append(names, service+arrow+stackfile.RoleNATS)
@@ -113,7 +113,7 @@ func everyWayOrAll(s Shape) []string { return append(everyWay(s), everyone) }
 
 func theProducers(Shape) []string { return []string{producerName + arrow + stackfile.RoleNATS} }
 
-// onLinks is a fault that does something to each of the victim's links, and undoes it.
+// onLinks is a fault that calls do for each of the victim's links, and undo to mend them.
 func (r *run) onLinks(victim, what string, do, undo func(*link.Link)) fault {
 	ways := r.links.to(victim)
 	each := func(do func(*link.Link)) {
@@ -126,7 +126,7 @@ func (r *run) onLinks(victim, what string, do, undo func(*link.Link)) fault {
 			each(do)
 			return fmt.Sprintf("%s %s", victim, what), nil
 		},
-		whole: func(ctx context.Context) error { return r.ready(ctx, victim) },
+		recovered: func(ctx context.Context) error { return r.ready(ctx, victim) },
 	}
 	if undo != nil {
 		f.mend = func() error { each(undo); return nil }
@@ -135,7 +135,7 @@ func (r *run) onLinks(victim, what string, do, undo func(*link.Link)) fault {
 }
 
 func (r *run) slow(victim string) fault {
-	what := fmt.Sprintf("slow: %s, give or take %s", slowBy, slowJitter)
+	what := fmt.Sprintf("slow: %s, plus or minus %s", slowBy, slowJitter)
 	return r.onLinks(victim, what, func(l *link.Link) { l.Slow(slowBy, slowJitter) }, func(l *link.Link) { l.Slow(0, 0) })
 }
 
@@ -149,7 +149,7 @@ func (r *run) down(victim string) fault {
 
 func (r *run) cut(victim string) fault { return r.onLinks(victim, "cut", (*link.Link).Cut, nil) }
 
-// lossy cuts again and again, at times that the seed decides.
+// lossy cuts links again and again, at times that the seed decides.
 func (r *run) lossy(s Step) fault {
 	f := r.cut(s.Victim)
 	draw := rand.New(rand.NewPCG(r.seed, uint64(s.At)))
@@ -166,7 +166,7 @@ func (r *run) lossy(s Step) fault {
 	return f
 }
 
-// ready waits until the services behind a victim's links are ready.
+// ready waits until the services at a victim's links are ready.
 func (r *run) ready(ctx context.Context, victim string) error {
 	service, _, _ := strings.Cut(victim, arrow)
 	for _, name := range r.services() {

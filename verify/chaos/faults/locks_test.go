@@ -40,7 +40,7 @@ func logOf(t *testing.T, dir, name string) string {
 	return string(text)
 }
 
-// A worker that hangs until all its leases have run out finds that others have its shards, when it goes on.
+// A worker is stopped until all its leases have run out. When it continues it finds that others own its shards.
 func TestLongWorkerStoppedPastItsLeases(t *testing.T) {
 	testkit.Long(t)
 	enter(t)
@@ -55,14 +55,14 @@ func TestLongWorkerStoppedPastItsLeases(t *testing.T) {
 	t.Logf("longest pause %s", r.LongestPause())
 }
 
-// Two of three lock servers are enough: no shard changes hands, and nobody notices.
+// Two of three lock servers are enough: no shard changes hands.
 func TestLongOneOfThreeLocksDown(t *testing.T) {
 	testkit.Long(t)
 	enter(t)
 	dir := t.TempDir()
 	lasts := leaseTTL + 2*time.Second
-	// Workers that start at once take some leases from two servers only, while the third has another's; the first renewal,
-	// after 3 s, puts them on all.
+	// Workers that start at once get some leases from two servers only, while another worker has the third; the first
+	// renewal, after 3 s, puts the leases on all three.
 	r := play(t, threeLocks, dir, Plan{Seed: 1, Duration: 7*time.Second + lasts, Steps: []Step{
 		{At: 4500 * time.Millisecond, Fault: StopLock, Victim: "lock-2", For: lasts},
 	}})
@@ -71,7 +71,7 @@ func TestLongOneOfThreeLocksDown(t *testing.T) {
 	t.Logf("longest pause %s", r.LongestPause())
 }
 
-// Without a majority of the lock servers owners stop when their leases end, say so, and go on when it is back.
+// Without a majority of the lock servers, owners stop when their leases end and say so, and continue when it is back.
 func TestLongMajorityOfLocksDown(t *testing.T) {
 	testkit.Long(t)
 	enter(t)
@@ -89,7 +89,7 @@ func TestLongMajorityOfLocksDown(t *testing.T) {
 	t.Logf("longest pause %s", r.LongestPause())
 }
 
-// readiness collects what the workers of a run that is yet to begin say of their readiness, until told is called.
+// readiness collects the workers' answers about their readiness, from the run's start until told is called.
 func readiness(t *testing.T, dir string) (told func() string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var asking sync.WaitGroup

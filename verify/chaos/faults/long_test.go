@@ -24,7 +24,7 @@ func TestLongMixes(t *testing.T) {
 	}
 }
 
-// TestLongStops stops a process for so long that everything it held has run out when it goes on.
+// TestLongStops stops a process for so long that all its leases or its permit have run out when it continues.
 func TestLongStops(t *testing.T) {
 	testkit.Full(t)
 	for _, s := range []Step{

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Plan says what is to happen when, to whom and for how long. It is a pure value: the same arguments, the same plan.
+// Plan says which fault happens when, to which victim and for how long. It is a pure value of NewPlan's arguments.
 type Plan struct {
 	Seed     uint64
 	Duration time.Duration // of the load
@@ -23,10 +23,10 @@ type Step struct {
 	At     time.Duration // after the load's begin
 	Fault  string
 	Victim string
-	For    time.Duration // 0 for what passes by itself, like a kill
+	For    time.Duration // 0 for a fault that ends by itself, like a kill
 }
 
-// Shape is what there is to break.
+// Shape is what a stack has to break.
 type Shape struct {
 	Workers, Routers int
 	Locks            int // Redis that hold only locks
@@ -34,30 +34,23 @@ type Shape struct {
 }
 
 const (
-	// room is the part of a plan that belongs to one fault.
-	room = 5 * time.Second
-	// leastRoom is what it must be at least.
-	leastRoom = 2 * time.Second
-	// mixed is the share of faults that come while the one before is on.
-	mixed = 1. / 3
-	// settled is how old workers must be before they judge one another; until then a crash costs more.
-	settled = 6 * time.Second
-	// recovery is how long a victim is left alone after a fault.
-	recovery = time.Second
-	// leastFor is how long a fault lasts at least, if it lasts.
-	leastFor = 500 * time.Millisecond
-	// grain is what times are rounded down to.
-	grain = 10 * time.Millisecond
+	room      = 5 * time.Second        // the part of a plan that one fault gets
+	leastRoom = 2 * time.Second        // the least that it gets
+	mixed     = 1. / 3                 // the share of faults that begin during the one before
+	settled   = 6 * time.Second        // the age at which workers judge each other; before that a crash costs more
+	recovery  = time.Second            // how long a victim is left alone after a fault
+	leastFor  = 500 * time.Millisecond // the least length of a fault that does not end by itself
+	grain     = 10 * time.Millisecond  // times are rounded down to it
 )
 
-// quiet returns how much of a load stays without faults, at its start and its end.
+// quiet returns how long a load is without faults, at its start and at its end.
 func quiet(duration time.Duration) (start, end time.Duration) {
 	return min(duration/10, settled), min(duration/4, 10*time.Second)
 }
 
-// NewPlan draws a plan: each of the faults once, in any order; then again, as long as there is room. What lasts is over
-// when the quiet end begins, and nobody has two faults at once. What lasts does so for lasting, or if that is 0 for as long
-// as is drawn. A duration without room for each is an error.
+// NewPlan draws a plan: each of the faults once, in any order; then again, as long as there is room. Every fault is over
+// when the quiet end begins, and no victim has two at once. A fault that does not end by itself lasts for lasting, or for a
+// drawn length if that is 0. It is an error if the duration leaves too little room.
 func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.Duration, shape Shape) (Plan, error) {
 	start, end := quiet(duration)
 	window := duration - start - end
@@ -77,7 +70,7 @@ func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.
 		from := start + time.Duration(i)*size
 		until := from + size
 		if i >= len(faults) {
-			until = d.over // each has come once: now they may reach over one another
+			until = d.over // each has come once: from now on faults may overlap
 		}
 		d.step(bag[0], from, size, until)
 		bag = bag[1:]
@@ -86,7 +79,7 @@ func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.
 	return Plan{Seed: seed, Duration: duration, Steps: d.steps}, nil
 }
 
-// needed is how long a plan that has each of the faults once takes, if it can.
+// needed is how long a plan should be that has each of the faults once.
 func needed(faults []string, atLeast time.Duration) (sum time.Duration) {
 	for _, f := range faults {
 		sum += max(room, atLeast, kindOf(f).passes)
@@ -94,7 +87,7 @@ func needed(faults []string, atLeast time.Duration) (sum time.Duration) {
 	return sum
 }
 
-// shortest is the least duration, in whole seconds, that leaves so much between its quiet ends.
+// shortest is the least duration, in full seconds, that leaves the window between its quiet ends.
 func shortest(window time.Duration) time.Duration {
 	duration := window.Truncate(time.Second)
 	for {
@@ -105,17 +98,17 @@ func shortest(window time.Duration) time.Duration {
 	}
 }
 
-// drawing is a plan as it is drawn.
+// drawing is a plan in the making.
 type drawing struct {
 	rand    *rand.Rand
 	shape   Shape
-	lasting time.Duration // how long what lasts does so; 0: as drawn
-	over    time.Duration // by when all is to be over
+	lasting time.Duration // the length of faults that do not end by themselves; 0: drawn
+	over    time.Duration // when every fault must be over
 	steps   []Step
 }
 
-// step adds a fault in its room, which begins at from, or while the one before is on. If everybody it could befall is
-// taken then, it is left out; it never is while all end within their rooms.
+// step adds a fault in its room, which begins at from, or during the fault before. It leaves the fault out if every possible
+// victim has another one then; this does not happen while all faults end within their rooms.
 func (d *drawing) step(fault string, from, size, until time.Duration) {
 	k := kindOf(fault)
 	times := []time.Duration{from + d.upTo(size/4)}
@@ -146,7 +139,7 @@ func (d *drawing) step(fault string, from, size, until time.Duration) {
 
 func (d *drawing) upTo(n time.Duration) time.Duration { return time.Duration(d.rand.Int64N(int64(n))) }
 
-// clashes tells whether two faults befall the same one at the same time.
+// clashes tells whether two faults have the same victim at the same time.
 func (s Step) clashes(other Step) bool {
 	if s.At >= other.At+other.For+recovery || other.At >= s.At+s.For+recovery {
 		return false
@@ -155,12 +148,12 @@ func (s Step) clashes(other Step) bool {
 	return a.part == b.part && meets(s.Victim, other.Victim)
 }
 
-// meets tells whether two victims are the same one, or have one in common.
+// meets tells whether two victims are the same, or have a process or link in common.
 func meets(a, b string) bool {
 	return a == everyone || b == everyone || team(a) == team(b) || strings.HasPrefix(a, b+"-") || strings.HasPrefix(b, a+"-")
 }
 
-// Print lays the plan out: its seed, and a line for each fault.
+// Print prints the plan: its seed, and a line for each fault.
 func (p Plan) Print(out io.Writer) error {
 	fmt.Fprintf(out, "the plan of seed %d: %s within %s\n\n", p.Seed, count(len(p.Steps), "fault"), p.Duration)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

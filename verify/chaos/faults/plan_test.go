@@ -57,7 +57,7 @@ func TestPlanTooShort(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What lasts does so for as long as was asked, and each has the room for it.
+// Faults last for as long as given, and each has the room for it.
 func TestPlanOfALength(t *testing.T) {
 	shape := Shape{Workers: 3, Routers: 2, NATSServers: 1}
 	_, err := NewPlan(1, 2*time.Minute, []string{StopWorker, StopRouter}, time.Minute, shape)
@@ -104,7 +104,7 @@ func plansDiffer(t *testing.T, shape Shape, faults int) {
 	require.Positive(t, overlaps)
 }
 
-// What takes long to pass has passed before it comes again.
+// A fault with a long recovery comes again only after it.
 func TestFaultsPassBeforeTheNext(t *testing.T) {
 	shape := Shape{Workers: 2, Routers: 2, NATSServers: 3}
 	for _, fault := range []string{KillLeader, RollingNATS} {
@@ -132,21 +132,21 @@ func TestPrint(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	whole := Shape{Workers: 1, Routers: 1, Locks: 3, NATSServers: 3}
-	all, err := Parse("all", whole)
+	full := Shape{Workers: 1, Routers: 1, Locks: 3, NATSServers: 3}
+	all, err := Parse("all", full)
 	require.NoError(t, err)
 	require.Equal(t, names(), all)
-	two, err := Parse("kill-worker, flush-redis,kill-worker", whole)
+	two, err := Parse("kill-worker, flush-redis,kill-worker", full)
 	require.NoError(t, err)
 	require.Equal(t, []string{KillWorker, FlushRedis}, two)
 	for _, bad := range []string{"", "kill-workers", "kill-worker,", "all,kill-worker"} {
-		_, err := Parse(bad, whole)
+		_, err := Parse(bad, full)
 		require.ErrorIs(t, err, ErrUnknown, bad)
 		require.ErrorContains(t, err, "there are kill-worker, ")
 	}
 }
 
-// A stack has the faults of what it is made of.
+// A stack can have the faults of its parts.
 func TestFaultsOfAShape(t *testing.T) {
 	small := Shape{Workers: 3, Routers: 2, NATSServers: 1}
 	ofLock, ofLocks, ofCluster := []string{StopLock}, []string{StopLock, StopLocks}, []string{KillLeader, CutFollower, RollingNATS}
@@ -185,7 +185,7 @@ func TestVictimsOfAShape(t *testing.T) {
 	}, kindOf(CutLinks).victims(shape))
 }
 
-// Of servers that stand in for one another, one fault at a time is enough.
+// Redundant servers have one fault at a time.
 func TestClashes(t *testing.T) {
 	for _, test := range []struct {
 		one, other Step

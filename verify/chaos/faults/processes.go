@@ -8,7 +8,7 @@ import (
 	"example.com/lockstep/deployments/local/process"
 )
 
-// end ends a process by a signal; its keeper starts it anew.
+// end ends a process by a signal. The stack starts it again.
 func (r *run) end(name string, sig syscall.Signal) fault {
 	var was *process.Process
 	return fault{
@@ -16,7 +16,7 @@ func (r *run) end(name string, sig syscall.Signal) fault {
 			was, err = r.stack.Signal(name, sig)
 			return signalName(sig) + " " + name, err
 		},
-		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, name, was) },
+		recovered: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, name, was) },
 	}
 }
 
@@ -30,7 +30,7 @@ func signalName(sig syscall.Signal) string {
 	return sig.String()
 }
 
-// stop stops a process as it is; whatever it was about to do, it does when it goes on.
+// stop pauses a process. What the process was about to do, it does when it continues.
 func (r *run) stop(name string) fault {
 	return fault{
 		inject: func(context.Context) (string, error) {
@@ -41,15 +41,16 @@ func (r *run) stop(name string) fault {
 			_, err := r.stack.Signal(name, syscall.SIGCONT)
 			return err
 		},
-		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, name, nil) },
+		recovered: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, name, nil) },
 	}
 }
 
-// restartAll ends one service after the other and waits for each to be back. Those that another fault has are left out.
+// restartAll ends one service after the other and waits for each to be back. It leaves a service alone during another fault
+// of it.
 func (r *run) restartAll() fault {
 	return fault{
 		inject: func(context.Context) (string, error) { return "rolling restart", nil },
-		whole: func(ctx context.Context) error {
+		recovered: func(ctx context.Context) error {
 			for _, name := range r.services() {
 				if err := r.restart(ctx, name); err != nil {
 					return err
@@ -70,7 +71,7 @@ func (r *run) restart(ctx context.Context, name string) error {
 	if _, err := f.inject(ctx); err != nil {
 		return err
 	}
-	return f.whole(ctx)
+	return f.recovered(ctx)
 }
 
 func (r *run) services() []string { return slices.Concat(routers(r.shape), workers(r.shape)) }

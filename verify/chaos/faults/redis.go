@@ -18,7 +18,7 @@ import (
 	"example.com/lockstep/deployments/local/stack"
 )
 
-// takeDown ends some Redis in order, so that they lose nothing, and starts them again later.
+// takeDown ends some Redis servers in order, so that they lose nothing, and lets them start again later.
 func (r *run) takeDown(names ...string) fault {
 	var releases []func()
 	was := map[string]*process.Process{}
@@ -45,7 +45,7 @@ func (r *run) takeDown(names ...string) fault {
 			}
 			return nil
 		},
-		whole: func(ctx context.Context) error {
+		recovered: func(ctx context.Context) error {
 			for _, name := range names {
 				if err := r.stack.AwaitReady(ctx, name, was[name]); err != nil {
 					return err
@@ -56,11 +56,11 @@ func (r *run) takeDown(names ...string) fault {
 	}
 }
 
-// takeLocksDown is over when the shards have owners again.
+// takeLocksDown takes lock servers down. The stack has recovered when the shards have owners again.
 func (r *run) takeLocksDown(names []string) fault {
 	f := r.takeDown(names...)
-	back := f.whole
-	f.whole = func(ctx context.Context) error {
+	back := f.recovered
+	f.recovered = func(ctx context.Context) error {
 		if err := back(ctx); err != nil {
 			return err
 		}
@@ -69,11 +69,11 @@ func (r *run) takeLocksDown(names []string) fault {
 	return f
 }
 
-// lostWrites is what a machine's crash may cost a Redis that syncs its file every second.
+// lostWrites is how much a Redis that syncs its file every second may lose when its machine crashes.
 const lostWrites = time.Second
 
-// crashRedis kills Redis and takes from its file what was written in the last second. A kill alone loses nothing of it:
-// what was written lives on in the kernel.
+// crashRedis kills Redis and removes the last second of writes from its file. A kill alone loses none of them: the kernel
+// still has them.
 func (r *run) crashRedis() fault {
 	var was *process.Process
 	release := func() {}
@@ -103,12 +103,12 @@ func (r *run) crashRedis() fault {
 			what = fmt.Sprintf("redis crashes and loses its last second (%d bytes)", grown.Size()-size)
 			return what, os.Truncate(file, size)
 		},
-		mend:  func() error { release(); return nil },
-		whole: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, stack.Redis, was) },
+		mend:      func() error { release(); return nil },
+		recovered: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, stack.Redis, was) },
 	}
 }
 
-// awaitGrowth waits for what Redis may lose, and until there is any.
+// awaitGrowth waits for lostWrites, and until the file has grown.
 func awaitGrowth(ctx context.Context, file string, size int64) error {
 	for wait := lostWrites; sleep(ctx, wait); wait = askEvery {
 		info, err := os.Stat(file)
@@ -119,7 +119,7 @@ func awaitGrowth(ctx context.Context, file string, size int64) error {
 	return ctx.Err()
 }
 
-// keepFile keeps Redis from beginning another file, until it is started again.
+// keepFile keeps Redis from rewriting its file, until it is started again.
 func (r *run) keepFile(ctx context.Context) error {
 	client := r.redis()
 	defer client.Close()
@@ -142,10 +142,10 @@ func (r *run) redis() *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: r.stack.File().Redis, MaxRetries: -1})
 }
 
-// askEvery is how often Redis is asked whether it has finished a file, and the file whether it has grown.
+// askEvery is how often to ask Redis whether it rewrites its file, and whether the file has grown.
 const askEvery = 10 * time.Millisecond
 
-// lastFile is the file that Redis appends to, of those in its directory, and its size.
+// lastFile returns the file that Redis appends to, and its size.
 func lastFile(dir string) (path string, size int64, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.incr.aof"))
 	if err != nil {
@@ -162,7 +162,7 @@ func lastFile(dir string) (path string, size int64, err error) {
 	return path, info.Size(), nil
 }
 
-// flushRedis removes all that Redis has: states, positions and locks.
+// flushRedis deletes everything in Redis: states, positions and locks.
 func (r *run) flushRedis() fault {
 	return fault{inject: func(ctx context.Context) (string, error) {
 		client := r.redis()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// note is a fault as the producer's report takes it.
+// note is a fault that has happened, as the producer reads it for its report.
 type note struct {
 	fault string
 	place int       // in the file
@@ -18,14 +18,14 @@ type note struct {
 	What  string    `json:"what"`
 }
 
-// notes is the file of what happened, a line each.
+// notes is the file of the faults that have happened, a line each.
 type notes struct {
 	mu   sync.Mutex // guards what follows
 	file *os.File
 	all  []note
 }
 
-// byTime returns what happened, as the report has it.
+// byTime returns the notes in the order of the report.
 func (n *notes) byTime() []note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -52,7 +52,7 @@ func (n *notes) add(what note) error {
 
 func (n *notes) close() error { return n.file.Close() }
 
-// Report is what a chaos run reads of the producer's report.json.
+// Report is the part of the producer's report.json that a chaos run reads.
 type Report struct {
 	Verdict     string   `json:"verdict"`
 	Sending     float64  `json:"sending_seconds"`
@@ -75,13 +75,13 @@ type Report struct {
 	} `json:"timeline"`
 }
 
-// Point is an interval of the load, with the longest wait of the events that were due in it.
+// Point is an interval of the load, with the longest wait of the events due in it.
 type Point struct {
 	At         float64 `json:"at"`
 	ApplyMaxMS float64 `json:"apply_max_ms"`
 }
 
-// waitBefore is the longest wait of an event in the last interval that had ended by then.
+// waitBefore is the longest wait of an event in the last interval that ended before at, in seconds.
 func (r Report) waitBefore(at float64) (wait time.Duration) {
 	for _, p := range r.Timeline.Points {
 		if p.At+r.Timeline.IntervalSeconds <= at {
@@ -91,7 +91,7 @@ func (r Report) waitBefore(at float64) (wait time.Duration) {
 	return wait
 }
 
-// Annotation is a fault in the report, with the longest that an event due then waited.
+// Annotation is a fault in the report, with the longest wait of an event that was due then.
 type Annotation struct {
 	At          float64 `json:"at"`
 	What        string  `json:"what"`
@@ -112,8 +112,8 @@ func readReport(path string) (Report, error) {
 	return r, nil
 }
 
-// longest says how long nothing of a shard was applied at most though something was due; the producer tells pauses from
-// 0.1 s. It is no latency: that of an event whose receipt was lost is counted up to the one that a replay sends.
+// longest prints the longest pause of a shard: nothing was applied though something was due. The producer reports pauses
+// from 0.1 s on. A pause is not a latency: if an event's receipt is lost, its latency lasts until a replay sends another.
 func longest(r Report) string {
 	if r.LongestPause() == 0 {
 		return "under 0.1 s"
@@ -121,7 +121,7 @@ func longest(r Report) string {
 	return seconds(r.LongestPause())
 }
 
-// LongestPause is 0 if there was none that counts.
+// LongestPause is the longest pause of a shard, 0 if none was reported.
 func (r Report) LongestPause() (longest time.Duration) {
 	for _, p := range r.Pauses.Longest {
 		longest = max(longest, time.Duration(p.Seconds*float64(time.Second)))

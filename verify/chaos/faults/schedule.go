@@ -12,22 +12,22 @@ import (
 	"example.com/lockstep/deployments/local/stack"
 )
 
-// fault breaks one thing and makes it whole again.
+// fault breaks one part and mends it.
 type fault struct {
-	// inject breaks it and says how.
+	// inject breaks the part and says how.
 	inject func(context.Context) (what string, err error)
-	// during goes on breaking it until its context ends; nil waits.
+	// during keeps breaking it until its context ends; nil waits.
 	during func(context.Context)
-	// mend undoes that at once, also when inject failed half-way; nil for what mends itself.
+	// mend undoes inject at once, also when inject failed half-way; nil if there is nothing to undo.
 	mend func() error
-	// whole returns when what was broken works again; nil if it does at once.
-	whole func(context.Context) error
+	// recovered returns when the part works again; nil if it does at once.
+	recovered func(context.Context) error
 }
 
-// backWithin is how long anything may take to work again after its fault, also when the load is over before.
+// backWithin is how long a part may take to work again after its fault, even when the load ends before that.
 const backWithin = time.Minute
 
-// run is a plan that is being carried out.
+// run carries a plan out.
 type run struct {
 	seed     uint64
 	stack    *stack.Stack
@@ -36,16 +36,16 @@ type run struct {
 	redisDir string // where Redis keeps its files
 	notes    *notes
 	say      func(format string, args ...any)
-	within   time.Duration // how long anything may take to work again after its fault
+	within   time.Duration // how long a part may take to work again after its fault
 
 	began time.Time
 
 	mu   sync.Mutex             // guards the map held, not its locks
-	held map[string]*sync.Mutex // by process or team of them: locked while a fault has it
+	held map[string]*sync.Mutex // by process or team: locked during a fault of it
 }
 
-// play carries the plan out and returns when all is whole again. When the load ends it injects nothing more and mends what
-// is broken, which must then work again. When ctx ends it does not wait for that.
+// play carries the plan out and returns when every part works again. When the load ends it injects no more faults, mends
+// what is broken and waits until that works again. When ctx ends it does not wait.
 func (r *run) play(ctx, load context.Context, p Plan) error {
 	r.began = time.Now()
 	var all sync.WaitGroup
@@ -54,14 +54,14 @@ func (r *run) play(ctx, load context.Context, p Plan) error {
 		if !sleep(load, time.Until(r.began.Add(s.At))) {
 			break
 		}
-		all.Go(func() { errs[i] = r.befall(ctx, load, s, r.fault(s)) })
+		all.Go(func() { errs[i] = r.carryOut(ctx, load, s, r.fault(s)) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-// befall carries out one step, and notes it when it is over. It does neither if the load ends before it begins.
-func (r *run) befall(ctx, load context.Context, s Step, f fault) error {
+// carryOut carries one step out and notes it when it is over. It does neither if the load ends before the step begins.
+func (r *run) carryOut(ctx, load context.Context, s Step, f fault) error {
 	if s.Victim != everyone && kindOf(s.Fault).part == aProcess {
 		held := r.hold(team(s.Victim))
 		held.Lock()
@@ -71,9 +71,9 @@ func (r *run) befall(ctx, load context.Context, s Step, f fault) error {
 		return nil
 	}
 	at := time.Now()
-	what, err := r.suffer(ctx, load, f, s.For)
+	what, err := r.breakAndMend(ctx, load, f, s.For)
 	if ctx.Err() != nil {
-		return nil // interrupted: what was broken is mended
+		return nil // interrupted: the part is mended
 	}
 	if errors.Is(err, errTooLate) {
 		return nil
@@ -86,11 +86,11 @@ func (r *run) befall(ctx, load context.Context, s Step, f fault) error {
 	return r.notes.add(note{fault: s.Fault, At: at, Until: until, What: what})
 }
 
-// errTooLate says that the load ended while a fault had not begun.
+// errTooLate says that the load ended before a fault had begun.
 var errTooLate = errors.New("the load is over")
 
-// suffer injects a fault, waits, mends it, and returns when all is whole again.
-func (r *run) suffer(ctx, load context.Context, f fault, length time.Duration) (what string, err error) {
+// breakAndMend injects a fault, waits, mends it, and returns when the part works again.
+func (r *run) breakAndMend(ctx, load context.Context, f fault, length time.Duration) (what string, err error) {
 	what, err = f.inject(load)
 	if err == nil {
 		r.tell("%s%s", what, lasting(length))
@@ -111,12 +111,12 @@ func (r *run) suffer(ctx, load context.Context, f fault, length time.Duration) (
 	if tooLate && err == nil {
 		err = errTooLate
 	}
-	if err != nil || f.whole == nil {
+	if err != nil || f.recovered == nil {
 		return what, err
 	}
 	back, cancel := context.WithTimeoutCause(ctx, r.within, fmt.Errorf("not within %s", r.within))
 	defer cancel()
-	return what, f.whole(back)
+	return what, f.recovered(back)
 }
 
 // fault returns the fault of a step.
@@ -158,7 +158,7 @@ func (r *run) fault(s Step) fault {
 	panic("a plan with an unknown fault: " + s.Fault)
 }
 
-// hold returns the lock of a process, or of a team.
+// hold returns the mutex of a process, or of a team.
 func (r *run) hold(process string) *sync.Mutex {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -168,7 +168,7 @@ func (r *run) hold(process string) *sync.Mutex {
 	return r.held[process]
 }
 
-// tell says what happens, with the time since the load began.
+// tell prints an event of the run, with the time since the load began.
 func (r *run) tell(format string, args ...any) {
 	r.say("%8s  %s", seconds(time.Since(r.began)), fmt.Sprintf(format, args...))
 }

@@ -1,7 +1,7 @@
-// Package link is a TCP way to a server, on loopback, that is slow, stalled, down or cut when told.
+// Package link is a TCP proxy to a server, on loopback, that can be slow, stalled, down or cut.
 //
-//   - What comes through is what was sent, in order: only whole connections are lost, as with TCP.
-//   - What is under way in it is bounded, so a receiver that takes nothing is felt by the sender.
+//   - Data arrives as it was sent, in order. Only connections as such are lost, as with TCP.
+//   - Data in flight is bounded, so a receiver that does not read holds the sender up.
 package link
 
 import (
@@ -15,12 +15,12 @@ import (
 
 const (
 	chunkBytes = 64 << 10
-	// maxChunks are under way in each direction of a connection at most.
+	// maxChunks may be in flight in each direction of a connection.
 	maxChunks   = 32
 	dialTimeout = 2 * time.Second
 )
 
-// Link takes connections and carries them to a server.
+// Link accepts connections and forwards them to a server.
 type Link struct {
 	to       string
 	listener net.Listener
@@ -51,14 +51,14 @@ func New(to string, seed uint64) (*Link, error) {
 // Addr is where clients connect.
 func (l *Link) Addr() string { return l.listener.Addr().String() }
 
-// Slow delays each piece of data by latency, give or take jitter; 0 ends that. Order is kept.
+// Slow delays each piece of data by latency, plus or minus jitter; 0 ends that. Order is kept.
 func (l *Link) Slow(latency, jitter time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.latency, l.jitter = latency, jitter
 }
 
-// Stall stops the data both ways, and keeps it: connections stay open.
+// Stall holds the data of both directions back. Connections stay open.
 func (l *Link) Stall() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,7 +80,7 @@ func (l *Link) Resume() {
 	}
 }
 
-// Cut resets all connections, with what is under way in them. New ones come through.
+// Cut resets all connections and drops the data in flight. New connections are accepted.
 func (l *Link) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,7 +89,7 @@ func (l *Link) Cut() {
 	}
 }
 
-// Down resets all connections, and new ones at once, until Up.
+// Down resets all connections, and each new one, until Up.
 func (l *Link) Down() {
 	l.mu.Lock()
 	l.down = true
@@ -104,7 +104,7 @@ func (l *Link) Up() {
 	l.down = false
 }
 
-// Close cuts and closes the link, and waits for all that it has started.
+// Close cuts and closes the link, and waits for its goroutines.
 func (l *Link) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -125,7 +125,7 @@ func (l *Link) accept() {
 	}
 }
 
-// connect carries one connection until either side ends it.
+// connect forwards one connection until either side ends it.
 func (l *Link) connect(client net.Conn) {
 	server, err := net.DialTimeout("tcp", l.to, dialTimeout)
 	if err != nil {
@@ -163,7 +163,7 @@ func (l *Link) leave(c *conn) {
 	delete(l.conns, c)
 }
 
-// due is when data that comes now is to be passed on.
+// due is when data that arrives now is passed on.
 func (l *Link) due() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +188,7 @@ func reset(c net.Conn) {
 
 func finish(c net.Conn) { _ = c.Close() }
 
-// conn is a connection that is carried.
+// conn is a connection that is forwarded.
 type conn struct {
 	link           *Link
 	client, server net.Conn
@@ -205,14 +205,14 @@ func (c *conn) end(how func(net.Conn)) {
 	})
 }
 
-// piece is data on its way.
+// piece is data in flight.
 type piece struct {
 	data []byte
 	due  time.Time
 }
 
 func (c *conn) read(from io.Reader, pieces chan<- piece) {
-	defer close(pieces) // what has come is still passed on
+	defer close(pieces) // the pieces in flight are still passed on
 	buf := make([]byte, chunkBytes)
 	for {
 		n, err := from.Read(buf)

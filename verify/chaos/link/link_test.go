@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo is a server that sends back what it gets, and a link to it.
+// echo is a server that sends everything back, and a link to it.
 func echo(t *testing.T) *Link {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -74,7 +74,7 @@ func TestSlow(t *testing.T) {
 	ask(t, c, "two")
 }
 
-// Whatever the jitter: what comes through is what was sent.
+// Data arrives as it was sent, whatever the jitter.
 func TestSlowKeepsOrder(t *testing.T) {
 	l := echo(t)
 	c := dial(t, l)
@@ -123,7 +123,7 @@ func TestStallKeepsWhatIsSent(t *testing.T) {
 	hear(t, c, "two")
 }
 
-// Who goes on to write is held up, though all that comes is read: no more leaves than the link and the kernel buffer.
+// A sender on a stalled link is held up: it sends no more than the link and the kernel buffer.
 func TestStallHoldsWritersUp(t *testing.T) {
 	l := echo(t)
 	c := dial(t, l)
@@ -177,7 +177,7 @@ func requireReset(t *testing.T, l *Link) {
 	require.Error(t, err)
 }
 
-// A stalled connection is no reason not to close.
+// A link with a stalled connection can be closed.
 func TestCloseWhileStalled(t *testing.T) {
 	l := echo(t)
 	c := dial(t, l)
