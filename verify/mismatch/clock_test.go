@@ -20,8 +20,8 @@ import (
 
 const day = 24 * time.Hour
 
-// A wall clock that is off changes nothing of who owns a shard, of order or of what is applied. A publisher's is held
-// against the broker's time: within hours it may be off, by a day it is refused.
+// A wrong wall clock changes neither the owner of a shard, nor order, nor what is applied. A publisher's clock is compared
+// with the broker's: it may be off by hours; a session is refused if it is off by a day.
 func testClocks(t *testing.T, bin string) {
 	off := programs.BuildServices(t, clockOverlay(t).Flag(t))
 	r := up(t, bin, bin)
@@ -34,7 +34,7 @@ func testClocks(t *testing.T, bin string) {
 	t.Run("jumps", func(t *testing.T) { r.in(t).testClocksJump(t, off) })
 }
 
-// clockOverlay is a standard library whose wall clock a file sets off.
+// clockOverlay changes the standard library so that a file sets the wall clock off.
 func clockOverlay(t *testing.T) programs.Overlay {
 	t.Helper()
 	root, err := exec.Command("go", "env", "GOROOT").Output()
@@ -48,11 +48,11 @@ func clockOverlay(t *testing.T) programs.Overlay {
 	return overlay
 }
 
-// clock is the file that sets a process's wall clock off.
+// clock is a file that sets a process's wall clock off.
 type clock struct {
 	t    *testing.T
 	file string
-	off  time.Duration // at first
+	off  time.Duration // as created
 }
 
 func newClock(t *testing.T, by time.Duration) clock {
@@ -61,7 +61,7 @@ func newClock(t *testing.T, by time.Duration) clock {
 	return c
 }
 
-// set takes effect at once, for a running process too.
+// set takes effect at once, also in a running process.
 func (c clock) set(by time.Duration) {
 	c.t.Helper()
 	f, err := os.OpenFile(c.file, os.O_RDWR|os.O_CREATE, 0o600)
@@ -73,15 +73,15 @@ func (c clock) set(by time.Duration) {
 
 func (c clock) env() string { return "MISMATCH_CLOCK=" + c.file }
 
-// service is a service beside the stack's that runs by a clock of its own.
+// service is a further service of the stack that runs by a clock of its own.
 type service struct {
 	*process.Process
 	r    *rig
 	name string
-	off  time.Duration // its clock, when it was started
+	off  time.Duration // of its clock at its start
 }
 
-// startBy starts a service by a clock and waits until it takes part.
+// startBy starts a service by a clock and waits until it has started.
 func (r *rig) startBy(t *testing.T, c clock, name, path string, flags ...string) service {
 	t.Helper()
 	flags = append([]string{c.env(), path, "--nats=" + r.File().NATS}, flags...)
@@ -90,7 +90,7 @@ func (r *rig) startBy(t *testing.T, c clock, name, path string, flags ...string)
 	return s
 }
 
-// stop ends it in good order and removes its log, which the next of its name begins anew.
+// stop ends the service in order and removes its log, so that the next of its name has a log of its own.
 func (s service) stop(t *testing.T) {
 	t.Helper()
 	s.Signal(syscall.SIGTERM)
@@ -98,7 +98,7 @@ func (s service) stop(t *testing.T) {
 	require.NoError(t, os.Remove(s.r.logFile(s.name)))
 }
 
-// requireOff requires that a service's clock is off, by the first line that it has logged.
+// requireOff requires that a service's clock is off, by the time of its first log line.
 func (s service) requireOff(t *testing.T) {
 	t.Helper()
 	var line struct{ Time time.Time }
@@ -118,8 +118,7 @@ func (r *rig) startOff(t *testing.T, off string, a, b clock) (services []service
 	return services
 }
 
-// awaitShared waits until each of four workers is at work with a shard of its own, and returns who owns which under which
-// fence.
+// awaitShared waits until each of four workers runs one shard, and returns each shard's owner and fence.
 func (r *rig) awaitShared(t *testing.T) (owners map[int]string) {
 	t.Helper()
 	r.eventually(func() bool {
@@ -170,7 +169,7 @@ func (r *rig) testProducerOff(t *testing.T, off string, by time.Duration) {
 	require.Contains(t, said, "\nproducer: nothing was acknowledged, so nothing was proven")
 }
 
-// Clocks jump under running processes: a router's permit may expire by it, and comes back by itself; nothing fails.
+// Clocks jump under running processes. A router's permit may expire and is renewed by itself; no event fails.
 func (r *rig) testClocksJump(t *testing.T, off string) {
 	a, b := newClock(t, 0), newClock(t, 0)
 	services := r.startOff(t, off, a, b)

@@ -13,9 +13,9 @@ import (
 	"example.com/lockstep/pkg/query"
 )
 
-// testFullDisk fills the disk on which NATS and Redis keep everything, while acknowledged events wait in the log. They are
-// unfinished then, and not lost. When there is room again the router still stores nothing, says why and what to do, and a
-// restart of nats-server brings everything back.
+// testFullDisk fills the disk of NATS and Redis while acknowledged events wait in the log. The events are unfinished then,
+// not lost. When there is room again the router still stores nothing and says why and what to do; a restart of nats-server
+// brings everything back.
 func testFullDisk(t *testing.T, bin string) {
 	dir := filepath.Join(t.TempDir(), "disk")
 	mountSmallDisk(t, dir)
@@ -62,7 +62,7 @@ func mountSmallDisk(t *testing.T, dir string) {
 	t.Cleanup(func() { require.NoError(t, unmount(dir)) })
 }
 
-// fill takes all room in a directory's file system until empty is called.
+// fill uses up all room in a directory's file system until empty is called.
 func fill(t *testing.T, dir string) (empty func()) {
 	t.Helper()
 	path := filepath.Join(dir, "filler")
@@ -74,7 +74,7 @@ func fill(t *testing.T, dir string) (empty func()) {
 	return func() { require.NoError(t, os.Remove(path)) }
 }
 
-// zeroes has no end.
+// zeroes is a reader without end.
 type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) {

@@ -16,11 +16,11 @@ import (
 	"example.com/lockstep/pkg/query"
 )
 
-// large is more than fits in where a batch did not.
+// large does not fit where a batch did not.
 var large = strings.Repeat("1", 256<<10)
 
-// A log that is full of what is not yet committed refuses what is new, and says so to whoever sends. When the workers go on
-// the janitor frees it, and so do the publishers, without anybody's help.
+// A log that is full of uncommitted events refuses new ones and tells the senders why. When the workers continue, the janitor
+// makes room and the publishers continue, without help.
 func testFullLog(t *testing.T, bin string) {
 	r := up(t, bin, bin, append(shortHistory, "--log-bytes=1MiB")...)
 	r.pause(query.MaxPause)
@@ -43,8 +43,7 @@ func testFullLog(t *testing.T, bin string) {
 	require.Equal(t, []uint64{0}, r.counts([]string{"plain"}), "it was refused")
 }
 
-// A store that is full takes no commits for a while. Nothing is given up meanwhile, and when there is room the workers go on
-// without anybody's help.
+// A full store takes no commits. No event is given up meanwhile, and when there is room the workers continue without help.
 func testFullStore(t *testing.T, bin string) {
 	r := up(t, bin, bin)
 	l := programs.StartLoad(t, bin, r.dir, "--rate=2000", "--events=8000", "--keys=100")
@@ -93,7 +92,7 @@ func (r *rig) refusesAsFull() bool {
 	return full.Match(body)
 }
 
-// pause pauses the intake of both workers; 0 lets them go on.
+// pause pauses both workers; 0 ends the pause.
 func (r *rig) pause(d time.Duration) {
 	r.t.Helper()
 	r.eventually(func() bool {

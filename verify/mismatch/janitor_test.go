@@ -14,13 +14,13 @@ import (
 	"example.com/lockstep/deployments/local/programs"
 )
 
-// The janitor is caught when it has looked at all that the shards had committed, or has recorded it too; then the store is
-// wiped and filled again half-way. What it purges after that the shards have yet to commit.
+// The janitor is held when it has read the shards' positions, or has also recorded them. Then the store is wiped and filled
+// again half-way. So the janitor purges messages that the shards have yet to commit.
 func testPausedJanitor(t *testing.T, bin string) {
 	overlay := programs.Overlay{}
 	overlay.Edit(t, programs.InRoot(t, "pkg/janitor/janitor.go"), map[string]string{
 		"	state := stream.CachedInfo().State\n": "	gate(\"clean\")\n	state := stream.CachedInfo().State\n",
-		// What it has begun is on its way, whatever becomes of its lease.
+		// Its purge goes on even if its lease runs out.
 		"	j.beforePurge()\n":       "	gate(\"look\")\n	ctx = context.WithoutCancel(ctx)\n",
 		"	if err := stream.Purge(": "	gate(\"record\")\n	if err := stream.Purge(",
 	})
@@ -49,22 +49,22 @@ func Apply(ctx context.Context, acc *Account, ev consume.Event) error {
 		gate    string
 		stopped bool // the janitor's whole process, so that its shards move
 	}{{"look", true}, {"record", false}} {
-		t.Run("behind the "+c.gate, func(t *testing.T) {
+		t.Run("held after the "+c.gate, func(t *testing.T) {
 			g := gates{t, t.TempDir()}
 			programs.BuildModule(t, "services/worker", g.dir, flag)
 			require.NoError(t, os.Symlink(filepath.Join(bin, "router"), filepath.Join(g.dir, "router")))
 			g.shut("clean")
 			g.shut(c.gate)
 			r := up(t, bin, g.dir, shortHistory...)
-			testJanitorBehind(r, g, c.gate, c.stopped)
+			testHeldJanitor(r, g, c.gate, c.stopped)
 		})
 	}
 }
 
-func testJanitorBehind(r *rig, g gates, gate string, stopped bool) {
+func testHeldJanitor(r *rig, g gates, gate string, stopped bool) {
 	t := r.t
-	// More for each shard than it takes into one round: of so many keys, each gets about its share. What a round has taken
-	// before the purge is committed, and that must not be all.
+	// More events for each shard than fit into one round: a round begun before the purge is committed, and there must be more.
+	// With so many keys each shard gets about its share.
 	many := []string{"--rate=12000", "--events=30000", "--keys=2000"}
 	r.load(many...)
 	held := r.sendEach("held", 40)
@@ -100,7 +100,7 @@ func testJanitorBehind(r *rig, g gates, gate string, stopped bool) {
 	r.someLoad()
 }
 
-// gates are where the programs in a directory wait while a file of the gate's name lies there.
+// gates are points at which the programs in a directory wait while the directory has a file of the gate's name.
 type gates struct {
 	t   *testing.T
 	dir string
@@ -116,7 +116,7 @@ func (g gates) open(name string) {
 	require.NoError(g.t, os.Remove(filepath.Join(g.dir, name)))
 }
 
-// caught waits until a process waits at a gate, and returns its id.
+// caught waits until a process waits at a gate, and returns its pid.
 func (g gates) caught(r *rig, name string) (pid int) {
 	g.t.Helper()
 	r.eventually(func() bool {
@@ -126,7 +126,7 @@ func (g gates) caught(r *rig, name string) (pid int) {
 		}
 		_, err = fmt.Sscanf(string(text), "%d\n", &pid)
 		return err == nil
-	}, "nobody comes to the gate %s", name)
+	}, "no process comes to the gate %s", name)
 	return pid
 }
 

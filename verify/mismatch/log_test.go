@@ -15,10 +15,11 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// anew is what every shard says of a log that is not the one it has read.
+// anew is the reason that a shard gives when the log is not the one it has read.
 const anew = "the log lost its tail or was made anew"
 
-// The log is another one under the same name, and has grown past where the shards were: by sequences alone they would go on.
+// The log is replaced by another one of the same name, which has grown past the shards' positions: by sequences alone the
+// shards would go on.
 func testAnotherLog(t *testing.T, bin string) {
 	r := up(t, bin, bin)
 	before := r.sendEach("first", 40)
@@ -46,7 +47,7 @@ func testAnotherLog(t *testing.T, bin string) {
 		}},
 		{"its tail lost while workers are connected", func(r *rig) []string {
 			lost, sent := r.loseTail(80)
-			before = append(before, lost...) // applied once, they stay so
+			before = append(before, lost...) // they stay applied once
 			return sent
 		}},
 	} {
@@ -69,7 +70,7 @@ func testAnotherLog(t *testing.T, bin string) {
 	r.someLoad()
 }
 
-// makeAnew deletes the log and creates it as it was created first.
+// makeAnew deletes the log and creates it again with its settings.
 func (r *rig) makeAnew() {
 	r.t.Helper()
 	name := topology.StreamName(app, 1, 0)
@@ -80,8 +81,8 @@ func (r *rig) makeAnew() {
 	require.NoError(r.t, err)
 }
 
-// loseTail brings NATS back to what it had n events ago, and lets it grow past where it was, before any worker can look:
-// they are stopped meanwhile, with their connections open. It returns the keys of the lost events, and of the new ones.
+// loseTail restores NATS as it was n events ago and lets it grow past its former end. The workers are paused meanwhile, with
+// their connections open, so that none can look. It returns the keys of the lost events and of the new ones.
 func (r *rig) loseTail(n int) (lost, sent []string) {
 	r.t.Helper()
 	store, older := filepath.Join(r.dir, stackdir.NATSDir), filepath.Join(r.t.TempDir(), "older")
@@ -102,7 +103,7 @@ func (r *rig) loseTail(n int) (lost, sent []string) {
 	return lost, r.sendEach("tail", 2*n)
 }
 
-// withoutNATS does something while NATS is down.
+// withoutNATS calls do while NATS is down.
 func (r *rig) withoutNATS(do func()) {
 	r.t.Helper()
 	release := r.hold(stack.NATS)

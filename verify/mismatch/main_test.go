@@ -1,6 +1,6 @@
-// Package mismatch holds whole stacks, of programs as they are built, against what must end in a refusal or a stop with a
-// clear line and never in a guess: a log and a store that do not fit together, a log or a store that is full, clocks that are off,
-// programs started where they do not belong.
+// Package mismatch runs stacks of the built programs in conditions in which they must refuse or stop with a clear line and
+// never guess: a log and a store that do not belong to each other, a full log, store or disk, wrong clocks, programs started
+// with another app or store.
 package mismatch
 
 import (

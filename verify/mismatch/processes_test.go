@@ -17,7 +17,7 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// run runs a program to its end and returns its exit code and its last line.
+// run runs a program to its end and returns its exit code and its output.
 func (r *rig) run(path string, args ...string) (code int, said string) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), programs.Patience)
@@ -45,7 +45,7 @@ func (r *rig) hold(name string) (release func()) {
 	return release
 }
 
-// restartWorkers ends the workers in good order, and waits until others answer in their place.
+// restartWorkers ends the workers in order, and waits until new ones answer in their place.
 func (r *rig) restartWorkers() {
 	r.t.Helper()
 	before := make(map[string]bool)
@@ -87,7 +87,7 @@ func (r *rig) logFile(name string) string {
 	return filepath.Join(r.dir, stackdir.LogsDir, name+".log")
 }
 
-// start starts a program beside the stack's. It is killed when the test ends.
+// start starts another program beside the stack's. It is killed when the test ends.
 func (r *rig) start(name, path string, args ...string) *process.Process {
 	r.t.Helper()
 	p, err := r.starter.Start(process.Spec{Name: name, Path: path, Args: args, Log: r.logFile(name)})

@@ -24,7 +24,7 @@ import (
 const (
 	app    = "lockstep"
 	shards = 4
-	// look is how often it is looked whether something has happened; answers bounds one round of questions to the workers.
+	// look is how often a wait checks its condition; answers is how long the workers may take to answer.
 	look, answers = 20 * time.Millisecond, 100 * time.Millisecond
 )
 
@@ -34,7 +34,7 @@ var workers = []string{"worker-1", "worker-2"}
 type rig struct {
 	*stack.Stack
 	t       *testing.T
-	bin     string // of the programs as they are
+	bin     string // has the programs as they are
 	dir     string
 	starter *process.Starter
 	nc      *nats.Conn
@@ -43,8 +43,7 @@ type rig struct {
 	query   *query.Client
 }
 
-// up starts a stack, with the router's flags. The services are those in another directory than bin if one is given. It
-// stops when the test ends.
+// up starts a stack with the services of one directory and the other programs in bin. It stops when the test ends.
 func up(t *testing.T, bin, services string, routerFlags ...string) *rig {
 	t.Helper()
 	return upIn(t, filepath.Join(t.TempDir(), "stack"), bin, services, routerFlags...)
@@ -74,12 +73,12 @@ func upIn(t *testing.T, dir, bin, services string, routerFlags ...string) *rig {
 	return r
 }
 
-// late is a value as it is when a wait has failed.
+// late is a value that is read when a wait has failed.
 type late func() any
 
 func (l late) String() string { return fmt.Sprint(l()) }
 
-// eventually waits until something has happened.
+// eventually waits until the condition holds.
 func (r *rig) eventually(happened func() bool, format string, args ...any) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), programs.Patience)
@@ -93,7 +92,7 @@ func (r *rig) eventually(happened func() bool, format string, args ...any) {
 	}
 }
 
-// load makes a load that must pass.
+// load runs a load that must pass.
 func (r *rig) load(flags ...string) programs.Report {
 	r.t.Helper()
 	return programs.StartLoad(r.t, r.bin, r.dir, flags...).Passed()
@@ -102,7 +101,7 @@ func (r *rig) load(flags ...string) programs.Report {
 // someLoad is a load that reaches every shard many times.
 func (r *rig) someLoad() { r.load("--rate=4000", "--events=2000", "--keys=100") }
 
-// send sends a plain event and returns its place in the log. One that is sent again is stored once: its id is its key.
+// send sends a plain event and returns its sequence in the log. Its id is its key, so a repeat is stored once.
 func (r *rig) send(key, data string) (seq uint64, err error) {
 	r.t.Helper()
 	event := nats.NewMsg(topology.EventSubject(app) + "." + key)
@@ -126,8 +125,8 @@ func (r *rig) send(key, data string) (seq uint64, err error) {
 	return a.Seq, nil
 }
 
-// sendEach sends a plain event to each of n keys and returns the keys. A router that has just lost its permit, or the log,
-// may refuse one first.
+// sendEach sends a plain event to each of n keys and returns the keys. It repeats what a router refuses, as one does that
+// has just lost its permit or the log.
 func (r *rig) sendEach(name string, n int) (keys []string) {
 	r.t.Helper()
 	for i := range n {
@@ -139,7 +138,7 @@ func (r *rig) sendEach(name string, n int) (keys []string) {
 	return keys
 }
 
-// requireCounts waits until each key has as many events applied, and none has more.
+// requireCounts waits until each key has so many events applied, and fails if one has more.
 func (r *rig) requireCounts(keys []string, events uint64) {
 	r.t.Helper()
 	var last []uint64
@@ -155,7 +154,7 @@ func (r *rig) requireCounts(keys []string, events uint64) {
 	}, "not applied: %v", late(func() any { return last }))
 }
 
-// counts returns how many events of each key are applied, as the workers read it from the store.
+// counts returns how many events of each key are applied, by the workers' answers, which come from the store.
 func (r *rig) counts(keys []string) (counts []uint64) {
 	r.t.Helper()
 	var states []query.State
@@ -176,13 +175,13 @@ func (r *rig) counts(keys []string) (counts []uint64) {
 	return counts
 }
 
-// status asks both workers and returns what they say, if both do.
+// status returns the workers' status, and whether both have answered.
 func (r *rig) status() ([]query.Worker, bool) {
 	all, err := r.query.Status(r.t.Context(), answers)
 	return all, err == nil && len(all) == len(workers)
 }
 
-// owned returns each shard as its owner knows it, if all have one.
+// owned returns each shard's status by its owner, and whether every shard has one.
 func (r *rig) owned() (map[int]query.ShardStatus, bool) {
 	all, both := r.status()
 	owned := make(map[int]query.ShardStatus)
@@ -194,7 +193,7 @@ func (r *rig) owned() (map[int]query.ShardStatus, bool) {
 	return owned, both && len(owned) == shards
 }
 
-// states is what the workers say of their shards, and have logged last, for people.
+// states describes the workers' shards and their last log lines, for the message of a failed test.
 func (r *rig) states() string {
 	var out strings.Builder
 	all, err := r.query.Status(context.Background(), answers)
@@ -211,14 +210,14 @@ func (r *rig) states() string {
 	return out.String()
 }
 
-// in is the rig in a subtest.
+// in returns the rig for a subtest.
 func (r *rig) in(t *testing.T) *rig {
 	sub := *r
 	sub.t = t
 	return &sub
 }
 
-// awaitRunning waits until every shard is at work.
+// awaitRunning waits until every shard is running.
 func (r *rig) awaitRunning() {
 	r.t.Helper()
 	r.eventually(func() bool {
@@ -227,10 +226,10 @@ func (r *rig) awaitRunning() {
 			all = all && s.State == "running"
 		}
 		return all
-	}, "not every shard is at work")
+	}, "not every shard is running")
 }
 
-// positions returns what is committed of each shard, as the store has it.
+// positions returns each shard's position in the store.
 func (r *rig) positions() (positions []string) {
 	r.t.Helper()
 	for n := range shards {

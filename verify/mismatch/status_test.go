@@ -10,7 +10,7 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// An operator looks at the status when something is broken: what is broken must not hide the rest.
+// An operator looks at the status when a part is broken: the status must still show the others.
 func testStatus(t *testing.T, bin string) {
 	r := up(t, bin, bin)
 	ask := func() status.Report {

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// awaitStopped waits until every shard has stopped for a reason, and holds against it all that an operator may look at: the
-// workers' logs, /readyz, and `status`.
+// awaitStopped waits until every shard has stopped for a reason, and requires that an operator sees it in the workers' logs,
+// at /readyz and in `status`.
 func (r *rig) awaitStopped(why string) {
 	r.t.Helper()
 	r.eventually(func() bool {
@@ -38,7 +38,7 @@ func (r *rig) awaitStopped(why string) {
 	require.Equal(r.t, shards, strings.Count(status, why), status)
 }
 
-// readiness returns what the workers' /readyz say that are not ready, or have something to note.
+// readiness returns the answers of the workers' /readyz that say not ready or have notes.
 func (r *rig) readiness() map[string]string {
 	r.t.Helper()
 	says := make(map[string]string)
@@ -59,7 +59,7 @@ func (r *rig) readiness() map[string]string {
 	return says
 }
 
-// acceptGaps accepts the gap of each shard by its name, and waits until all go on.
+// acceptGaps accepts the gap of each shard by name, and waits until all shards run again.
 func (r *rig) acceptGaps(says string) {
 	r.t.Helper()
 	for n := range shards {

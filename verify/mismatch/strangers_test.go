@@ -17,7 +17,7 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// Who is started where it does not belong refuses to work, and says why.
+// A program that is started with another app, store or log refuses to work and says why.
 func testStrangers(t *testing.T, bin string) {
 	r := up(t, bin, bin)
 	worker, router := filepath.Join(bin, "worker"), filepath.Join(bin, "router")
@@ -57,10 +57,10 @@ func testStrangers(t *testing.T, bin string) {
 			r.requireRefused(t, "the topology's entry is gone from bucket lockstep_topology, but its streams exist (LOCKSTEP_1_0; topology ", router, there)
 		}
 	})
-	t.Run("another log under all that runs", func(t *testing.T) { r.in(t).testAnotherTopology() })
+	t.Run("another log under a running stack", func(t *testing.T) { r.in(t).testAnotherTopology() })
 }
 
-// NATS comes back empty, and a router sets it up anew: the workers' store belongs to the log that is gone.
+// NATS comes back empty, and a router sets up a new log: the workers' store belongs to the old one.
 func (r *rig) testAnotherTopology() {
 	t := r.t
 	r.someLoad()
@@ -73,7 +73,7 @@ func (r *rig) testAnotherTopology() {
 	r.end("router-1", syscall.SIGTERM)
 	sent := r.sendEach("new", 40)
 	r.restartWorkersInVain(`lockstep:topology is "`)
-	require.Equal(t, at, r.positions(), "what the store has is left alone")
+	require.Equal(t, at, r.positions(), "the store is left alone")
 
 	require.NoError(t, r.rdb.FlushAll(context.Background()).Err())
 	r.awaitRunning()
@@ -81,7 +81,7 @@ func (r *rig) testAnotherTopology() {
 	r.someLoad()
 }
 
-// restartWorkersInVain ends the workers, and waits until each has been started again and has refused to work.
+// restartWorkersInVain ends the workers, and waits until each has been started again and has refused.
 func (r *rig) restartWorkersInVain(says string) {
 	r.t.Helper()
 	for _, name := range workers {
@@ -92,7 +92,7 @@ func (r *rig) restartWorkersInVain(says string) {
 	}
 }
 
-// requireRefused requires that a program ends with exit code 1 and one line beside those of its log.
+// requireRefused requires that a program ends with exit code 1 and one line besides its log.
 func (r *rig) requireRefused(t *testing.T, says, path string, args ...string) {
 	t.Helper()
 	code, out := r.run(path, args...)

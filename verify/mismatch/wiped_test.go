@@ -9,11 +9,11 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// shortHistory leaves next to nothing of what is committed in the log.
+// shortHistory lets the janitor purge almost everything that is committed.
 var shortHistory = []string{"--history-age=1s", "--history-bytes=1KiB"}
 
-// The store is wiped when the janitor has purged what would fill it again. No shard goes on by itself, and none begins
-// behind the hole.
+// The store is wiped after the janitor has purged events that it would need again. Every shard stops and applies nothing
+// until an operator accepts the gap.
 func testWipedStore(t *testing.T, bin string) {
 	r := up(t, bin, bin, shortHistory...)
 	r.someLoad()
@@ -40,7 +40,7 @@ func testWipedStore(t *testing.T, bin string) {
 	r.someLoad()
 }
 
-// awaitPurged waits until the janitor has purged something of every shard.
+// awaitPurged waits until the janitor has purged messages of every shard.
 func (r *rig) awaitPurged() {
 	r.t.Helper()
 	kv, err := r.js.KeyValue(r.t.Context(), topology.Bucket(app, "topology"))
@@ -58,7 +58,7 @@ func (r *rig) awaitPurged() {
 	}, "the janitor purges nothing")
 }
 
-// requireNothingApplied requires a store that is as empty as it was left.
+// requireNothingApplied requires that the store is still empty.
 func (r *rig) requireNothingApplied() {
 	r.t.Helper()
 	for n, p := range r.positions() {

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// off is by how many seconds this process's wall clock is off: what stands at this moment in the file that MISMATCH_CLOCK
-// names. Its monotonic clock is right.
+// off is how many seconds this process's wall clock is off: the current content of the file that MISMATCH_CLOCK names. The
+// monotonic clock is right.
 var off = mapClock()
 
 func mapClock() *int64 {
