@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -150,14 +151,14 @@ func TestPurgeUnderAReplay(t *testing.T) {
 	again.store, again.topology, again.kv = r.store(), r.topo, r.kv
 	rec, err := again.store.Claim(background, 0, 1, store.NewVersion())
 	require.NoError(t, err)
-	s := claimed(0, rec, &again.budget)
-	f, err := open(background, again.nc, again.js, "app", epoch, 0, s.start())
-	require.NoError(t, err)
-	defer f.close()
-	require.NoError(t, again.whole(background, s, f))
+	o := newOwner(&again.shared, group.Ownership{Shard: 0})
+	o.link, o.epoch, o.shard = background, epoch, claimed(0, rec, &again.caches)
+	require.NoError(t, o.open())
+	defer o.feed.close()
+	require.NoError(t, o.checkPurged())
 	require.NoError(t, topology.RecordPurge(background, r.js, r.kv, 1, 0, topology.Purged{First: 4, Shards: map[int]uint64{0: 3}}))
 	r.purge(4)
-	require.ErrorIs(t, again.whole(background, s, f), errGap)
-	s.position = store.Position{Epoch: 1, Seq: 3, Time: time.Unix(1, 0)}
-	require.NoError(t, again.whole(background, s, f), "had committed it")
+	require.ErrorIs(t, o.checkPurged(), errGap)
+	o.shard.position = store.Position{Epoch: 1, Seq: 3, Time: time.Unix(1, 0)}
+	require.NoError(t, o.checkPurged(), "had committed it")
 }

@@ -89,7 +89,7 @@ func TestNeighboursOfAFailureRunOnce(t *testing.T) {
 }
 
 // The shard is another's before the event that fails is through: nothing of what waited behind it is committed.
-func TestWhatWaitsBehindAFailureIsItsOwnersAlone(t *testing.T) {
+func TestOutcomesAfterAFailureAreTheirOwnersAlone(t *testing.T) {
 	for name, take := range map[string]func(*rig){
 		"another claims the shard": func(r *rig) {
 			_, err := r.store().Claim(background, 0, 0, store.NewVersion())

@@ -16,15 +16,12 @@ import (
 const (
 	feedHeartbeat  = 500 * time.Millisecond // twice that in silence, and the consumer is taken for dead
 	feedExpiry     = 5 * time.Second
-	feedInactive   = 10 * time.Second // then the server forgets a consumer nobody pulls from
+	feedInactive   = 10 * time.Second // then the server forgets a consumer from which nothing is pulled
 	feedDeleteTime = time.Second
 	// feedAnswerTime is how long a question of the log may take. In a cluster it may be lost with the server that it went to,
 	// and be answered at once by the one that takes its place.
 	feedAnswerTime = 2 * time.Second
 )
-
-// errReopen means that messages may have changed or been missed: the shard is claimed and its log opened again.
-var errReopen = errors.New("the connection to the log was interrupted")
 
 // feed delivers a shard's messages in order, from a given one on, or ends with an error. It is an ordered consumer: an
 // ephemeral one in the server's memory. It is not left to recover by itself: after an interruption the log may have lost
@@ -47,24 +44,6 @@ type feed struct {
 	mu      sync.Mutex // guards what follows
 	pending uint64     // messages of the shard behind the newest one delivered
 	held    uint64     // messages delivered and not settled
-}
-
-// unbroken makes a context that ends, with errReopen as its cause, when the connection is lost: what was asked over it may
-// never be answered. The function it returns must be called; twice does no harm.
-func unbroken(ctx context.Context, nc *nats.Conn) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	lost, done := nc.StatusChanged(nats.RECONNECTING, nats.CLOSED), make(chan struct{})
-	go func() {
-		defer close(done)
-		if _, is := <-lost; is {
-			cancel(errReopen)
-		}
-	}()
-	return ctx, sync.OnceFunc(func() {
-		nc.RemoveStatusListener(lost)
-		<-done
-		cancel(context.Canceled)
-	})
 }
 
 // open opens the log of a shard at a stream sequence, or at its first message if from is 0.
@@ -134,12 +113,12 @@ func (f *feed) arrived() (message, bool) {
 // fail ends the feed. What is delivered afterwards may lie behind a hole.
 func (f *feed) fail(err error) {
 	f.breaking.Do(func() {
-		f.failure = fmt.Errorf("%w: %w", errReopen, err)
+		f.failure = fmt.Errorf("%w: %w", errInterrupted, err)
 		close(f.broken)
 	})
 }
 
-// err is why the feed has ended, or nil while what it delivered is whole.
+// err is why the feed has ended, or nil while it has delivered every message.
 func (f *feed) err() error {
 	select {
 	case <-f.broken:
@@ -147,7 +126,7 @@ func (f *feed) err() error {
 	default:
 	}
 	if f.nc.Stats().Reconnects != f.reconnects {
-		return errReopen
+		return errInterrupted
 	}
 	return nil
 }

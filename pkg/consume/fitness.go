@@ -2,16 +2,7 @@ package consume
 
 import (
 	"context"
-	"errors"
 	"sync"
-	"time"
-
-	"example.com/lockstep/pkg/store"
-)
-
-const (
-	lookTime  = 5 * time.Second // for one look at the store
-	lookPause = time.Second     // between two: a pool makes many connections at once
 )
 
 // fitness tells the shards of a worker whether its store may be used.
@@ -59,47 +50,4 @@ func (f *fitness) during(ctx context.Context) (_ context.Context, done func()) {
 		stop()
 		cancel(context.Canceled)
 	}
-}
-
-// mindStore looks every minute, and when a connection was made anew, whether the store is still suitable: somebody may change
-// its settings, and a connection may lead to another server. While it is not, the shards stop. It ends with ctx.
-func (w *Worker) mindStore(ctx context.Context) {
-	reconnected := w.store.Reconnected()
-	for wait := w.waits.look; ; {
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-reconnected:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return
-		}
-		answered := w.lookAtStore(ctx)
-		sure, err := w.sameStore(ctx)
-		if err != nil {
-			return // it ends the worker
-		}
-		wait = w.waits.look
-		if !answered || !sure || w.fitness.err() != nil {
-			wait = w.waits.stopped
-		}
-		if sleep(ctx, nil, min(lookPause, w.waits.look)) {
-			return
-		}
-	}
-}
-
-// lookAtStore takes what can be said of the store now. It tells whether the store answered.
-func (w *Worker) lookAtStore(ctx context.Context) (answered bool) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	err := w.store.Check(ctx)
-	switch {
-	case err == nil, errors.Is(err, store.ErrUnsuitable), errors.Is(err, store.ErrTopology):
-		w.fitness.set(err)
-		return true
-	}
-	return false
 }

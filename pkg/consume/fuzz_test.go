@@ -15,11 +15,11 @@ import (
 // FuzzMessage reads a message of the log, whoever wrote it: all of it or nothing, and none of its events belongs to another
 // shard.
 func FuzzMessage(f *testing.F) {
-	whole := batch(one(1, "a"), one(2, "b"), sent{publisher: 2, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 9, key: "c", data: "x"}}})
+	full := batch(one(1, "a"), one(2, "b"), sent{publisher: 2, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 9, key: "c", data: "x"}}})
 	here := frame.Place{Epoch: 1, Shard: testShard}.String()
-	f.Add("", "", "", "", whole)
-	f.Add("", "", "", "", whole[:len(whole)-1])
-	f.Add("", "", "", "", whole[5:])
+	f.Add("", "", "", "", full)
+	f.Add("", "", "", "", full[:len(full)-1])
+	f.Add("", "", "", "", full[5:])
 	f.Add("", "", "", "", batch(one(1, "z")))
 	f.Add("", "", "", "", batchFor(testShard+1, one(1, "a")))
 	f.Add("", "", "", "", []byte(nil))
@@ -49,7 +49,7 @@ func FuzzMessage(f *testing.F) {
 			require.Equal(t, before, r.items)
 			require.Equal(t, bytes, r.bytes)
 			require.Equal(t, passed{foreign: r.passed.foreign, copies: 1 - r.passed.foreign, last: 2}, r.passed)
-			require.Equal(t, r.passed.foreign == 1, kind == "" && !strings.HasPrefix(string(data), string(whole[:5])))
+			require.Equal(t, r.passed.foreign == 1, kind == "" && !strings.HasPrefix(string(data), string(full[:5])))
 			require.Equal(t, uint64(2), r.position(len(r.items), store.Position{}).Seq)
 			return
 		}

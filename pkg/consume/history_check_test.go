@@ -119,7 +119,7 @@ func (h *history) check() {
 func (h *history) replay(keys []string, states [][]byte) {
 	before := h.totals()
 	h.store.Wipe()
-	clear(h.stands)
+	clear(h.current)
 	h.settle()
 	again, replayed := h.states()
 	if len(again) != len(keys) {

@@ -10,7 +10,7 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// process is an owner of a shard, who does what Worker.own does, step by step. Between any two steps it may be paused,
+// process is an owner of a shard, who does what owner.run does, step by step. Between any two steps it may be paused,
 // for as long as it likes, while others own the shard too.
 type process struct {
 	h    *history
@@ -39,7 +39,7 @@ func (p *process) step() { p.next(p) }
 // view is the store as the process sees it.
 func (p *process) view() store.Store { return p.h.store.At("one") }
 
-// anew drops all that the process knows, as Worker.own does after an error.
+// anew drops all that the process knows, as owner.run does after an error.
 func (p *process) anew(why string) {
 	p.h.note(why)
 	p.h.say("owner %p of shard %d begins anew: %s", p, p.n, why)
@@ -66,7 +66,7 @@ func (p *process) claim() {
 	if err != nil {
 		p.h.broken("claim: %v", err)
 	}
-	p.h.stands[p.n] = version
+	p.h.current[p.n] = version
 	p.s = claimed(p.n, rec, &p.budget)
 	p.next = (*process).restore
 }
@@ -99,7 +99,7 @@ func (p *process) confirm() {
 	p.next = (*process).place
 }
 
-// place finds the shard's place in the log, as Worker.place does.
+// place finds the shard's place in the log, as owner.findPlace does.
 func (p *process) place() {
 	s := p.s
 	p.h.say("owner %p owns shard %d with fence %d from position %d", p, p.n, s.fence, s.position.Seq)
@@ -190,7 +190,7 @@ func (p *process) apply() {
 	p.next = (*process).prepare
 }
 
-// prepare makes a commit of what has come of the pass, or waits for the item that failed, as Worker.work does.
+// prepare makes a commit of what has come of the pass, or waits for the item that failed, as owner.work does.
 func (p *process) prepare() {
 	if p.c, p.end = p.s.commit(ledger{p.h, p.s}, p.r); p.c != nil {
 		if p.end < p.r.seen {
@@ -205,7 +205,7 @@ func (p *process) prepare() {
 	}
 }
 
-// await waits for the next attempt. Meanwhile the owner looks whether its version still stands.
+// await waits for the next attempt. Meanwhile the owner looks whether its version is still the store's.
 func (p *process) await() {
 	if p.h.one(4) {
 		if _, err := p.view().Load(context.Background(), p.n, p.s.version, nil); errors.Is(err, store.ErrStale) {
@@ -224,15 +224,15 @@ func (p *process) commit() {
 		p.anew("commit stale")
 		return
 	}
-	switch p.h.stands[p.n] {
+	switch p.h.current[p.n] {
 	case c.Old:
 		p.h.note("committed")
 	case c.New:
 		p.h.note("commit repeated")
 	default:
-		p.h.broken("shard %d has two owners: a commit stands that names another version than the last one's", p.n)
+		p.h.broken("shard %d has two owners: a commit was made that names another version than the last one's", p.n)
 	}
-	p.h.stands[p.n] = c.New
+	p.h.current[p.n] = c.New
 	p.h.say("owner %p of shard %d commits up to %d: %d states", p, p.n, c.Position.Seq, len(c.States))
 	if !p.h.one(10) { // else the store's answer is lost, and the call repeated
 		p.next = (*process).committed

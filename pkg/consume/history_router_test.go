@@ -10,7 +10,7 @@ import (
 	"example.com/lockstep/pkg/route/permit"
 )
 
-// relay is a router of a history: a real gather and a real lease, in a process that pauses and dies.
+// relay is a router of a history: a gather and a permit as they are, in a process that pauses and dies.
 type relay struct {
 	h        *history
 	g        *gather.Gather
@@ -30,7 +30,7 @@ func (h *history) instant() permit.Instant {
 	return permit.Instant{Mono: h.now.Sub(epochStart), Wall: h.now}
 }
 
-func (r *relay) lease() (term uint64, valid bool) { return r.term.Valid(r.h.instant()) }
+func (r *relay) permit() (term uint64, valid bool) { return r.term.Valid(r.h.instant()) }
 
 // work is what a router does now and then.
 func (r *relay) work() {
@@ -68,7 +68,7 @@ func (r *relay) take(c copied) {
 	if err := r.view.Decode(c.data); err != nil {
 		h.broken("a frame cannot be read: %v", err)
 	}
-	term, valid := r.lease()
+	term, valid := r.permit()
 	if !valid {
 		r.refuse(c, frame.Answer{Code: frame.Closing, Retry: true})
 		return
@@ -98,7 +98,7 @@ func (r *relay) refuse(c copied, a frame.Answer) {
 
 // store is what Router.store does. The batch is then with the network, for any time.
 func (r *relay) store(b *gather.Batch) {
-	if !b.May(r.lease()) {
+	if !b.May(r.permit()) {
 		r.ended(b, errNotStored)
 		return
 	}
@@ -111,7 +111,7 @@ var errNotStored = errors.New("not stored, or not known to be")
 // ended is what Router.ended does.
 func (r *relay) ended(b *gather.Batch, err error) {
 	h := r.h
-	term, valid := r.lease()
+	term, valid := r.permit()
 	var answered []*gather.Pending
 	var next *gather.Batch
 	a, untold := frame.Answer{}, 0
@@ -160,11 +160,11 @@ func (h *history) fly() {
 	}
 }
 
-// land stores a batch. While its router had no lease an epoch may have ended; then it lies behind the end, where no worker
+// land stores a batch. While its router had no permit an epoch may have ended; then it lies behind the end, where no worker
 // looks, and the log confirms it all the same.
 func (h *history) land(f *flight) {
 	f.stored = true
-	if !f.b.May(f.from.lease()) && h.rand.IntN(2) == 0 {
+	if !f.b.May(f.from.permit()) && h.rand.IntN(2) == 0 {
 		h.note("stray")
 		h.say("a batch of shard %d is stored behind the end", f.b.Shard)
 		return

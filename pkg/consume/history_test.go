@@ -101,7 +101,7 @@ type history struct {
 	shards    int
 	store     *storetest.Memory
 	snapshots []moment
-	stands    []store.Version // by shard: what the next commit must name
+	current    []store.Version // by shard: what the next commit must name
 	revision  uint64
 	announced []uint64 // by shard: the revision of the newest announcement
 	fences    []uint64 // by shard: the largest that handlers were given
@@ -119,7 +119,7 @@ type logged struct {
 // moment is what a restored store goes back to.
 type moment struct {
 	kept   storetest.Snapshot
-	stands []store.Version
+	current []store.Version
 }
 
 type promise string
@@ -146,7 +146,7 @@ func newHistory(seed uint64) *history {
 		rand: r, now: epochStart, slow: r.IntN(4) == 0, count: make(map[string]int), keys: 1 + r.IntN(5), shards: 1 + r.IntN(3), store: storetest.NewMemory(),
 		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)], failing: []int{5, 20, 60}[r.IntN(3)],
 	}
-	h.stands, h.announced, h.fences = make([]store.Version, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
+	h.current, h.announced, h.fences = make([]store.Version, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
 	for i := range 1 + r.IntN(3) {
 		h.publishers = append(h.publishers, h.newSource(byte(i+1)))
 	}
@@ -242,7 +242,7 @@ func take[T any](h *history, from *[]T) T {
 }
 
 func (h *history) remember() moment {
-	return moment{h.store.Snapshot(), append([]store.Version(nil), h.stands...)}
+	return moment{h.store.Snapshot(), append([]store.Version(nil), h.current...)}
 }
 
 // goBack makes the store lose its latest writes: mostly a few, now and then all.
@@ -259,7 +259,7 @@ func (h *history) goBack() {
 	h.note("went back")
 	h.say("the store goes back, %d of %d moments", len(from)-i, len(h.snapshots))
 	h.store.Restore(from[i].kept)
-	copy(h.stands, from[i].stands)
+	copy(h.current, from[i].current)
 }
 
 // copied is a frame as a router took it.

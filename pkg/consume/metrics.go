@@ -49,9 +49,12 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func()
 	}
 }
 
-func (m *metrics) count(applied, duplicates, late int) {
+// count takes a commit: how many events it applied, and what became of the others.
+func (m *metrics) count(applied int, t tally) {
 	m.applied.Add(float64(applied))
-	m.duplicates.Add(float64(duplicates))
-	m.late.Add(float64(late))
+	m.duplicates.Add(float64(t.duplicates))
+	m.late.Add(float64(t.late))
+	m.closed.Add(float64(t.suspect.closed))
+	m.jumps.Add(float64(t.suspect.jumps))
 	m.roundEvents.Observe(float64(applied))
 }

@@ -2,13 +2,12 @@ package consume
 
 import "time"
 
-// pause is until when a worker takes no new rounds. It is a lease: it runs out by itself, and who wants it longer asks
-// again. It has no clock.
+// pause is until when a worker takes no new rounds. It runs out by itself, unless a client asks again. It has no clock.
 type pause struct {
 	until time.Time // zero: it takes rounds
 }
 
-// ask takes a request that comes at now: to pause for d from now on, or with 0 to resume. The newest request stands,
+// ask takes a request that comes at now: to pause for d from now on, or with 0 to resume. The newest request counts,
 // whether it ends earlier or later than the one before. ask tells whether the worker turns from taking rounds to not
 // taking them, or back.
 func (p *pause) ask(d time.Duration, now time.Time) (turned bool) {

@@ -38,7 +38,7 @@ func TestPause(t *testing.T) {
 }
 
 // Whatever is asked and whenever one looks: it is paused if the newest request says so, and turns are told one by one.
-func TestPauseIsALease(t *testing.T) {
+func TestPauseRunsOutUnlessRenewed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var p pause
 		now := epochStart

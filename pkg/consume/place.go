@@ -5,123 +5,135 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/topology"
 )
 
-// place finds the shard's place: the message that the position names must still be there, with its time. Else the log has
-// lost its tail, or is another one. It may have been purged, if nothing behind it was that the shard has yet to commit.
-// Receipts for the last round are sent again, as the last owner may have died before it did.
-func (w *Worker) place(ctx context.Context, o group.Ownership, s *shard, f *feed, r *round) error {
-	state, owner, err := f.info(ctx)
+// findPlace finds the shard's place in the log: the message that the position names must still be there, with its time. Else
+// the log has lost its tail, or is another one. The message may have been purged, if nothing behind it was that the shard has
+// yet to commit. Receipts for the last round are sent again, as the last owner may have died before it sent them.
+func (o *owner) findPlace() *ending {
+	purged, err := o.compare()
+	if err != nil || purged {
+		return because(explained(o.link, err))
+	}
+	timer := time.NewTimer(o.waits.place)
+	defer timer.Stop()
+	for {
+		select {
+		case m := <-o.feed.messages:
+			if found, err := o.passTo(m); found || err != nil {
+				return because(explained(o.link, err))
+			}
+		case <-timer.C:
+			return because(explained(o.link, o.misplaced("but that message is gone")))
+		case <-o.feed.broken:
+			return because(explained(o.link, o.feed.failure))
+		case <-o.own.Stop:
+			return &ending{next: handOver}
+		case <-o.link.Done():
+			return because(context.Cause(o.link))
+		}
+	}
+}
+
+// compare holds the position against the log as it is now. nothing tells that no message is to be looked for.
+func (o *owner) compare() (nothing bool, err error) {
+	s := o.shard
+	state, owner, err := o.feed.info(o.link)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if owner != w.topology.ID {
-		return fmt.Errorf("%w: stream %s belongs to topology %q, this worker and its store to %q: start the workers anew, on the store that goes with the log",
-			errGap, f.stream, owner, w.topology.ID)
+	if owner != o.topology.ID {
+		return false, fmt.Errorf("%w: stream %s belongs to topology %q, this worker and its store to %q: restart the workers, on the store that goes with the log",
+			errGap, o.feed.stream, owner, o.topology.ID)
 	}
-	if err := w.reaches(ctx, s, f, state.FirstSeq); err != nil {
-		return err
+	if err := o.checkReach(state.FirstSeq); err != nil {
+		return false, err
 	}
 	if s.logEnd == 0 { // else it is the claim's, and the shard's position is found again after a pause
 		s.logEnd = state.LastSeq
 	}
 	switch {
 	case s.position.Time.IsZero(): // nothing is committed, or a gap was accepted
-		return nil
+		return true, nil
 	case state.LastSeq < s.position.Seq:
-		return s.gap(f, fmt.Sprintf("which ends at %d: the log lost its tail or was made anew", state.LastSeq))
-	case state.FirstSeq > s.position.Seq:
-		return nil
+		return false, o.gap(fmt.Sprintf("which ends at %d: the log lost its tail or was made anew", state.LastSeq))
 	}
-	timer := time.NewTimer(w.waits.place)
-	defer timer.Stop()
-	for {
-		select {
-		case m := <-f.messages:
-			f.settle(1)
-			switch {
-			case m.seq < s.position.Seq:
-			case m.seq > s.position.Seq:
-				return w.misplaced(ctx, s, f, fmt.Sprintf("but finds message %d there", m.seq))
-			case !m.time.Equal(s.position.Time):
-				return s.gap(f, fmt.Sprintf("of %s, but finds one of %s there: the log lost its tail or was made anew", s.position.Time.UTC(), m.time.UTC()))
-			}
-			_ = r.add(m) // one that cannot be read was passed over
-			if m.seq == s.position.Seq {
-				w.receipts.add(r.askedReceipts())
-				r.reset()
-				return nil
-			}
-		case <-f.broken:
-			return f.failure
-		case <-timer.C:
-			return w.misplaced(ctx, s, f, "but that message is gone")
-		case <-o.Stop:
-			return errHandOver
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	return state.FirstSeq > s.position.Seq, nil
+}
+
+// passTo takes a message that lies at the position or before it. found tells that it is the one at the position.
+func (o *owner) passTo(m message) (found bool, err error) {
+	at, r := o.shard.position, o.round
+	o.feed.settle(1)
+	switch {
+	case m.seq > at.Seq:
+		return false, o.misplaced(fmt.Sprintf("but finds message %d there", m.seq))
+	case m.seq == at.Seq && !m.time.Equal(at.Time):
+		return false, o.gap(fmt.Sprintf("of %s, but finds one of %s there: the log lost its tail or was made anew", at.Time.UTC(), m.time.UTC()))
 	}
+	_ = r.add(m) // one that cannot be read was passed over
+	if m.seq < at.Seq {
+		return false, nil
+	}
+	o.receipts.add(r.askedReceipts())
+	r.reset()
+	return true, nil
 }
 
 // misplaced is the error of a log that does not deliver the message at the position.
-func (w *Worker) misplaced(ctx context.Context, s *shard, f *feed, what string) error {
-	there, err := f.at(ctx, s.position.Seq)
+func (o *owner) misplaced(finding string) error {
+	at := o.shard.position.Seq
+	there, err := o.feed.at(o.link, at)
 	if err != nil {
 		return err
 	}
-	state, _, err := f.info(ctx)
+	state, _, err := o.feed.info(o.link)
 	switch {
 	case err != nil:
 		return err
-	case there != nil && there.Subject != f.subject:
-		return s.gap(f, fmt.Sprintf("but message %d is another shard's: the log lost its tail or was made anew", s.position.Seq))
+	case there != nil && there.Subject != o.feed.subject:
+		return o.gap(fmt.Sprintf("but message %d is another shard's: the log lost its tail or was made anew", at))
 	case there != nil:
-		return fmt.Errorf("%w: message %d did not come within %s", errReopen, s.position.Seq, w.waits.place)
-	case state.FirstSeq > s.position.Seq:
-		return fmt.Errorf("%w: message %d was purged meanwhile", errReopen, s.position.Seq)
+		return fmt.Errorf("%w: message %d did not come within %s", errInterrupted, at, o.waits.place)
+	case state.FirstSeq > at:
+		return fmt.Errorf("%w: message %d was purged meanwhile", errInterrupted, at)
 	}
-	return s.gap(f, what)
+	return o.gap(finding)
 }
 
-// whole returns an error if something was purged that the shard has yet to commit. A round that has arrived is whole if
-// nothing behind the position before it is gone now. (The store may have gone back in time behind what the janitor saw.)
-func (w *Worker) whole(ctx context.Context, s *shard, f *feed) error {
-	state, _, err := f.info(ctx)
+// checkPurged returns an error if something was purged that the shard has yet to commit. A round that has arrived is complete
+// if nothing behind the position before it is gone now. (The store may have gone back in time behind what the janitor saw.)
+func (o *owner) checkPurged() error {
+	state, _, err := o.feed.info(o.link)
 	if err != nil {
 		return err
 	}
-	return w.reaches(ctx, s, f, state.FirstSeq)
+	return o.checkReach(state.FirstSeq)
 }
 
-// reaches returns an error unless a log that begins at first has all that the shard has yet to commit.
-func (w *Worker) reaches(ctx context.Context, s *shard, f *feed, first uint64) error {
-	if first <= s.position.Seq+1 {
+// checkReach returns an error unless a log that begins at first has all that the shard has yet to commit.
+func (o *owner) checkReach(first uint64) error {
+	at := o.shard.position.Seq
+	if first <= at+1 {
 		return nil
 	}
-	epoch := w.topology.Current()
-	purged, err := topology.LoadPurged(ctx, w.js, w.kv, epoch.Epoch, epoch.Lane(s.n))
+	purged, err := topology.LoadPurged(o.link, o.js, o.kv, o.epoch.Epoch, o.epoch.Lane(o.n))
 	if err != nil {
 		return err
 	}
-	reaches, known := purged.Reaches(s.n, s.position.Seq, first)
+	reaches, known := purged.Reaches(o.n, at, first)
 	switch {
 	case reaches:
 		return nil
 	case !known:
-		return s.gap(f, fmt.Sprintf("which begins at %d: messages were removed, and not by the janitor", first))
+		return o.gap(fmt.Sprintf("which begins at %d: messages were removed, and not by the janitor", first))
 	}
-	return s.gap(f, fmt.Sprintf("which begins at %d: what follows was purged, for the store had it once", first))
+	return o.gap(fmt.Sprintf("which begins at %d: what follows was purged, for the store had it once", first))
 }
 
 // gap is the error of a position that is not in the log.
-func (s *shard) gap(f *feed, what string) error {
+func (o *owner) gap(finding string) error {
 	return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, %s; restore it, or the store that goes with it, or accept the gap (worker accept-gap %d)",
-		errGap, s.n, s.position.Seq, f.stream, what, s.n)
-}
-
-func unreadable(n int, f *feed, m message, err error) error {
-	return fmt.Errorf("%w: shard %d: message %d of stream %s cannot be read: %w; pass over it (worker accept-gap %d), or remove it (nats stream rmm %s %d)", errGap, n, m.seq, f.stream, err, n, f.stream, m.seq)
+		errGap, o.n, o.shard.position.Seq, o.feed.stream, finding, o.n)
 }

@@ -48,7 +48,7 @@ func TestUnreadableMessages(t *testing.T) {
 
 // What no router stored in this log is passed over, and is part of the position.
 func TestForeignMessages(t *testing.T) {
-	elsewhere := plainHeader(testShard+1, "a")
+	another := plainHeader(testShard+1, "a")
 	for name, c := range map[string]struct {
 		m    message
 		want passed
@@ -60,8 +60,8 @@ func TestForeignMessages(t *testing.T) {
 		"headers but no kind":   {message{data: []byte("x"), header: nats.Header{"Key": {"a"}}}, passed{foreign: 1}},
 		"another shard's batch": {message{data: batchFor(testShard+1, one(1, "a"))}, passed{copies: 1}},
 		"another epoch's batch": {message{data: frame.AppendMark(nil, frame.Place{Epoch: 2, Shard: testShard})}, passed{copies: 1}},
-		"another shard's event": {message{data: []byte("x"), header: elsewhere}, passed{copies: 1}},
-		"another shard's end":   {message{header: nats.Header{"Kind": {"end"}, frame.HeaderPlace: elsewhere[frame.HeaderPlace]}}, passed{copies: 1}},
+		"another shard's event": {message{data: []byte("x"), header: another}, passed{copies: 1}},
+		"another shard's end":   {message{header: nats.Header{"Kind": {"end"}, frame.HeaderPlace: another[frame.HeaderPlace]}}, passed{copies: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := roundOf(t, batchAt(1, one(1, "a"), one(2, "b")))
@@ -79,7 +79,7 @@ func TestForeignMessages(t *testing.T) {
 }
 
 func TestPassedOverIsSaidOnceAMinute(t *testing.T) {
-	var p passing
+	var p foreignLog
 	now := time.Now()
 	say, due := p.add(passed{foreign: 1, last: 5}, now)
 	require.True(t, due)

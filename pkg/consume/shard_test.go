@@ -225,7 +225,7 @@ func TestFewKeysFailAtOnce(t *testing.T) {
 }
 
 // Nothing more is begun behind an event that fails once what waits has taken the handler's time of one commit.
-func TestTimeBehindAFailureIsBounded(t *testing.T) {
+func TestTimeAfterAFailureIsBounded(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
 	s.stint.limit, s.stint.hang = time.Hour, time.Hour

@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/group"
-	"example.com/lockstep/pkg/internal/failover"
 	"example.com/lockstep/pkg/janitor"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
@@ -59,42 +59,19 @@ type Config struct {
 
 // Worker owns shards.
 type Worker struct {
-	cfg       Config
-	nc        *nats.Conn
-	js        jetstream.JetStream
-	metrics   *metrics
-	suspicion suspicion
-	budget    budget // of all caches
-	rounds    budget // of all rounds
-	waits     waits
-	intake    *intake
-	passing   passing
+	shared
 
-	topology topology.Topology
-	kv       jetstream.KeyValue               // the topology's
-	owns     func(shard int, key []byte) bool // by the ring
-	store    store.Store
 	group    *group.Group
 	server   *query.Server
 	janitor  *janitor.Janitor
-	receipts *receipts
-
-	fitness   *fitness
-	haltedOne chan struct{} // cap 1: a shard has come to a halt
-	failed    chan error    // cap 1
-	mark      string        // what this worker leaves in the store under its id
-	answering func()        // ends the answers to tokenQuestions
-	watching  context.Context
-	unwatch   context.CancelFunc
-	watches   sync.WaitGroup
-
-	once    *lifecycle.Once
-	closing sync.WaitGroup // until the feeds are closed
-
-	mu     sync.Mutex // guards what follows
-	shards map[int]*shardStatus
-	ready  bool
-	outage failover.Outage
+	failed   chan error // cap 1
+	mark     string     // what this worker leaves in the store under its id
+	unanswer func()     // ends the answers to tokenQuestions
+	watching context.Context
+	unwatch  context.CancelFunc
+	watches  sync.WaitGroup
+	once     *lifecycle.Once
+	joined   atomic.Bool // it has started and is not stopping
 }
 
 // New makes a Worker.
@@ -128,12 +105,14 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, nc: nc, js: js, waits: defaultWaits, shards: make(map[int]*shardStatus), haltedOne: make(chan struct{}, 1), fitness: newFitness(), failed: make(chan error, 1), mark: rand.Text(), answering: func() {}}
+	w := &Worker{failed: make(chan error, 1), mark: rand.Text(), unanswer: func() {}}
+	w.cfg, w.nc, w.js, w.waits = cfg, nc, js, defaultWaits
+	w.caches.max, w.rounds.max = cfg.CacheBytes, roundsBytes
+	w.statuses, w.pauses, w.fitness = newStatuses(), newPauses(cfg.Log), newFitness()
+	w.outages.nc, w.outages.log = nc, cfg.Log
+	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, w.statuses.stopped, func() time.Duration { left, _ := w.pauses.left(); return left })
 	w.watching, w.unwatch = context.WithCancel(context.Background())
-	w.intake = newIntake(cfg.Log)
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
-	w.budget.max, w.rounds.max = cfg.CacheBytes, roundsBytes
-	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.budget, w.stopped, func() time.Duration { left, _ := w.intake.left(); return left })
 	return w, nil
 }
 
@@ -159,36 +138,37 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	w.group, err = group.New(w.nc, group.Config{
 		App: w.cfg.App, Name: w.cfg.Name, Shards: w.topology.Current().Shards, Replicas: w.topology.Log.Replicas,
-		Locker: w.cfg.Locker, Own: w.own, Admit: w.admit, Unanswered: w.roam, Log: w.cfg.Log, Metrics: w.cfg.Metrics,
+		Locker: w.cfg.Locker, Own: w.own, Admit: w.admit, Unanswered: w.outages.unanswered, Log: w.cfg.Log, Metrics: w.cfg.Metrics,
 	})
 	if err != nil {
 		return err
 	}
-	if w.answering, err = w.answerTokens(); err != nil {
+	if w.unanswer, err = w.answerTokens(); err != nil {
 		return err
 	}
-	w.intake.start()
-	w.watches.Go(func() { w.countLags(w.watching) })
-	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status, w.intake.ask)
+	w.pauses.start()
+	w.watches.Go(func() { w.countBacklogs(w.watching) })
+	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status, w.pauses.ask)
 	if err := w.server.Start(ctx); err != nil {
 		return err
 	}
 	if err := w.group.Start(ctx); err != nil {
 		return err
 	}
-	w.watches.Go(func() { w.mindStore(w.watching) })
+	w.watches.Go(func() { w.watchStore(w.watching) })
 	if w.cfg.JanitorLease != nil {
 		if err := w.startJanitor(ctx); err != nil {
 			return err
 		}
 	}
-	w.mu.Lock()
-	w.ready = true
-	w.mu.Unlock()
+	w.joined.Store(true)
 	return nil
 }
 
-// join waits for the topology, but not for ever: who was given another app's name must hear of it.
+// own works on a shard for as long as this worker owns it.
+func (w *Worker) own(ctx context.Context, o group.Ownership) { newOwner(&w.shared, o).run(ctx) }
+
+// join waits for the topology, but not for ever: a worker with a wrong app name must end with an error.
 func (w *Worker) join(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.cfg.TopologyTimeout, fmt.Errorf("none within %s", w.cfg.TopologyTimeout))
 	defer cancel()
@@ -213,9 +193,7 @@ func (w *Worker) Stop(ctx context.Context) error { return w.once.Stop(ctx) }
 // stop ends whatever start has begun. In this order: nothing is purged any more; the shards are handed over; the server
 // forgets our consumers; the last receipts are sent; queries end, and with them requests to pause.
 func (w *Worker) stop(ctx context.Context) error {
-	w.mu.Lock()
-	w.ready = false
-	w.mu.Unlock()
+	w.joined.Store(false)
 	var errs []error
 	if w.janitor != nil {
 		errs = append(errs, w.janitor.Stop(ctx))
@@ -225,7 +203,7 @@ func (w *Worker) stop(ctx context.Context) error {
 	}
 	w.unwatch()
 	w.watches.Wait()
-	w.answering()
+	w.unanswer()
 	w.closing.Wait()
 	if w.receipts != nil {
 		w.receipts.stop()
@@ -233,19 +211,6 @@ func (w *Worker) stop(ctx context.Context) error {
 	if w.server != nil {
 		errs = append(errs, w.server.Stop(ctx))
 	}
-	w.intake.stop()
+	w.pauses.stop()
 	return errors.Join(errs...)
-}
-
-// sleep waits, and tells whether the shard is to be handed over meanwhile.
-func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) (stopped bool) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return false
-	case <-stop:
-	case <-ctx.Done():
-	}
-	return true
 }

@@ -127,8 +127,8 @@ func TestCountOfAShardThatIsGone(t *testing.T) {
 	r := newRig(t, 1)
 	w := r.start()
 	eventually(t, func() bool { return w.Ready() == nil }, "ready")
-	w.forget(0)
-	w.counted(0, 5)
+	w.statuses.forget(0)
+	w.statuses.counted(0, 5)
 	require.Empty(t, w.status().Shards)
 	require.NoError(t, w.Ready())
 }

@@ -14,8 +14,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// owner works on a log as Worker.work does, on a store and under faults that it draws.
-type owner struct {
+// trial works on a log as an owner does, on a store and under faults that it draws.
+type trial struct {
 	t       *rapid.T
 	rand    *rand.Rand
 	store   *storetest.Memory
@@ -27,10 +27,10 @@ type owner struct {
 	fence   uint64
 }
 
-func (o *owner) one(n int) bool { return o.faults && o.rand.IntN(n) == 0 }
+func (o *trial) one(n int) bool { return o.faults && o.rand.IntN(n) == 0 }
 
 // run owns the shard until the log is worked off, or something ends the ownership.
-func (o *owner) run(log []message) (done bool) {
+func (o *trial) run(log []message) (done bool) {
 	s := claim(o.t, o.store, &o.budget)
 	defer s.cache.clear()
 	require.Greater(o.t, s.fence, o.fence)
@@ -46,7 +46,7 @@ func (o *owner) run(log []message) (done bool) {
 	return true
 }
 
-func (o *owner) work(s *shard, r *round) bool {
+func (o *trial) work(s *shard, r *round) bool {
 	for waited := false; ; {
 		if o.one(40) {
 			return false // killed
@@ -97,7 +97,7 @@ func (o *owner) work(s *shard, r *round) bool {
 }
 
 // slow is the handler, which now and then has taken its time.
-func (o *owner) slow(s *shard) Handler {
+func (o *trial) slow(s *shard) Handler {
 	return after{o.handler, func() {
 		if o.one(5) {
 			s.stint.spent.Store(true)
@@ -117,7 +117,7 @@ func (a after) Apply(ctx context.Context, state any, ev Event) error {
 }
 
 // tell takes the receipts of a commit: each must be for an event that the store has.
-func (o *owner) tell(s *shard) {
+func (o *trial) tell(s *shard) {
 	for to, seqs := range s.receipts {
 		for _, seq := range seqs {
 			ev := Event{publisher: to.publisher, seq: seq, framed: &frame.Event{}}
@@ -133,7 +133,7 @@ func (o *owner) tell(s *shard) {
 
 // requireClean looks that what is said to be committed is what the store has: the states, and all that was seen where
 // nothing waits.
-func (o *owner) requireClean(s *shard, r *round) {
+func (o *trial) requireClean(s *shard, r *round) {
 	if r.next == r.seen {
 		s.record.Changes(func(id frame.PublisherID, _ []byte) { require.Fail(o.t, "changed: "+id.String()) })
 		require.Empty(o.t, s.cache.dirty)
@@ -159,8 +159,8 @@ func (o *owner) requireClean(s *shard, r *round) {
 	}
 }
 
-func newOwner(t *rapid.T, faults bool) *owner {
-	o := &owner{t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: storetest.NewMemory(), faults: faults, told: make(map[string]int), loads: make(map[string]int)}
+func newTrial(t *rapid.T, faults bool) *trial {
+	o := &trial{t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: storetest.NewMemory(), faults: faults, told: make(map[string]int), loads: make(map[string]int)}
 	o.budget.max = rapid.SampledFrom([]int64{1, 700, 1 << 20}).Draw(t, "cache bytes")
 	o.handler = collect(func(Event) error {
 		if o.one(60) {
@@ -178,7 +178,7 @@ func newOwner(t *rapid.T, faults bool) *owner {
 func TestEachEventOnceInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := drawLog(t)
-		o := newOwner(t, true)
+		o := newTrial(t, true)
 		for attempts := 0; !o.run(log); attempts++ {
 			require.Less(t, attempts, 10_000)
 		}
@@ -196,7 +196,7 @@ func TestEachEventOnceInOrder(t *testing.T) {
 func TestStatesAreLoadedOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := drawLog(t)
-		o := newOwner(t, false)
+		o := newTrial(t, false)
 		require.True(t, o.run(log))
 		for id, n := range o.told {
 			require.Equal(t, 1, n, id)

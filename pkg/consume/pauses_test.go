@@ -324,7 +324,7 @@ func TestPausesUnderLoad(t *testing.T) {
 				return
 			default:
 			}
-			workers[i%2].intake.ask(time.Duration(rand.IntN(3))*time.Millisecond, "test")
+			workers[i%2].pauses.ask(time.Duration(rand.IntN(3))*time.Millisecond, "test")
 			for range rand.IntN(20) { // another moment each time
 				_ = r.rdb.Ping(background).Err()
 			}

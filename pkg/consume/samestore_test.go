@@ -42,7 +42,7 @@ func TestWorkerOnAnotherStoreIsRefused(t *testing.T) {
 }
 
 // Nobody can be asked at first, and a store that was flushed is still the same store.
-func TestWorkersStartTogetherOnAnEmptyStore(t *testing.T) {
+func TestWorkersStartAtOnceOnAnEmptyStore(t *testing.T) {
 	r := newRig(t, 4)
 	workers := []*tester{r.worker(), r.worker(), r.worker()}
 	started := make(chan error, len(workers))

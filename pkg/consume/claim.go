@@ -1,0 +1,86 @@
+package consume
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"example.com/lockstep/pkg/group"
+	"example.com/lockstep/pkg/store"
+)
+
+// manyPublishers is from when on the number of a shard's publishers is worth a line: reading them takes longer than a
+// failover should.
+const manyPublishers = 100_000
+
+// claim announces the ownership, claims the shard in the store and reads what was committed of it.
+func (o *owner) claim() error {
+	announcing, cancel := context.WithTimeout(o.link, feedAnswerTime)
+	revision, err := o.own.Announce(announcing)
+	cancel()
+	if err != nil {
+		return noAnswer(err)
+	}
+	rec, err := o.store.Claim(o.link, o.n, revision, store.NewVersion())
+	if err != nil {
+		return err
+	}
+	s := claimed(o.n, rec, &o.caches)
+	if err := o.store.Publishers(o.link, o.n, s.version, s.restore); err != nil {
+		return err
+	}
+	if n := s.record.Len(); n >= manyPublishers {
+		o.cfg.Log.Warn("shard remembers very many publishers; is one made for each event?", "shard", o.n, "publishers", n)
+	}
+	if err := confirm(o.link, o.own, revision, rec.Fence); err != nil {
+		return err
+	}
+	if err := context.Cause(o.link); err != nil { // the lease must still be held after the claim
+		return err
+	}
+	o.shard = s
+	o.watch(&s.stint)
+	o.note(func(st *shardStatus) {
+		st.begins(stateCatching)
+		st.fence, st.position = s.fence, s.position
+	})
+	if s.position.Epoch != 0 && s.position.Epoch != o.epoch.Epoch {
+		return fmt.Errorf("%w: shard %d has committed in epoch %d, the log is in epoch %d", errGap, o.n, s.position.Epoch, o.epoch.Epoch)
+	}
+	return nil
+}
+
+// maxFenceLag is how far the revisions of the claims bucket may lie behind the stores' fences before the bucket counts as
+// one that was made anew.
+const maxFenceLag = 1000
+
+// confirm makes sure, before a handler sees it, that the fence is larger than all that handlers have seen and that the
+// next owner's will be larger still, even if the store goes back in time and forgets it. For that, no other worker must have
+// announced an ownership after this one, and the claims bucket's revision must have reached the fence. It has not, if
+// others claimed the shard late, under earlier announcements: each of them raised the fence by one.
+func confirm(ctx context.Context, o group.Ownership, revision, fence uint64) error {
+	for {
+		var err error
+		if revision, err = o.Confirm(ctx, revision); err != nil {
+			return err
+		}
+		if revision >= fence || fence-revision > maxFenceLag {
+			return nil
+		}
+	}
+}
+
+// watch makes the shard's stint tell of calls of the handler that do not return.
+func (o *owner) watch(s *stint) {
+	s.limit, s.hang = o.cfg.RoundTime, o.waits.hang
+	s.hangs = func(key string) {
+		o.metrics.hanging.Inc()
+		o.note(func(st *shardStatus) { st.sticks(stateHanging) })
+		o.cfg.Log.Error("handler does not return; its shard waits for it", "shard", o.n, keyHash(key), printableKey(key), "for", o.waits.hang)
+	}
+	s.returned = func(key string, took time.Duration) {
+		o.metrics.hanging.Dec()
+		o.note(func(st *shardStatus) { st.runs(stateRunning) })
+		o.cfg.Log.Warn("handler has returned", "shard", o.n, keyHash(key), printableKey(key), "after", took)
+	}
+}

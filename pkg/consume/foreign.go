@@ -1,0 +1,49 @@
+package consume
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// passed counts messages of a log that were passed over, as no router stored them there.
+type passed struct {
+	foreign int    // neither a batch nor a message with a kind
+	copies  int    // of a message for another shard or epoch
+	last    uint64 // the newest one's sequence
+}
+
+// foreignEvery is how often a worker logs at most what it passed over: a client may write without end.
+const foreignEvery = time.Minute
+
+// foreignLog gathers what a worker has passed over and not yet logged.
+type foreignLog struct {
+	mu     sync.Mutex // guards what follows
+	logged time.Time
+	unsaid passed
+}
+
+// add takes what one round passed over, and returns what is to be logged now, if anything.
+func (f *foreignLog) add(of passed, now time.Time) (say passed, due bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unsaid = passed{f.unsaid.foreign + of.foreign, f.unsaid.copies + of.copies, of.last}
+	if !f.logged.IsZero() && now.Sub(f.logged) < foreignEvery {
+		return passed{}, false
+	}
+	say, f.unsaid, f.logged = f.unsaid, passed{}, now
+	return say, true
+}
+
+// note counts what a round of a shard passed over, and logs it from time to time.
+func (f *foreignLog) note(log *slog.Logger, m *metrics, shard int, stream string, of passed) {
+	if of == (passed{}) {
+		return
+	}
+	m.passed.WithLabelValues("foreign").Add(float64(of.foreign))
+	m.passed.WithLabelValues("copy").Add(float64(of.copies))
+	if say, due := f.add(of, time.Now()); due {
+		log.Warn("passed over messages that no router stored in this log; which other client may write there?",
+			"stream", stream, "shard", shard, "message", say.last, "foreign", say.foreign, "copies", say.copies)
+	}
+}

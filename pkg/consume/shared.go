@@ -1,0 +1,53 @@
+package consume
+
+import (
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// shared is what the owners of a worker's shards have in common.
+type shared struct {
+	cfg      Config
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	topology topology.Topology
+	kv       jetstream.KeyValue               // the topology's
+	owns     func(shard int, key []byte) bool // by the ring
+	store    store.Store
+	waits    waits
+
+	caches    budget // of all shards' states
+	rounds    budget // of all shards' rounds
+	statuses  statuses
+	pauses    *pauses
+	fitness   *fitness
+	outages   outages
+	receipts  *receipts
+	metrics   *metrics
+	suspicion suspicion
+	foreign   foreignLog
+	closing   sync.WaitGroup // until the feeds are closed
+}
+
+// waits are how long an owner waits for what depends on others.
+type waits struct {
+	idle    time.Duration // until a shard that commits nothing looks whether its version is still the store's
+	place   time.Duration // for the message at the position to arrive
+	stopped time.Duration // until a stopped shard looks whether log and store fit each other again
+
+	hang     time.Duration // until a handler's call counts as one that hangs
+	handover time.Duration // until a shard that is on its way between two workers counts as stuck
+	count    time.Duration // between two counts of the backlogs of shards that do not run
+	look     time.Duration // between two looks whether the store is still suitable
+	token    time.Duration // until another member is asked again whether it uses the same store
+}
+
+var defaultWaits = waits{
+	idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second,
+	look: time.Minute, token: time.Second,
+}

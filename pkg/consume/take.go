@@ -1,0 +1,76 @@
+package consume
+
+import (
+	"context"
+	"fmt"
+)
+
+// take fills the round with what has arrived, and waits for a first message. One that cannot be read ends the round, and
+// stops the shard once those before it are committed. Nothing is taken after the worker has been paused.
+func (o *owner) take() *ending {
+	if o.leaving() { // looked at first: messages may never cease
+		return &ending{next: handOver}
+	}
+	if o.round.bad != nil {
+		return because(o.round.bad)
+	}
+	if end := o.takeFirst(); end != nil {
+		return end
+	}
+	o.takeMore()
+	o.outages.answered()
+	select {
+	case <-o.turn: // looked at when the round has arrived: nothing is begun that came after the worker's answer
+		return &ending{next: rest}
+	default:
+		return nil
+	}
+}
+
+func (o *owner) takeFirst() *ending {
+	for len(o.round.msgs) == 0 {
+		select {
+		case m := <-o.feed.messages:
+			if err := o.round.add(m); err != nil {
+				return because(o.unreadable(m, err))
+			}
+		case <-o.idle.C: // a store that went back in time is to be brought up to date though no event comes
+			if err := o.checkVersion(o.link); err != nil {
+				return because(explained(o.link, err))
+			}
+		case <-o.turn:
+			return &ending{next: rest}
+		case <-o.feed.broken:
+			return because(explained(o.link, o.feed.failure))
+		case <-o.own.Stop:
+			return &ending{next: handOver}
+		case <-o.link.Done():
+			return because(context.Cause(o.link))
+		}
+	}
+	return nil
+}
+
+// takeMore takes messages that have arrived, up to the bounds of a round.
+func (o *owner) takeMore() {
+	r := o.round
+	for {
+		r.share.hold(r.cost())
+		if len(r.items) >= o.cfg.RoundEvents || len(r.msgs) >= o.cfg.RoundEvents || r.bytes >= o.cfg.RoundBytes || !r.share.left() {
+			return
+		}
+		m, ok := o.feed.arrived()
+		if !ok {
+			return
+		}
+		if err := r.add(m); err != nil {
+			r.bad = o.unreadable(m, err)
+			return
+		}
+	}
+}
+
+func (o *owner) unreadable(m message, err error) error {
+	return fmt.Errorf("%w: shard %d: message %d of stream %s cannot be read: %w; pass over it (worker accept-gap %d), or remove it (nats stream rmm %s %d)",
+		errGap, o.n, m.seq, o.feed.stream, err, o.n, o.feed.stream, m.seq)
+}
