@@ -9,8 +9,8 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// errGap means that log and store do not fit each other: going on would skip or repeat events.
-var errGap = errors.New("log and store do not fit each other")
+// errGap means that log and store do not fit together: going on would skip or repeat events.
+var errGap = errors.New("log and store do not fit together")
 
 // next is what an owner does when it cannot go on as it is.
 type next int

@@ -101,7 +101,7 @@ type history struct {
 	shards    int
 	store     *storetest.Memory
 	snapshots []moment
-	current    []store.Version // by shard: what the next commit must name
+	current   []store.Version // by shard: what the next commit must name
 	revision  uint64
 	announced []uint64 // by shard: the revision of the newest announcement
 	fences    []uint64 // by shard: the largest that handlers were given
@@ -118,7 +118,7 @@ type logged struct {
 
 // moment is what a restored store goes back to.
 type moment struct {
-	kept   storetest.Snapshot
+	kept    storetest.Snapshot
 	current []store.Version
 }
 

@@ -38,7 +38,7 @@ type shared struct {
 type waits struct {
 	idle    time.Duration // until a shard that commits nothing looks whether its version is still the store's
 	place   time.Duration // for the message at the position to arrive
-	stopped time.Duration // until a stopped shard looks whether log and store fit each other again
+	stopped time.Duration // until a stopped shard looks whether log and store fit together again
 
 	hang     time.Duration // until a handler's call counts as one that hangs
 	handover time.Duration // until a shard that is on its way between two workers counts as stuck
