@@ -66,7 +66,7 @@ func TestFlagsTaken(t *testing.T) {
 	}
 }
 
-func TestEveryPeerIsWhole(t *testing.T) {
+func TestEveryPeerIsComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range peers() {
 		if p.name == "" || seen[p.name] || p.title == "" || p.run == nil || p.settings == "" {

@@ -203,7 +203,7 @@ func TestProducersShareTheKeys(t *testing.T) {
 }
 
 // A task survives the way to another process.
-func TestTasksAreToldWhole(t *testing.T) {
+func TestTasksSurviveTheWayToAnotherProcess(t *testing.T) {
 	c := parse(t, strings.Fields("--rate=spike:5:9:1s:5s --distribution=zipf:1.5 --size=64-80 --payload=compressible --producers=2 --keys=9")...)
 	cfg, err := c.config("bank", "r", 1)
 	require.NoError(t, err)

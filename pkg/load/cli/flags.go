@@ -119,8 +119,8 @@ func (f *loadFlags) share() (pace.Share, error) {
 	return share, nil
 }
 
-// together refuses flags that make no sense together.
-func (f *loadFlags) together() error {
+// conflict returns an error for flags that contradict each other.
+func (f *loadFlags) conflict() error {
 	switch {
 	case f.Duration != nil && *f.Duration <= 0:
 		return fmt.Errorf("duration must be more than 0, not %s", *f.Duration)

@@ -33,7 +33,7 @@ type loadCommand struct {
 
 // Validate is called by kong.
 func (c *loadCommand) Validate() error {
-	if err := c.together(); err != nil {
+	if err := c.conflict(); err != nil {
 		return err
 	}
 	for part := range c.Producers {

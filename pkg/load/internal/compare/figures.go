@@ -17,7 +17,7 @@ func figures() []figure {
 		count("sent", func(r report.Report) uint64 { return r.Sent }),
 		count("acked", func(r report.Report) uint64 { return r.Acked }),
 		count("failed", func(r report.Report) uint64 { return r.Failed }),
-		count("behind", func(r report.Report) uint64 { return r.Behind }),
+		count("behind", func(r report.Report) uint64 { return r.Overdue }),
 		count("applied", func(r report.Report) uint64 { return r.Applied }),
 		count("lost", func(r report.Report) uint64 { return r.Lost }),
 		count("duplicated", func(r report.Report) uint64 { return r.Duplicated }),

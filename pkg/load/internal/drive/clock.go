@@ -18,7 +18,7 @@ type clock interface {
 	lag(intended time.Duration) time.Duration
 	// missed returns how many events were due and had not been sent in time, and
 	// how many of them were never sent, of so many sent in all.
-	missed(sent uint64) (behind, unsent uint64)
+	missed(sent uint64) (overdue, unsent uint64)
 }
 
 const (
@@ -110,7 +110,7 @@ func (p *paced) lag(intended time.Duration) time.Duration { return max(p.now-int
 
 // missed returns how many events had not been sent when the load's end came, or
 // sending was ended before, though they were due; and how many of them never were.
-func (p *paced) missed(sent uint64) (behind, unsent uint64) {
+func (p *paced) missed(sent uint64) (overdue, unsent uint64) {
 	due := min(p.pacer.Events(min(p.now, p.end)), p.last)
 	unsent = due - min(due, sent)
 	if !p.ended {
@@ -153,4 +153,4 @@ func (u *unpaced) delayed(time.Duration) time.Duration {
 
 func (u *unpaced) lag(time.Duration) time.Duration { return 0 }
 
-func (u *unpaced) missed(uint64) (behind, unsent uint64) { return 0, 0 }
+func (u *unpaced) missed(uint64) (overdue, unsent uint64) { return 0, 0 }

@@ -65,8 +65,8 @@ func TestPacedKeepsTheIntendedTimes(t *testing.T) {
 		}
 		require.Equal(t, pacer.Events(warmUp+duration), k, "every event due within the duration was sent")
 		require.LessOrEqual(t, sleeps, int((warmUp+duration)/tick)+2)
-		behind, unsent := p.missed(k)
-		require.Zero(t, behind, "what is sent within 10 ms is in time")
+		overdue, unsent := p.missed(k)
+		require.Zero(t, overdue, "what is sent within 10 ms is in time")
 		require.Zero(t, unsent)
 	})
 }
@@ -82,8 +82,8 @@ func TestPacedByNumberOfEvents(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, 150, k, "100 of the warm-up, and 50")
-	behind, unsent := p.missed(k)
-	require.EqualValues(t, 150, behind, "all of them an hour late")
+	overdue, unsent := p.missed(k)
+	require.EqualValues(t, 150, overdue, "all of them an hour late")
 	require.Zero(t, unsent)
 }
 
@@ -99,12 +99,12 @@ func TestPacedGivesUpWhatIsTooLate(t *testing.T) {
 		}
 	}
 	require.InDelta(t, 300, k, 64)
-	behind, unsent := p.missed(k)
-	require.InDelta(t, 900, behind, 64, "100 were sent within the second")
+	overdue, unsent := p.missed(k)
+	require.InDelta(t, 900, overdue, 64, "100 were sent within the second")
 	require.Equal(t, 1000-k, unsent)
 }
 
-func TestInterruptedIsNotBehind(t *testing.T) {
+func TestInterruptedIsNotOverdue(t *testing.T) {
 	var now time.Duration
 	p := newPaced(part{bound(t, "1000", time.Hour, 0), 0, 1}, 0, time.Hour, 0)
 	ctx, interrupt := context.WithCancel(context.Background())
@@ -119,9 +119,9 @@ func TestInterruptedIsNotBehind(t *testing.T) {
 			break
 		}
 	}
-	behind, unsent := p.missed(k)
-	require.LessOrEqual(t, behind, uint64(2))
-	require.Equal(t, behind, unsent)
+	overdue, unsent := p.missed(k)
+	require.LessOrEqual(t, overdue, uint64(2))
+	require.Equal(t, overdue, unsent)
 }
 
 func TestUnpacedCountsFromWhenThereIsRoom(t *testing.T) {
@@ -155,14 +155,14 @@ func TestUnpacedByNumberOfEvents(t *testing.T) {
 }
 
 // Several parts send just what one alone would have, at the same times.
-func TestPartsAreTheWhole(t *testing.T) {
+func TestPartsAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		whole := bound(t, "steps:7,500,20000", 300*time.Millisecond, 10*time.Millisecond)
+		all := bound(t, "steps:7,500,20000", 300*time.Millisecond, 10*time.Millisecond)
 		of := rapid.Uint64Range(1, 9).Draw(t, "parts")
 		until := time.Duration(rapid.Int64Range(0, int64(400*time.Millisecond)).Draw(t, "until"))
 		var events uint64
 		for i := range of {
-			p := part{whole, i, of}
+			p := part{all, i, of}
 			n := p.Events(until)
 			events += n
 			if n > 0 {
@@ -170,6 +170,6 @@ func TestPartsAreTheWhole(t *testing.T) {
 			}
 			require.GreaterOrEqual(t, p.Intended(n), until)
 		}
-		require.Equal(t, whole.Events(until), events)
+		require.Equal(t, all.Events(until), events)
 	})
 }

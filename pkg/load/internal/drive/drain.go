@@ -41,7 +41,7 @@ func drained(ctx context.Context, sys System, timeout time.Duration) (short []me
 		if err != nil {
 			return err
 		}
-		if short, err = behind(l, ends, positions); err == nil && len(short) > 0 {
+		if short, err = shortShards(l, ends, positions); err == nil && len(short) > 0 {
 			err = errShort
 		}
 		return err
@@ -55,8 +55,8 @@ func drained(ctx context.Context, sys System, timeout time.Duration) (short []me
 	return nil, nil
 }
 
-// behind returns the shards whose position is short of the end.
-func behind(l Layout, ends []uint64, positions []Position) (short []measure.Short, err error) {
+// shortShards returns the shards whose position is short of the end.
+func shortShards(l Layout, ends []uint64, positions []Position) (short []measure.Short, err error) {
 	if len(ends) != l.Shards {
 		return nil, fmt.Errorf("%d ends of %d shards", len(ends), l.Shards)
 	}
@@ -98,15 +98,15 @@ func explain(ctx context.Context, sys System, short []measure.Short) {
 
 // awaitReceipts waits for receipts until none is missing, or none has come for a while.
 func awaitReceipts(ctx context.Context, t *traffic, grace time.Duration) {
-	last, since := int64(-1), time.Now()
+	last, changedAt := int64(-1), time.Now()
 	for ctx.Err() == nil {
 		missing, came := t.outstanding()
 		if missing <= 0 {
 			return
 		}
 		if came != last {
-			last, since = came, time.Now()
-		} else if time.Since(since) > grace {
+			last, changedAt = came, time.Now()
+		} else if time.Since(changedAt) > grace {
 			return
 		}
 		time.Sleep(poll)

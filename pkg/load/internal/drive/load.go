@@ -152,7 +152,7 @@ func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 		r.Backlog = backlog
 	}
 	owners.stop()
-	r.Owners = owners.since(l.traffic.start)
+	r.Owners = owners.after(l.traffic.start)
 	r.Interrupted = sending.Err() != nil
 	l.judge(r)
 	return r, nil
@@ -215,7 +215,7 @@ func (l *Load) send(ctx, sending context.Context, s *sender, layout Layout) erro
 		return ErrAborted
 	}
 	sent, err := s.run(sending)
-	l.traffic.run.Behind, l.traffic.run.Unsent = s.clock.missed(sent)
+	l.traffic.run.Overdue, l.traffic.run.Unsent = s.clock.missed(sent)
 	switch {
 	case ctx.Err() != nil:
 		return ErrAborted

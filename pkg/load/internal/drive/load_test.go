@@ -152,7 +152,7 @@ func TestFaultsAreReported(t *testing.T) {
 }
 
 // Events that are acknowledged and not applied yet are not lost: their shards stand still before them.
-func TestShardThatStandsStillIsUnfinished(t *testing.T) {
+func TestStuckShardIsUnfinished(t *testing.T) {
 	f := newFake()
 	f.stuck, f.at = 7, []int{1, 3}
 	r := runLoad(t, testConfig(), f)
@@ -169,7 +169,7 @@ func TestShardThatStandsStillIsUnfinished(t *testing.T) {
 }
 
 // Only shards that stand still excuse a count that falls short, and only what comes behind the shard's position.
-func TestFaultsBesideAShardThatStandsStill(t *testing.T) {
+func TestFaultsBesideAStuckShard(t *testing.T) {
 	for name, c := range map[string]struct {
 		shard int
 		bad   fate

@@ -41,8 +41,8 @@ func watchOwners(ctx context.Context, sys System) (*owners, error) {
 
 func (o *owners) stop() { o.once.Do(o.stopping) }
 
-// since returns the changes after a moment.
-func (o *owners) since(start time.Time) (out []measure.Owner) {
+// after returns the changes after a moment.
+func (o *owners) after(start time.Time) (out []measure.Owner) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, c := range o.changes {

@@ -23,9 +23,9 @@ type traffic struct {
 	book    *expect.Book
 	run     *measure.Run // its part is complete once nothing calls us any more
 
-	sent   atomic.Uint64
-	asked  atomic.Uint64 // receipts
-	behind atomic.Int64  // how late the last event was sent, in nanoseconds
+	sent  atomic.Uint64
+	asked atomic.Uint64 // receipts
+	late  atomic.Int64  // how late the last event was sent, in nanoseconds
 
 	acks struct {
 		sync.Mutex
@@ -39,7 +39,7 @@ type traffic struct {
 		closed   bool
 		progress *measure.Progress
 		recent   *latency.Histogram // of the last second
-		since    time.Duration
+		readAt   time.Duration
 		p99      time.Duration // of the second before
 	}
 }
@@ -69,7 +69,7 @@ func (t *traffic) sentAt(intended, lag time.Duration, receipt bool) {
 	if receipt {
 		t.asked.Add(1)
 	}
-	t.behind.Store(int64(lag))
+	t.late.Store(int64(lag))
 	p := t.run.SentOver.At(intended + lag)
 	p.Events++
 	p.MaxLag = max(p.MaxLag, lag)
@@ -176,7 +176,7 @@ func (t *traffic) failure() (uint64, error) {
 
 // snapshot returns what has happened so far, for people.
 func (t *traffic) snapshot() progress.Snapshot {
-	s := progress.Snapshot{Elapsed: t.elapsed(), Sent: t.sent.Load(), Behind: time.Duration(t.behind.Load())}
+	s := progress.Snapshot{Elapsed: t.elapsed(), Sent: t.sent.Load(), Late: time.Duration(t.late.Load())}
 
 	t.acks.Lock()
 	s.Acked, s.Failed = t.run.Acked, t.run.Failed
@@ -185,8 +185,8 @@ func (t *traffic) snapshot() progress.Snapshot {
 
 	t.receipts.Lock()
 	came := t.run.Receipts
-	if s.Elapsed-t.receipts.since >= time.Second {
-		t.receipts.p99, t.receipts.since = t.receipts.recent.Quantile(0.99), s.Elapsed
+	if s.Elapsed-t.receipts.readAt >= time.Second {
+		t.receipts.p99, t.receipts.readAt = t.receipts.recent.Quantile(0.99), s.Elapsed
 		t.receipts.recent.Reset()
 	}
 	s.ApplyP99 = t.receipts.p99

@@ -84,7 +84,7 @@ func TestAStallShows(t *testing.T) {
 		require.GreaterOrEqual(t, p.Length(), stall-50*time.Millisecond)
 	}
 	require.GreaterOrEqual(t, r.Apply.Quantile(0.99), stall-100*time.Millisecond)
-	require.Positive(t, r.Behind, "the publisher was full, so events were late")
+	require.Positive(t, r.Overdue, "the publisher was full, so events were late")
 }
 
 // A trace's keys come in the order recorded, again and again.

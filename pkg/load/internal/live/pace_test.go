@@ -66,7 +66,7 @@ func pacing(b *testing.B, rate uint64) {
 	r, err := l.Run(b.Context(), b.Context())
 	require.NoError(b, err)
 	due := duration.Seconds() * float64(rate)
-	b.ReportMetric(100*float64(r.Behind)/due, "%behind")
+	b.ReportMetric(100*float64(r.Overdue)/due, "%behind")
 	b.ReportMetric(float64(r.Acked)/r.LastAck.Seconds(), "acked/s")
 	b.ReportMetric(float64(r.Lag.Quantile(0.5).Microseconds())/1000, "ms-lag-p50")
 	b.ReportMetric(float64(r.Lag.Quantile(0.99).Microseconds())/1000, "ms-lag-p99")

@@ -20,11 +20,11 @@ type Run struct {
 	Sending     time.Duration // until the last event was sent
 	Interrupted bool          // sending was ended by a signal
 
-	Sent   uint64
-	Acked  uint64
-	Failed uint64 // given up or refused
-	Behind uint64 // due within the load, but not sent by its end
-	Unsent uint64 // of these, never sent
+	Sent    uint64
+	Acked   uint64
+	Failed  uint64 // given up or refused
+	Overdue uint64 // due within the load, but not sent by its end
+	Unsent  uint64 // of these, never sent
 
 	WarmUpAcked   uint64 // of Acked, those of the warm-up
 	ReceiptsAsked uint64
@@ -159,7 +159,7 @@ func (r *Run) Merge(o *Run) {
 	r.Sent += o.Sent
 	r.Acked += o.Acked
 	r.Failed += o.Failed
-	r.Behind += o.Behind
+	r.Overdue += o.Overdue
 	r.Unsent += o.Unsent
 	r.WarmUpAcked += o.WarmUpAcked
 	r.ReceiptsAsked += o.ReceiptsAsked

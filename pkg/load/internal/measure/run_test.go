@@ -105,7 +105,7 @@ func TestMergeTakesTheWidest(t *testing.T) {
 	a.Start, b.Start = start.Add(time.Second), start
 	a.WarmUp, b.Sending, b.Interrupted = time.Second, 9*time.Second, true
 	a.Lost, b.Lost, b.Duplicated, b.Reordered, b.UnknownKeys = 1, 2, 3, 4, 5
-	a.Behind, b.Behind, b.Unsent, a.WarmUpAcked, b.WarmUpAcked = 1, 2, 3, 4, 5
+	a.Overdue, b.Overdue, b.Unsent, a.WarmUpAcked, b.WarmUpAcked = 1, 2, 3, 4, 5
 	a.Unfinished, b.Unfinished = 5, 6
 	a.Short, b.Short = []Short{{Shard: 2, Seq: 8, End: 9}, {Shard: 4}}, []Short{{Shard: 1}, {Shard: 2, Seq: 9, End: 10}}
 	owners := []Owner{{At: 1, Shard: 2, Name: "w"}}
@@ -120,7 +120,7 @@ func TestMergeTakesTheWidest(t *testing.T) {
 	want := New()
 	want.Start, want.WarmUp, want.Sending, want.Interrupted = start, time.Second, 9*time.Second, true
 	want.Lost, want.Duplicated, want.Reordered, want.UnknownKeys = 3, 3, 4, 5
-	want.Behind, want.Unsent, want.WarmUpAcked = 3, 3, 9
+	want.Overdue, want.Unsent, want.WarmUpAcked = 3, 3, 9
 	want.Unfinished, want.Short = 11, []Short{{Shard: 1}, {Shard: 2, Seq: 8, End: 9}, {Shard: 4}}
 	want.Owners = owners
 	want.Backlog = &Backlog{Events: 30, Resumed: 5, Drained: 9}

@@ -48,12 +48,12 @@ func total(s Schedule, duration, warmUp, d time.Duration) float64 {
 	if d -= warmUp; d <= 0 {
 		return events
 	}
-	t, whole := d.Seconds(), duration.Seconds()
-	beyond := max(t-whole, 0) // past the duration
-	t = min(t, whole)
+	t, span := d.Seconds(), duration.Seconds()
+	beyond := max(t-span, 0) // past the duration
+	t = min(t, span)
 	switch s.kind {
 	case kindRamp:
-		return events + t*rate(0) + (rate(1)-rate(0))/whole*t*t/2 + beyond*rate(1)
+		return events + t*rate(0) + (rate(1)-rate(0))/span*t*t/2 + beyond*rate(1)
 	case kindSteps:
 		for i := range s.rates {
 			from, to := part(duration, i, len(s.rates)).Seconds(), part(duration, i+1, len(s.rates)).Seconds()

@@ -42,8 +42,8 @@ func joined(events, billionths uint64) float64 { return float64(events) + float6
 
 // split is the inverse of joined.
 func split(n float64) (events, billionths uint64) {
-	whole, fraction := math.Modf(n)
-	return uint64(whole), uint64(fraction * billion)
+	integer, fraction := math.Modf(n)
+	return uint64(integer), uint64(fraction * billion)
 }
 
 // nanoseconds returns so many seconds as a duration, or the longest one.

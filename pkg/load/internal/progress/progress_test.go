@@ -13,7 +13,7 @@ func at(second int) Snapshot {
 	n := uint64(second) * 1000
 	return Snapshot{
 		Elapsed: time.Duration(second) * time.Second, Total: 10 * time.Second, Sent: n + 20, Acked: n, Failed: 5,
-		Unapplied: 7, Behind: 3 * time.Millisecond, ApplyP99: 12300 * time.Microsecond,
+		Unapplied: 7, Late: 3 * time.Millisecond, ApplyP99: 12300 * time.Microsecond,
 	}
 }
 
@@ -43,7 +43,7 @@ func TestABarOnATerminal(t *testing.T) {
 	b.Show(at(10))
 	drawn := out.String()
 	late := at(11)
-	late.Behind = time.Second
+	late.Late = time.Second
 	b.Show(late)
 	require.Contains(t, out.String(), "failed 5  behind 1000 ms")
 	b.Done()
@@ -68,7 +68,7 @@ func TestSnapshotsAddUp(t *testing.T) {
 	s.Add(at(3))
 	require.Equal(t, Snapshot{
 		Elapsed: 3 * time.Second, Total: 10 * time.Second, Sent: 5040, Acked: 5000, Failed: 10, Unapplied: 14,
-		Behind: 3 * time.Millisecond, ApplyP99: 12300 * time.Microsecond,
+		Late: 3 * time.Millisecond, ApplyP99: 12300 * time.Microsecond,
 	}, s)
 }
 

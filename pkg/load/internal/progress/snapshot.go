@@ -16,7 +16,7 @@ type Snapshot struct {
 	Acked     uint64
 	Failed    uint64
 	Unapplied uint64        // acknowledged and not applied yet, as far as receipts tell
-	Behind    time.Duration // how late events are sent now
+	Late      time.Duration // how late events are sent now
 	ApplyP99  time.Duration // over the last second; 0 if nothing was applied
 }
 
@@ -29,7 +29,7 @@ func (s *Snapshot) Add(o Snapshot) {
 	s.Acked += o.Acked
 	s.Failed += o.Failed
 	s.Unapplied += o.Unapplied
-	s.Behind = max(s.Behind, o.Behind)
+	s.Late = max(s.Late, o.Late)
 	s.ApplyP99 = max(s.ApplyP99, o.ApplyP99)
 }
 
@@ -60,15 +60,15 @@ func (s Snapshot) rate(before Snapshot) float64 {
 // line tells all.
 func (s Snapshot) line(before Snapshot) string {
 	return fmt.Sprintf("%4.0fs  sent %d  acked %d  %.0f/s  p99 %.1f ms  in flight %d  lag %d  behind %.0f ms  failed %d",
-		s.Elapsed.Seconds(), s.Sent, s.Acked, s.rate(before), milliseconds(s.ApplyP99), s.inFlight(), s.Unapplied, milliseconds(s.Behind), s.Failed)
+		s.Elapsed.Seconds(), s.Sent, s.Acked, s.rate(before), milliseconds(s.ApplyP99), s.inFlight(), s.Unapplied, milliseconds(s.Late), s.Failed)
 }
 
 // short tells what fits into the line of a terminal beside a bar.
 func (s Snapshot) short(before Snapshot) string {
 	out := fmt.Sprintf("%.0fs  %.0f/s  p99 %.1f ms  in flight %d  lag %d  failed %d",
 		s.Elapsed.Seconds(), s.rate(before), milliseconds(s.ApplyP99), s.inFlight(), s.Unapplied, s.Failed)
-	if s.Behind >= notable {
-		out += fmt.Sprintf("  behind %.0f ms", milliseconds(s.Behind))
+	if s.Late >= notable {
+		out += fmt.Sprintf("  behind %.0f ms", milliseconds(s.Late))
 	}
 	return out
 }

@@ -49,8 +49,8 @@ func (r Report) figures() []figure {
 		counted("unfinished", r.Unfinished, "events", "bad"),
 		counted("failed to send", r.Failed, "events", "odd"),
 	}
-	if r.Behind > 0 {
-		f := counted("behind schedule", r.Behind, "events", "odd")
+	if r.Overdue > 0 {
+		f := counted("behind schedule", r.Overdue, "events", "odd")
 		f.Note = count(r.Unsent) + " never sent"
 		out = append(out, f)
 	}

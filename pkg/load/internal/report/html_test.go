@@ -144,7 +144,7 @@ func TestPausesOfManyShardsAreOneBand(t *testing.T) {
 	require.Equal(t, []chart.Band{{Ink: chart.Rose, From: 2, To: 4.25}, {Ink: chart.Rose, From: 7, To: 8}}, bands)
 }
 
-func TestOwnersThatChangeTogetherAreOneMark(t *testing.T) {
+func TestSimultaneousOwnerChangesAreOneMark(t *testing.T) {
 	require.Empty(t, ownerMarks(nil, 10))
 	marks := ownerMarks([]Owner{{At: 8}, {At: 2.1}, {At: 2}, {At: 2.2}, {At: -1}, {At: 11}}, 10)
 	require.Equal(t, []chart.Mark{{Ink: chart.Violet, At: 2, Label: "3"}, {Ink: chart.Violet, At: 8, Label: "1"}}, marks)

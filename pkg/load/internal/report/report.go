@@ -61,7 +61,7 @@ type Report struct {
 	Sent             uint64          `json:"sent"`
 	Acked            uint64          `json:"acked"`
 	Failed           uint64          `json:"failed"` // given up or refused
-	Behind           uint64          `json:"behind"` // due within the load, but not sent by its end
+	Overdue          uint64          `json:"behind"` // due within the load, but not sent by its end
 	Unsent           uint64          `json:"unsent"` // of these, never sent
 	Applied          uint64          `json:"applied"`
 	Lost             uint64          `json:"lost"`         // events
@@ -210,7 +210,7 @@ func New(c Config, r *measure.Run) Report {
 		Sent:             r.Sent,
 		Acked:            r.Acked,
 		Failed:           r.Failed,
-		Behind:           r.Behind,
+		Overdue:          r.Overdue,
 		Unsent:           r.Unsent,
 		Applied:          r.Applied,
 		Lost:             r.Lost,

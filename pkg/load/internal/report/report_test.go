@@ -140,7 +140,7 @@ func TestFileIsRefusedEarly(t *testing.T) {
 
 func TestTableEndsWithTheVerdict(t *testing.T) {
 	r := sample(func(r *measure.Run) {
-		r.Applied, r.Lost, r.Behind, r.Unsent = 989, 1, 7, 5
+		r.Applied, r.Lost, r.Overdue, r.Unsent = 989, 1, 7, 5
 		r.Violations = []string{"lost: key load-ab12-3: 0 of 1 events applied"}
 	})
 	r.Thresholds = []Threshold{{Threshold: "apply.p99<10ms", Value: 12.25}, {Threshold: "failed<=10", Value: 10, Held: true}}

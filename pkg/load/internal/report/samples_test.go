@@ -171,7 +171,7 @@ func makeSamples() map[string]Report {
 	out["all zero"] = New(calm.config(), zero)
 
 	wrong := calm.run()
-	wrong.Lost, wrong.Duplicated, wrong.Reordered, wrong.UnknownKeys, wrong.Behind, wrong.Unsent = 12, 3, 4, 1, 700, 650
+	wrong.Lost, wrong.Duplicated, wrong.Reordered, wrong.UnknownKeys, wrong.Overdue, wrong.Unsent = 12, 3, 4, 1, 700, 650
 	for i := range 20 {
 		wrong.Violations = append(wrong.Violations, fmt.Sprintf(`lost: key load-ab12-%d"<script>alert(1)</script>: 0 of 1 events applied, %0200d`, i, i))
 	}

@@ -25,8 +25,8 @@ func (r Report) WriteTable(out io.Writer) error {
 	line("sent\t%d\t", r.Sent)
 	line("acked\t%d\t%.0f", r.Acked, r.AckedPerSecond)
 	line("failed\t%d\t", r.Failed)
-	if r.Behind > 0 {
-		line("behind\t%d\tof which %d were never sent", r.Behind, r.Unsent)
+	if r.Overdue > 0 {
+		line("behind\t%d\tof which %d were never sent", r.Overdue, r.Unsent)
 	}
 	line("applied\t%d\t%.0f", r.Applied, r.AppliedPerSecond)
 	if b := r.Backlog; b != nil {

@@ -34,7 +34,7 @@ var metrics = append([]metric{
 	{"sent", false, func(r report.Report) float64 { return float64(r.Sent) }},
 	{"acked", false, func(r report.Report) float64 { return float64(r.Acked) }},
 	{"failed", false, func(r report.Report) float64 { return float64(r.Failed) }},
-	{"behind", false, func(r report.Report) float64 { return float64(r.Behind) }},
+	{"behind", false, func(r report.Report) float64 { return float64(r.Overdue) }},
 	{"unsent", false, func(r report.Report) float64 { return float64(r.Unsent) }},
 	{"applied", false, func(r report.Report) float64 { return float64(r.Applied) }},
 	{"lost", false, func(r report.Report) float64 { return float64(r.Lost) }},

@@ -28,8 +28,8 @@ func (c Bars) SVG() (template.HTML, error) {
 		figures[i] = float64(v)
 		sum += figures[i]
 	}
-	y := wholeNumbers(figures)
-	f := frame{label: c.Label, height: 190, y: y.axis(c.Y), x: axis{label: c.X, min: -0.6, max: float64(max(n, 1)) - 0.4, ticks: whole(n)}}
+	y := counting(figures)
+	f := frame{label: c.Label, height: 190, y: y.axis(c.Y), x: axis{label: c.X, min: -0.6, max: float64(max(n, 1)) - 0.4, ticks: countTicks(n)}}
 	if n == 0 {
 		f.empty, f.x.ticks = c.Empty, nil
 		return f.draw()
@@ -38,8 +38,8 @@ func (c Bars) SVG() (template.HTML, error) {
 	return f.draw(bars{figures, c.Ink, y}, lines{[]Line{mean}, y})
 }
 
-// whole are ticks at most 17 of the numbers from 0, at a power of two apart.
-func whole(n int) []plot.Tick {
+// countTicks are ticks at most 17 of the numbers from 0, at a power of two apart.
+func countTicks(n int) []plot.Tick {
 	step := 1
 	for (n-1)/step > 16 {
 		step *= 2

@@ -59,11 +59,11 @@ func (f frame) draw(parts ...plot.Plotter) (template.HTML, error) {
 	f.y.onto(&p.Y)
 
 	canvas := vgsvg.NewWith(vgsvg.UseWH(width, f.height))
-	whole := draw.New(canvas)
+	page := draw.New(canvas)
 	// The margin that the ticks' labels ask for differs from chart to chart.
-	inner := p.DataCanvas(whole)
-	left, right := inner.Min.X-whole.Min.X, whole.Max.X-inner.Max.X
-	p.Draw(draw.Crop(whole, max(0, leftMargin-left), -max(0, rightMargin-right), 0, -topMargin))
+	inner := p.DataCanvas(page)
+	left, right := inner.Min.X-page.Min.X, page.Max.X-inner.Max.X
+	p.Draw(draw.Crop(page, max(0, leftMargin-left), -max(0, rightMargin-right), 0, -topMargin))
 
 	var svg bytes.Buffer
 	if _, err := canvas.WriteTo(&svg); err != nil {

@@ -22,7 +22,7 @@ var figures = rapid.OneOf(
 func TestScalesHoldEveryFigure(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SliceOf(figures).Draw(t, "figures")
-		for name, s := range map[string]scale{"fitting": fitting(all), "linear": linear(all), "whole": wholeNumbers(all)} {
+		for name, s := range map[string]scale{"fitting": fitting(all), "linear": linear(all), "counting": counting(all)} {
 			a := s.axis("ms")
 			require.Less(t, a.min, a.max, name)
 			require.LessOrEqual(t, len(a.ticks), 250, name)
@@ -57,7 +57,7 @@ func TestScaleIsLogarithmicBeyondTwoDecades(t *testing.T) {
 	require.Equal(t, []string{"1", "10", "100", "1,000"}, labels(s.ticks))
 	require.Equal(t, 0.0, s.place(0), "at the bottom")
 	require.Equal(t, []string{"0", "5,000", "10,000", "15,000", "20,000", "25,000"}, labels(linear([]float64{20_000}).ticks))
-	require.Equal(t, []string{"0", "1"}, labels(wholeNumbers([]float64{0}).ticks)[:2], "no half events")
+	require.Equal(t, []string{"0", "1"}, labels(counting([]float64{0}).ticks)[:2], "no half events")
 }
 
 func TestTimeHasRoundTicks(t *testing.T) {
@@ -98,12 +98,12 @@ func TestNines(t *testing.T) {
 }
 
 func TestBarsHaveFewLabels(t *testing.T) {
-	require.Equal(t, []string{"0"}, labels(whole(1)))
-	require.Len(t, whole(16), 16)
+	require.Equal(t, []string{"0"}, labels(countTicks(1)))
+	require.Len(t, countTicks(16), 16)
 	for n := range 5000 {
-		require.LessOrEqual(t, len(whole(n)), 17)
+		require.LessOrEqual(t, len(countTicks(n)), 17)
 	}
-	require.Equal(t, "64", whole(1024)[1].Label)
+	require.Equal(t, "64", countTicks(1024)[1].Label)
 }
 
 func TestGrouped(t *testing.T) {

@@ -30,8 +30,8 @@ func linear(values []float64) scale {
 	return inSteps(high, niceStep(high, 5))
 }
 
-// wholeNumbers is a scale from 0 to the highest of values, which are counts.
-func wholeNumbers(values []float64) scale {
+// counting is a scale from 0 to the highest of values, which are counts.
+func counting(values []float64) scale {
 	_, high := extent(values)
 	return inSteps(max(high, 1), math.Ceil(niceStep(max(high, 1), 5)))
 }
