@@ -165,7 +165,8 @@ func (r *rig) testProducerOff(t *testing.T, off string, by time.Duration) {
 	require.Zero(t, report.Applied)
 	require.Zero(t, report.UnknownKeys)
 	said := strings.Join(l.Seen, "\n")
-	require.Regexp(t, fmt.Sprintf(`\n%d events failed, the first one: router refused \(session too old\): session was born -?2[34]h[0-9ms]+ from the broker's time, at most 12h0m0s are allowed: is the publisher's clock off\?\n`, report.Failed), said)
+	require.Regexp(t, fmt.Sprintf(`\n%d events failed, the first one: router refused \(session too old\): `+
+		`session was born -?2[34]h[0-9ms]+ from the broker's time, at most 12h0m0s are allowed: is the publisher's clock off\?\n`, report.Failed), said)
 	require.Contains(t, said, "\nproducer: nothing was acknowledged, so nothing was proven")
 }
 

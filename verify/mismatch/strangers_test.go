@@ -24,7 +24,8 @@ func testStrangers(t *testing.T, bin string) {
 	here := []string{"--nats=" + r.File().NATS, "--redis=" + r.File().Redis}
 
 	t.Run("another app", func(t *testing.T) {
-		r.requireRefused(t, "no topology of app stranger: is a router running, and is that the app's name? (none within 1s)", worker, append(here, "--app=stranger", "--topology-timeout=1s")...)
+		r.requireRefused(t, "no topology of app stranger: is a router running, and is that the app's name? (none within 1s)", worker,
+			append(here, "--app=stranger", "--topology-timeout=1s")...)
 		r.requireRefused(t, "no topology of app stranger", worker, append([]string{"accept-gap", "0", "--app=stranger"}, here...)...)
 	})
 	t.Run("a worker before its router", func(t *testing.T) {

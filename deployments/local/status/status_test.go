@@ -80,7 +80,8 @@ member  shards  id  new events
 
 not known: ask the workers: none
 `},
-		"all paused": {Report{App: "shop", Epoch: topology.Epoch{Epoch: 1, Shards: 1, Lanes: 1}, Workers: []query.Worker{{ID: "a", Name: "one", PausedMS: 1000, PausedBy: "x",
+		"all paused": {Report{App: "shop", Epoch: topology.Epoch{Epoch: 1, Shards: 1, Lanes: 1}, Workers: []query.Worker{{
+			ID: "a", Name: "one", PausedMS: 1000, PausedBy: "x",
 			Shards: []query.ShardStatus{{Fence: 1, Epoch: 1, Seq: 2, State: query.StatePaused}}}}}, `app shop, epoch 1: 1 shard on 1 lane
 
 every worker is paused: no shard takes new events

@@ -52,7 +52,9 @@ func TestWaitsFromBefore(t *testing.T) {
 	r := waited(9, 0.3)
 	r.Annotations[0].At, r.Annotations[1].At = 10, 20
 	r.Timeline.IntervalSeconds = 2
-	r.Timeline.Points = []Point{{At: 6, ApplyMaxMS: 12_000}, {At: 8, ApplyMaxMS: 10_000}, {At: 10, ApplyMaxMS: 9_000}, {At: 18, ApplyMaxMS: 90}, {At: 20, ApplyMaxMS: 300}}
+	r.Timeline.Points = []Point{
+		{At: 6, ApplyMaxMS: 12_000}, {At: 8, ApplyMaxMS: 10_000}, {At: 10, ApplyMaxMS: 9_000}, {At: 18, ApplyMaxMS: 90}, {At: 20, ApplyMaxMS: 300},
+	}
 	all := tallies([]note{happened(KillWorker, 10, 10.5), happened(KillWorker, 20, 20.5)}, r)
 	require.Len(t, all, 1)
 	require.Equal(t, 2, all[0].times)

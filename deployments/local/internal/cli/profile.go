@@ -66,7 +66,8 @@ func (c *profile) Run(e *environment) error {
 	if err := load.Wait(); err != nil {
 		return fmt.Errorf("the load failed: %w", err)
 	}
-	fmt.Fprintf(e.Out, "the profiles are in %s; for example: go tool pprof -top %s\n", c.Out, service.ShellQuote(filepath.Join(c.Out, "router-1.cpu.pprof")))
+	example := service.ShellQuote(filepath.Join(c.Out, "router-1.cpu.pprof"))
+	fmt.Fprintf(e.Out, "the profiles are in %s; for example: go tool pprof -top %s\n", c.Out, example)
 	return nil
 }
 

@@ -225,20 +225,21 @@ func TestUpRefuses(t *testing.T) {
 		code int
 		want string
 	}{
-		"port taken":          {[]string{"--nats-port=" + port, "--redis=embedded"}, command.ExitError, "port " + port + " for NATS is taken"},
-		"no port":             {[]string{"--nats-port=70000"}, command.ExitUsage, "--nats-port=70000 is no port"},
-		"directory in a file": {[]string{"--dir=" + filepath.Join(file, "stack")}, command.ExitError, "cannot use the stack directory " + file + "/stack: not a directory"},
-		"foreign directory":   {[]string{"--dir=" + filepath.Dir(file)}, command.ExitError, "not a stack directory"},
-		"no programs":         {[]string{"--bin=" + filepath.Dir(file)}, command.ExitError, "there is no program"},
-		"Redis absent":        {[]string{"--redis=" + absent.Addr().String()}, command.ExitError, "cannot reach Redis: dial tcp " + absent.Addr().String()},
-		"Redis nonsense":      {[]string{"--redis=there"}, command.ExitError, "cannot reach Redis: --redis: want HOST:PORT or a redis:// URL, auto or embedded"},
-		"Redis secret":        {[]string{"--redis=appinfo:s3cret@there"}, command.ExitError, "cannot reach Redis: --redis: want HOST:PORT"},
-		"Redis secret URL":    {[]string{"--redis=redis://appinfo:s3c/ret@there"}, command.ExitError, "cannot reach Redis: --redis: not a valid URL"},
-		"no workers":          {[]string{"--workers=0"}, command.ExitError, "workers is 0"},
-		"app":                 {[]string{"--app=Shop"}, command.ExitError, `app "Shop"`},
-		"shards":              {[]string{"--shards=100000"}, command.ExitError, "shards is 100000 and must be at most 4096"},
-		"more lanes":          {[]string{"--lanes=17"}, command.ExitError, `lanes is "17"`},
-		"lanes":               {[]string{"--lanes=few"}, command.ExitError, `lanes is "few"`},
+		"port taken": {[]string{"--nats-port=" + port, "--redis=embedded"}, command.ExitError, "port " + port + " for NATS is taken"},
+		"no port":    {[]string{"--nats-port=70000"}, command.ExitUsage, "--nats-port=70000 is no port"},
+		"directory in a file": {[]string{"--dir=" + filepath.Join(file, "stack")}, command.ExitError,
+			"cannot use the stack directory " + file + "/stack: not a directory"},
+		"foreign directory": {[]string{"--dir=" + filepath.Dir(file)}, command.ExitError, "not a stack directory"},
+		"no programs":       {[]string{"--bin=" + filepath.Dir(file)}, command.ExitError, "there is no program"},
+		"Redis absent":      {[]string{"--redis=" + absent.Addr().String()}, command.ExitError, "cannot reach Redis: dial tcp " + absent.Addr().String()},
+		"Redis nonsense":    {[]string{"--redis=there"}, command.ExitError, "cannot reach Redis: --redis: want HOST:PORT or a redis:// URL, auto or embedded"},
+		"Redis secret":      {[]string{"--redis=appinfo:s3cret@there"}, command.ExitError, "cannot reach Redis: --redis: want HOST:PORT"},
+		"Redis secret URL":  {[]string{"--redis=redis://appinfo:s3c/ret@there"}, command.ExitError, "cannot reach Redis: --redis: not a valid URL"},
+		"no workers":        {[]string{"--workers=0"}, command.ExitError, "workers is 0"},
+		"app":               {[]string{"--app=Shop"}, command.ExitError, `app "Shop"`},
+		"shards":            {[]string{"--shards=100000"}, command.ExitError, "shards is 100000 and must be at most 4096"},
+		"more lanes":        {[]string{"--lanes=17"}, command.ExitError, `lanes is "17"`},
+		"lanes":             {[]string{"--lanes=few"}, command.ExitError, `lanes is "few"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"up", "--bin=" + programs, "--dir=" + filepath.Join(t.TempDir(), "stack")}, test.args...)
