@@ -3,7 +3,6 @@ package redisconn
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,17 +24,6 @@ func eventually(t *testing.T, condition func() bool) {
 	require.Eventually(t, condition, 20*time.Second, 5*time.Millisecond)
 }
 
-// mute listens and never answers.
-func mute(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	return l.Addr().String()
-}
-
-// refusing is an address where nobody listens, on a port that the system never gives away by itself.
-const refusing = "127.0.0.1:1"
-
 func TestConnect(t *testing.T) {
 	plain := testkit.Redis(t)
 	locked := miniredis.RunT(t)
@@ -52,8 +40,8 @@ func TestConnectWithoutServer(t *testing.T) {
 	locked := miniredis.RunT(t)
 	locked.RequireAuth("right")
 	for name, c := range map[string]struct{ address, want string }{
-		"absent":             {"redis://:secret@" + refusing, "cannot reach Redis at redis://:***@127.0.0.1:"},
-		"mute":               {mute(t), "cannot reach Redis at 127.0.0.1:"},
+		"absent":             {"redis://:secret@" + testkit.Refusing, "cannot reach Redis at redis://:***@127.0.0.1:"},
+		"mute":               {testkit.Mute(t), "cannot reach Redis at 127.0.0.1:"},
 		"wrong password":     {"redis://:secret@" + locked.Addr(), "refuses the login: WRONGPASS invalid username-password pair: check user and password in --"},
 		"wrong, no password": {locked.Addr(), "refuses the login: NOAUTH"},
 		"bad url":            {"redis://:secret%@h:1", "bad --lock-redis=redis://:***@h:1: not a valid URL"},

@@ -17,28 +17,8 @@ const plainOverhead = 1024
 
 // takeEvent routes one plain event. It answers with JetStream's confirmation, or with an error in the same form.
 func (r *Router) takeEvent(m *nats.Msg) {
-	if err := checkHeaders(m); err != nil {
-		r.refuseEvent(m.Reply, 400, err)
-		return
-	}
-	key := m.Header.Get(frame.HeaderKey)
-	if key == "" {
-		if len(m.Header.Values(frame.HeaderKey)) > 0 {
-			r.refuseEvent(m.Reply, 400, frame.ErrNoKey)
-			return
-		}
-		key = m.Subject[len(topology.EventSubject(r.cfg.App))+1:]
-	}
-	if err := frame.CheckKey(key); err != nil {
-		r.refuseEvent(m.Reply, 400, err)
-		return
-	}
-	if strings.ContainsAny(key, "\r\n") || strings.TrimSpace(key) != key {
-		r.refuseEvent(m.Reply, 400, fmt.Errorf(
-			"key %q begins or ends with a blank or holds a line break: a plain event's key must not; send it with the library", key))
-		return
-	}
-	if err := frame.CheckEventSize(m.Size() - len(m.Subject) - len(m.Reply)); err != nil {
+	key, err := r.plainKey(m)
+	if err != nil {
 		r.refuseEvent(m.Reply, 400, err)
 		return
 	}
@@ -48,16 +28,9 @@ func (r *Router) takeEvent(m *nats.Msg) {
 		return
 	}
 	size := m.Size() + plainOverhead
-	r.mu.Lock()
-	g, closing := r.gather, r.closing
-	room := !closing && g.Reserve(size)
-	r.mu.Unlock()
-	if closing {
-		r.refuseEvent(m.Reply, 503, errStopped)
-		return
-	}
-	if !room {
-		r.refuseEvent(m.Reply, 503, fmt.Errorf("this router holds %d bytes already: send again later", r.cfg.MaxBytes))
+	g, err := r.reserve(size)
+	if err != nil {
+		r.refuseEvent(m.Reply, 503, err)
 		return
 	}
 	shard := g.Shard([]byte(key))
@@ -72,19 +45,59 @@ func (r *Router) takeEvent(m *nats.Msg) {
 	r.metrics.plain.Inc()
 	r.log.store(out, func(confirmation []byte, err error) {
 		r.release(g, size)
-		now, valid := r.permit.Valid()
-		var refused *logError
-		switch {
-		case errors.As(err, &refused):
-			r.reply(m.Reply, confirmation)
-		case err != nil:
-			r.refuseEvent(m.Reply, 503, err)
-		case !valid || now != term:
-			r.metrics.unacknowledged.Inc()
-		default:
-			r.reply(m.Reply, confirmation)
-		}
+		r.eventEnded(m.Reply, term, confirmation, err)
 	})
+}
+
+// plainKey returns a plain event's key, or an error if the event cannot be stored as its sender meant it.
+func (r *Router) plainKey(m *nats.Msg) (string, error) {
+	if err := checkHeaders(m); err != nil {
+		return "", err
+	}
+	key := m.Header.Get(frame.HeaderKey)
+	if key == "" {
+		if len(m.Header.Values(frame.HeaderKey)) > 0 {
+			return "", frame.ErrNoKey
+		}
+		key = m.Subject[len(topology.EventSubject(r.cfg.App))+1:]
+	}
+	if err := frame.CheckKey(key); err != nil {
+		return "", err
+	}
+	if strings.ContainsAny(key, "\r\n") || strings.TrimSpace(key) != key {
+		return "", fmt.Errorf(
+			"key %q begins or ends with a blank or holds a line break: a plain event's key must not; send it with the library", key)
+	}
+	return key, frame.CheckEventSize(m.Size() - len(m.Subject) - len(m.Reply))
+}
+
+// reserve takes memory for a plain event, and returns where to release it.
+func (r *Router) reserve(size int) (*gather.Gather, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closing:
+		return nil, errStopped
+	case !r.gather.Reserve(size):
+		return nil, fmt.Errorf("this router holds %d bytes already: send again later", r.cfg.MaxBytes)
+	}
+	return r.gather, nil
+}
+
+// eventEnded answers a plain event that was taken in a term of the permit.
+func (r *Router) eventEnded(reply string, term uint64, confirmation []byte, err error) {
+	now, valid := r.permit.Valid()
+	var refused *logError
+	switch {
+	case errors.As(err, &refused):
+		r.reply(reply, confirmation)
+	case err != nil:
+		r.refuseEvent(reply, 503, err)
+	case !valid || now != term:
+		r.metrics.unacknowledged.Inc()
+	default:
+		r.reply(reply, confirmation)
+	}
 }
 
 // release gives back the memory reserved for a plain event.

@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -52,23 +51,12 @@ func closeNATS(nc *nats.Conn) {
 	<-closed
 }
 
-// mute listens and never answers.
-func mute(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	return l.Addr().String()
-}
-
-// refusing is an address where nobody listens, on a port that the system never gives away by itself.
-const refusing = "127.0.0.1:1"
-
 func TestConnectNATSWithoutServer(t *testing.T) {
 	locked := testkit.NATS(t, func(o *server.Options) { o.Username, o.Password = "u", "right" })
 	for name, c := range map[string]struct{ url, want string }{
-		"absent":         {"nats://u:secret@" + refusing, "cannot reach NATS at nats://u:***@127.0.0.1:"},
-		"mute":           {"nats://" + mute(t), "cannot reach NATS at nats://127.0.0.1:"},
-		"two mute":       {"nats://" + mute(t) + ",nats://" + mute(t), "cannot reach NATS at nats://127.0.0.1:"},
+		"absent":         {"nats://u:secret@" + testkit.Refusing, "cannot reach NATS at nats://u:***@127.0.0.1:"},
+		"mute":           {"nats://" + testkit.Mute(t), "cannot reach NATS at nats://127.0.0.1:"},
+		"two mute":       {"nats://" + testkit.Mute(t) + ",nats://" + testkit.Mute(t), "cannot reach NATS at nats://127.0.0.1:"},
 		"wrong password": {strings.Replace(locked.URL, "://", "://u:secret@", 1), "refuses the login: nats: Authorization Violation: check user, password or token in --nats"},
 		"bad url":        {"nats://u:secret%@h:1", "bad --nats=nats://u:***@h:1: not a valid URL"},
 	} {
@@ -90,7 +78,7 @@ func TestConnectNATSWithoutServer(t *testing.T) {
 func TestConnectNATSWithACommaInThePassword(t *testing.T) {
 	s := testkit.NATS(t, func(o *server.Options) { o.Username, o.Password = "u", "12,34" })
 	url := strings.Replace(s.URL, "://", "://u:12,34@", 1)
-	nc, err := ConnectNATS(Config{App: "a", NATS: "nats://" + refusing + "," + url}, "x", slog.New(slog.DiscardHandler))
+	nc, err := ConnectNATS(Config{App: "a", NATS: "nats://" + testkit.Refusing + "," + url}, "x", slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	closeNATS(nc)
 }

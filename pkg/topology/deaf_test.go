@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/testkit"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
@@ -15,33 +14,6 @@ import (
 // deafFor bounds for how long a Follower may hear nothing: far above the 1.2 s that it waits, far below the 10 s and more of
 // the client library's own watch.
 const deafFor = 5 * time.Second
-
-// consumers lists those of a bucket.
-func consumers(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue) (names []string) {
-	t.Helper()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	s, err := js.Stream(t.Context(), bucketStream(kv.Bucket()))
-	require.NoError(t, err)
-	list := s.ConsumerNames(t.Context())
-	for name := range list.Name() {
-		names = append(names, name)
-	}
-	require.NoError(t, list.Err())
-	return names
-}
-
-// killConsumers deletes all consumers of a bucket, as when the server that had them is gone.
-func killConsumers(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue) {
-	t.Helper()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	names := consumers(t, nc, kv)
-	require.NotEmpty(t, names)
-	for _, name := range names {
-		require.NoError(t, js.DeleteConsumer(t.Context(), bucketStream(kv.Bucket()), name))
-	}
-}
 
 func TestFollowGoesOnWhenItsConsumerIsGone(t *testing.T) {
 	t.Parallel()
@@ -55,7 +27,7 @@ func TestFollowGoesOnWhenItsConsumerIsGone(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Stop()
 	for range 2 {
-		killConsumers(t, n.Conn, kv)
+		testkit.KillConsumers(t, n.Conn, bucketStream(kv.Bucket()))
 		begun := time.Now()
 		at := begun.String()
 		put(t, kv, "a", at)

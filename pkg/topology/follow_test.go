@@ -163,10 +163,10 @@ func TestFollowLeavesNothingOverAtAReconnect(t *testing.T) {
 		require.Eventually(t, func() bool { return s.allRounds() >= i+2 }, patience, time.Millisecond)
 	}
 	require.Eventually(t, func() bool { return goroutines("(*Conn).waitForMsgs")-before == one }, patience, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return len(consumers(t, n.Conn, kv)) == 1 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(testkit.Consumers(t, n.Conn, bucketStream(kv.Bucket()))) == 1 }, patience, 10*time.Millisecond)
 	f.Stop()
 	require.Equal(t, before, goroutines("(*Conn).waitForMsgs"))
-	require.Eventually(t, func() bool { return len(consumers(t, n.Conn, kv)) == 0 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(testkit.Consumers(t, n.Conn, bucketStream(kv.Bucket()))) == 0 }, patience, 10*time.Millisecond)
 }
 
 // What has been read of the bucket and cannot be handed over must not hold its goroutine for ever.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/testkit"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
@@ -16,30 +15,13 @@ const deafFor = 5 * time.Second
 
 func bucketStream(kv jetstream.KeyValue) string { return "KV_" + kv.Bucket() }
 
-// killConsumers deletes all consumers of a bucket, as when the server that had them is gone.
-func killConsumers(t testing.TB, nc *nats.Conn, kv jetstream.KeyValue) {
-	t.Helper()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	s, err := js.Stream(t.Context(), bucketStream(kv))
-	require.NoError(t, err)
-	list := s.ConsumerNames(t.Context())
-	killed := 0
-	for name := range list.Name() {
-		require.NoError(t, s.DeleteConsumer(t.Context(), name))
-		killed++
-	}
-	require.NoError(t, list.Err())
-	require.NotZero(t, killed)
-}
-
 // A router whose watch dies goes on, though it hears of its renewals through it alone.
 func TestPermitOutlivesItsWatch(t *testing.T) {
 	t.Parallel()
 	n := testkit.NATS(t)
 	r := newRouter(t, n, quiet).start(t)
 	for range 3 {
-		killConsumers(t, n.Conn, r.kv)
+		testkit.KillConsumers(t, n.Conn, bucketStream(r.kv))
 		r.requireAlmostNoOutage(t)
 	}
 }
