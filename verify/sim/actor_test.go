@@ -19,7 +19,7 @@ type actor struct {
 	stopped chan struct{} // closed when its stop has ended
 }
 
-// launch starts a process, again and again until it works, as whoever looks after processes does.
+// launch starts a process and tries again until it succeeds, as a supervisor does.
 func launch(p *Process, begin func(context.Context, *nats.Conn) (func(context.Context) error, error)) *actor {
 	a := &actor{Process: p, begin: begin, up: make(chan struct{}), stopped: make(chan struct{})}
 	var ctx context.Context

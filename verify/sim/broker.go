@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Broker is a NATS server, as far as our processes use it: subjects with queue groups and the word that nobody listens,
-// streams with their acknowledgements, buckets, and ordered consumers.
+// Broker is a NATS server, as far as our processes use it: subjects with queue groups, the no-responders answer, streams with
+// their acknowledgements, buckets, and ordered consumers.
 type Broker struct {
-	// Stray is asked about each message that is to be stored, and tells whether it lies behind an end: then it is confirmed,
-	// and nobody finds it.
+	// Stray is called for each message to be stored. If it returns true, the message follows an end: the broker confirms it,
+	// and no consumer sees it.
 	Stray func(p *Process, subject string) bool
-	// Stored is called with each message that was stored, and when the process had sent it.
+	// Stored is called for each message that was stored, with the time at which the process sent it.
 	Stored func(p *Process, sent time.Time, subject string, header []byte)
-	// Slow is how long a stream takes to confirm, beside the network.
+	// Slow returns how long a stream takes to confirm, in addition to the network.
 	Slow func() time.Duration
 
 	w       *World
@@ -74,7 +74,7 @@ func (b *Broker) breakOff(p *Process) {
 	}
 }
 
-// Stop breaks all connections and forgets what a server keeps in memory. Streams are kept.
+// Stop breaks all connections and drops all consumers. Streams are kept.
 func (b *Broker) Stop() {
 	b.w.Say("the broker stops")
 	b.w.Note("broker stopped")
@@ -87,13 +87,13 @@ func (b *Broker) Stop() {
 	}
 }
 
-// Start takes connections again.
+// Start accepts connections again.
 func (b *Broker) Start() {
 	b.w.Say("the broker starts")
 	b.w.change(func() { b.down = false })
 }
 
-// known is a subject without what is random in it: an inbox is known by its connection.
+// known returns a subject with its random parts replaced: an inbox is named by its connection's process.
 func (b *Broker) known(subject string) string {
 	if api, ok := strings.CutPrefix(subject, "$JS.API."); ok {
 		return verbOf(api)
@@ -104,14 +104,14 @@ func (b *Broker) known(subject string) string {
 	return subject
 }
 
-// inboxOf is what is random in an inbox's subject.
+// inboxOf returns the random part of an inbox's subject.
 func inboxOf(subject string) (inbox string, ok bool) {
 	inbox, ok = strings.CutPrefix(subject, "_INBOX.")
 	inbox, _, _ = strings.Cut(inbox, ".")
 	return inbox, ok
 }
 
-// take does what a client asks.
+// take executes one operation of a client.
 func (b *Broker) take(c *conn, o op) {
 	switch o.verb {
 	case "PING":
@@ -155,7 +155,7 @@ func (b *Broker) publish(c *conn, o op) {
 	b.deliverTo(c, o.reply, []byte("NATS/1.0 503\r\n\r\n"))
 }
 
-// deliverTo is deliver to one connection alone.
+// deliverTo delivers to one connection only.
 func (b *Broker) deliverTo(c *conn, subject string, header []byte) {
 	for _, s := range b.subs {
 		if s.c == c && s.pattern.matches(subject) {
@@ -165,7 +165,7 @@ func (b *Broker) deliverTo(c *conn, subject string, header []byte) {
 	}
 }
 
-// deliver gives a message to who listens on a subject, as one of the subject shown. It tells whether anybody did.
+// deliver gives a message to the subscriptions of a subject; they see the subject shown. It returns false if there were none.
 func (b *Broker) deliver(subject, shown, reply string, header, data []byte) bool {
 	var to []*sub
 	groups := make(map[string][]*sub)
@@ -216,7 +216,7 @@ func (b *Broker) give(s *sub, subject, reply string, header, data []byte) {
 	}
 }
 
-// pattern is what a subscription, a stream or a consumer takes subjects by.
+// pattern is a subject with wildcards, of a subscription, a stream or a consumer.
 type pattern struct {
 	text   string
 	tokens []string // nil when it has no wildcards
@@ -230,7 +230,7 @@ func newPattern(text string) pattern {
 	return p
 }
 
-// matches tells whether the pattern is meant for a subject.
+// matches tells whether the pattern covers a subject.
 func (p pattern) matches(subject string) bool {
 	if p.tokens == nil {
 		return p.text == subject

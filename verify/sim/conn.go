@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// info is what the broker greets with.
+// info is the broker's greeting.
 const info = `INFO {"server_id":"SIM","server_name":"sim","version":"2.15.2","proto":1,"host":"127.0.0.1","port":4222,"headers":true,"max_payload":1048576,"jetstream":true}` + "\r\n"
 
-// conn is a connection to the broker: a net.Conn for the client, and what the broker knows of it.
+// conn is a connection to the broker: a net.Conn for the client, and the broker's side of it.
 type conn struct {
 	w        *World
 	p        *Process
@@ -24,9 +24,9 @@ type conn struct {
 
 	mu       sync.Mutex // guards what follows
 	changed  *sync.Cond
-	in       []byte // for the client
-	out      []byte // of the client, not looked at
-	broken   bool   // no more for either
+	in       []byte // to the client
+	out      []byte // from the client, new
+	broken   bool   // in both directions
 	closed   bool   // by the client
 	deadline time.Time
 }
@@ -136,7 +136,7 @@ func (c *conn) feed(b []byte) {
 	c.changed.Broadcast()
 }
 
-// breakOff breaks the connection: what was not read is lost.
+// breakOff breaks the connection: unread bytes are lost.
 func (c *conn) breakOff() {
 	c.up.cut, c.down.cut = true, true
 	c.mu.Lock()
@@ -145,7 +145,7 @@ func (c *conn) breakOff() {
 	c.changed.Broadcast()
 }
 
-// op is one thing that a client asks of the broker.
+// op is one operation that a client sends to the broker.
 type op struct {
 	verb           string
 	subject, reply string
@@ -156,7 +156,7 @@ type op struct {
 	sent           time.Time
 }
 
-// collect takes what the client has written.
+// collect takes the client's new output.
 func (c *conn) collect() {
 	c.mu.Lock()
 	b, closed := c.out, c.closed
@@ -186,7 +186,7 @@ func (c *conn) collect() {
 	}
 }
 
-// parse reads the client's protocol. What it returns are parts of b.
+// parse reads the client's protocol. Its results are parts of b.
 func parse(b []byte) (ops []op, rest []byte) {
 	for len(b) > 0 {
 		line, after, ok := bytes.Cut(b, []byte("\r\n"))

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// consumer is one of a stream's. It lives in the broker's memory.
+// consumer is a stream's consumer, kept in the broker's memory.
 type consumer struct {
 	s        *stream
-	p        *Process // who made it
+	p        *Process // its maker
 	name     string
-	deliver  string // where to; "": when it is pulled
+	deliver  string // subject; "": it is pulled
 	filters  []pattern
 	metaOnly bool
 	beat     time.Duration
@@ -20,7 +20,7 @@ type consumer struct {
 	skip     uint64 // up to here only the newest of each subject
 	newest   map[string]uint64
 	sent     uint64
-	at       uint64 // the stream sequence of what was sent last
+	at       uint64 // the stream sequence of the message sent last
 	active   time.Time
 	beaten   time.Time
 	pulls    []*pulled
@@ -34,7 +34,7 @@ type pulled struct {
 	beaten time.Time
 }
 
-// consumerConfig is what we know of a consumer's configuration.
+// consumerConfig is the part of a consumer's configuration that is simulated.
 type consumerConfig struct {
 	Deliver  string        `json:"deliver_subject"`
 	Policy   string        `json:"deliver_policy"`
@@ -97,7 +97,7 @@ func (c *consumer) wants(m *stored) bool {
 	return len(c.filters) == 0 || slices.ContainsFunc(c.filters, func(f pattern) bool { return f.matches(m.subject) })
 }
 
-// peek is the next message for the consumer, or nil.
+// peek returns the next message for the consumer, or nil.
 func (c *consumer) peek() *stored {
 	for ; c.next <= c.s.last; c.next++ {
 		if m := c.s.at(c.next); c.wants(m) {
@@ -116,7 +116,7 @@ func (c *consumer) pending() (n int) {
 	return n
 }
 
-// pump gives all consumers what there is for them.
+// pump gives all consumers the messages that wait for them.
 func (b *Broker) pump() {
 	for _, s := range b.streams {
 		for _, c := range s.consumers {
@@ -126,7 +126,7 @@ func (b *Broker) pump() {
 	}
 }
 
-// send gives the consumer its next message, if there is one and somebody to take it.
+// send gives the consumer its next message, if there is one and a subscription to take it.
 func (c *consumer) send() bool {
 	m := c.peek()
 	if m == nil {
@@ -194,7 +194,7 @@ func (c *consumer) expire(p *pulled) {
 	c.s.b.deliver(p.reply, p.reply, "", fmt.Appendf(nil, "NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: %d\r\nNats-Pending-Bytes: 0\r\n\r\n", p.left), nil)
 }
 
-// tick sends heartbeats, and forgets a consumer that nobody listens to.
+// tick sends heartbeats, and removes a consumer that has had no subscription for too long.
 func (c *consumer) tick() {
 	if !slices.Contains(c.s.consumers, c) {
 		return

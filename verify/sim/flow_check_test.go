@@ -199,10 +199,10 @@ func (f *flow) heal() {
 }
 
 func (f *flow) until(within time.Duration, what string, so func() bool) {
-	until := f.Since() + within
+	until := f.Elapsed() + within
 	over := false
 	f.RunUntil(func() bool {
-		over = f.Since() >= until
+		over = f.Elapsed() >= until
 		return over || so()
 	})
 	if over {

@@ -22,16 +22,16 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// flow is a history of events: real publishers, routers and workers, and all that is between them.
+// flow is a history of events, from publishers by routers to workers.
 type flow struct {
 	*World
-	shards int
-	worked bool // by workers
-	locks  *LockServer
-	server *Server // of the store
-	kept   *storetest.Memory
-	past   []moment
-	stands []store.Version // by shard: what the next commit must name
+	shards   int
+	worked   bool // there are workers
+	locks    *LockServer
+	server   *Server // of the store
+	kept     *storetest.Memory
+	past     []moment
+	versions []store.Version // by shard: what the next commit must name
 
 	publishers []*source
 	routers    []*actor
@@ -44,22 +44,22 @@ type flow struct {
 	fences   map[[2]uint64]string // by shard and fence: the worker that has used it
 }
 
-// moment is what a restored store goes back to.
+// moment is a past state of the store, to go back to.
 type moment struct {
-	kept   storetest.Snapshot
-	stands []store.Version
+	kept     storetest.Snapshot
+	versions []store.Version
 }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// newFlow has workers.
+// newFlow begins a history with workers.
 func newFlow(w *World) (run, end func()) {
 	f := newLog(w)
 	f.worked = true
 	return f.run, f.end
 }
 
-// newFill has none: what lies in the log is read when all is over.
+// newFill begins a history without workers: the log is read at the end.
 func newFill(w *World) (run, end func()) {
 	f := newLog(w)
 	return f.run, f.end
@@ -70,13 +70,13 @@ func newLog(w *World) *flow {
 		World: w, shards: 1 + w.Rand.IntN(2), locks: w.NewLockServer("lock server"), server: w.NewServer("store"), kept: storetest.NewMemory(),
 		renewed: make(map[*Process]time.Time), attempts: make(map[string]int), fences: make(map[[2]uint64]string),
 	}
-	f.stands = make([]store.Version, f.shards)
+	f.versions = make([]store.Version, f.shards)
 	w.Trap, w.Lose = f.trap, func() bool { return w.Rand.IntN(50) == 0 }
 	w.Broker.Stored, w.Broker.Stray, w.Broker.Slow = f.stored, f.stray, f.slow
 	return f
 }
 
-// trap holds a process between any two steps, now and then.
+// trap sometimes holds a process between two of its steps.
 func (f *flow) trap(p *Process, what string) time.Duration {
 	often := 100
 	if strings.HasPrefix(what, "app.") && !strings.HasPrefix(what, "app.ctl.") || strings.Contains(what, "shard") {
@@ -92,7 +92,7 @@ func (f *flow) trap(p *Process, what string) time.Duration {
 	return pick(f.World, times)
 }
 
-// slow lets the log take its time, now and then.
+// slow sometimes delays the log's confirmation.
 func (f *flow) slow() time.Duration {
 	if f.Rand.IntN(30) > 0 {
 		return 0
@@ -144,7 +144,7 @@ func (f *flow) stored(p *Process, _ time.Time, subject string, _ []byte) {
 	}
 }
 
-// stray lets an epoch end while a router has no permit: what it has stored then may lie behind the end.
+// stray ends an epoch while a router has no permit: the batches that it stores then may follow the end.
 func (f *flow) stray(p *Process, subject string) bool {
 	if !strings.HasPrefix(subject, "app.work.") || time.Since(f.renewed[p]) < permit.TTL || f.Rand.IntN(2) == 0 {
 		return false
@@ -155,26 +155,26 @@ func (f *flow) stray(p *Process, subject string) bool {
 
 func (f *flow) claimed(shard int, v store.Version) {
 	f.Note("claimed")
-	f.stands[shard] = v
+	f.versions[shard] = v
 }
 
 func (f *flow) committed(c *store.Commit) {
-	switch f.stands[c.Shard] {
+	switch f.versions[c.Shard] {
 	case c.Old:
 		f.Note("committed")
 	case c.New:
 		f.Note("commit repeated")
 	default:
-		f.Break("shard %d has two owners: a commit stands that names another version than the last one's", c.Shard)
+		f.Break("shard %d has two owners: a commit succeeded though it names another version than the last one's", c.Shard)
 	}
-	f.stands[c.Shard] = c.New
+	f.versions[c.Shard] = c.New
 }
 
 func (f *flow) remember() {
-	f.past = append(f.past, moment{f.kept.Snapshot(), slices.Clone(f.stands)})
+	f.past = append(f.past, moment{f.kept.Snapshot(), slices.Clone(f.versions)})
 }
 
-// goBack makes the store lose its latest writes: mostly a few, now and then all.
+// goBack makes the store lose its latest writes: mostly a few, sometimes all.
 func (f *flow) goBack() {
 	i := len(f.past) - 1
 	if f.Rand.IntN(4) == 0 {
@@ -183,11 +183,11 @@ func (f *flow) goBack() {
 	f.Note("went back")
 	f.Say("the store goes back, %d of %d moments", len(f.past)-i, len(f.past))
 	f.kept.Restore(f.past[i].kept)
-	copy(f.stands, f.past[i].stands)
+	copy(f.versions, f.past[i].versions)
 }
 
-// ledger is the workers' handler: a key's state is what was applied to it, in order. It fails now and then, when it has
-// changed the state already.
+// ledger is the workers' handler: a key's state lists the events applied to it, in order. It sometimes fails after it has
+// changed the state.
 type ledger struct {
 	f      *flow
 	worker string

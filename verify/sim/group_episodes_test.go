@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// episode breaks something, or several things at once, and holds the members to how long they may take.
+// episode breaks something, or several things at once, and checks that members recover in time.
 func (c *council) episode() {
 	if c.Rand.IntN(3) == 0 {
 		c.steady()
@@ -73,9 +73,8 @@ func (c *council) episode() {
 	c.settle(c.present(), calm, "all is well again")
 }
 
-// within is how long it may take until members have found their places, if it takes d when nothing has troubled them for a
-// while: one who has just been in trouble may have been taken for one that hangs, and one who has just connected judges
-// nobody yet.
+// within returns how long members may take to find their places: d if none of them had a fault lately. A member that had one
+// may have been taken for one that hangs, and a member that has just connected judges no other yet.
 func (c *council) within(d time.Duration) time.Duration {
 	for _, m := range c.present() {
 		if m.Untroubled() < excused || m.Up() < steady {

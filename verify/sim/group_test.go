@@ -19,15 +19,15 @@ var background = context.Background()
 
 // Times within which members have found their places again.
 const (
-	calm     = 20 * time.Second                         // after whatever it was: a lease's time, and what it takes to find and to judge
+	calm     = 20 * time.Second                         // after any fault: the time of a lease, of finding members and of judging them
 	moved    = time.Second                              // after a crash, if the others are steady
 	runsOut  = lease.DefaultTTL + 3500*time.Millisecond // after a member has been paused: its lease, and the silence before
-	steady   = 6 * time.Second                          // then members judge
+	steady   = 6 * time.Second                          // after a connection: from then on a member judges others
 	handOver = time.Second                              // after a member has begun to stop
-	excused  = 3 * time.Second                          // for so long after a trouble of its own a member may be removed
+	excused  = 3 * time.Second                          // after a fault of its own: until then others may remove the member
 )
 
-// council is a history of a group: real members with real leases, and nothing to do for owners.
+// council is a history of a group: members with leases, whose owners have no work.
 type council struct {
 	*World
 	shards  int
@@ -61,12 +61,13 @@ func newCouncil(w *World) (run, end func()) {
 	return c.run, c.end
 }
 
-// watch lets nobody end another's lease who is well, and no lease go on that had ended: neither at the server nor at its owner.
+// watch fails the history if a member ends the lease of a healthy one, or if a lease that has run out goes on, at the server or
+// at its owner.
 func (c *council) watch(s *LockServer) {
 	type holder struct {
 		p     *Process
 		value string
-		ended bool // by somebody, not by its time
+		ended bool // by a member, before it ran out
 	}
 	holders := make(map[string]holder)
 	s.Took = func(p *Process, name, value string) {
@@ -84,12 +85,12 @@ func (c *council) watch(s *LockServer) {
 		of.ended = true
 		holders[name] = of
 		if of.p != p && of.p.Untroubled() > excused {
-			c.Break("%s has ended the lease %s of %s, which is well", p.Name, name, of.p.Name)
+			c.Break("%s has ended the lease %s of %s, which is healthy", p.Name, name, of.p.Name)
 		}
 	}
 }
 
-// owns tells whether a process that lives owns what a lease is for.
+// owns tells whether a living process owns the shard of a lease.
 func (c *council) owns(p *Process, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,7 +104,8 @@ func (c *council) owns(p *Process, name string) bool {
 	return false
 }
 
-// stored lets nobody remove a member that was well when that was sent: who judges may be paused before it is under way.
+// stored fails the history if a member is removed that was healthy when the removal was sent. (The sender may have been paused
+// between its judgement and the sending.)
 func (c *council) stored(p *Process, sent time.Time, subject string, header []byte) {
 	id, ok := strings.CutPrefix(subject, "$KV.app_members.")
 	if !ok || headerOf(header, "KV-Operation") != "DEL" {
@@ -133,7 +135,7 @@ func (c *council) start() *member {
 	}
 	go func() {
 		defer close(m.up)
-		for ctx.Err() == nil && !m.begin(ctx, locker) { // as whoever looks after processes does
+		for ctx.Err() == nil && !m.begin(ctx, locker) { // as a supervisor does
 			time.Sleep(time.Second)
 		}
 	}()
@@ -160,7 +162,7 @@ func (m *member) begin(ctx context.Context, locker *lease.Locker) bool {
 	return false
 }
 
-// own is what a worker does for ownership's sake.
+// own does a worker's part of an ownership.
 func (m *member) own(ctx context.Context, o group.Ownership) {
 	m.c.mu.Lock()
 	if m.c.owners[o.Shard] == nil {
@@ -225,17 +227,17 @@ var gone = func() context.Context {
 	return ctx
 }()
 
-// present are the members that are there to stay.
+// present returns the members that are alive and not leaving.
 func (c *council) present() []*member {
 	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m.leaving || m.Dead() })
 }
 
-// well are those of them that are in no trouble.
+// well returns those of them that are neither paused nor stalled.
 func (c *council) well() []*member {
 	return slices.DeleteFunc(c.present(), func(m *member) bool { return m.held() })
 }
 
-// owned tells whether each shard has just the one owner that it should, given these members.
+// owned tells whether each shard has exactly the owner that the assignment to these members names.
 func (c *council) owned(by []*member) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -265,10 +267,10 @@ func (c *council) owned(by []*member) bool {
 
 // settle waits until members own all shards as they should.
 func (c *council) settle(by []*member, within time.Duration, what string) {
-	until := c.Since() + within
+	until := c.Elapsed() + within
 	over := false
 	c.RunUntil(func() bool {
-		over = c.Since() >= until
+		over = c.Elapsed() >= until
 		return over || c.owned(by) && !slices.ContainsFunc(by, func(m *member) bool { return !m.g.Settled() })
 	})
 	if over {
@@ -285,11 +287,11 @@ func (c *council) settle(by []*member, within time.Duration, what string) {
 
 // steady waits until all members have been connected for long enough to judge one another.
 func (c *council) steady() {
-	until := c.Since() + time.Minute
+	until := c.Elapsed() + time.Minute
 	c.RunUntil(func() bool {
-		return c.Since() > until || !slices.ContainsFunc(c.present(), func(m *member) bool { return m.Up() < steady })
+		return c.Elapsed() > until || !slices.ContainsFunc(c.present(), func(m *member) bool { return m.Up() < steady })
 	})
-	if c.Since() > until {
+	if c.Elapsed() > until {
 		broken("a member that nothing troubles does not stay connected")
 	}
 	c.settle(c.present(), time.Second, "all have been connected for a while")
@@ -308,7 +310,7 @@ func (c *council) run() {
 	}
 }
 
-// end ends all that is left.
+// end stops all members.
 func (c *council) end() {
 	for _, m := range c.members {
 		m.stop(gone)
@@ -316,5 +318,5 @@ func (c *council) end() {
 	for _, m := range c.members {
 		c.RunUntil(func() bool { return ended(m.stopped) })
 	}
-	c.Run(2 * time.Second) // what the client still waits for
+	c.Run(2 * time.Second) // the client's last time-outs
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The runtime is one that leaves nothing to chance, as long as there is one processor and no collector.
+// The edited runtime leaves nothing to chance as long as there is one processor and no collector.
 func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(-1) // memory is collected between histories
@@ -26,21 +26,21 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	every  = flag.Int("every", 1, "of the histories only each n-th")
-	from   = flag.Int("from", 1, "the first of them")
-	traces = flag.Bool("traces", false, "print what identifies each history")
+	every  = flag.Int("every", 1, "run only every n-th history")
+	from   = flag.Int("from", 1, "seed of the first history")
+	traces = flag.Bool("traces", false, "print the digest of each history")
 )
 
-// told is what came of a history.
+// told is the result of a history.
 type told struct {
 	broken string
 	trace  uint64
 	count  map[string]int
 }
 
-// history has one history, in a bubble of its own: run plays it, and end makes all its processes end.
+// history runs one history in a bubble of its own: run plays it, and end stops all its processes.
 func history(t *testing.T, seed uint64, begin func(*World) (run, end func())) (out told) {
-	var lines []string // written when all is over: to write takes the machine's time
+	var lines []string // written at the end: writing takes time
 	defer func() {
 		if *historySeed != 0 {
 			t.Log("\n" + strings.Join(lines, "\n"))
@@ -78,7 +78,7 @@ func attempt(fn func()) (broken string) {
 
 const collectEvery = 8 // histories
 
-// play has histories of a kind in this process, and adds up what was seen in them.
+// play runs histories of a kind in this process, and adds up the events noted in them.
 func (k kind) play(t *testing.T, n int) map[string]int {
 	total := make(map[string]int)
 	first, last, step := uint64(*from), uint64(n), uint64(*every)
@@ -90,7 +90,7 @@ func (k kind) play(t *testing.T, n int) map[string]int {
 			runtime.GC()
 		}
 		emptyPools()
-		emptyPools() // what the first call has set aside
+		emptyPools() // the first call only sets the contents aside
 		out := history(t, seed, k.begin)
 		if *traces {
 			fmt.Printf("trace %d %x\n", seed, out.trace)
@@ -105,13 +105,13 @@ func (k kind) play(t *testing.T, n int) map[string]int {
 	return total
 }
 
-// emptyPools leaves nothing in any pool but for one more call. The client keeps timers in one for others to use again, which
-// must not pass from one bubble to the next.
+// emptyPools empties every sync.Pool, when called twice. The NATS client keeps timers in one, which must not pass from one
+// bubble to the next.
 //
 //go:linkname emptyPools sync.poolCleanup
 func emptyPools()
 
-// What TestLongHistories and others run, in processes of their own.
+// TestHistoriesHere is run by TestLongHistories and others in processes of their own.
 func TestHistoriesHere(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spread has n histories of a kind in processes of a binary, one for each processor, and adds up what was seen in them.
+// spread runs n histories of a kind in processes of a binary, one for each processor, and adds up the events noted in them.
 func (k kind) spread(t *testing.T, binary string, n int) map[string]int {
 	type result struct {
 		out  []byte
@@ -54,9 +54,9 @@ func (k kind) spread(t *testing.T, binary string, n int) map[string]int {
 	return total
 }
 
-// What is simulated keeps its promises in every history: members find their places after whatever breaks, in time, and
-// nobody takes from one who is well (Group); what is sent lies in the log so that each event is applied once, in order, and
-// nothing acknowledged is missing (Fill); and so it is with workers, all the way to the states (Flow).
+// Every history keeps the promises. Group: after any fault members find their places in time, and no member takes a shard from
+// a healthy one. Fill: the log holds the events so that each is applied once, in order, and no acknowledged one is missing.
+// Flow: the same with workers, up to the states.
 func TestLongHistories(t *testing.T) {
 	length := long(t)
 	binary := determined(t, nil)
@@ -78,7 +78,7 @@ func TestLongHistories(t *testing.T) {
 	}
 }
 
-// Under the race detector, for which all of Go must be built once more.
+// No history has a data race. For the race detector all of Go is built once more.
 func TestLongHistoriesHaveNoRaces(t *testing.T) {
 	n := 200 * long(t)
 	binary := determined(t, nil, "-race")

@@ -14,8 +14,8 @@ import (
 // LockServer is a Redis that keeps leases.
 type LockServer struct {
 	*Server
-	// Took is called when a process has taken a lease, Renewed when it has renewed one that had ended, and Ended when one
-	// has ended a lease.
+	// Took is called when a process has taken a lease, Renewed when it has renewed one that had run out, and Ended when it
+	// has ended one.
 	Took, Renewed, Ended func(p *Process, name, value string)
 
 	values map[string]lock
@@ -32,12 +32,12 @@ func tell(fn func(*Process, string, string), p *Process, name, value string) {
 	}
 }
 
-// NewLockServer makes one.
+// NewLockServer makes a lock server that is up and holds no lease.
 func (w *World) NewLockServer(name string) *LockServer {
 	return &LockServer{Server: w.NewServer(name), values: make(map[string]lock)}
 }
 
-// Value is who holds a lease, "" if nobody does.
+// Value returns the value by which a lease is held, "" if it is free.
 func (s *LockServer) Value(name string) string { return s.get(name).value }
 
 func (s *LockServer) get(name string) lock {
@@ -48,11 +48,11 @@ func (s *LockServer) get(name string) lock {
 	return l
 }
 
-// For is the server's client for a process. It has what leases need of one.
+// For returns the server's client for a process, with the commands that leases need.
 func (s *LockServer) For(p *Process) redis.UniversalClient { return &lockClient{s: s, p: p} }
 
 type lockClient struct {
-	redis.UniversalClient // nil: what is not here is not simulated
+	redis.UniversalClient // nil: other commands are not simulated
 	s                     *LockServer
 	p                     *Process
 }

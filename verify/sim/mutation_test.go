@@ -30,8 +30,8 @@ func TestLongMutationsAreFound(t *testing.T) {
 	}
 }
 
-// Safety rests on the store's versions alone: histories of the group find that an owner does not hear of its lost lease, and
-// those of events do not notice.
+// Safety rests on the store's versions alone: an owner that does not hear of its lost lease breaks histories of the group, and
+// none of events.
 func TestLongStatesAreRightThoughLeasesAreNot(t *testing.T) {
 	long(t)
 	t.Parallel()

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Process is one that lives in a world: it has a connection to the broker, and makes calls.
+// Process is a process of the world: it has a connection to the broker, and makes calls.
 type Process struct {
 	Name string
 
@@ -19,13 +19,13 @@ type Process struct {
 	stalled bool
 	trapped bool // paused by a trap, for its time
 	dead    bool
-	waiting []func() // calls that go on when it is resumed
+	waiting []func() // calls to continue when it resumes
 	up      time.Time
-	trouble time.Time // since when it has been free of pauses, stalls and cuts of its own
+	trouble time.Time // end of its last pause, stall or cut
 	wait    time.Duration
 }
 
-// NewProcess makes one.
+// NewProcess makes a process that is not connected yet.
 func (w *World) NewProcess(name string) *Process {
 	more := 100 * time.Millisecond
 	if w.Rand.IntN(4) == 0 {
@@ -34,11 +34,10 @@ func (w *World) NewProcess(name string) *Process {
 	return &Process{Name: name, w: w, trouble: time.Now(), wait: 100*time.Millisecond + time.Duration(w.Rand.Int64N(int64(more)))}
 }
 
-// errRefused is why there is no connection.
+// errRefused is the error of a dial that fails.
 var errRefused = errors.New("connection refused")
 
-// Connect connects to the broker as a service does, except that there is no random wait before it connects again: each
-// process has its own.
+// Connect connects to the broker as a service does. Before it reconnects it waits for a time of its own, drawn once.
 func (p *Process) Connect() (*nats.Conn, error) {
 	return nats.Connect("nats://127.0.0.1:4222",
 		nats.SetCustomDialer(p), nats.Name(p.Name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
@@ -52,7 +51,7 @@ func (p *Process) Dial(string, string) (net.Conn, error) { return p.w.dial(p) }
 
 func (p *Process) held() bool { return p.paused || p.stalled }
 
-// Untroubled tells for how long the process has been alive and reachable, but for the broker.
+// Untroubled returns for how long the process has been alive and reachable, apart from faults of the broker.
 func (p *Process) Untroubled() time.Duration {
 	if p.held() || p.dead {
 		return 0
@@ -60,7 +59,7 @@ func (p *Process) Untroubled() time.Duration {
 	return time.Since(p.trouble)
 }
 
-// Up tells for how long its connection has been up.
+// Up returns for how long its connection has been up.
 func (p *Process) Up() time.Duration {
 	if p.conn == nil {
 		return 0
@@ -91,7 +90,7 @@ func (p *Process) Resume() {
 	p.flow()
 }
 
-// trap pauses the process, if that is to be, before what it has just sent is under way.
+// trap asks the world's Trap whether to pause the process before its latest message leaves.
 func (p *Process) trap(what string) {
 	if p.w.Trap == nil || p.held() || p.dead {
 		return
@@ -134,7 +133,7 @@ func (p *Process) flow() {
 	}
 }
 
-// Cut breaks the process's connection. What is under way is lost.
+// Cut breaks the process's connection. Messages in flight are lost.
 func (p *Process) Cut() {
 	p.w.Say("%s's connection breaks", p.Name)
 	p.w.Note("cut")
@@ -142,8 +141,8 @@ func (p *Process) Cut() {
 	p.w.Broker.breakOff(p)
 }
 
-// Kill makes an end of the process, as far as others can see: nothing that it does from now on has an effect. Its
-// goroutines are to be stopped, which finds no connection and no server.
+// Kill ends the process, as far as others can see: nothing that it does from now on has an effect. The caller stops its
+// goroutines, which find no connection and no server.
 func (p *Process) Kill() {
 	p.w.Say("%s dies", p.Name)
 	p.w.Note("killed")
@@ -156,7 +155,7 @@ func (p *Process) Kill() {
 	}
 }
 
-// call is a request of a process to a server that is not the broker.
+// call is a request of a process to a lock server or a store.
 type call struct {
 	p      *Process
 	s      *Server
@@ -166,14 +165,14 @@ type call struct {
 	done   chan struct{}
 }
 
-// Server is one that answers calls: a lock server, a store.
+// Server answers calls: a lock server or a store.
 type Server struct {
 	w    *World
 	Name string
 	down bool
 }
 
-// NewServer makes one.
+// NewServer makes a server that is up.
 func (w *World) NewServer(name string) *Server { return &Server{w: w, Name: name} }
 
 var (
@@ -182,21 +181,21 @@ var (
 	errLost = errors.New("the connection broke before the answer came")
 )
 
-// Down makes calls fail.
+// Down makes calls fail until Serve.
 func (s *Server) Down() {
 	s.w.Say("%s is down", s.Name)
 	s.w.Note("server down")
 	s.down = true
 }
 
-// Serve ends that.
+// Serve makes calls succeed again.
 func (s *Server) Serve() {
 	s.w.Say("%s serves", s.Name)
 	s.down = false
 }
 
-// Call has effect happen at the server, some time later, and returns some time after that. After an error it may have
-// happened all the same.
+// Call runs effect at the server some time later, and returns some time after that. After an error the effect may have
+// happened.
 func (p *Process) Call(ctx context.Context, s *Server, what string, effect func()) error {
 	c := &call{p: p, s: s, what: what, effect: effect, done: make(chan struct{})}
 	p.w.mu.Lock()
@@ -211,7 +210,7 @@ func (p *Process) Call(ctx context.Context, s *Server, what string, effect func(
 	}
 }
 
-// begin is the process's end: it may be held before the call leaves.
+// begin runs at the process: Trap may pause it before the call leaves.
 func (c *call) begin() {
 	c.p.trap(c.what)
 	c.leave()
@@ -232,7 +231,7 @@ func (c *call) leave() {
 
 func (c *call) arrive() {
 	switch {
-	case c.p.dead: // it has left before
+	case c.p.dead: // the call left before the process died
 		c.effect()
 	case c.s.down:
 		c.err = errDown
@@ -243,7 +242,7 @@ func (c *call) arrive() {
 	c.p.w.After(c.p.w.latency(), c.end)
 }
 
-// end is the process's end again: it may be held before it sees the answer.
+// end runs at the process again, which may be paused before it sees the answer.
 func (c *call) end() {
 	if c.p.paused && !c.p.dead {
 		c.p.waiting = append(c.p.waiting, c.end)

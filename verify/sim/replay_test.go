@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A history is the same whenever it is had again: whatever the process has done before, and however busy the machine is.
+// A history is the same whenever it is run again, whichever histories the process has run before and however busy the machine is.
 func TestLongHistoriesReplay(t *testing.T) {
 	long(t)
 	const n = 24
@@ -31,13 +31,13 @@ func TestLongHistoriesReplay(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			together := traced(t, k, 1, n)
-			require.Len(t, together, n)
-			var alone []string
+			inOneProcess := traced(t, k, 1, n)
+			require.Len(t, inOneProcess, n)
+			var eachAlone []string
 			for seed := 1; seed <= n; seed++ {
-				alone = append(alone, traced(t, k, seed, seed)...)
+				eachAlone = append(eachAlone, traced(t, k, seed, seed)...)
 			}
-			require.Equal(t, together, alone)
+			require.Equal(t, inOneProcess, eachAlone)
 		})
 	}
 }

@@ -20,10 +20,9 @@ import (
 // writtenFor is the Go whose runtime determinism edits. Another one may do: each edit says whether it fits.
 const writtenFor = "go1.26.8"
 
-// determinism are edits of Go's runtime, by its files. What it draws at random within a bubble - which of several cases of a
-// select, which of several timers of the same instant, where the iteration of a map begins - follows from the bubble's
-// history alone. So does which goroutine runs next, on one processor and without the collector: none is preempted, and what
-// happens outside the bubble changes no order within. Polar Signals' "(Mostly) Deterministic Simulation Testing in Go"
+// determinism are edits of Go's runtime. Its random choices within a bubble - among the ready cases of a select, among timers
+// of the same instant, where the iteration of a map begins - follow from the bubble's history alone. So does the order of
+// goroutines, on one processor and without the collector: none is preempted, and nothing outside the bubble changes it. Polar Signals' "(Mostly) Deterministic Simulation Testing in Go"
 // (2024) goes the same way with a runtime for WebAssembly.
 var determinism = []mutations.Edit{
 	{File: "runtime/synctest.go", Old: "	active  int // other sources of activity\n}\n", New: `	active  int // other sources of activity
@@ -40,7 +39,7 @@ func (b *synctestBubble) choose() uint64 {
 	return scramble(b.chosen)
 }
 
-// draw draws for all else. It depends on the instant and not on what was drawn before: caches that are filled once for all
+// draw draws for all else. Its result depends on the instant, not on earlier draws: caches that are filled once for all
 // bubbles draw too.
 //
 //go:nosplit
@@ -86,21 +85,20 @@ func maps_rand() uint64 {
 `},
 	{File: "runtime/alg.go", Old: "		hashkey[i] = uintptr(bootstrapRand())\n", New: "		hashkey[i] = uintptr(scramble(uint64(i + 1)))\n"},
 	{File: "runtime/alg.go", Old: "		key[i] = bootstrapRand()\n", New: "		key[i] = scramble(uint64(i + 1))\n"},
-	// Who waits for a lock waits for something within the bubble, and so time may pass.
+	// A goroutine that waits for a lock waits for another one of the bubble, so time may pass.
 	{File: "runtime/runtime2.go", Old: "	waitReasonSynctestSelect:        true,\n}\n", New: `	waitReasonSynctestSelect:        true,
 	waitReasonSyncMutexLock:         true,
 	waitReasonSyncRWMutexLock:       true,
 	waitReasonSyncRWMutexRLock:      true,
 }
 `},
-	// Which goroutine runs next.
+	// The order of goroutines.
 	{File: "runtime/proc.go", Old: "	if pp.schedtick%61 == 0 && !sched.runq.empty() {\n", New: "	if false {\n"},
 	{File: "runtime/proc.go", Old: "		} else if pd.schedwhen+forcePreemptNS <= now {\n", New: "		} else if false {\n"},
 	{File: "runtime/proc.go", Old: "	runqput(mp.p.ptr(), gp, next)\n", New: "	runqput(mp.p.ptr(), gp, next && gp.bubble != nil)\n"},
 	{File: "runtime/proc.go", Old: "const randomizeScheduler = raceenabled\n", New: "const randomizeScheduler = false\n"},
 	{File: "internal/sync/mutex.go", Old: "	starvationThresholdNs = 1e6\n", New: "	starvationThresholdNs = 1 << 62\n"},
-	// What only saves time: nobody is there to be woken for a second processor, or to be kept from a bubble's counts, and
-	// stacks grow less often.
+	// These only save time: there is no second processor to wake or to lock out, and stacks grow less often.
 	{File: "runtime/proc.go", Old: "func wakep() {\n", New: "func wakep() {\n	if gomaxprocs == 1 {\n		return\n	}\n"},
 	{File: "runtime/synctest.go", Old: "	lock(&bubble.mu)\n	bubble.total += totalDelta\n", New: "	bubble.total += totalDelta\n"},
 	{File: "runtime/synctest.go", Old: "	unlock(&bubble.mu)\n	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc", New: "	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc"},
@@ -111,8 +109,8 @@ func maps_rand() uint64 {
 	{File: "runtime/runtime1.go", Old: "debug.adaptivestackstart = 1", New: "debug.adaptivestackstart = 0"},
 }
 
-// quicker are edits of ours that change nothing but the time that histories take: of a ring, which takes a while to build,
-// there is only one for so many shards.
+// quicker are edits of our own sources that only make histories faster: a ring, which takes long to build, is built once for
+// each number of shards.
 var quicker = []mutations.Edit{
 	{File: "ring/ring.go", Old: "func New(shards []int) (*Ring, error) {\n", New: `var (
 	mu    sync.Mutex // guards built
@@ -138,9 +136,9 @@ func build(shards []int) (*Ring, error) {
 	{File: "ring/ring.go", Old: "	\"slices\"\n", New: "	\"slices\"\n	\"sync\"\n"},
 }
 
-// determined builds this package's tests for a runtime that leaves nothing to chance, with edits made in our module, and
-// returns the binary. What it finds in a history it finds whenever that history is had again. It lacks the tests that build
-// such binaries or need real servers, which take long to build.
+// determined builds this package's tests with an edited runtime, which leaves nothing to chance, and with edits of our own
+// sources, and returns the binary. A history runs the same way each time. The binary lacks the tests that build such binaries
+// or need servers, which take long to link.
 func determined(t *testing.T, edits []mutations.Edit, flags ...string) string {
 	t.Helper()
 	src, _ := goSources(t)

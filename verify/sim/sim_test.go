@@ -6,8 +6,8 @@ import (
 )
 
 var (
-	histories   = flag.Int("histories", 0, "so many histories of each kind, of the seeds from 1 on; 0: as many as the length asks for")
-	historySeed = flag.Uint64("history", 0, "only the history of this seed, told step by step")
+	histories   = flag.Int("histories", 0, "number of histories of each kind, from seed 1 on; 0: by the length of the test")
+	historySeed = flag.Uint64("history", 0, "run only the history of this seed, and print its steps")
 )
 
 // violated marks the output of a history that breaks a promise. The mutations are recognised by it.
@@ -18,7 +18,7 @@ type kind struct {
 	name  string
 	begin func(*World) (run, end func())
 	n     int      // for each unit of length
-	seen  []string // what must have been seen in so many
+	seen  []string // events that must be noted in so many
 }
 
 var kinds = []kind{

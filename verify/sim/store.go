@@ -8,19 +8,19 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// RemoteStore is a store as a process sees it: each call takes its time, may fail, and may have happened all the same.
+// RemoteStore is a store as a process sees it: each call takes time and may fail, and a failed one may have had its effect.
 type RemoteStore struct {
 	Process *Process
 	Server  *Server
 	Kept    store.Store
-	// Claimed and Committed are called when the store has done so.
+	// Claimed and Committed are called after the store has claimed or committed.
 	Claimed   func(shard int, v store.Version)
 	Committed func(c *store.Commit)
 }
 
 var _ store.Store = (*RemoteStore)(nil)
 
-// ask makes a call and returns what came of it.
+// ask makes a call and returns its result.
 func ask[T any](ctx context.Context, r *RemoteStore, what string, fn func() (T, error)) (T, error) {
 	var v T
 	var err error
@@ -51,7 +51,7 @@ func (r *RemoteStore) Claim(ctx context.Context, shard int, revision uint64, ver
 	})
 }
 
-// Publishers is store.Store's. What comes back is taken when the call has returned.
+// Publishers is store.Store's. It hands on the publishers after the call has returned.
 func (r *RemoteStore) Publishers(ctx context.Context, shard int, version store.Version, take func(string, []byte) (bool, error)) error {
 	type publisher struct {
 		id      string

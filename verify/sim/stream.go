@@ -15,12 +15,12 @@ import (
 type stream struct {
 	b          *Broker
 	name       string
-	config     []byte // as it was asked for
-	told       []byte // what of it is told
+	config     []byte // as the client gave it
+	told       []byte // the part of it that answers contain
 	subjects   []pattern
 	perSubject int // messages kept of a subject; 0: all
 	created    time.Time
-	messages   []*stored // by sequence; what is gone is nil
+	messages   []*stored // by sequence; nil: removed
 	first      uint64    // the sequence of messages[0]
 	last       uint64
 	newest     map[string]uint64 // by subject
@@ -35,7 +35,7 @@ type stored struct {
 	at           time.Time
 }
 
-// apiError is how JetStream refuses.
+// apiError is a refusal of JetStream.
 type apiError struct {
 	code, detail int
 	text         string
@@ -113,8 +113,8 @@ func (b *Broker) store(c *conn, s *stream, o op) {
 	s.last++
 	m := &stored{subject: o.subject, header: o.header, data: o.data, seq: s.last, at: time.Now()}
 	if b.Stray != nil && b.Stray(c.p, o.subject) {
-		b.w.Say("it lies behind the end")
-		m.subject = "behind.the.end"
+		b.w.Say("it follows the end")
+		m.subject = "after.the.end"
 	}
 	s.messages = append(s.messages, m)
 	if m.subject == o.subject {
@@ -139,13 +139,13 @@ func (b *Broker) stream(name string) *stream {
 	return nil
 }
 
-// verbOf is a request to JetStream without what is random in it.
+// verbOf returns the part of a request's subject that is the same in every run.
 func verbOf(api string) string {
 	f := strings.SplitN(api, ".", 4)
 	return strings.Join(f[:min(len(f), 3)], " ")
 }
 
-// request answers what is asked of JetStream.
+// request answers a request to JetStream.
 func (b *Broker) request(c *conn, api string, o op) {
 	f := strings.Split(api, ".")
 	answer := func(format string, args ...any) {
@@ -201,7 +201,7 @@ func (b *Broker) request(c *conn, api string, o op) {
 	}
 }
 
-// get is the message that is asked for.
+// get returns the message that a request names.
 func (s *stream) get(request []byte) *stored {
 	var ask struct {
 		Seq  uint64
@@ -233,8 +233,8 @@ func unmarshal(b []byte, v any) {
 	}
 }
 
-// streamConfig is what is told of a stream's configuration. What is not here can be left out as far as clients see, and would
-// only take time to read.
+// streamConfig is the part of a stream's configuration that answers contain. Our clients read no more of it, and more would
+// only take time to parse.
 type streamConfig struct {
 	Name       string            `json:"name"`
 	Subjects   []string          `json:"subjects"`
@@ -246,7 +246,7 @@ type streamConfig struct {
 	Metadata   map[string]string `json:"metadata,omitempty"`
 }
 
-// names lists the streams that take something that a subject covers, or all.
+// names lists the streams with a subject that the filter covers, or all.
 func (b *Broker) names(request []byte) []byte {
 	var asked struct {
 		Subject string `json:"subject"`
@@ -288,7 +288,7 @@ func (b *Broker) create(name string, config []byte, answer func(string, ...any))
 	answer("%s", s.info("stream_create_response"))
 }
 
-// list tells the streams that have a subject which begins as asked.
+// list describes the streams that have a subject with the given beginning.
 func (b *Broker) list(request []byte, answer func(string, ...any)) {
 	var ask struct {
 		Subject string `json:"subject"`

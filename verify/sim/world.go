@@ -1,14 +1,14 @@
-// Package sim lets real processes run in a world that is simulated: one goroutine, the history, decides when each message
-// arrives, each call is answered, and what breaks. The processes are the real publisher, router and worker over the real
-// clients of NATS and redsync, in a bubble of testing/synctest, whose clock is the world's. All that happens is drawn from
-// a seed. What Go itself leaves to chance follows from the history too, in binaries that this package's tests build with
-// edits of the runtime: so a history which breaks a promise can be had again, exactly.
+// Package sim runs publishers, routers and workers in a simulated world. One goroutine, the history, decides when each message
+// arrives, when each call is answered, and what breaks; it draws every decision from a seed. The processes are our packages as
+// they are, over the clients of NATS and redsync, in a bubble of testing/synctest, whose clock is the world's. This package's
+// tests build them with edits of Go's runtime, so that Go's own random choices follow from the history too: a history that
+// breaks a promise can be run again, exactly.
 //
 // Simulated are the network, NATS with its streams and buckets (Broker), the Redis servers that keep leases (LockServer),
-// and the time that calls of a store take. What they do is compared with real servers in this package's tests.
+// and the time that calls of a store take. A test compares them with the servers themselves.
 //
-// A paused process is one whose messages and calls are held, in both directions, until it is resumed: its code runs on to
-// its next message or call, and its timers run. So it can be held between any two steps that others can see.
+// The world holds the messages and calls of a paused process, in both directions, until it resumes: its code runs on to its
+// next message or call, and its timers run. So a process can be held between any two steps that others can see.
 package sim
 
 import (
@@ -23,32 +23,32 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// World is what processes live in. Only the history's goroutine uses it, save for what mu guards.
+// World holds the processes and their surroundings. Only the history's goroutine uses it, except for the fields that mu guards.
 type World struct {
 	Rand   *rand.Rand
 	Broker *Broker
-	Tell   func(string, ...any) // nil: nobody listens
-	// Trap is asked whenever a process has sent a message or made a call, and tells for how long to pause it just then.
+	Tell   func(string, ...any) // receives every line of the trace; may be nil
+	// Trap is called whenever a process has sent a message or made a call. It returns for how long to pause the process there.
 	Trap func(p *Process, what string) time.Duration
-	// Lose is asked about each answer to a call: whether its connection breaks before it comes. nil: none does.
+	// Lose is called for each answer to a call. If it returns true, the connection breaks before the answer arrives. May be nil.
 	Lose func() bool
 
 	broken Broken
-	over   bool // what is left only ends
+	over   bool // processes only stop from now on
 	start  time.Time
 	agenda agenda
 	added  uint64
 	trace  *xxhash.Digest
 	count  map[string]int
 
-	mu      sync.Mutex  // guards what follows, and what dial asks of processes and the broker: only the history changes that
+	mu      sync.Mutex  // guards the fields below, and those of processes and broker that dial reads and the history changes
 	alarm   *time.Timer // wakes the history
-	dialled []*conn     // not looked at
-	written []*conn     // with output that was not looked at
-	calls   []*call     // not looked at
+	dialled []*conn     // new
+	written []*conn     // with new output
+	calls   []*call     // new
 }
 
-// New makes an empty world. It must be made within a bubble.
+// New makes an empty world. It must be called within a bubble.
 func New(seed uint64) *World {
 	w := &World{
 		Rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(), trace: xxhash.New(), count: make(map[string]int), alarm: time.NewTimer(0),
@@ -57,7 +57,7 @@ func New(seed uint64) *World {
 	return w
 }
 
-// latency is how long a message or a call takes, one way: mostly it is quick.
+// latency draws how long a message or a call takes, one way: mostly little.
 func (w *World) latency() time.Duration {
 	d := 300 * time.Microsecond
 	if w.Rand.IntN(40) == 0 {
@@ -66,18 +66,18 @@ func (w *World) latency() time.Duration {
 	return time.Duration(1 + w.Rand.Int64N(int64(d)))
 }
 
-// Since is how long the world has been there.
-func (w *World) Since() time.Duration { return time.Since(w.start) }
+// Elapsed returns the age of the world.
+func (w *World) Elapsed() time.Duration { return time.Since(w.start) }
 
-// Note counts that something happened.
+// Note counts an event.
 func (w *World) Note(what string) { w.count[what]++ }
 
-// Counts are what was noted.
+// Counts returns the number of each event noted.
 func (w *World) Counts() map[string]int { return w.count }
 
-// Say notes in the trace that something happened. What is said must be the same whenever the history is had again.
+// Say adds a line to the trace. It must be the same whenever the history is run again.
 func (w *World) Say(format string, args ...any) {
-	w.digest(uint64(w.Since()))
+	w.digest(uint64(w.Elapsed()))
 	_, _ = w.trace.WriteString(format)
 	for _, arg := range args {
 		switch a := arg.(type) {
@@ -91,7 +91,7 @@ func (w *World) Say(format string, args ...any) {
 		}
 	}
 	if w.Tell != nil {
-		w.Tell("%12s %s", w.Since(), fmt.Sprintf(format, args...))
+		w.Tell("%12s %s", w.Elapsed(), fmt.Sprintf(format, args...))
 	}
 }
 
@@ -101,20 +101,20 @@ func (w *World) digest(n uint64) {
 	_, _ = w.trace.Write(b[:])
 }
 
-// Trace is a digest of all that happened, with its times.
+// Trace returns a digest of all lines, with their times.
 func (w *World) Trace() uint64 { return w.trace.Sum64() }
 
 // Broken is the panic that ends a history: a promise is broken.
 type Broken string
 
-// Break ends the history as soon as what happens now is over.
+// Break ends the history after the current event.
 func (w *World) Break(format string, args ...any) {
 	if w.broken == "" {
 		w.broken = Broken(fmt.Sprintf(format, args...))
 	}
 }
 
-// raise ends a history once.
+// raise panics with the broken promise, once.
 func (w *World) raise() {
 	if b := w.broken; b != "" && !w.over {
 		w.broken = ""
@@ -122,9 +122,9 @@ func (w *World) raise() {
 	}
 }
 
-// event is something that happens at its time.
+// event is a function to be called at its time.
 type event struct {
-	due   time.Duration // since the world began
+	due   time.Duration // age of the world
 	order uint64
 	fn    func()
 }
@@ -144,35 +144,35 @@ func (a *agenda) Pop() any {
 	return e
 }
 
-// After lets fn happen in a while.
-func (w *World) After(d time.Duration, fn func()) { w.at(w.Since()+d, fn) }
+// After calls fn after d.
+func (w *World) After(d time.Duration, fn func()) { w.at(w.Elapsed()+d, fn) }
 
 func (w *World) at(due time.Duration, fn func()) {
 	w.added++
 	heap.Push(&w.agenda, &event{due, w.added, fn})
 }
 
-// wake is called by processes, with mu held: the history is to look at what they have done as soon as all of them rest.
+// wake makes the history look at new messages and calls as soon as all processes wait. Processes call it with mu held.
 func (w *World) wake() { w.alarm.Reset(0) }
 
-// Run lets time pass.
+// Run lets time d pass.
 func (w *World) Run(d time.Duration) {
 	end := false
 	w.After(d, func() { end = true })
 	w.run(func() bool { return end })
 }
 
-// glance is how often RunUntil looks.
+// glance is how often RunUntil checks.
 const glance = 5 * time.Millisecond
 
-// RunUntil lets time pass until something is so.
+// RunUntil lets time pass until so returns true.
 func (w *World) RunUntil(so func() bool) {
-	next := w.Since()
+	next := w.Elapsed()
 	w.run(func() bool {
-		if w.Since() < next {
+		if w.Elapsed() < next {
 			return false
 		}
-		next = w.Since() + glance
+		next = w.Elapsed() + glance
 		return so()
 	})
 }
@@ -189,7 +189,7 @@ func (w *World) run(over func() bool) {
 			w.After(time.Second, func() {})
 		}
 		next := w.agenda[0]
-		if wait := next.due - w.Since(); wait > 0 {
+		if wait := next.due - w.Elapsed(); wait > 0 {
 			w.sleep(wait)
 			continue
 		}
@@ -198,7 +198,7 @@ func (w *World) run(over func() bool) {
 	}
 }
 
-// sleep lets all processes run until they rest, and time pass: until one of them has written or called, or for so long.
+// sleep lets processes run and time pass until one of them has written or called, or d is over.
 func (w *World) sleep(d time.Duration) {
 	w.mu.Lock()
 	if len(w.dialled)+len(w.written)+len(w.calls) > 0 {
@@ -209,7 +209,7 @@ func (w *World) sleep(d time.Duration) {
 	<-w.alarm.C
 }
 
-// collect takes what processes have written and called since it was last looked.
+// collect takes the new messages and calls of processes.
 func (w *World) collect() {
 	w.mu.Lock()
 	dialled, written, calls := w.dialled, w.written, w.calls
@@ -226,7 +226,7 @@ func (w *World) collect() {
 	}
 }
 
-// change is how the history changes what dial asks for.
+// change lets the history change fields that dial reads.
 func (w *World) change(fn func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -237,7 +237,7 @@ func (w *World) change(fn func()) {
 type link struct {
 	p     *Process
 	queue []sent
-	last  time.Duration // when the newest is due
+	last  time.Duration // due time of the newest
 	armed bool
 	cut   bool
 }
@@ -251,7 +251,7 @@ func (l *link) push(fn func()) {
 	if l.cut {
 		return
 	}
-	due := max(l.p.w.Since()+l.p.w.latency(), l.last+1)
+	due := max(l.p.w.Elapsed()+l.p.w.latency(), l.last+1)
 	l.last = due
 	l.queue = append(l.queue, sent{due, fn})
 	l.arm()
@@ -262,7 +262,7 @@ func (l *link) arm() {
 		return
 	}
 	l.armed = true
-	l.p.w.at(max(l.queue[0].due, l.p.w.Since()+1), l.carry)
+	l.p.w.at(max(l.queue[0].due, l.p.w.Elapsed()+1), l.carry)
 }
 
 func (l *link) carry() {

@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -113,7 +115,9 @@ func (g group) test(ctx context.Context, flags, env []string, r *report) error {
 		env = append(slices.Clone(env), "GOWORK=off")
 	}
 	var stderr strings.Builder
-	args := slices.Concat([]string{"test", "-json", "-count=1"}, g.tests, flags, g.packages)
+	// One package more than there are processors: tests wait more than they compute.
+	atOnce := "-p=" + strconv.Itoa(runtime.GOMAXPROCS(0)+1)
+	args := slices.Concat([]string{"test", "-json", "-count=1", atOnce}, g.tests, flags, g.packages)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env, cmd.Stderr = g.dir, env, &stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

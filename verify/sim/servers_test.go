@@ -20,12 +20,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is simulated says to the same questions what real servers say.
-func TestSimulatedAsReal(t *testing.T) {
+// The simulated servers answer the same questions as NATS and Redis do.
+func TestSimulatedAsServers(t *testing.T) {
 	server := testkit.NATS(t)
-	real := redis.NewClient(&redis.Options{Addr: testkit.RedisProcess(t).Addr})
-	t.Cleanup(func() { require.NoError(t, real.Close()) })
-	fromReal := append(askBroker(server.Connect(t)), askLocks(real)...)
+	redisClient := redis.NewClient(&redis.Options{Addr: testkit.RedisProcess(t).Addr})
+	t.Cleanup(func() { require.NoError(t, redisClient.Close()) })
+	fromServers := append(askBroker(server.Connect(t)), askLocks(redisClient)...)
 
 	var fromSimulated []string
 	synctest.Test(t, func(t *testing.T) {
@@ -44,9 +44,9 @@ func TestSimulatedAsReal(t *testing.T) {
 			nc.Close()
 		}()
 		w.RunUntil(func() bool { return ended(answered) })
-		w.Run(10 * time.Second) // what the client still waits for
+		w.Run(10 * time.Second) // the client's last time-outs
 	})
-	require.Equal(t, []string(fromReal), fromSimulated)
+	require.Equal(t, []string(fromServers), fromSimulated)
 }
 
 // asked collects answers.
