@@ -66,6 +66,7 @@ func (s *Supervisor) Await(text string) string {
 			return s.output.Text()
 		}
 	}
+	_ = s.Cmd.Wait() // fills ErrOut
 	require.FailNow(s.t, "ended without saying "+text, "stdout: %s\nstderr: %s", strings.Join(s.Seen, "\n"), s.ErrOut)
 	return ""
 }

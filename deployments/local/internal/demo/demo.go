@@ -57,8 +57,9 @@ const hangTime = time.Second
 
 // demo is one demonstration in a directory of its own.
 type demo struct {
-	cfg Config
-	dir string
+	cfg  Config
+	dir  string
+	hung *process.Process // the router that was stopped and does not run yet
 }
 
 // Run runs the demonstration. When soft ends it stops everything in order, when hard ends at once. It removes the directory
@@ -124,25 +125,20 @@ func (d *demo) run(soft, hard context.Context) (err error) {
 func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 	starter := process.NewStarter()
 	defer starter.Close()
-	producer, err := starter.Start(process.Spec{
-		Name: "producer",
-		Path: filepath.Join(d.cfg.Stack.Bin, "producer"),
-		Args: []string{
-			"load", "--stack=" + d.stackDir(), "--rate=" + d.cfg.Rate, "--duration=" + d.cfg.Duration.String(),
-			"--keys=" + strconv.Itoa(d.cfg.Keys), "--distribution=" + d.cfg.Distribution, "--size=" + strconv.Itoa(d.cfg.Size),
-			"--out=" + d.reportFile(),
-		},
-		Log: filepath.Join(d.dir, "producer.log"),
-	})
+	producer, err := starter.Start(d.producer())
 	if err != nil {
 		return err
 	}
 	d.say("sending for %s: rate %s, %s (%s), %d bytes each", d.cfg.Duration, d.cfg.Rate, count(d.cfg.Keys, "key"), d.cfg.Distribution, d.cfg.Size)
+	defer d.resume()
+	var hangs <-chan time.Time // ends the hang
 	steps := d.cfg.Break
 	every := time.NewTicker(d.cfg.Duration / time.Duration(len(steps)+1))
 	defer every.Stop()
 	for {
 		select {
+		case <-hangs:
+			d.resume()
 		case <-every.C:
 			if len(steps) == 0 {
 				continue
@@ -150,6 +146,9 @@ func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 			if err := d.breaks(soft, s, steps[0]); err != nil {
 				stopProducer(hard, producer)
 				return err
+			}
+			if steps[0] == HangRouter {
+				hangs = time.After(hangTime)
 			}
 			steps = steps[1:]
 		case <-producer.Ended():
@@ -162,6 +161,19 @@ func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 			stopProducer(hard, producer)
 			return context.Cause(soft)
 		}
+	}
+}
+
+func (d *demo) producer() process.Spec {
+	return process.Spec{
+		Name: "producer",
+		Path: filepath.Join(d.cfg.Stack.Bin, "producer"),
+		Args: []string{
+			"load", "--stack=" + d.stackDir(), "--rate=" + d.cfg.Rate, "--duration=" + d.cfg.Duration.String(),
+			"--keys=" + strconv.Itoa(d.cfg.Keys), "--distribution=" + d.cfg.Distribution, "--size=" + strconv.Itoa(d.cfg.Size),
+			"--out=" + d.reportFile(),
+		},
+		Log: filepath.Join(d.dir, "producer.log"),
 	}
 }
 
@@ -190,24 +202,25 @@ func (d *demo) breaks(ctx context.Context, s *stack.Stack, what string) error {
 	return d.kill(ctx, s, what)
 }
 
-// hang stops a router for a while.
+// hang stops a router, until resume is called. The next steps do not wait for that: the wipe must come while events are sent.
 func (d *demo) hang(ctx context.Context, s *stack.Stack) error {
 	victim, _, err := d.victim(ctx, s.File(), stackfile.RoleRouter)
 	if err != nil {
 		return err
 	}
-	if _, err := s.Signal(victim.Name, syscall.SIGSTOP); err != nil {
+	if d.hung, err = s.Signal(victim.Name, syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("stop %s: %w", victim.Name, err)
 	}
 	d.say("kill -STOP %d: %s, for %s", victim.PID, victim.Name, hangTime)
-	select {
-	case <-time.After(hangTime):
-	case <-ctx.Done():
-	}
-	if _, err := s.Signal(victim.Name, syscall.SIGCONT); err != nil {
-		return fmt.Errorf("continue %s: %w", victim.Name, err)
-	}
 	return nil
+}
+
+// resume lets the router continue that hang has stopped.
+func (d *demo) resume() {
+	if d.hung != nil {
+		d.hung.Signal(syscall.SIGCONT) // false if it was killed meanwhile
+		d.hung = nil
+	}
 }
 
 func (d *demo) kill(ctx context.Context, s *stack.Stack, role string) error {
