@@ -59,6 +59,22 @@ func TestLayout(t *testing.T) {
 	require.Equal(t, is, says, "docs/design.md: the imports of some packages are others")
 }
 
+// TestPathsOfTheDesign requires that every path in docs/design.md exists.
+func TestPathsOfTheDesign(t *testing.T) {
+	text, err := os.ReadFile("../../docs/design.md")
+	require.NoError(t, err)
+	paths := regexp.MustCompile("`((?:pkg|services|deployments|verify|bench|tools)(?:/[\\w./*]*)?)`").FindAllStringSubmatch(string(text), -1)
+	require.Greater(t, len(paths), 50)
+	for _, p := range paths {
+		if top, _, _ := strings.Cut(p[1], "/"); deleted(t, top) {
+			continue
+		}
+		found, err := filepath.Glob(filepath.Join("../..", p[1]))
+		require.NoError(t, err)
+		require.NotEmpty(t, found, "docs/design.md names %s", p[1])
+	}
+}
+
 // list is how the table lists folders: in its own order, without pkg/.
 func list(folders []string, place map[string]int) string {
 	slices.SortFunc(folders, func(a, b string) int { return place[a] - place[b] })
