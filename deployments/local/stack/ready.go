@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"example.com/lockstep/pkg/publish"
 	"example.com/lockstep/pkg/topology"
 )
 
@@ -78,46 +77,4 @@ func (s *Stack) Epoch(ctx context.Context) (topology.Epoch, error) {
 		return topology.Epoch{}, err
 	}
 	return t.Current(), nil
-}
-
-// The first event of a stack. It stays in the log and in the store like any other, and any handler that reads JSON takes it.
-const (
-	probeKey  = "lockstep-ready"
-	probeData = "{}"
-)
-
-// Probe sends one event and returns when its receipt arrives: the event has been applied and committed.
-func Probe(ctx context.Context, natsURL, app string) error {
-	nc, err := nats.Connect(natsURL, nats.Name("local ready"))
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	receipt := make(chan struct{}, 1)
-	p, err := publish.New(nc, publish.Config{App: app, OnReceipt: func(uint64) { receipt <- struct{}{} }})
-	if err != nil {
-		return err
-	}
-	if err := p.Start(ctx); err != nil {
-		return err
-	}
-	defer p.Stop(ctx)
-	handle, err := p.Publish(ctx, publish.Event{Key: probeKey, Data: []byte(probeData), Receipt: true, Tag: 1})
-	if err != nil {
-		return err
-	}
-	select {
-	case <-handle.Done():
-		if err := handle.Err(); err != nil {
-			return err
-		}
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-receipt:
-		return nil
-	case <-ctx.Done():
-		return errors.New("the event was stored but not applied")
-	}
 }

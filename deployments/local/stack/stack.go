@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/address"
-	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -24,13 +21,6 @@ const (
 	redisStop   = 10 * time.Second
 	natsStop    = 10 * time.Second // of a NATS that is a process
 )
-
-// probePatience is how long the first event may take before the stack tells the user that it waits.
-const probePatience = 3 * time.Second
-
-// maxEarlyEnds is how often a child may end before the stack is ready. It is more than one because another program may
-// take a port after we found it free and before the child listens on it.
-const maxEarlyEnds = 3
 
 // Stack is a local stack.
 type Stack struct {
@@ -167,158 +157,6 @@ func (s *Stack) startNATSProcess(ctx context.Context, port int) error {
 	return n.start(ctx)
 }
 
-// startRouters comes before startWorkers: the routers create the topology that the workers read.
-func (s *Stack) startRouters(ctx context.Context) (err error) {
-	flags := []string{fmt.Sprintf("--shards=%d", s.cfg.Shards), "--lanes=" + s.cfg.Lanes}
-	if s.cfg.NATSServers > 1 {
-		flags = append(flags, fmt.Sprintf("--replicas=%d", s.cfg.NATSServers))
-	}
-	flags = append(flags, s.cfg.RouterFlags...)
-	s.routers, err = s.startServices(ctx, stackfile.RoleRouter, s.cfg.Routers, flags)
-	return err
-}
-
-func (s *Stack) startWorkers(ctx context.Context) (err error) {
-	s.workers, err = s.startServices(ctx, stackfile.RoleWorker, s.cfg.Workers, s.cfg.WorkerFlags)
-	return err
-}
-
-// serverEnv is the environment that tells a service where the servers are. It is no flags because an address may hold a password.
-func (s *Stack) serverEnv(name, role string) ([]string, error) {
-	nats, err := s.NATSFor(name)
-	if err != nil {
-		return nil, err
-	}
-	env := []string{service.EnvPrefix + "_NATS=" + nats}
-	if role != stackfile.RoleWorker {
-		return env, nil
-	}
-	redis, err := s.cfg.Via(name, stackfile.RoleRedis, s.redis.address())
-	if err != nil {
-		return nil, err
-	}
-	env = append(env, service.EnvPrefix+"_REDIS="+redis)
-	var locks []string
-	for _, l := range s.locks {
-		lock, err := s.cfg.Via(name, l.name, l.addr)
-		if err != nil {
-			return nil, err
-		}
-		locks = append(locks, lock)
-	}
-	if len(locks) > 0 {
-		env = append(env, service.EnvPrefix+"_LOCK_REDIS="+strings.Join(locks, " "))
-	}
-	return env, nil
-}
-
-// NATSFor returns the URL by which a client of that name reaches NATS; of a cluster all URLs, separated by commas. Each
-// call asks Config.Via for new addresses.
-func (s *Stack) NATSFor(name string) (string, error) {
-	cluster, ok := s.nats.(*natsCluster)
-	if !ok {
-		return s.cfg.Via(name, stackfile.RoleNATS, s.nats.url())
-	}
-	var urls []string
-	for _, node := range cluster.nodes {
-		url, err := s.cfg.Via(name, node.name, node.url())
-		if err != nil {
-			return "", err
-		}
-		urls = append(urls, url)
-	}
-	return strings.Join(urls, ","), nil
-}
-
-// ServiceName is the name of a service, or of one of several servers; i counts from 0.
-func ServiceName(role string, i int) string { return fmt.Sprintf("%s-%d", role, i+1) }
-
-// startServices starts n processes of one role and waits until all are ready.
-func (s *Stack) startServices(ctx context.Context, role string, n int, flags []string) ([]*child, error) {
-	admins, err := freePorts(n)
-	if err != nil {
-		return nil, err
-	}
-	common := []string{"--app=" + s.cfg.App, "--log-format=text", "--pprof"}
-	var children []*child
-	for i, admin := range admins {
-		name := ServiceName(role, i)
-		env, err := s.serverEnv(name, role)
-		if err != nil {
-			return children, err
-		}
-		own := slices.Concat(common, flags)
-		if role == stackfile.RoleWorker {
-			own = append(own, "--name="+name)
-		}
-		c := newChild(s, stackfile.Process{Name: name, Role: role, Admin: admin}, own, env)
-		children = append(children, c)
-		if err := c.keeper.Start(ctx); err != nil {
-			return children, err
-		}
-	}
-	for _, c := range children {
-		if err := s.awaitReady(ctx, c); err != nil {
-			return children, err
-		}
-	}
-	return children, nil
-}
-
-func (s *Stack) probe(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	sent := make(chan error, 1)
-	go func() { sent <- s.cfg.Probe(ctx, s.nats.url(), s.cfg.App) }()
-	logs := s.dir.Path(stackdir.LogsDir)
-	late := time.NewTimer(s.probePatience)
-	defer late.Stop()
-	for {
-		select {
-		case <-late.C:
-			s.say("still waiting for %s; the logs are in %s", awaited(logs), logs)
-		case err := <-sent:
-			switch {
-			case err == nil:
-				return nil
-			case ctx.Err() != nil:
-				return fmt.Errorf("%w; the stack waited for %s", context.Cause(ctx), awaited(logs))
-			}
-			return fmt.Errorf("the first event was not applied: %w; the stack waited for %s; see the logs in %s", err, awaited(logs), logs)
-		case err := <-s.failed:
-			cancel(err)
-			<-sent
-			return err
-		}
-	}
-}
-
-// awaited describes the event that the probe waits for, and the likely reason for the delay.
-func awaited(logs string) string {
-	what := fmt.Sprintf("its first event, `%s` with key %s, to be applied", probeData, probeKey)
-	if warning := lastWarning(logs); warning != "" {
-		what += "; the workers' last warning: " + warning
-	}
-	return what
-}
-
-// lastWarning returns the last warning or error in the workers' logs, "" if there is none.
-func lastWarning(logs string) (last string) {
-	files, _ := filepath.Glob(filepath.Join(logs, stackfile.RoleWorker+"-*.log"))
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(text)) {
-			if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
-				last = max(last, strings.TrimSpace(line)) // lines begin with the time
-			}
-		}
-	}
-	return last
-}
-
 // announce writes stack.json for the first time.
 func (s *Stack) announce(context.Context) error {
 	s.mu.Lock()
@@ -342,54 +180,5 @@ func (s *Stack) File() stackfile.File {
 
 // RedisKind names the Redis in use, for people.
 func (s *Stack) RedisKind() string { return s.redis.kind() }
-
-// childStarted records a process that was started. It takes the place of the one it replaces.
-func (s *Stack) childStarted(p stackfile.Process, running *process.Process) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running[p.Name] = running
-	place := slices.IndexFunc(s.file.Processes, func(known stackfile.Process) bool { return known.Name == p.Name })
-	if place < 0 {
-		s.file.Processes = append(s.file.Processes, p)
-	} else {
-		s.file.Processes[place] = p
-	}
-	if !s.ready {
-		return
-	}
-	if err := s.dir.Publish(s.file); err != nil {
-		s.say("cannot rewrite stack.json: %v", err)
-	}
-	s.say("%s runs again (pid %d)", p.Name, p.PID)
-}
-
-// Crashes lists the services that ended without being told to, and how. A service that refused to start is not among them.
-func (s *Stack) Crashes() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.crashes)
-}
-
-func (s *Stack) childCrashed(how string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.crashes = append(s.crashes, how)
-}
-
-// childEnded reports a child that ended by itself. While the stack starts, a child that ends too often makes Start fail.
-func (s *Stack) childEnded(name, why string, wait time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ends[name]++
-	switch {
-	case s.ready:
-		s.say("%s ended (%s); starting it again in %s", name, why, wait.Round(time.Millisecond))
-	case s.ends[name] >= maxEarlyEnds:
-		select {
-		case s.failed <- fmt.Errorf("%s does not start: %s", name, why):
-		default: // a reason is there already
-		}
-	}
-}
 
 func (s *Stack) say(format string, args ...any) { s.cfg.Say(fmt.Sprintf(format, args...)) }
