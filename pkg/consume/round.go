@@ -46,16 +46,15 @@ type part struct {
 	plain   bool
 }
 
-// item is one event.
+// item is one event. What every pass looks at comes first.
 type item struct {
-	msg  int
-	part int
-	key  []byte
-	ev   frame.Event // of a frame
-	typ  string      // of a plain event
-
+	msg     int
+	part    int
 	entry   *entry // the key's state
 	outcome outcome
+	key     []byte
+	ev      frame.Event // of a frame
+	typ     string      // of a plain event
 }
 
 // outcome is what has become of an item that is not committed.

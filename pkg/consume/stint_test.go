@@ -210,7 +210,7 @@ func BenchmarkApply(b *testing.B) {
 	}
 	r := testRound()
 	require.NoError(b, r.add(batchAt(1, p)))
-	h := after{collect(nil), func() {}}
+	var h Handler = after{collect(nil), func() {}}
 	s.fill(make([][]byte, len(s.missing(r))))
 	for b.Loop() {
 		s.run(background, h, r)
