@@ -3,6 +3,7 @@ package consume
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // maxWaiting is how many keys of a round may wait for another attempt. Behind more, nothing is begun: a handler that fails
@@ -107,7 +108,7 @@ func (s *shard) undo(r *round, e *entry, all bool) (again bool) {
 	r.failures++
 	if e.changed {
 		if b := r.result(int(e.last)); b != nil && !all {
-			e.state, e.loaded = nil, b
+			e.state, e.loaded = nil, slices.Clone(b) // a commit may take b, and the next state may be made of this one
 			return false
 		}
 		r.undo(e)

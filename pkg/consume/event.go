@@ -70,14 +70,15 @@ func (e *Event) Headers() map[string]string {
 	return out
 }
 
-// Handler folds events into states. Typed makes one from a plain function. An error or a panic of any method is retried
-// with backoff.
+// Handler folds events into states. Typed makes one from a plain function. An error or a panic of any method fails the event
+// at hand: it is retried with backoff.
 type Handler interface {
-	// Decode returns the state that an envelope holds, or a fresh one if it is nil.
+	// Decode returns the state that an envelope holds, or a fresh one if it is nil. The state may share the envelope's memory.
 	Decode(envelope []byte) (state any, err error)
-	// Encode appends the state's envelope to b.
+	// Encode appends the state's envelope to b. It may be called after any event. What it returns must not share the state's
+	// memory: later events change the state.
 	Encode(b []byte, state any) ([]byte, error)
-	// Apply folds an event into a state. If it fails the state is thrown away, and later decoded anew.
+	// Apply folds an event into a state. If it fails the state is thrown away, and decoded anew for the next attempt.
 	Apply(ctx context.Context, state any, ev Event) error
 }
 

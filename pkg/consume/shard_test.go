@@ -268,6 +268,51 @@ func TestResultsAreBounded(t *testing.T) {
 	require.Less(t, len(h.of), 20)
 }
 
+// inPlace is a handler whose states are the envelopes that they were decoded from.
+type inPlace struct{ fail func(Event) bool }
+
+func (inPlace) Decode(envelope []byte) (any, error) {
+	if envelope == nil {
+		envelope = make([]byte, 1)
+	}
+	return envelope, nil
+}
+
+func (inPlace) Encode(b []byte, state any) ([]byte, error) { return append(b, state.([]byte)...), nil }
+
+func (h inPlace) Apply(_ context.Context, state any, ev Event) error {
+	state.([]byte)[0]++
+	if h.fail(ev) {
+		return errRefused
+	}
+	return nil
+}
+
+// A state that shares the memory of its envelope changes no state that is kept.
+func TestKeptStatesAreNotShared(t *testing.T) {
+	m := storetest.NewMemory()
+	s := claim(t, m, &budget{max: 1 << 20})
+	bad := map[uint64]bool{1: true, 4: true}
+	h := inPlace{func(ev Event) bool { return bad[ev.seq] }}
+	r := roundOf(t, batchAt(1, one(1, "a"), one(2, "b"), one(3, "c"), one(4, "b"), one(5, "c")))
+	require.Empty(t, commits(t, m, s, h, r))
+	require.NoError(t, load(t, m, s, r))
+	bad[1] = false
+	r.retry() // event 4 fails again, on a state that was decoded from what event 2 left
+	require.Equal(t, []int{3}, commits(t, m, s, h, r))
+	for _, key := range []string{"a", "b", "c"} {
+		states, err := m.At("one").States(context.Background(), []string{key})
+		require.NoError(t, err)
+		require.Equal(t, []byte{1}, states[0], "key %s", key)
+	}
+	clear(bad)
+	r.retry()
+	require.Equal(t, []int{2}, commits(t, m, s, h, r))
+	states, err := m.At("one").States(context.Background(), []string{"a", "b", "c"})
+	require.NoError(t, err)
+	require.Equal(t, [][]byte{{1}, {2}, {2}}, states)
+}
+
 // large is a handler whose states are large.
 type large struct{ Handler }
 
