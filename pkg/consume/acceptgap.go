@@ -12,14 +12,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrNoGap means that a shard's position is in its log, and that what follows can be read.
+// ErrNoGap means that a shard's position is in its log, and that the next message can be read.
 var ErrNoGap = errors.New("there is no gap")
 
-// AcceptGap lets a shard go on whose log and store do not fit together, and returns what it has accepted, in words. What lies
-// in the gap is lost to the store; what is applied again, if the log was made anew, is not told from new events. Where the
-// shard's next message cannot be read, it is passed over. The shard's owner notices by itself.
-func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard int, open func(topology string) store.Store, log *slog.Logger) (string, error) {
-	if _, err := topology.Load(ctx, js, app); err != nil { // nobody waits for one here
+// AcceptGap lets a shard go on whose log and store do not fit together, and describes the gap that it accepted. The store
+// misses the events that lay in the gap. If the log was made anew, events that it holds again are applied again, as new ones.
+// If the shard's next message cannot be read, it is passed over. The shard's owner notices by itself.
+func AcceptGap(
+	ctx context.Context, js jetstream.JetStream, app string, shard int, open func(topology string) store.Store, log *slog.Logger,
+) (string, error) {
+	if _, err := topology.Load(ctx, js, app); err != nil { // Join would wait for a topology
 		return "", err
 	}
 	t, kv, err := topology.Join(ctx, js, app, log)
@@ -47,7 +49,10 @@ func AcceptGap(ctx context.Context, js jetstream.JetStream, app string, shard in
 	if err != nil {
 		return "", fmt.Errorf("look at stream %s: %w", name, err)
 	}
-	g := gap{shard: shard, epoch: epoch, js: js, stream: name, state: stream.CachedInfo().State, subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: at}
+	g := gap{
+		shard: shard, epoch: epoch, js: js, stream: name, state: stream.CachedInfo().State,
+		subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: at,
+	}
 	to, what, err := g.find(ctx, kv)
 	if err != nil {
 		return "", err
@@ -77,10 +82,12 @@ func move(ctx context.Context, st store.Store, shard int, from, to store.Positio
 	if rec.Position != from {
 		return fmt.Errorf("it has gone on to message %d meanwhile: nothing was changed", rec.Position.Seq)
 	}
-	return st.Commit(ctx, &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), Position: to, RoundStart: to.Seq, Late: rec.Late, LateLast: rec.LateLast})
+	return st.Commit(ctx, &store.Commit{
+		Shard: shard, Old: version, New: store.NewVersion(), Position: to, RoundStart: to.Seq, Late: rec.Late, LateLast: rec.LateLast,
+	})
 }
 
-// gap is where a shard stands and what its log has.
+// gap is a shard's position beside its log.
 type gap struct {
 	shard   int
 	epoch   topology.Epoch
@@ -103,7 +110,8 @@ func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, 
 			return store.Position{}, "", err
 		}
 		return store.Position{Epoch: g.epoch.Epoch, Seq: last},
-			fmt.Sprintf("shard %d had committed up to message %d of %s, which is not in its log; it goes on behind message %d", g.shard, g.at.Seq, g.at.Time.UTC(), last), nil
+			fmt.Sprintf("shard %d had committed up to message %d of %s, which is not in its log; it goes on behind message %d",
+				g.shard, g.at.Seq, g.at.Time.UTC(), last), nil
 	}
 	purged, err := topology.LoadPurged(ctx, g.js, kv, g.epoch.Epoch, g.epoch.Lane(g.shard))
 	if err != nil {
@@ -111,7 +119,8 @@ func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, 
 	}
 	if reaches, known := purged.Reaches(g.shard, g.at.Seq, g.state.FirstSeq); !reaches || !known {
 		return store.Position{Epoch: g.epoch.Epoch, Seq: g.state.FirstSeq - 1},
-			fmt.Sprintf("shard %d had committed up to message %d; what follows up to message %d is gone; it goes on behind that", g.shard, g.at.Seq, g.state.FirstSeq-1), nil
+			fmt.Sprintf("shard %d had committed up to message %d; the messages from there up to %d are gone; it goes on behind them",
+				g.shard, g.at.Seq, g.state.FirstSeq-1), nil
 	}
 	m, err := topology.NextMessage(ctx, g.js, g.stream, g.subject, g.at.Seq+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -125,7 +134,8 @@ func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, 
 	if bad == nil {
 		return store.Position{}, "", fmt.Errorf("shard %d: %w: nothing was changed", g.shard, ErrNoGap)
 	}
-	return store.Position{Epoch: g.epoch.Epoch, Seq: m.Sequence, Time: m.Time}, fmt.Sprintf("shard %d passes over message %d, which cannot be read: %v", g.shard, m.Sequence, bad), nil
+	return store.Position{Epoch: g.epoch.Epoch, Seq: m.Sequence, Time: m.Time},
+		fmt.Sprintf("shard %d passes over message %d, which cannot be read: %v", g.shard, m.Sequence, bad), nil
 }
 
 // fits tells whether the message at the position is the one that was committed, or may have been purged.

@@ -40,7 +40,8 @@ func (s *shard) admit(a *admission, r *round, i int) bool {
 	case a.verdict == dedup.Late:
 		m := &r.msgs[it.msg]
 		s.tally.late++
-		s.tally.lateLast = fmt.Sprintf("publisher %s seq %d at %s", p.session.Publisher, it.ev.Seq, store.Position{Epoch: r.at.Epoch, Seq: m.seq, Time: m.time})
+		at := store.Position{Epoch: r.at.Epoch, Seq: m.seq, Time: m.time}
+		s.tally.lateLast = fmt.Sprintf("publisher %s seq %d at %s", p.session.Publisher, it.ev.Seq, at)
 		return false
 	case a.verdict == dedup.Closed:
 		s.tally.suspect.isClosed(p.session, it.ev.Seq, s.record.Newest(p.session.Publisher))
@@ -52,8 +53,8 @@ func (s *shard) admit(a *admission, r *round, i int) bool {
 	return true
 }
 
-// readmit makes the record see the items from from up to end once more. It decides as it did before, as it is a fold over
-// the log: what it says of items that it has seen is not asked again.
+// readmit shows the record the items from from up to end once more. The record decides as it did before, for it depends on
+// the log alone: the items' outcomes stay as they are.
 func (s *shard) readmit(r *round, from, end int) {
 	s.tally = tally{}
 	a := admission{part: -1}

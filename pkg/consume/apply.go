@@ -74,8 +74,8 @@ func (s *shard) run(ctx context.Context, h Handler, r *round) (failures []failur
 	return failures
 }
 
-// try makes an attempt to apply an item. Once a handler has failed, the key's state is encoded behind each event: it is then
-// known what to go back to, and which event made a state that cannot be encoded.
+// try makes an attempt to apply an item. Once the handler has failed, the key's state is encoded after each event: so the
+// state to go back to is at hand, and an event that makes a state which cannot be encoded is found out.
 func (s *shard) try(ctx context.Context, h Handler, r *round, i int) (err error) {
 	defer recovered(&err)
 	it := &r.items[i]
@@ -101,8 +101,8 @@ func (s *shard) try(ctx context.Context, h Handler, r *round, i int) (err error)
 	return err
 }
 
-// undo gives a key back the state of before the attempt that failed. If that is not known, or all of it is asked for, what
-// the round's items have changed is undone, and they are to be applied again.
+// undo gives a key back its state from before the attempt that failed. If that was not kept, or with all, the key goes back
+// to its committed state: the round's items of this key are undone, and are to be applied again.
 func (s *shard) undo(r *round, e *entry, all bool) (again bool) {
 	s.careful = true
 	r.failures++

@@ -12,8 +12,8 @@ import (
 // countPause is the least time between two counts of the backlogs of shards that do not run.
 const countPause = time.Second
 
-// countBacklogs counts what waits in the log for those shards that do not run: their feeds, if they have any, do not move and
-// so do not tell. It does so every few seconds, and soon after a shard has come to a halt, until ctx ends.
+// countBacklogs counts the messages that wait in the log for those shards that do not run: their feeds, if they have any, do
+// not move and cannot tell. It counts every few seconds, and soon after a shard has come to a halt, until ctx ends.
 func (w *Worker) countBacklogs(ctx context.Context) {
 	tick := time.NewTicker(w.waits.count)
 	defer tick.Stop()

@@ -25,7 +25,7 @@ const (
 	keepItems = 2 * DefaultRoundEvents
 )
 
-// pullLimits are what one pull of a shard's feed may bring, where there are so many shards.
+// pullLimits bound one pull of a shard's feed, by the number of shards.
 func pullLimits(shards int) (messages, bytes int) {
 	return max(minPullMessages, feedsMessages/2/shards), min(max(minPullBytes, feedsBytes/2/shards), maxPullBytes)
 }
@@ -42,5 +42,5 @@ func (s *share) hold(n int64) {
 	s.held = n
 }
 
-// left tells whether anything is left for anybody.
+// left tells whether any of the budget is left.
 func (s *share) left() bool { return s.of.used.Load() < s.of.max }

@@ -7,11 +7,11 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// entryOverhead is about what an entry costs beside its key and its state; a decoded state is reckoned as twice as large
-// as an encoded one.
+// entryOverhead is about the size of an entry without its key and its state, in bytes. A decoded state counts as twice the size
+// of an encoded one.
 const entryOverhead = 160
 
-// budget bounds what all shards of a worker hold of something, in bytes.
+// budget bounds the memory that all shards of a worker use for one purpose, in bytes.
 type budget struct {
 	max  int64
 	used atomic.Int64
@@ -64,7 +64,7 @@ func (c *cache) add(key string) *entry {
 	return e
 }
 
-// fill takes what was loaded.
+// fill takes a state as it was loaded.
 func (c *cache) fill(e *entry, loaded []byte) {
 	e.loaded = loaded
 	c.resize(e, len(loaded))
@@ -94,7 +94,7 @@ func (c *cache) change(e *entry, i int) {
 }
 
 // settle says that these entries are committed, with these states, as far as items before end have changed them. Then it
-// makes room; what is not committed stays.
+// makes room. Entries that later items have changed stay.
 func (c *cache) settle(written []*entry, states []store.Pair, end int) {
 	for i, e := range written {
 		e.changed = int(e.last) >= end

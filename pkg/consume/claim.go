@@ -13,7 +13,7 @@ import (
 // failover should.
 const manyPublishers = 100_000
 
-// claim announces the ownership, claims the shard in the store and reads what was committed of it.
+// claim announces the ownership, claims the shard in the store and reads the shard's record.
 func (o *owner) claim() error {
 	announcing, cancel := context.WithTimeout(o.link, feedAnswerTime)
 	revision, err := o.own.Announce(announcing)

@@ -63,8 +63,8 @@ func (o *outages) answered() {
 	o.outage.End()
 }
 
-// unbroken makes a context that ends, with errInterrupted as its cause, when the connection is lost: what was asked over it
-// may never be answered. The function it returns must be called; twice does no harm.
+// unbroken makes a context that ends, with errInterrupted as its cause, when the connection is lost: a question that was sent
+// over it may never be answered. The function it returns must be called; twice does no harm.
 func unbroken(ctx context.Context, nc *nats.Conn) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	lost, done := nc.StatusChanged(nats.RECONNECTING, nats.CLOSED), make(chan struct{})

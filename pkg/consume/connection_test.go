@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A worker whose server stands, and has lost JetStream, as one that is cut off from its cluster, tries another one.
+// A worker whose server is up but without JetStream, like one that is cut off from its cluster, tries another server.
 func TestWorkerThatGetsNoAnswerTriesAnotherServer(t *testing.T) {
 	r, other := newRig(t, 1), testkit.NATS(t)
 	nc, err := nats.Connect(r.nats.URL+","+other.URL, nats.DontRandomize(), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectBufSize(-1))

@@ -12,7 +12,7 @@ import (
 // errGap means that log and store do not fit together: going on would skip or repeat events.
 var errGap = errors.New("log and store do not fit together")
 
-// next is what an owner does when it cannot go on as it is.
+// next is an owner's next step when it cannot go on as it is.
 type next int
 
 const (
@@ -24,7 +24,7 @@ const (
 	tryLater             // claim the shard again, later each time
 )
 
-// ending is why an owner cannot go on as it is. Functions that return a nil ending have done what they are for.
+// ending is why an owner cannot go on as it is. nil: it can.
 type ending struct {
 	next next
 	err  error // nil if next is handOver or rest
@@ -46,7 +46,7 @@ func because(err error) *ending {
 	return &ending{next: to, err: err}
 }
 
-// explained adds to an error what ended the context, if anything did: that is why the call failed.
+// explained adds the cause of the context's end to an error, if the context has ended: that is why the call failed.
 func explained(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)

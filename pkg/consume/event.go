@@ -14,14 +14,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Event is one event as a handler sees it. Data is valid during the call; copy what is to be kept.
+// Event is one event as a handler sees it. Data is valid during the call: a handler that keeps it must copy it.
 type Event struct {
 	Key   string
 	Data  []byte
 	Type  string
 	Time  time.Time // the log's
 	Shard int
-	Fence uint64 // grows with every change of owner: hand it to whatever an effect outside writes to
+	Fence uint64 // grows with every change of owner: hand it to the service that an effect outside goes to
 
 	publisher frame.PublisherID // of a framed event
 	seq       uint64
@@ -59,7 +59,8 @@ func (e *Event) Headers() map[string]string {
 	}
 	var out map[string]string
 	for k, v := range e.header {
-		if k == frame.HeaderKind || k == frame.HeaderPlace || k == frame.HeaderKey || k == frame.HeaderType || strings.HasPrefix(k, "Nats-") || len(v) == 0 {
+		switch {
+		case k == frame.HeaderKind, k == frame.HeaderPlace, k == frame.HeaderKey, k == frame.HeaderType, strings.HasPrefix(k, "Nats-"), len(v) == 0:
 			continue
 		}
 		if out == nil {
@@ -105,7 +106,8 @@ func (t typed[S]) Decode(envelope []byte) (any, error) {
 		return nil, err
 	}
 	if e.Codec != store.CodecJSON || e.Schema != schemaVersion {
-		return nil, fmt.Errorf("stored state has codec %d and schema %d, this handler reads codec %d and schema %d", e.Codec, e.Schema, store.CodecJSON, schemaVersion)
+		return nil, fmt.Errorf("stored state has codec %d and schema %d, this handler reads codec %d and schema %d",
+			e.Codec, e.Schema, store.CodecJSON, schemaVersion)
 	}
 	if err := json.Unmarshal(e.Data, state); err != nil {
 		return nil, fmt.Errorf("decode stored state: %w", err)

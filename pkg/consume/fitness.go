@@ -36,7 +36,7 @@ func (f *fitness) err() error {
 	return context.Cause(f.fit)
 }
 
-// during makes a context that ends when the store is found to be unfit, with what is wrong as its cause. done is to be called.
+// during makes a context that ends when the store is found to be unfit, with the reason as its cause. done is to be called.
 func (f *fitness) during(ctx context.Context) (_ context.Context, done func()) {
 	f.mu.Lock()
 	fit := f.fit

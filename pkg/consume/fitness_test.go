@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Somebody lets Redis evict keys, under running workers. They notice at a look, and when they connect anew, and go on once that
+// An operator lets Redis evict keys, under running workers. They notice at a look, and when they connect anew, and go on once that
 // is mended.
 func TestEvictionIsNoticedLater(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -36,7 +36,8 @@ func TestEvictionIsNoticedLater(t *testing.T) {
 			r.send(0, "a")
 			r.send(1, "b")
 			require.Contains(t, w.shard(0).State, "maxmemory-policy allkeys-lru")
-			require.Regexp(t, `level=ERROR msg="shard stopped until this is mended" shard=1 error=.*maxmemory-policy allkeys-lru.*set it to noeviction`, w.log.String())
+			require.Regexp(t, `level=ERROR msg="shard stopped until this is mended" shard=1 error=.*maxmemory-policy allkeys-lru.*set it to noeviction`,
+				w.log.String())
 			require.Empty(t, r.state("b"))
 			require.NoError(t, r.rdb.ConfigSet(background, "maxmemory-policy", "noeviction").Err())
 			r.applied()

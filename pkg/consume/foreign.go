@@ -13,17 +13,17 @@ type passed struct {
 	last    uint64 // the newest one's sequence
 }
 
-// foreignEvery is how often a worker logs at most what it passed over: a client may write without end.
+// foreignEvery is the least time between two log lines of a worker about foreign messages: a client may write without end.
 const foreignEvery = time.Minute
 
-// foreignLog gathers what a worker has passed over and not yet logged.
+// foreignLog counts the messages that a worker has passed over and not yet logged.
 type foreignLog struct {
 	mu     sync.Mutex // guards what follows
 	logged time.Time
 	unsaid passed
 }
 
-// add takes what one round passed over, and returns what is to be logged now, if anything.
+// add takes the counts of one round, and returns those that are to be logged now, if any.
 func (f *foreignLog) add(of passed, now time.Time) (say passed, due bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -35,7 +35,7 @@ func (f *foreignLog) add(of passed, now time.Time) (say passed, due bool) {
 	return say, true
 }
 
-// note counts what a round of a shard passed over, and logs it from time to time.
+// note takes the counts of a round of a shard: for the metrics, and for the log from time to time.
 func (f *foreignLog) note(log *slog.Logger, m *metrics, shard int, stream string, of passed) {
 	if of == (passed{}) {
 		return

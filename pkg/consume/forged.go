@@ -10,8 +10,9 @@ import (
 	"example.com/lockstep/pkg/frame"
 )
 
-// suspect counts, of a segment, what publishers of ours hardly do, and what a client does that sends in the name of one: it
-// closes the session of a publisher, or raises its floor, and the publisher's own events are dropped from then on.
+// suspect counts events of closed sessions and floors that jump. Our publishers cause them rarely. A client that sends in the
+// name of a publisher causes them: it closes the publisher's session, or raises its floor, and from then on the publisher's
+// own events are dropped.
 type suspect struct {
 	closed, jumps int
 	closedLast    string
@@ -39,10 +40,10 @@ const suspectEvery = time.Minute
 type suspicion struct {
 	mu                   sync.Mutex
 	closedAt, jumpedAt   time.Time // when each line was logged last
-	closedSum, jumpedSum int       // since then
+	closedSum, jumpedSum int       // from then on
 }
 
-// note takes what a committed segment has seen.
+// note takes the counts of a commit.
 func (n *suspicion) note(log *slog.Logger, shard int, s suspect, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

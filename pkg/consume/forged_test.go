@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Somebody sends in the name of two publishers: with a generation that closes the session of one, and a floor above all
+// A client sends in the name of two publishers: with a generation that closes the session of one, and a floor above all
 // that the other will send. What they still send is dropped; that is counted and told apart from copies.
 func TestForgedSessionsAreTold(t *testing.T) {
 	r := newRig(t, 1)
@@ -35,7 +35,8 @@ func TestForgedSessionsAreTold(t *testing.T) {
 	send(8, 1, 3, 3)
 	send(9, 1, 2, 2)
 	r.applied()
-	eventually(t, func() bool { return w.metric("events_applied_total") == 4 && w.metric("events_closed_total") == 2 }, "the real ones of publisher 8 are closed")
+	eventually(t, func() bool { return w.metric("events_applied_total") == 4 && w.metric("events_closed_total") == 2 },
+		"publisher 8's own events are closed")
 	eventually(t, func() bool { return w.metric("events_duplicate_total") == 2 }, "that of publisher 9 is below the floor")
 	require.EqualValues(t, 1, w.metric("floor_jumps_total"))
 	log := w.log.String()

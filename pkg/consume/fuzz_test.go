@@ -15,7 +15,8 @@ import (
 // FuzzMessage reads a message of the log, whoever wrote it: all of it or nothing, and none of its events belongs to another
 // shard.
 func FuzzMessage(f *testing.F) {
-	full := batch(one(1, "a"), one(2, "b"), sent{publisher: 2, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 9, key: "c", data: "x"}}})
+	full := batch(one(1, "a"), one(2, "b"),
+		sent{publisher: 2, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 9, key: "c", data: "x"}}})
 	here := frame.Place{Epoch: 1, Shard: testShard}.String()
 	f.Add("", "", "", "", full)
 	f.Add("", "", "", "", full[:len(full)-1])

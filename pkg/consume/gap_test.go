@@ -212,7 +212,7 @@ func TestPositionInALogMadeAnewIsAnotherShards(t *testing.T) {
 	r.applied()
 }
 
-// What no router stored in a shard's log stops nothing: an answer that somebody had sent there, or a copy of another shard's.
+// What no router stored in a shard's log stops nothing: an answer that a client had sent there, or a copy of another shard's.
 func TestForeignMessagesArePassedOver(t *testing.T) {
 	r := newRig(t, 2)
 	r.send(0, "a")

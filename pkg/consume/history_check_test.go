@@ -54,7 +54,7 @@ func (h *history) busy() bool {
 	return busy
 }
 
-// settle gives every shard a new owner, who works off the log.
+// settle gives every shard a new owner, which works off the log.
 func (h *history) settle() {
 	for n := range h.shards {
 		p := h.own(n)

@@ -10,7 +10,7 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// process is an owner of a shard, who does what owner.run does, step by step. Between any two steps it may be paused,
+// process is an owner of a shard that does what owner.run does, step by step. Between any two steps it may be paused,
 // for as long as it likes, while others own the shard too.
 type process struct {
 	h    *history
@@ -48,7 +48,7 @@ func (p *process) anew(why string) {
 	}
 	p.s, p.r, p.c, p.next = nil, nil, nil, (*process).announce
 	p.h.note("claimed anew")
-	if !p.h.healing && p.h.rand.IntN(4) > 0 { // the rest give up, so that who owns the shard gets somewhere
+	if !p.h.healing && p.h.rand.IntN(4) > 0 { // the rest give up, so that the shard's owner gets somewhere
 		p.h.owners = slices.DeleteFunc(p.h.owners, func(o *process) bool { return o == p })
 	}
 }

@@ -32,8 +32,8 @@ var errRefused = errors.New("the handler refused")
 const violated = "promise broken"
 
 // The pipeline as a whole keeps its promises, whatever is lost, late, repeated, paused, killed or forgotten: publishers'
-// windows, routers' gathers and leases, a log, deduplication, shards and a store, all real, joined by a network and by
-// processes that draw each step from a seed. Shards have no leases here: whoever likes owns them.
+// windows, routers' gathers and permits, a log, deduplication, shards and a store, as they are, joined by a network and by
+// processes that draw each step from a seed. Shards have no leases here: any process may claim any shard.
 func TestHistories(t *testing.T) {
 	if *historySeed != 0 {
 		h := newHistory(*historySeed)
@@ -64,7 +64,8 @@ func tryHistories(t *testing.T, n int) {
 	t.Logf("%d histories: %v", n, total)
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "withdrawn", "taken by nobody", "sent again", "untold", "stray", "router died", "batch failed",
-		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed", "failed behind", "committed in part", "waiting stale", "paused", "owner died", "went back", "wiped",
+		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed",
+		"failed behind", "committed in part", "waiting stale", "paused", "owner died", "went back", "wiped",
 		"announcement outrun", "session renewed", "late", "duplicate",
 	} {
 		require.NotZero(t, total[what], "no history saw: %s", what)
@@ -84,7 +85,7 @@ func TestNewHistories(t *testing.T) {
 // history is one interleaving of all that happens, drawn from a seed.
 type history struct {
 	rand    *rand.Rand
-	now     time.Time // the broker's, and everybody's who has no skew
+	now     time.Time // the broker's clock, and every other one that has no skew
 	slow    bool      // hours and days pass too
 	healing bool
 	tell    func(string, ...any)
@@ -143,7 +144,8 @@ func (h *history) shardOf(key []byte) int { return int(key[1]) % h.shards }
 func newHistory(seed uint64) *history {
 	r := rand.New(rand.NewPCG(seed, 1))
 	h := &history{
-		rand: r, now: epochStart, slow: r.IntN(4) == 0, count: make(map[string]int), keys: 1 + r.IntN(5), shards: 1 + r.IntN(3), store: storetest.NewMemory(),
+		rand: r, now: epochStart, slow: r.IntN(4) == 0, count: make(map[string]int), keys: 1 + r.IntN(5), shards: 1 + r.IntN(3),
+		store:    storetest.NewMemory(),
 		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)], failing: []int{5, 20, 60}[r.IntN(3)],
 	}
 	h.current, h.announced, h.fences = make([]store.Version, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)

@@ -17,7 +17,7 @@ func keyHash(key string) slog.Attr {
 	return slog.String("key_hash", fmt.Sprintf("%016x", xxhash.Sum64String(key)))
 }
 
-// printableKey is a key as a log line may hold it: what cannot be printed is escaped as in Go, and a long one is cut.
+// printableKey is a key as a log line may hold it: unprintable characters are escaped as in Go, and a long key is cut.
 func printableKey(key string) slog.Attr {
 	var out []byte
 	for rest := key; rest != ""; {

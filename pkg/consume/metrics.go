@@ -49,7 +49,7 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func()
 	}
 }
 
-// count takes a commit: how many events it applied, and what became of the others.
+// count takes a commit: how many events it applied, and the counts of the others.
 func (m *metrics) count(applied int, t tally) {
 	m.applied.Add(float64(applied))
 	m.duplicates.Add(float64(t.duplicates))

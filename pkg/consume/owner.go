@@ -12,7 +12,7 @@ import (
 )
 
 // owner works on one shard for as long as this worker owns it. It claims the shard, opens its log and takes round after
-// round. What it decides about events is shard's; the owner is the thin shell that talks to NATS and the store.
+// round. The type shard decides about events; the owner is the thin shell that talks to NATS and the store.
 type owner struct {
 	*shared
 	n    int // the shard
@@ -23,7 +23,7 @@ type owner struct {
 	// Of the claim at hand:
 	epoch topology.Epoch
 	ctx   context.Context // of handlers and commits: ends with the ownership, or when the store is found to be unfit
-	link  context.Context // of what is asked of NATS: ends also when the connection is lost
+	link  context.Context // of questions to NATS: ends also when the connection is lost
 	idle  *time.Ticker
 	shard *shard
 
@@ -88,8 +88,8 @@ func (o *owner) report(end *ending) (wait time.Duration) {
 	}
 }
 
-// serve claims the shard and works on what comes, until it cannot go on. While the worker is paused the owner keeps the
-// claim, with its version and its cache, but no feed: the server forgets a consumer that pulls nothing.
+// serve claims the shard and applies its events, until it cannot go on. While the worker is paused the owner keeps the claim,
+// with its version and its cache, but no feed: the server forgets a consumer that pulls nothing.
 func (o *owner) serve(ctx context.Context) *ending {
 	o.note(func(s *shardStatus) { s.begins(stateClaiming) })
 	if o.leaving() {
@@ -125,8 +125,8 @@ func (o *owner) serve(ctx context.Context) *ending {
 }
 
 // follow finds the shard's place in the log and takes round after round from there, until it cannot go on, or the worker is
-// paused. What has arrived and is not begun then goes with the feed, and comes again with the next one. Only the work on a
-// round that has arrived outlives the connection.
+// paused. Messages that have arrived by then are dropped with the feed, and come again with the next one. Only the work on a
+// round outlives the connection.
 func (o *owner) follow() *ending {
 	if err := o.open(); err != nil {
 		return because(explained(o.link, err))
@@ -204,8 +204,8 @@ func (o *owner) leaving() bool {
 	}
 }
 
-// await waits for done. Meanwhile it does what an owner does that commits nothing: it looks whether the shard's version is
-// still the store's, for a store that went back in time is to be brought up to date though no event comes.
+// await waits for done. Meanwhile the owner checks from time to time whether the shard's version is still the store's: a store
+// that went back in time is to be brought up to date even if nothing is to be committed.
 func await[T any](o *owner, ctx context.Context, done <-chan T) *ending {
 	for {
 		select {

@@ -8,7 +8,7 @@ const claimMax = 2 * time.Second
 // pace says how long an owner waits before it serves its shard again.
 type pace struct{ next time.Duration }
 
-// soon is the wait after what passes by itself: it may come often, and is no reason to wait long for anything else.
+// soon is the wait after an ending that passes by itself. It may come often, and does not make later waits longer.
 func (p *pace) soon() time.Duration {
 	p.next = 0
 	return retryMin

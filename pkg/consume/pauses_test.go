@@ -44,7 +44,7 @@ func (r *rig) positions() []uint64 {
 	return out
 }
 
-// looks counts how often owners of shards look whether their version still stands.
+// looks counts how often owners check their shards' versions.
 type looks struct {
 	store.Store
 	n *atomic.Int64

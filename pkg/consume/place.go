@@ -36,7 +36,7 @@ func (o *owner) findPlace() *ending {
 	}
 }
 
-// compare holds the position against the log as it is now. nothing tells that no message is to be looked for.
+// compare compares the position with the log as it is now. nothing: there is no message at the position to look for.
 func (o *owner) compare() (nothing bool, err error) {
 	s := o.shard
 	state, owner, err := o.feed.info(o.link)
@@ -44,7 +44,7 @@ func (o *owner) compare() (nothing bool, err error) {
 		return false, err
 	}
 	if owner != o.topology.ID {
-		return false, fmt.Errorf("%w: stream %s belongs to topology %q, this worker and its store to %q: restart the workers, on the store that goes with the log",
+		return false, fmt.Errorf("%w: stream %s belongs to topology %q, this worker and its store to %q: restart the workers with its store",
 			errGap, o.feed.stream, owner, o.topology.ID)
 	}
 	if err := o.checkReach(state.FirstSeq); err != nil {
@@ -103,7 +103,8 @@ func (o *owner) misplaced(finding string) error {
 }
 
 // checkPurged returns an error if something was purged that the shard has yet to commit. A round that has arrived is complete
-// if nothing behind the position before it is gone now. (The store may have gone back in time behind what the janitor saw.)
+// if nothing behind the position before it is gone now. (The store may have gone back in time after the janitor
+// read its position.)
 func (o *owner) checkPurged() error {
 	state, _, err := o.feed.info(o.link)
 	if err != nil {
@@ -129,11 +130,12 @@ func (o *owner) checkReach(first uint64) error {
 	case !known:
 		return o.gap(fmt.Sprintf("which begins at %d: messages were removed, and not by the janitor", first))
 	}
-	return o.gap(fmt.Sprintf("which begins at %d: what follows was purged, for the store had it once", first))
+	return o.gap(fmt.Sprintf("which begins at %d: the next messages were purged, as the store had them once", first))
 }
 
 // gap is the error of a position that is not in the log.
 func (o *owner) gap(finding string) error {
-	return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, %s; restore it, or the store that goes with it, or accept the gap (worker accept-gap %d)",
+	return fmt.Errorf("%w: shard %d has committed up to message %d of stream %s, %s; "+
+		"restore the stream, or the store that goes with it, or accept the gap (worker accept-gap %d)",
 		errGap, o.n, o.shard.position.Seq, o.feed.stream, finding, o.n)
 }

@@ -101,7 +101,7 @@ func (r *receipts) send() {
 	}
 }
 
-// stop sends what is left. Nothing may be added any more. It has ended when any call returns.
+// stop sends the receipts that are left. None may be added any more. All are sent when any call returns.
 func (r *receipts) stop() {
 	r.stopping.Do(func() { close(r.quit) })
 	<-r.done

@@ -161,7 +161,10 @@ func (r *rig) workerOn(nc *nats.Conn, change ...func(*Config)) *tester {
 	w.Worker, err = New(w.nc, cfg)
 	require.NoError(r.t, err)
 	w.owns = func(int, []byte) bool { return true } // tests send what they like to any shard
-	w.waits = waits{idle: 50 * time.Millisecond, place: 200 * time.Millisecond, stopped: 50 * time.Millisecond, hang: hangTime, handover: handoverTime, count: 50 * time.Millisecond, look: time.Minute, token: 20 * time.Millisecond}
+	w.waits = waits{
+		idle: 50 * time.Millisecond, place: 200 * time.Millisecond, stopped: 50 * time.Millisecond, hang: hangTime, handover: handoverTime,
+		count: 50 * time.Millisecond, look: time.Minute, token: 20 * time.Millisecond,
+	}
 	r.t.Cleanup(func() {
 		_ = w.Stop(background)
 		if r.t.Failed() {

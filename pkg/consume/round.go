@@ -18,7 +18,7 @@ type message struct {
 	data   []byte
 }
 
-// round is what has arrived and is not yet committed: messages, and the events in them.
+// round holds messages that have arrived and are not all committed, and the events in them.
 type round struct {
 	at     frame.Place           // of the log that it is of
 	owns   func(key []byte) bool // tells whether a key belongs to the shard
@@ -29,7 +29,7 @@ type round struct {
 	seen   int // items before it were looked at by the deduplication record
 	bytes  int
 	passed passed // of msgs
-	share  *share // of what all rounds hold; fill's
+	share  *share // of the memory of all rounds; the owner's
 	bad    error  // of the message behind them, which cannot be read
 
 	failures    int      // of the handler
@@ -39,7 +39,7 @@ type round struct {
 	scratch frame.Frame
 }
 
-// part is what events of one frame have in common.
+// part holds what the events of one frame have in common: session and floor.
 type part struct {
 	session frame.Session
 	floor   uint64
@@ -57,13 +57,13 @@ type item struct {
 	typ     string      // of a plain event
 }
 
-// outcome is what has become of an item that is not committed.
+// outcome is the state of an item that is not committed.
 type outcome uint8
 
 const (
 	pending outcome = iota // to be applied
 	applied                // its key's state holds it
-	undone                 // it was applied, and is to be applied again: what it made of its key's state was not kept
+	undone                 // it was applied, and is to be applied again: its key's state was not kept
 	failed                 // the newest attempt failed; it is to be retried
 	dropped                // a copy, or of a session that was closed or forgotten
 )
@@ -183,7 +183,7 @@ func (r *round) retry() {
 	}
 }
 
-// undo says that what the items have made of a key's state is lost.
+// undo says that a key went back to its committed state.
 func (r *round) undo(e *entry) {
 	for i := r.next; i < r.seen; i++ {
 		if it := &r.items[i]; it.entry == e && it.outcome == applied {
@@ -193,7 +193,7 @@ func (r *round) undo(e *entry) {
 	}
 }
 
-// keep keeps the state of an item's key as it is behind it.
+// keep keeps the state of an item's key after the item.
 func (r *round) keep(i int, state []byte) {
 	if r.results == nil {
 		r.results = make([][]byte, len(r.items))
@@ -202,7 +202,7 @@ func (r *round) keep(i int, state []byte) {
 	r.resultBytes += len(state)
 }
 
-// result is what was kept of an item, or nil.
+// result is the state of an item's key after the item, if it was kept; else nil.
 func (r *round) result(i int) []byte {
 	if r.results == nil {
 		return nil
@@ -238,7 +238,7 @@ func (r *round) reset() {
 	r.failures, r.results, r.resultBytes = 0, nil, 0
 }
 
-// cost is what the round holds, in bytes.
+// cost is the size of the round, in bytes.
 func (r *round) cost() int64 { return int64(r.bytes) + int64(len(r.items))*itemBytes }
 
 // done tells whether all of the round is committed.

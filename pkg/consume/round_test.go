@@ -14,7 +14,9 @@ import (
 // The position is the last message with nothing uncommitted in it or before it.
 func TestPosition(t *testing.T) {
 	two := sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: 8, key: "a"}, {seq: 9, key: "b"}}}
-	r := roundOf(t, batchAt(4, one(1, "a")), batchAt(6, two), message{seq: 7, time: epochStart, data: []byte("foreign")}, batchAt(9, one(10, "a"), two), plainAt(12, "p", "x"), batchAt(13))
+	r := roundOf(t,
+		batchAt(4, one(1, "a")), batchAt(6, two), message{seq: 7, time: epochStart, data: []byte("foreign")},
+		batchAt(9, one(10, "a"), two), plainAt(12, "p", "x"), batchAt(13))
 	require.Len(t, r.items, 7)
 	before := store.Position{Epoch: 1, Seq: 3}
 	for end, want := range []uint64{3, 4, 4, 7, 7, 7, 9, 13} { // end 6 is the plain event, and batch 13 is empty

@@ -21,7 +21,7 @@ const (
 // errAnotherStore means that the members of the group use another store than this worker.
 var errAnotherStore = errors.New("this worker and the others use different stores")
 
-// tokenQuestion asks a member, on <app>.ctl.store.<its id>, what its store has under a name.
+// tokenQuestion asks a member, on <app>.ctl.store.<its id>, for the value that its store has under a name.
 type tokenQuestion struct {
 	Token string `json:"token"`
 }
@@ -67,7 +67,7 @@ func (w *Worker) answerToken(m *nats.Msg) {
 	if err != nil {
 		panic(err) // three strings
 	}
-	_ = m.Respond(b) // fails only without a connection, and then nobody waits
+	_ = m.Respond(b) // fails only without a connection: then the other member has stopped waiting
 }
 
 // sharesStore proves that this worker uses the same store as other members: it leaves a token, and one of them finds it. A
@@ -152,7 +152,7 @@ func (w *Worker) admit(ctx context.Context, others []string) error {
 	return err
 }
 
-// markStore leaves what this worker finds again as long as it uses the same store, and the store has lost nothing.
+// markStore leaves a mark that this worker finds again as long as it uses the same store, and the store has lost nothing.
 func (w *Worker) markStore(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()

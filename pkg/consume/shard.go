@@ -6,12 +6,12 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// shard is what the owner of a shard knows, and its decisions: what to apply, what to drop, what to commit. It has no
+// shard holds an owner's knowledge of its shard and makes the decisions: which events to apply, to drop, to commit. It has no
 // goroutine, no clock and no connection.
 //
-// A round is run in passes (run), and what they did is committed (commit, committed): all of it, unless the handler takes
-// its time or fails. An event that fails is tried again in a later pass. Meanwhile what was applied behind it waits here, in
-// the cache and in the items' outcomes, and belongs to this ownership alone.
+// A round is run in passes (run), and each pass is followed by a commit (commit, committed) of all that it did, unless the
+// handler was slow or failed. An event that fails is tried again in a later pass. Until then the outcomes of events behind it
+// wait here, in the cache and in the items. They belong to this claim alone: the next one begins with what is committed.
 type shard struct {
 	n          int
 	fence      uint64
@@ -34,7 +34,7 @@ type shard struct {
 	receipts map[receiptTo][]uint64 // of the commit
 }
 
-// claimed makes a shard of what the store knew when it was claimed. Its publishers are still to be restored.
+// claimed makes a shard of its record as it was at the claim. Its publishers are still to be restored.
 func claimed(n int, rec store.Record, b *budget) *shard {
 	return &shard{
 		n: n, fence: rec.Fence, version: rec.Version, position: rec.Position, roundStart: rec.RoundStart, late: rec.Late, lateLast: rec.LateLast,

@@ -118,7 +118,9 @@ func TestFailureIsItsKeysAlone(t *testing.T) {
 		}
 		return nil
 	}))
-	second := sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: 2, key: "b"}, {seq: 3, key: "a"}, {seq: 4, key: "b"}, {seq: 5, key: "a"}}}
+	second := sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{
+		{seq: 2, key: "b"}, {seq: 3, key: "a"}, {seq: 4, key: "b"}, {seq: 5, key: "a"},
+	}}
 	r := roundOf(t, batchAt(5, one(1, "c")), batchAt(6, second, one(2, "b")), batchAt(9, one(6, "b")))
 	require.Equal(t, []int{2}, commits(t, m, s, h, r))
 	require.Equal(t, uint64(5), s.position.Seq, "message 6 is applied in part: the position stays before it")
@@ -189,7 +191,8 @@ func TestSeveralKeysFail(t *testing.T) {
 		}
 		return nil
 	}))
-	r := roundOf(t, batchAt(1, one(1, "a")), batchAt(2, one(2, "c")), batchAt(3, one(3, "b")), batchAt(4, one(4, "b")), batchAt(5, one(5, "c")), batchAt(6, one(6, "d")), batchAt(7, one(7, "c")))
+	r := roundOf(t, batchAt(1, one(1, "a")), batchAt(2, one(2, "c")), batchAt(3, one(3, "b")), batchAt(4, one(4, "b")),
+		batchAt(5, one(5, "c")), batchAt(6, one(6, "d")), batchAt(7, one(7, "c")))
 	require.Empty(t, commits(t, m, s, h, r))
 	delete(bad, 1)
 	r.items[r.next].outcome = pending
@@ -333,7 +336,8 @@ func TestSlowHandlerEndsTheSegment(t *testing.T) {
 		}
 		return nil
 	})
-	r := roundOf(t, batchAt(5, sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 2, key: "b"}, {seq: 3, key: "a", receipt: true}}}), batchAt(6, one(4, "b"), one(5, "a")))
+	first := sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{{seq: 1, key: "a"}, {seq: 2, key: "b"}, {seq: 3, key: "a", receipt: true}}}
+	r := roundOf(t, batchAt(5, first), batchAt(6, one(4, "b"), one(5, "a")))
 	for _, want := range []struct{ end, position int }{{2, 0}, {4, 5}, {5, 6}} {
 		require.NoError(t, load(t, m, s, r))
 		require.Empty(t, s.run(context.Background(), h, r))
@@ -351,7 +355,8 @@ func TestSlowHandlerEndsTheSegment(t *testing.T) {
 func TestLateEventsAreCountedAndNotApplied(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
-	old := sent{publisher: 7, generation: 1, floor: 1, birth: epochStart.Add(-8 * 24 * time.Hour), events: []sentEvent{{seq: 1, key: "a", receipt: true}, {seq: 2, key: "b"}}}
+	old := sent{publisher: 7, generation: 1, floor: 1, birth: epochStart.Add(-8 * 24 * time.Hour)}
+	old.events = []sentEvent{{seq: 1, key: "a", receipt: true}, {seq: 2, key: "b"}}
 	r := roundOf(t, batchAt(1, old, one(1, "a")))
 	require.NoError(t, load(t, m, s, r))
 	require.Empty(t, s.run(context.Background(), collect(nil), r))

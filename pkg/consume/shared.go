@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// shared is what the owners of a worker's shards have in common.
+// shared holds what the owners of a worker's shards have in common: settings, connections, bounds, metrics.
 type shared struct {
 	cfg      Config
 	nc       *nats.Conn
@@ -34,7 +34,7 @@ type shared struct {
 	closing   sync.WaitGroup // until the feeds are closed
 }
 
-// waits are how long an owner waits for what depends on others.
+// waits are the times that owners and the worker wait. Tests make them shorter.
 type waits struct {
 	idle    time.Duration // until a shard that commits nothing looks whether its version is still the store's
 	place   time.Duration // for the message at the position to arrive

@@ -25,7 +25,7 @@ const (
 // handoverTime is how long a shard may be on its way between two workers. A lease that is not renewed runs out before.
 const handoverTime = 15 * time.Second
 
-// shardStatus is what others may ask about a shard that is owned here.
+// shardStatus is the status of a shard that is owned here, for queries, readiness and metrics.
 type shardStatus struct {
 	fence    uint64
 	position store.Position
@@ -56,7 +56,7 @@ func newStatuses() statuses {
 	return statuses{halts: make(chan struct{}, 1), shards: make(map[int]*shardStatus)}
 }
 
-// note changes what others may ask about a shard.
+// note changes a shard's status.
 func (s *statuses) note(n int, change func(*shardStatus)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ const hangTime = 5 * time.Second
 
 // stint watches the time that a shard spends in the handler, at the cost of two atomic operations an event. A commit covers
 // at most limit of it, and the event at hand: a handler cannot be interrupted. So a call that still runs hang after the
-// limit has taken all of that.
+// limit has taken that long by itself.
 type stint struct {
 	limit, hang time.Duration
 	hangs       func(key string)                     // is told once of a call that does not return
@@ -22,7 +22,7 @@ type stint struct {
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
-	used    time.Duration // in earlier passes, by what is not committed
+	used    time.Duration // by earlier passes whose outcomes are not all committed
 	began   time.Time     // of the pass; zero: none is under way
 	rang    time.Time     // when the limit was reached in it; zero: not yet
 	hanging bool

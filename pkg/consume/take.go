@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// take fills the round with what has arrived, and waits for a first message. One that cannot be read ends the round, and
-// stops the shard once those before it are committed. Nothing is taken after the worker has been paused.
+// take waits for a message and fills the round with those that have arrived. One that cannot be read ends the round, and stops
+// the shard once those before it are committed. No round is begun after the worker was paused.
 func (o *owner) take() *ending {
 	if o.leaving() { // looked at first: messages may never cease
 		return &ending{next: handOver}
@@ -71,6 +71,7 @@ func (o *owner) takeMore() {
 }
 
 func (o *owner) unreadable(m message, err error) error {
-	return fmt.Errorf("%w: shard %d: message %d of stream %s cannot be read: %w; pass over it (worker accept-gap %d), or remove it (nats stream rmm %s %d)",
+	return fmt.Errorf("%w: shard %d: message %d of stream %s cannot be read: %w; "+
+		"pass over it (worker accept-gap %d), or remove it (nats stream rmm %s %d)",
 		errGap, o.n, m.seq, o.feed.stream, err, o.n, o.feed.stream, m.seq)
 }

@@ -160,7 +160,10 @@ func (o *trial) requireClean(s *shard, r *round) {
 }
 
 func newTrial(t *rapid.T, faults bool) *trial {
-	o := &trial{t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: storetest.NewMemory(), faults: faults, told: make(map[string]int), loads: make(map[string]int)}
+	o := &trial{
+		t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: storetest.NewMemory(), faults: faults,
+		told: make(map[string]int), loads: make(map[string]int),
+	}
 	o.budget.max = rapid.SampledFrom([]int64{1, 700, 1 << 20}).Draw(t, "cache bytes")
 	o.handler = collect(func(Event) error {
 		if o.one(60) {

@@ -1,6 +1,16 @@
 // Package consume is the worker: it owns shards, folds their events into states by the application's handler, and commits
-// the states together with how far it has come. The position lives where the state lives, so the log needs no acks, and
-// safety rests on the store's version alone: a worker that lost a shard without knowing can commit nothing.
+// the states together with the shard's position in the log. The position lies where the state lies, so the log needs no acks,
+// and safety rests on the store's version alone: a worker that lost a shard without knowing can commit nothing.
+//
+// A file uses those below it, none above:
+//
+//	worker     worker.go starts and stops; ready.go, backlog.go tell how it is; storewatch.go, samestore.go look at the store
+//	owner      owner.go, one for each shard that the worker owns, and its steps: claim.go, place.go, take.go, work.go; ending.go
+//	shared     shared.go: what all owners use: feed.go, connection.go, fitness.go, pauses.go, statuses.go, receipts.go, metrics.go
+//	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); no I/O, no clock
+//	data       round.go (messages and events with their outcomes), cache.go (states), stint.go (the handler's time), event.go, bounds.go
+//
+// acceptgap.go is the operator's command. The tests in history_*_test.go run the decisions of all packages without I/O.
 package consume
 
 import (
@@ -50,8 +60,8 @@ type Config struct {
 	CacheBytes      int64 // of states of all shards; default 64 MiB
 	RoundEvents     int   // taken into one commit; default 4,096. A batch is never split for it
 	RoundBytes      int   // likewise; default 1 MiB
-	// RoundTime is how much of the handler's time one commit covers; default 100 ms. It ends with the event at hand: what
-	// was applied until then is committed. A worker that dies repeats that much of its handler's effects for each shard.
+	// RoundTime bounds, for each shard, the handler's time whose outcomes are not committed; default 100 ms. After it the event
+	// at hand ends, and a commit follows. A worker that dies repeats that much of its handler's effects for each shard.
 	RoundTime time.Duration
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
@@ -65,7 +75,7 @@ type Worker struct {
 	server   *query.Server
 	janitor  *janitor.Janitor
 	failed   chan error // cap 1
-	mark     string     // what this worker leaves in the store under its id
+	mark     string     // the value that this worker leaves in the store under its id
 	unanswer func()     // ends the answers to tokenQuestions
 	watching context.Context
 	unwatch  context.CancelFunc
@@ -187,7 +197,7 @@ func (w *Worker) startJanitor(ctx context.Context) error {
 	return w.janitor.Start(ctx)
 }
 
-// Stop hands the shards over, each when what is begun is committed. When ctx ends, handlers are cancelled.
+// Stop hands the shards over, each after the commit at hand. When ctx ends, handlers are cancelled.
 func (w *Worker) Stop(ctx context.Context) error { return w.once.Stop(ctx) }
 
 // stop ends whatever start has begun. In this order: nothing is purged any more; the shards are handed over; the server

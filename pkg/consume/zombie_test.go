@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Handlers see a fence that only grows, whoever owns the shard.
+// Handlers see a fence that only grows, whichever worker owns the shard.
 func TestZombiesCannotHurt(t *testing.T) {
 	r := newRig(t, 1)
 	var mu sync.Mutex
