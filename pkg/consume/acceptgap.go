@@ -119,8 +119,8 @@ func (g *gap) find(ctx context.Context, kv jetstream.KeyValue) (store.Position, 
 	}
 	if reaches, known := purged.Reaches(g.shard, g.at.Seq, g.state.FirstSeq); !reaches || !known {
 		return store.Position{Epoch: g.epoch.Epoch, Seq: g.state.FirstSeq - 1},
-			fmt.Sprintf("shard %d had committed up to message %d; the messages from there up to %d are gone; it goes on behind them",
-				g.shard, g.at.Seq, g.state.FirstSeq-1), nil
+			fmt.Sprintf("shard %d had committed up to message %d; messages %d to %d are gone; it goes on behind them",
+				g.shard, g.at.Seq, g.at.Seq+1, g.state.FirstSeq-1), nil
 	}
 	m, err := topology.NextMessage(ctx, g.js, g.stream, g.subject, g.at.Seq+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

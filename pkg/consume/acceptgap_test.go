@@ -34,11 +34,11 @@ func TestAcceptGap(t *testing.T) {
 		},
 		"messages are gone": {
 			breaks: func(r *rig) { r.resend(4); r.purge(7) },
-			stops:  "not by the janitor", says: "up to message 6 is gone",
+			stops:  "not by the janitor", says: "to 6 are gone",
 		},
 		"the store is empty and the log begins late": {
 			breaks: func(r *rig) { r.purge(3); r.flush() },
-			stops:  "begins at 3", says: "up to message 2 is gone",
+			stops:  "begins at 3", says: "messages 1 to 2 are gone",
 		},
 		"the store went back behind what was purged": {
 			breaks: func(r *rig) {
@@ -46,7 +46,7 @@ func TestAcceptGap(t *testing.T) {
 				r.purge(4)
 				r.flush()
 			},
-			stops: "what follows was purged", says: "up to message 3 is gone",
+			stops: "the next messages were purged", says: "to 3 are gone",
 		},
 		"a message that cannot be read": {
 			breaks: func(r *rig) { r.put(0, append(batchFor(0), "garbage"...), nats.Header{}) },

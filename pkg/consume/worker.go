@@ -6,9 +6,9 @@
 //
 //	worker     worker.go starts and stops; ready.go, backlog.go tell how it is; storewatch.go, samestore.go look at the store
 //	owner      owner.go, one for each shard that the worker owns, and its steps: claim.go, place.go, take.go, work.go; ending.go
-//	shared     shared.go: what all owners use: feed.go, connection.go, fitness.go, pauses.go, statuses.go, receipts.go, metrics.go
+//	shared     shared.go: what all owners use: feed.go, connection.go, fitness.go, pauses.go, statuses.go, receipts.go, metrics.go, bounds.go
 //	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); no I/O, no clock
-//	data       round.go (messages and events with their outcomes), cache.go (states), stint.go (the handler's time), event.go, bounds.go
+//	data       round.go, outcomes.go (messages and events, and what is done), cache.go (states), stint.go (the handler's time), event.go
 //
 // acceptgap.go is the operator's command. The tests in history_*_test.go run the decisions of all packages without I/O.
 package consume

@@ -92,11 +92,11 @@ func testHeldJanitor(r *rig, g gates, gate string, stopped bool) {
 	for n := range shards {
 		g.open("shard-" + strconv.Itoa(n))
 	}
-	const why = "what follows was purged, for the store had it once"
+	const why = "the next messages were purged, as the store had them once"
 	r.awaitStopped(why)
 	r.restartWorkers()
 	r.awaitStopped(why)
-	r.acceptGaps("is gone; it goes on behind that")
+	r.acceptGaps("are gone; it goes on behind them")
 	r.someLoad()
 }
 

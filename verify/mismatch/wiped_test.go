@@ -19,7 +19,7 @@ func testWipedStore(t *testing.T, bin string) {
 	r.someLoad()
 	r.awaitPurged()
 	require.NoError(t, r.rdb.FlushAll(context.Background()).Err())
-	const why = "what follows was purged, for the store had it once"
+	const why = "the next messages were purged, as the store had them once"
 	r.awaitStopped(why)
 
 	r.restartWorkers()
@@ -34,7 +34,7 @@ func testWipedStore(t *testing.T, bin string) {
 	for n := 1; n < shards; n++ {
 		code, out = r.acceptGap(n)
 		require.Zero(t, code, out)
-		require.Regexp(t, `^shard \d had committed up to message 0; what follows up to message \d+ is gone; it goes on behind that\n`, out)
+		require.Regexp(t, `^shard \d had committed up to message 0; messages 1 to \d+ are gone; it goes on behind them\n`, out)
 	}
 	r.awaitRunning()
 	r.someLoad()
