@@ -70,6 +70,9 @@ func testGroups(ctx context.Context, out io.Writer, args []string, sum *counts) 
 	if err != nil {
 		return err
 	}
+	if length == "" {
+		fmt.Fprintln(out, "Tests that take minutes each are left out: go tool task test:long runs them")
+	}
 	var notRun []string
 	for _, g := range groups {
 		if ctx.Err() != nil {
