@@ -10,8 +10,8 @@ import (
 )
 
 // electFor bounds for how long events may wait when the server that makes consumers died, and the others must elect
-// another: nats-server takes up to 9 s to begin. A shard whose feed is deaf waits for ever.
-const electFor = 15 * time.Second
+// another: nats-server takes up to 9 s to begin, and a busy machine some more. A shard whose feed is deaf waits for ever.
+const electFor = 30 * time.Second
 
 // The server of a cluster dies, under load, that has a worker's consumers, and that makes consumers, so that for seconds there
 // are no others.
