@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"example.com/lockstep/pkg/dedup"
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
 )
 
@@ -60,5 +61,28 @@ func (s *shard) readmit(r *round, from, end int) {
 	a := admission{part: -1}
 	for i := from; i < end; i++ {
 		s.admit(&a, r, i)
+	}
+}
+
+// suspect counts events of closed sessions and floors that jump. Our publishers cause them rarely. A client that sends in the
+// name of a publisher causes them: it closes the publisher's session, or raises its floor, and from then on the publisher's
+// own events are dropped.
+type suspect struct {
+	closed, jumps int
+	closedLast    string
+	jumpLast      string
+}
+
+// isClosed takes an event of a session that a newer one has closed. A late copy is one too.
+func (s *suspect) isClosed(of frame.Session, seq, newest uint64) {
+	s.closed++
+	s.closedLast = fmt.Sprintf("publisher %s generation %d seq %d, closed by generation %d", of.Publisher, of.Generation, seq, newest)
+}
+
+// part takes a part of a frame that is open.
+func (s *suspect) part(of frame.Session, p *dedup.Publisher, floor uint64) {
+	if from, ok := p.Jump(); ok {
+		s.jumps++
+		s.jumpLast = fmt.Sprintf("publisher %s generation %d, from %d to %d", of.Publisher, of.Generation, from, floor)
 	}
 }

@@ -21,8 +21,8 @@ const (
 
 	roundsBytes = 16 << 20 // of all rounds, messages and the events found in them
 	itemBytes   = int64(unsafe.Sizeof(item{}))
-	// keepItems is how many events a round keeps room for: more are rare, and would be kept for ever.
-	keepItems = 2 * DefaultRoundEvents
+	// keepItems is how many events a round keeps room for, twice those of a common round: more are rare.
+	keepItems = 8 << 10
 )
 
 // pullLimits bound one pull of a shard's feed, by the number of shards.

@@ -9,9 +9,6 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// errGap means that log and store do not fit together: going on would skip or repeat events.
-var errGap = errors.New("log and store do not fit together")
-
 // next is an owner's next step when it cannot go on as it is.
 type next int
 

@@ -181,3 +181,6 @@ func (f *feed) close() {
 		_ = f.js.DeleteConsumer(ctx, f.stream, f.consumer.CachedInfo().Name) // else the server forgets it soon
 	}
 }
+
+// errGap means that log and store do not fit together: going on would skip or repeat events.
+var errGap = errors.New("log and store do not fit together")

@@ -6,13 +6,6 @@ import (
 	"time"
 )
 
-// passed counts messages of a log that were passed over, as no router stored them there.
-type passed struct {
-	foreign int    // neither a batch nor a message with a kind
-	copies  int    // of a message for another shard or epoch
-	last    uint64 // the newest one's sequence
-}
-
 // foreignEvery is the least time between two log lines of a worker about foreign messages: a client may write without end.
 const foreignEvery = time.Minute
 

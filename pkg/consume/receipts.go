@@ -17,12 +17,6 @@ const (
 	receiptsAtOnce = 16 << 10
 )
 
-// receiptTo is the session that a receipt is for.
-type receiptTo struct {
-	publisher  frame.PublisherID
-	generation uint64
-}
-
 // receipts sends receipts: those of all shards that have come while the last ones were being sent go together.
 type receipts struct {
 	publish func(subject string, data []byte) error

@@ -195,3 +195,16 @@ func (r *round) receipt(out map[receiptTo][]uint64, it *item) {
 		out[to] = append(out[to], it.ev.Seq)
 	}
 }
+
+// receiptTo is the session that a receipt is for.
+type receiptTo struct {
+	publisher  frame.PublisherID
+	generation uint64
+}
+
+// passed counts messages of a log that were passed over, as no router stored them there.
+type passed struct {
+	foreign int    // neither a batch nor a message with a kind
+	copies  int    // of a message for another shard or epoch
+	last    uint64 // the newest one's sequence
+}

@@ -8,11 +8,6 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-const (
-	retryMin = 50 * time.Millisecond
-	retryMax = 5 * time.Second
-)
-
 // work applies and commits the round, in passes, and waits for events that fail. A shard that is to be handed over goes after
 // the commit at hand: a round may take a slow handler minutes.
 func (o *owner) work() *ending {
@@ -46,9 +41,6 @@ func (o *owner) work() *ending {
 		}
 	}
 }
-
-// longer is the wait that follows one.
-func longer(backoff time.Duration) time.Duration { return min(max(2*backoff, retryMin), retryMax) }
 
 // load brings the states of a round's keys into the cache.
 func (o *owner) load() error {

@@ -2,15 +2,16 @@
 // the states together with the shard's position in the log. The position lies where the state lies, so the log needs no acks,
 // and safety rests on the store's version alone: a worker that lost a shard without knowing can commit nothing.
 //
-// A file uses those below it, none above:
+// A file uses its own layer and those below, none above:
 //
-//	worker     worker.go starts and stops; ready.go, backlog.go tell how it is; storewatch.go, samestore.go look at the store
-//	owner      owner.go, one for each shard that the worker owns, and its steps: claim.go, place.go, take.go, work.go; ending.go
-//	shared     shared.go: what all owners use: feed.go, connection.go, fitness.go, pauses.go, statuses.go, receipts.go, metrics.go, bounds.go
+//	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; acceptgap.go
+//	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, work.go are its steps
+//	shared     shared.go: what the owners of a worker share; config.go, feed.go, connection.go, fitness.go, pauses.go, pause.go,
+//	           pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go
 //	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); no I/O, no clock
-//	data       round.go, outcomes.go (messages and events, and what is done), cache.go (states), stint.go (the handler's time), event.go
+//	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, bounds.go, stint.go (the handler's time)
 //
-// acceptgap.go is the operator's command. The tests in history_*_test.go run the decisions of all packages without I/O.
+// The tests in history_*_test.go run the decisions of all packages without I/O.
 package consume
 
 import (
@@ -18,7 +19,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,46 +26,12 @@ import (
 	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/janitor"
-	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/query"
-	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
 )
-
-// Defaults of Config.
-const (
-	DefaultCacheBytes      = 64 << 20
-	DefaultRoundEvents     = 4096
-	DefaultRoundBytes      = 1 << 20
-	DefaultRoundTime       = 100 * time.Millisecond
-	DefaultTopologyTimeout = 30 * time.Second
-)
-
-// Config is how a Worker works.
-type Config struct {
-	App     string
-	Name    string // for people
-	Handler Handler
-	Store   func(topology string) store.Store // of the topology with that id
-	Locker  group.Locker
-	// JanitorLease takes the lease of the one worker that cleans the log; nil: this one never does.
-	JanitorLease func(context.Context) (*lease.Lease, error)
-	JanitorEvery time.Duration // default 5 s
-	// TopologyTimeout bounds the wait for a router that creates the app's topology; default 30 s.
-	TopologyTimeout time.Duration
-	CacheBytes      int64 // of states of all shards; default 64 MiB
-	RoundEvents     int   // taken into one commit; default 4,096. A batch is never split for it
-	RoundBytes      int   // likewise; default 1 MiB
-	// RoundTime bounds, for each shard, the handler's time whose outcomes are not committed; default 100 ms. After it the event
-	// at hand ends, and a commit follows. A worker that dies repeats that much of its handler's effects for each shard.
-	RoundTime time.Duration
-	Log       *slog.Logger
-	Metrics   prometheus.Registerer
-}
 
 // Worker owns shards.
 type Worker struct {
@@ -89,27 +55,8 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	if err := appname.Check(cfg.App); err != nil {
 		return nil, err
 	}
-	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = DefaultCacheBytes
-	}
-	if cfg.RoundEvents == 0 {
-		cfg.RoundEvents = DefaultRoundEvents
-	}
-	if cfg.RoundBytes == 0 {
-		cfg.RoundBytes = DefaultRoundBytes
-	}
-	if cfg.RoundTime == 0 {
-		cfg.RoundTime = DefaultRoundTime
-	}
-	if cfg.TopologyTimeout == 0 {
-		cfg.TopologyTimeout = DefaultTopologyTimeout
-	}
-	switch {
-	case cfg.Handler == nil || cfg.Store == nil || cfg.Locker == nil || cfg.Log == nil:
-		return nil, errors.New("a worker needs a Handler, a Store, a Locker and a Log")
-	case cfg.CacheBytes < 0 || cfg.RoundEvents < 1 || cfg.RoundBytes < 1 || cfg.RoundTime < 0 || cfg.TopologyTimeout < 0:
-		return nil, fmt.Errorf("worker: CacheBytes %d, RoundEvents %d, RoundBytes %d, RoundTime %s and TopologyTimeout %s must be positive",
-			cfg.CacheBytes, cfg.RoundEvents, cfg.RoundBytes, cfg.RoundTime, cfg.TopologyTimeout)
+	if err := cfg.complete(); err != nil {
+		return nil, err
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
