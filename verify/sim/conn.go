@@ -13,7 +13,8 @@ import (
 )
 
 // info is the broker's greeting.
-const info = `INFO {"server_id":"SIM","server_name":"sim","version":"2.15.2","proto":1,"host":"127.0.0.1","port":4222,"headers":true,"max_payload":1048576,"jetstream":true}` + "\r\n"
+const info = `INFO {"server_id":"SIM","server_name":"sim","version":"2.15.2","proto":1,"host":"127.0.0.1","port":4222,` +
+	`"headers":true,"max_payload":1048576,"jetstream":true}` + "\r\n"
 
 // conn is a connection to the broker: a net.Conn for the client, and the broker's side of it.
 type conn struct {

@@ -55,7 +55,10 @@ func (b *Broker) consume(p *Process, s *stream, name string, request []byte, ans
 	}
 	unmarshal(request, &ask)
 	cfg, now := ask.Config, time.Now()
-	c := &consumer{s: s, p: p, name: name, deliver: cfg.Deliver, metaOnly: cfg.MetaOnly, beat: cfg.Beat, inactive: cfg.Inactive, next: 1, active: now, beaten: now}
+	c := &consumer{
+		s: s, p: p, name: name, deliver: cfg.Deliver, metaOnly: cfg.MetaOnly, beat: cfg.Beat, inactive: cfg.Inactive,
+		next: 1, active: now, beaten: now,
+	}
 	if c.inactive == 0 {
 		c.inactive = defaultInactive
 	}
@@ -80,7 +83,8 @@ func (b *Broker) consume(p *Process, s *stream, name string, request []byte, ans
 		panic("sim: deliver policy " + cfg.Policy + " is not simulated")
 	}
 	s.consumers = append(s.consumers, c)
-	answer(`{"type":"io.nats.jetstream.api.v1.consumer_create_response","stream_name":%q,"name":%q,"created":%q,"config":{"deliver_subject":%q,"idle_heartbeat":%d},`+
+	answer(`{"type":"io.nats.jetstream.api.v1.consumer_create_response","stream_name":%q,"name":%q,"created":%q,`+
+		`"config":{"deliver_subject":%q,"idle_heartbeat":%d},`+
 		`"delivered":{"consumer_seq":0,"stream_seq":%d},"ack_floor":{"consumer_seq":0,"stream_seq":0},"num_pending":%d}`,
 		s.name, name, instant(now), cfg.Deliver, cfg.Beat, c.next-1, c.pending())
 	b.pump()
@@ -191,7 +195,8 @@ func (c *consumer) expire(p *pulled) {
 		return
 	}
 	c.pulls = slices.Delete(c.pulls, i, i+1)
-	c.s.b.deliver(p.reply, p.reply, "", fmt.Appendf(nil, "NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: %d\r\nNats-Pending-Bytes: 0\r\n\r\n", p.left), nil)
+	over := fmt.Appendf(nil, "NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: %d\r\nNats-Pending-Bytes: 0\r\n\r\n", p.left)
+	c.s.b.deliver(p.reply, p.reply, "", over, nil)
 }
 
 // tick sends heartbeats, and removes a consumer that has had no subscription for too long.

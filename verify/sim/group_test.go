@@ -148,7 +148,9 @@ func (m *member) begin(ctx context.Context, locker *lease.Locker) bool {
 	if err != nil {
 		return false
 	}
-	g, err := group.New(nc, group.Config{App: "app", Name: m.Name, Shards: m.c.shards, Replicas: 1, Locker: group.Leases(locker), Own: m.own, Log: slog.New(slog.DiscardHandler)})
+	g, err := group.New(nc, group.Config{
+		App: "app", Name: m.Name, Shards: m.c.shards, Replicas: 1, Locker: group.Leases(locker), Own: m.own, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		panic(err)
 	}

@@ -29,7 +29,8 @@ func (k kind) spread(t *testing.T, binary string, n int) map[string]int {
 	for i := range processes {
 		go func() {
 			var r result
-			r.out, r.err = exec.CommandContext(t.Context(), binary, "-test.v", fmt.Sprintf("-test.run=^TestHistoriesHere$/^%s$", k.name), fmt.Sprintf("-histories=%d", n),
+			r.out, r.err = exec.CommandContext(t.Context(), binary, "-test.v",
+				fmt.Sprintf("-test.run=^TestHistoriesHere$/^%s$", k.name), fmt.Sprintf("-histories=%d", n),
 				fmt.Sprintf("-from=%d", 1+i), fmt.Sprintf("-every=%d", processes), fmt.Sprintf("-history=%d", *historySeed), "-test.timeout=20m").CombinedOutput()
 			for lines := bufio.NewScanner(bytes.NewReader(r.out)); lines.Scan(); {
 				if seen, ok := bytes.CutPrefix(lines.Bytes(), []byte("seen ")); ok && r.err == nil {

@@ -35,6 +35,7 @@ func TestLongMutationsAreFound(t *testing.T) {
 func TestLongStatesAreRightThoughLeasesAreNot(t *testing.T) {
 	long(t)
 	t.Parallel()
-	out, err := exec.Command(determined(t, mutations.DeafOwner.Edits), "-test.run=^TestHistoriesHere$/^Flow$", "-histories=1000", "-test.timeout=100s").CombinedOutput()
+	binary := determined(t, mutations.DeafOwner.Edits)
+	out, err := exec.Command(binary, "-test.run=^TestHistoriesHere$/^Flow$", "-histories=1000", "-test.timeout=100s").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

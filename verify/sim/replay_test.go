@@ -18,7 +18,8 @@ func TestLongHistoriesReplay(t *testing.T) {
 	binary := determined(t, nil)
 	traced := func(t *testing.T, k kind, from, to int) []string {
 		t.Helper()
-		out, err := exec.Command(binary, fmt.Sprintf("-test.run=^TestHistoriesHere$/^%s$", k.name), "-traces", fmt.Sprintf("-from=%d", from), fmt.Sprintf("-histories=%d", to), "-test.timeout=5m").CombinedOutput()
+		out, err := exec.Command(binary, fmt.Sprintf("-test.run=^TestHistoriesHere$/^%s$", k.name), "-traces", "-test.timeout=5m",
+			fmt.Sprintf("-from=%d", from), fmt.Sprintf("-histories=%d", to)).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		var traces []string
 		for line := range strings.Lines(string(out)) {

@@ -22,8 +22,8 @@ const writtenFor = "go1.26.8"
 
 // determinism are edits of Go's runtime. Its random choices within a bubble - among the ready cases of a select, among timers
 // of the same instant, where the iteration of a map begins - follow from the bubble's history alone. So does the order of
-// goroutines, on one processor and without the collector: none is preempted, and nothing outside the bubble changes it. Polar Signals' "(Mostly) Deterministic Simulation Testing in Go"
-// (2024) goes the same way with a runtime for WebAssembly.
+// goroutines, on one processor and without the collector: none is preempted, and nothing outside the bubble changes it.
+// Polar Signals' "(Mostly) Deterministic Simulation Testing in Go" (2024) goes the same way with a runtime for WebAssembly.
 var determinism = []mutations.Edit{
 	{File: "runtime/synctest.go", Old: "	active  int // other sources of activity\n}\n", New: `	active  int // other sources of activity
 
@@ -101,10 +101,12 @@ func maps_rand() uint64 {
 	// These only save time: there is no second processor to wake or to lock out, and stacks grow less often.
 	{File: "runtime/proc.go", Old: "func wakep() {\n", New: "func wakep() {\n	if gomaxprocs == 1 {\n		return\n	}\n"},
 	{File: "runtime/synctest.go", Old: "	lock(&bubble.mu)\n	bubble.total += totalDelta\n", New: "	bubble.total += totalDelta\n"},
-	{File: "runtime/synctest.go", Old: "	unlock(&bubble.mu)\n	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc", New: "	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc"},
+	{File: "runtime/synctest.go", Old: "	unlock(&bubble.mu)\n	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc",
+		New: "	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// inc"},
 	{File: "runtime/synctest.go", Old: "	lock(&bubble.mu)\n	bubble.active++\n	unlock(&bubble.mu)\n", New: "	bubble.active++\n"},
 	{File: "runtime/synctest.go", Old: "	lock(&bubble.mu)\n	bubble.active--\n", New: "	bubble.active--\n"},
-	{File: "runtime/synctest.go", Old: "	unlock(&bubble.mu)\n	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// maybe", New: "	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// maybe"},
+	{File: "runtime/synctest.go", Old: "	unlock(&bubble.mu)\n	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// maybe",
+		New: "	if wake != nil {\n		goready(wake, 0)\n	}\n}\n\n// maybe"},
 	{File: "runtime/stack.go", Old: "var startingStackSize uint32 = fixedStack\n", New: "var startingStackSize uint32 = 8192\n"},
 	{File: "runtime/runtime1.go", Old: "debug.adaptivestackstart = 1", New: "debug.adaptivestackstart = 0"},
 }
@@ -178,7 +180,8 @@ func unfit(src, version string) string {
 			found = strings.Count(string(text), e.Old)
 		}
 		if found != 1 {
-			return fmt.Sprintf("the simulation cannot run on %s: its edit of %s, written for %s, wants %q there once, and it is there %d times. Nothing but verify/sim depends on it.",
+			return fmt.Sprintf("the simulation cannot run on %s: its edit of %s, written for %s, wants %q there once, and it is there %d times. "+
+				"Nothing but verify/sim depends on it.",
 				version, e.File, writtenFor, e.Old, found)
 		}
 	}

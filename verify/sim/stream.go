@@ -258,7 +258,9 @@ func (b *Broker) names(request []byte) []byte {
 			names = append(names, s.name)
 		}
 	}
-	answer, err := json.Marshal(map[string]any{"type": "io.nats.jetstream.api.v1.stream_names_response", "total": len(names), "offset": 0, "limit": 1024, "streams": names})
+	answer, err := json.Marshal(map[string]any{
+		"type": "io.nats.jetstream.api.v1.stream_names_response", "total": len(names), "offset": 0, "limit": 1024, "streams": names,
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -304,7 +306,8 @@ func (b *Broker) list(request []byte, answer func(string, ...any)) {
 }
 
 func (s *stream) info(kind string) string {
-	return fmt.Sprintf(`{"type":"io.nats.jetstream.api.v1.%s","config":%s,"created":%q,"state":{"messages":%d,"first_seq":%d,"last_seq":%d,"consumer_count":%d},"cluster":{"leader":"sim"}}`,
+	return fmt.Sprintf(`{"type":"io.nats.jetstream.api.v1.%s","config":%s,"created":%q,`+
+		`"state":{"messages":%d,"first_seq":%d,"last_seq":%d,"consumer_count":%d},"cluster":{"leader":"sim"}}`,
 		kind, s.told, instant(s.created), s.count(), s.firstSeq(), s.last, len(s.consumers))
 }
 
@@ -325,7 +328,7 @@ func (b *Broker) direct(s *stream, subject []string, o op) {
 	if len(header) == 0 {
 		header = []byte("NATS/1.0\r\n\r\n")
 	}
-	header = append(header[:len(header)-2:len(header)-2], fmt.Sprintf("Nats-Stream: %s\r\nNats-Subject: %s\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %s\r\n\r\n",
-		s.name, m.subject, m.seq, instant(m.at))...)
+	header = fmt.Appendf(header[:len(header)-2:len(header)-2], "Nats-Stream: %s\r\nNats-Subject: %s\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %s\r\n\r\n",
+		s.name, m.subject, m.seq, instant(m.at))
 	b.deliver(o.reply, o.reply, "", header, m.data)
 }

@@ -153,7 +153,9 @@ func TestVerify(t *testing.T) {
 	const tests = `
 func TestQuick(t *testing.T) {}
 func TestLong(t *testing.T) { t.Log("length " + os.Getenv("LOCKSTEP_TEST_LENGTH")); t.Fail() }`
-	files := map[string]string{"go.work": "go 1.26.0\n\nuse ./a\n", "a/go.mod": module("a"), "a/x_test.go": testFile + tests, "a/y/y_test.go": "package y\nnonsense"}
+	files := map[string]string{
+		"go.work": "go 1.26.0\n\nuse ./a\n", "a/go.mod": module("a"), "a/x_test.go": testFile + tests, "a/y/y_test.go": "package y\nnonsense",
+	}
 	for _, c := range []struct {
 		name, args string
 		verify     bool
@@ -163,8 +165,9 @@ func TestLong(t *testing.T) { t.Log("length " + os.Getenv("LOCKSTEP_TEST_LENGTH"
 		{"deleted", "", false, []string{"verify/ is not here", "a/y", "nonsense"}, "1 passed, 1 failed, 0 skipped"},
 		{"deleted, long", "-long=3", false, []string{"verify/ is not here", "verify/sim/ is not here", "length 3"}, "0 passed, 1 failed, 0 skipped"},
 		{"without the long tests", "", true, []string{"go tool task test:long", "ok   example.com/verify "}, "2 passed, 1 failed, 0 skipped"},
-		{"the long tests and all of sim", "-long=3", true, []string{"FAIL example.com/a TestLong", "FAIL example.com/verify TestLong", "FAIL example.com/verify/sim TestLong",
-			"length 3", "     verify: "}, "1 passed, 3 failed, 0 skipped"},
+		{"the long tests and all of sim", "-long=3", true, []string{
+			"FAIL example.com/a TestLong", "FAIL example.com/verify TestLong", "FAIL example.com/verify/sim TestLong", "length 3", "     verify: ",
+		}, "1 passed, 3 failed, 0 skipped"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := maps.Clone(files)
