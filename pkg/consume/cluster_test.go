@@ -44,10 +44,10 @@ func workerInACluster(t *testing.T, crashes func(spare, maker *testkit.NATSNode)
 	for _, c := range crashes(spare, maker) {
 		servers.AwaitReplicas(t)
 		home.Lead(t, r.nats.Conn, "KV_app_topology")
-		for stream, n := range consumers {
+		for stream := range consumers {
 			home.Lead(t, r.nats.Conn, stream)
-			c.victim.Host(t, r.nats.Conn, stream, n)
 		}
+		c.victim.Host(t, r.nats.Conn, consumers)
 		for shard := range shards {
 			r.send(shard, fmt.Sprint("before", shard))
 		}

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -32,27 +33,37 @@ func (n *NATSNode) Lead(t testing.TB, nc *nats.Conn, streams ...string) {
 	}
 }
 
-// Host waits until the server has all consumers of a stream, and there are so many of them. The cluster chooses the server
-// of an ephemeral consumer by chance: those on other servers are deleted, until their owners' next ones are placed right.
-func (n *NATSNode) Host(t testing.TB, nc *nats.Conn, stream string, consumers int) {
+// Host waits until the server has all consumers of some streams, and each stream has as many as given. The cluster chooses the
+// server of an ephemeral consumer by chance: those on other servers are deleted, until their owners' next ones are placed
+// right. So are those that no client reads from any more.
+func (n *NATSNode) Host(t testing.TB, nc *nats.Conn, consumers map[string]int) {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		s, err := js.Stream(t.Context(), stream)
-		if err != nil {
-			return false
+		all := true
+		for stream, want := range consumers {
+			all = n.hosts(t.Context(), js, stream, want) && all
 		}
-		here, others := 0, 0
-		list := s.ListConsumers(t.Context())
-		for c := range list.Info() {
-			if c.Cluster != nil && c.Cluster.Leader == n.Name {
-				here++
-				continue
-			}
-			others++
-			_ = s.DeleteConsumer(t.Context(), c.Name)
+		return all
+	}, placeTimeout, placeEvery, "%s does not have all consumers: %v", n.Name, consumers)
+}
+
+// hosts tells whether the server has all consumers of a stream, and deletes the others.
+func (n *NATSNode) hosts(ctx context.Context, js jetstream.JetStream, stream string, want int) bool {
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return false
+	}
+	placed, others := 0, 0
+	list := s.ListConsumers(ctx)
+	for c := range list.Info() {
+		if read := c.PushBound || c.NumWaiting > 0; read && c.Cluster != nil && c.Cluster.Leader == n.Name {
+			placed++
+			continue
 		}
-		return list.Err() == nil && here == consumers && others == 0
-	}, placeTimeout, placeEvery, "%s does not have %d consumers of stream %s, and no other server any", n.Name, consumers, stream)
+		others++
+		_ = s.DeleteConsumer(ctx, c.Name)
+	}
+	return list.Err() == nil && placed == want && others == 0
 }

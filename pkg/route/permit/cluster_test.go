@@ -31,7 +31,7 @@ func TestPermitInAClusterWhoseServersDie(t *testing.T) {
 	require.NoError(t, p.Start(t.Context()))
 	defer func() { _ = p.Stop(context.Background()) }()
 	for _, victim := range []*testkit.NATSNode{spare, maker} {
-		victim.Host(t, nc, bucketStream(kv), 1)
+		victim.Host(t, nc, map[string]int{bucketStream(kv): 1})
 		victim.Kill()
 		p.requireAlmostNoOutage(t)
 		victim.Start(t)
