@@ -11,7 +11,7 @@ import (
 const maxWaiting = 16
 
 // maxResults bounds the encoded states that a round keeps beside the cache, in bytes. Behind more, nothing is begun.
-const maxResults = 1 << 20
+const maxResults = 256 << 10
 
 // failure is an attempt to apply an item that failed.
 type failure struct {

@@ -192,7 +192,10 @@ func (p *process) apply() {
 
 // prepare makes a commit of what has come of the pass, or waits for the item that failed, as owner.work does.
 func (p *process) prepare() {
-	if p.c, p.end = p.s.commit(ledger{p.h, p.s}, p.r); p.c != nil {
+	if p.c, p.end = p.s.commit(ledger{p.h, p.s}, p.r); p.c == nil && p.end > p.r.next {
+		p.h.note("undone")
+	}
+	if p.c != nil {
 		if p.end < p.r.seen {
 			p.h.note("committed in part")
 		}
@@ -263,7 +266,7 @@ func (p *process) committed() {
 }
 
 // ledger is the handler of a history: a key's state is what was applied to it, in order. It fails now and then, when it
-// has changed the state already, and now and then takes its time.
+// has changed the state already, or cannot encode it, and now and then takes its time.
 type ledger struct {
 	h *history
 	s *shard
@@ -274,7 +277,13 @@ func (ledger) Decode(envelope []byte) (any, error) {
 	return &state, nil
 }
 
-func (ledger) Encode(b []byte, state any) ([]byte, error) { return append(b, *state.(*[]byte)...), nil }
+func (l ledger) Encode(b []byte, state any) ([]byte, error) {
+	if l.h.one(3 * l.h.failing) {
+		l.h.note("state not encoded")
+		return nil, errRefused
+	}
+	return append(b, *state.(*[]byte)...), nil
+}
 
 func (l ledger) Apply(_ context.Context, state any, ev Event) error {
 	s := state.(*[]byte)

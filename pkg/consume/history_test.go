@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func tryHistories(t *testing.T, n int) {
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "withdrawn", "taken by nobody", "sent again", "untold", "stray", "router died", "batch failed",
 		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed",
-		"failed behind", "committed in part", "waiting stale", "paused", "owner died", "went back", "wiped",
+		"state not encoded", "undone", "failed behind", "committed in part", "waiting stale", "paused", "owner died", "went back", "wiped",
 		"announcement outrun", "session renewed", "late", "duplicate",
 	} {
 		require.NotZero(t, total[what], "no history saw: %s", what)
@@ -167,7 +168,7 @@ func (h *history) run() (broken string) {
 		case promise:
 			broken = string(p)
 		default:
-			panic(p)
+			broken = fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
 	for range 500 {
