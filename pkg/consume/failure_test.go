@@ -159,3 +159,25 @@ func TestAnswerOfAPartsCommitIsLost(t *testing.T) {
 		require.Equal(t, 1, a.seen(id(i)), "event %d", i)
 	}
 }
+
+// The connection is lost while an event fails. Messages may have been missed: nothing of the round is committed when the event
+// is through, and the round is taken from the log again.
+func TestConnectionIsLostWhileAnEventFails(t *testing.T) {
+	r := newRig(t, 1)
+	a := failing(id(2))
+	w := r.start(handler(a.handler()))
+	r.send(0, "a", "bad", "a", "b")
+	eventually(t, func() bool { return a.seen(id(4)) == 1 && a.seen(id(2)) > 1 }, "not applied behind")
+	r.nats.Stop()
+	eventually(t, func() bool { return !w.nc.IsConnected() && !r.nats.Conn.IsConnected() }, "still connected")
+	r.nats.Start(t)
+	eventually(t, func() bool { return w.nc.IsConnected() && r.nats.Conn.IsConnected() }, "not connected")
+	require.Equal(t, 1, a.seen(id(4)))
+	a.mend()
+	r.applied()
+	require.Equal(t, 2, a.seen(id(4)), "of the round that was dropped, and of the one that was committed")
+	require.Equal(t, 1, a.seen(id(1)))
+	require.Contains(t, w.log.String(), "opening the log again")
+	r.send(0, "bad", "b")
+	r.applied()
+}
