@@ -24,6 +24,8 @@ type program struct {
 	Send         sendCommand `cmd:"" help:"Send one event and print where it was stored."`
 }
 
+func newProgram() *program { return &program{Commands: cli.New(generate)} }
+
 type sendCommand struct {
 	Target  cli.Target    `embed:""`
 	Timeout time.Duration `default:"5s" help:"How long to wait for the answer."`

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // the error that decides the exit code.
 func call(args ...string) (stdout string, code int, err error) {
 	var out, log bytes.Buffer
-	parsed, err := service.Parse(name, "", &program{}, args, cli.Variables(), kong.Writers(&out, &log))
+	parsed, err := service.Parse(name, "", newProgram(), args, cli.Variables(), kong.Writers(&out, &log))
 	if err == nil {
 		err = parsed.Run()
 	}
@@ -124,8 +124,8 @@ func TestSendToAStack(t *testing.T) {
 // kong would send a key that is not UTF-8 under another name.
 func TestKeysAndDataThatAreNotUTF8AreRefused(t *testing.T) {
 	for _, args := range [][]string{{"send", "a\xff", "1"}, {"send", "a", "1\xff"}} {
-		var p program
-		_, err := service.Parse(name, "", &p, args, cli.Variables())
+		p := newProgram()
+		_, err := service.Parse(name, "", p, args, cli.Variables())
 		require.ErrorContains(t, err, "is not UTF-8")
 	}
 }

@@ -9,4 +9,4 @@ import (
 	"example.com/lockstep/pkg/service"
 )
 
-func main() { os.Exit(service.Main(name, description, &program{}, os.Args[1:], cli.Variables())) }
+func main() { os.Exit(service.Main(name, description, newProgram(), os.Args[1:], cli.Variables())) }

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
 
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/profile"
 	"example.com/lockstep/pkg/load/profiles"
 	"example.com/lockstep/pkg/service"
@@ -33,6 +34,11 @@ type Commands struct {
 	Load    loadCommand    `cmd:"" help:"Send events at a rate or as fast as they are acknowledged, then verify every key."`
 	Compare compareCommand `cmd:"" help:"Print two reports side by side, and the ratio of each figure."`
 	Part    partCommand    `cmd:"" hidden:"" help:"One of several producers of a load, which starts it."`
+}
+
+// New returns the commands of a program whose application's events are as generate says.
+func New(generate load.Generate) Commands {
+	return Commands{Load: loadCommand{generate: generate}, Part: partCommand{generate: generate}}
 }
 
 // Variables are what the flags' help texts refer to.

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/drive"
 	"example.com/lockstep/pkg/load/internal/expect"
 	"example.com/lockstep/pkg/load/internal/fleet"
@@ -28,7 +29,7 @@ import (
 // the error that decides the exit code.
 func call(args ...string) (stdout string, code int, err error) {
 	var out, log bytes.Buffer
-	parsed, err := service.Parse(name, "", &Commands{}, args, Variables(), kong.Writers(&out, &log))
+	parsed, err := service.Parse(name, "", ptr(New(generate)), args, Variables(), kong.Writers(&out, &log))
 	if err == nil {
 		err = parsed.Run()
 	}
@@ -183,6 +184,9 @@ func TestHowLongALoadIs(t *testing.T) {
 		require.Equal(t, want.events, cfg.Events)
 	}
 }
+
+// generate is what generates events of a program that was not changed.
+func generate(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }
 
 func ptr[T any](v T) *T { return &v }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
 
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/drive"
 	"example.com/lockstep/pkg/load/internal/fleet"
 	"example.com/lockstep/pkg/load/internal/live"
@@ -23,6 +24,8 @@ import (
 )
 
 type loadCommand struct {
+	generate load.Generate
+
 	Profile     profileFlag `help:"Take the flags' values from a profile, where they are not given: ${profiles}, or a file like ./mine.yaml." placeholder:"NAME|FILE"`
 	loadFlags   `embed:""`
 	Out         string `default:"report.json" help:"Where to write the report; the one for people goes beside it, with the extension .html." placeholder:"FILE"`
@@ -131,7 +134,7 @@ func (c *loadCommand) alone(ctx, sending context.Context, cfg drive.Config, begi
 		return nil, err
 	}
 	defer nc.Close()
-	l, err := prepare(nc, cfg, view)
+	l, err := prepare(nc, cfg, c.generate, view)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +143,7 @@ func (c *loadCommand) alone(ctx, sending context.Context, cfg drive.Config, begi
 }
 
 // prepare prepares a load, and this process for it.
-func prepare(nc *nats.Conn, cfg drive.Config, view progress.View) (*drive.Load, error) {
+func prepare(nc *nats.Conn, cfg drive.Config, generate load.Generate, view progress.View) (*drive.Load, error) {
 	sys, err := live.New(nc, cfg.App)
 	if err != nil {
 		return nil, err
@@ -149,7 +152,7 @@ func prepare(nc *nats.Conn, cfg drive.Config, view progress.View) (*drive.Load, 
 		// What lives is small and what is thrown away is much: collect less often.
 		debug.SetGCPercent(400)
 	}
-	l, err := drive.New(cfg, sys, view)
+	l, err := drive.New(cfg, generate, sys, view)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/fleet"
 	"example.com/lockstep/pkg/load/internal/measure"
 	"example.com/lockstep/pkg/load/internal/progress"
@@ -16,7 +17,9 @@ import (
 
 // partCommand is one of several producers of a load: it is told all else by the
 // process that starts it.
-type partCommand struct{}
+type partCommand struct {
+	generate load.Generate
+}
 
 // partCommandOf starts this program as one of several producers.
 func partCommandOf() *exec.Cmd {
@@ -49,7 +52,7 @@ func (c *partCommand) Run(parsed *kong.Context) error {
 			return nil, err
 		}
 		closeAll = nc.Close
-		l, err := prepare(nc, task.Config, view)
+		l, err := prepare(nc, task.Config, c.generate, view)
 		if err != nil {
 			return nil, err
 		}

@@ -32,4 +32,5 @@ func TestLoads(t *testing.T) {
 		t.Run("stopped worker", s.testStoppedWorker)
 	})
 	t.Run("faults", func(t *testing.T) { testFaults(t, bin) })
+	t.Run("changed generate", func(t *testing.T) { testGenerate(t, bin) })
 }

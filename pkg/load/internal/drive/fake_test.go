@@ -14,6 +14,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/expect"
 	"example.com/lockstep/pkg/load/internal/pace"
 	"example.com/lockstep/pkg/publish"
@@ -280,3 +281,6 @@ func testConfig() Config {
 		Keys: 10, Payload: expect.Payload{Size: expect.Bytes(40)}, Seed: 1, Receipts: 1, DeliveryTimeout: time.Second, DrainTimeout: 200 * time.Millisecond, Parts: 1,
 	}
 }
+
+// asFlagsSay is what generates events of a program that was not changed.
+func asFlagsSay(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/expect"
 	"example.com/lockstep/pkg/load/internal/measure"
 	"example.com/lockstep/pkg/load/internal/pace"
@@ -31,16 +32,20 @@ type Load struct {
 	receiptGrace time.Duration // without a receipt: the missing ones are lost
 }
 
-// New prepares a load and checks its configuration.
-func New(cfg Config, sys System, view progress.View) (*Load, error) {
+// New prepares a load of the events that generate returns, and checks its configuration.
+func New(cfg Config, generate load.Generate, sys System, view progress.View) (*Load, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	names, keys, err := keysOf(cfg)
+	events, err := expect.NewEvents(generate, cfg.Payload, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
-	book, err := expect.NewBook(names, cfg.Payload, cfg.Seed)
+	names, keys, err := keysOf(cfg, events)
+	if err != nil {
+		return nil, err
+	}
+	book, err := expect.NewBook(names, events)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +63,9 @@ func New(cfg Config, sys System, view progress.View) (*Load, error) {
 
 // keysOf names the keys of a load, and picks them: those of a trace, or as many
 // as were asked for.
-func keysOf(cfg Config) (expect.Keys, pick.Picker, error) {
+func keysOf(cfg Config, events *expect.Events) (expect.Keys, pick.Picker, error) {
 	if !cfg.Distribution.Recorded() {
-		names, err := expect.NewKeys(cfg.Run, cfg.Keys)
+		names, err := events.Keys(cfg.Run, cfg.Keys)
 		if err != nil {
 			return expect.Keys{}, nil, err
 		}

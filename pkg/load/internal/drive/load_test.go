@@ -24,7 +24,7 @@ var nobody = progress.Lines(io.Discard)
 
 func runLoad(t *testing.T, cfg Config, f *fake) *measure.Run {
 	t.Helper()
-	l, err := New(cfg, f, nobody)
+	l, err := New(cfg, asFlagsSay, f, nobody)
 	require.NoError(t, err)
 	l.receiptGrace = 50 * time.Millisecond
 	r, err := l.Run(t.Context(), t.Context())
@@ -249,7 +249,7 @@ func TestInterruptStillVerifies(t *testing.T) {
 				interrupt()
 			}
 		}
-		l, err := New(cfg, f, nobody)
+		l, err := New(cfg, asFlagsSay, f, nobody)
 		require.NoError(t, err)
 		r, err := l.Run(t.Context(), sending)
 		require.NoError(t, err)
@@ -277,7 +277,7 @@ func TestInterruptEndsTheWaitForTheLogsEnd(t *testing.T) {
 	cfg := testConfig()
 	cfg.DrainTimeout = time.Hour
 	sending, interrupt := context.WithCancel(t.Context())
-	l, err := New(cfg, watched{f, interrupt}, nobody)
+	l, err := New(cfg, asFlagsSay, watched{f, interrupt}, nobody)
 	require.NoError(t, err)
 	r, err := l.Run(t.Context(), sending)
 	require.NoError(t, err)
@@ -293,7 +293,7 @@ func TestAnotherHandlerIsNoVerdict(t *testing.T) {
 			a.Err = ErrNoLedger
 		}
 	}
-	l, err := New(testConfig(), f, nobody)
+	l, err := New(testConfig(), asFlagsSay, f, nobody)
 	require.NoError(t, err)
 	_, err = l.Run(t.Context(), t.Context())
 	require.ErrorIs(t, err, ErrNoLedger)
@@ -311,7 +311,7 @@ func TestAbort(t *testing.T) {
 			abort()
 		}
 	}
-	l, err := New(cfg, f, nobody)
+	l, err := New(cfg, asFlagsSay, f, nobody)
 	require.NoError(t, err)
 	_, err = l.Run(ctx, ctx)
 	require.ErrorIs(t, err, ErrAborted)
@@ -320,7 +320,7 @@ func TestAbort(t *testing.T) {
 func TestRefusedFirstEventIsAnError(t *testing.T) {
 	f := newFake()
 	f.refuse = errRefused
-	l, err := New(testConfig(), f, nobody)
+	l, err := New(testConfig(), asFlagsSay, f, nobody)
 	require.NoError(t, err)
 	_, err = l.Run(t.Context(), t.Context())
 	require.ErrorIs(t, err, errRefused)
@@ -342,7 +342,7 @@ func TestConfigIsChecked(t *testing.T) {
 	} {
 		cfg := testConfig()
 		change(&cfg)
-		_, err := New(cfg, newFake(), nobody)
+		_, err := New(cfg, asFlagsSay, newFake(), nobody)
 		require.ErrorContains(t, err, says)
 	}
 }

@@ -42,9 +42,15 @@ func (s *sender) run(ctx context.Context) (uint64, error) {
 
 // send sends one event as soon as the publisher has room for it.
 func (s *sender) send(ctx context.Context, key int, receipt bool, intended time.Duration) error {
-	payload, digest := s.book.Next(key)
-	ev := publish.Event{Key: s.book.Name(key), Data: payload, Receipt: receipt, Tag: uint64(newTag(key, receipt, intended))}
-	_, err := s.publisher.Publish(context.Background(), ev) // its outcome is waited for, though the load ends
+	made, digest, err := s.book.Next(key)
+	if err != nil {
+		return err
+	}
+	ev := publish.Event{
+		Key: s.book.Name(key), Type: made.Type, Headers: made.Headers, Data: made.Payload,
+		Receipt: receipt, Tag: uint64(newTag(key, receipt, intended)),
+	}
+	_, err = s.publisher.Publish(context.Background(), ev) // its outcome is waited for, though the load ends
 	for errors.Is(err, publish.ErrFull) {
 		if err := s.publisher.WaitRoom(ctx); err != nil {
 			return fmt.Errorf("wait for room: %w", err)

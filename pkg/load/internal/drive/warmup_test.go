@@ -46,7 +46,7 @@ func TestWorkersThatCannotBePaused(t *testing.T) {
 	cfg.Backlog = true
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	l, err := New(cfg, f, nobody)
+	l, err := New(cfg, asFlagsSay, f, nobody)
 	require.NoError(t, err)
 	_, err = l.Run(ctx, ctx)
 	require.ErrorContains(t, err, "pause the workers: nobody listens")
@@ -103,10 +103,10 @@ func TestATraceIsPlayed(t *testing.T) {
 	require.Len(t, f.accounts, 3)
 
 	cfg.Keys = 4
-	_, err := New(cfg, f, nobody)
+	_, err := New(cfg, asFlagsSay, f, nobody)
 	require.ErrorContains(t, err, "keys")
 	cfg.Keys = 0
 	require.NoError(t, os.Remove(path))
-	_, err = New(cfg, f, nobody)
+	_, err = New(cfg, asFlagsSay, f, nobody)
 	require.ErrorContains(t, err, "no such file")
 }

@@ -12,6 +12,8 @@ package expect
 import (
 	"sync"
 	"sync/atomic"
+
+	"example.com/lockstep/pkg/load"
 )
 
 // Outcome is what the publisher says of an event in the end.
@@ -31,10 +33,10 @@ func (o Outcome) String() string {
 // may settle at the same time; Check comes after both.
 type Book struct {
 	Keys
-	payloads payloads
-	next     link     // of the next event, made anew for each
-	sent     []uint32 // events of each key
-	digest   []uint64 // the chain over all of them
+	events *Events
+	next   link     // of the next event, made anew for each
+	sent   []uint32 // events of each key
+	digest []uint64 // the chain over all of them
 
 	settled []atomic.Uint32
 
@@ -48,18 +50,17 @@ type exception struct {
 	outcome Outcome
 }
 
-// NewBook opens the account of a run. An error says why its payloads cannot be
-// made; a file of them is read now.
-func NewBook(keys Keys, payload Payload, seed uint64) (*Book, error) {
-	payloads, err := newPayloads(payload, seed)
-	if err != nil {
+// NewBook opens the account of a run. An error says how the application's function of
+// events breaks its rules, as far as its first events show it.
+func NewBook(keys Keys, events *Events) (*Book, error) {
+	n := keys.Len()
+	if err := events.check(n); err != nil {
 		return nil, err
 	}
-	n := keys.Len()
 	return &Book{
 		Keys:       keys,
-		payloads:   payloads,
-		next:       payloads.newLink(),
+		events:     events,
+		next:       events.newLink(),
 		sent:       make([]uint32, n),
 		digest:     make([]uint64, n),
 		settled:    make([]atomic.Uint32, n),
@@ -67,11 +68,16 @@ func NewBook(keys Keys, payload Payload, seed uint64) (*Book, error) {
 	}, nil
 }
 
-// Next returns the payload of the next event of a key, and the digest that the
-// key has once it is applied. The payload holds until Next is called again.
-func (b *Book) Next(key int) (payload []byte, digest uint64) {
-	b.next = b.payloads.write(b.next, key, b.sent[key]+1)
-	return b.next.payload(), b.next.after(b.digest[key])
+// Next returns the next event of a key, and the digest that the key has once it
+// is applied. The event holds until Next is called again. An error says that it
+// cannot be sent.
+func (b *Book) Next(key int) (ev *load.Event, digest uint64, err error) {
+	b.next = b.events.write(b.next, key, b.sent[key]+1)
+	ev = &b.events.made
+	if len(ev.Payload) > MaxSize {
+		return nil, 0, tooLarge(len(ev.Payload), int(b.sent[key]+1), b.Name(key))
+	}
+	return ev, b.next.after(b.digest[key]), nil
 }
 
 // Sent enters the event that Next described: the publisher has it.
@@ -102,8 +108,8 @@ func (b *Book) Count(key int) uint64 { return uint64(b.sent[key]) }
 func (b *Book) Bytes() int64 {
 	const perKey = 4 + 4 + 8 + 4 // starts, sent, digest, settled
 	n := int64(len(b.names)) + perKey*int64(b.Len())
-	if b.payloads.lines != nil {
-		n += int64(len(b.payloads.lines.text))
+	if lines := b.events.content.lines; lines != nil {
+		n += int64(len(lines.text))
 	}
 	return n
 }

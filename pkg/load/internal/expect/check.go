@@ -1,6 +1,9 @@
 package expect
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Account is the state of one key in the ledger. A key that the ledger does not
 // know has the zero account.
@@ -72,10 +75,11 @@ func (b *Book) Check(key int, got Account) Finding {
 	if !ok {
 		return Finding{Unknown, 0, fmt.Sprintf("%s: too many outcomes to try", of)}
 	}
-	for _, want := range chains {
-		if want == got {
-			return Finding{}
-		}
+	if slices.Contains(chains, got) {
+		return Finding{}
+	}
+	if !b.repeats(key) {
+		return Finding{Unknown, 0, of + ": " + notRepeated}
 	}
 	if givenUp == 0 {
 		return compare(chains[0], got)
@@ -112,12 +116,25 @@ func (b *Book) unsettled(key int, exceptions []exception) []exception {
 	return all
 }
 
+// notRepeated is what is wrong with a key of which repeats is false.
+const notRepeated = "generate returned other payloads when asked again, but must decide from its Draw alone"
+
+// repeats tells whether the payloads of a key come out as they were sent.
+func (b *Book) repeats(key int) bool {
+	l, digest := b.events.newLink(), uint64(0)
+	for counter := uint32(1); counter <= b.sent[key]; counter++ {
+		l = b.events.write(l, key, counter)
+		digest = l.after(digest)
+	}
+	return digest == b.digest[key]
+}
+
 // chains returns the accounts that a key can have after events applied, one for
 // each choice of the events given up. least and most are the fewest and the
 // most events that may have been applied. It is false if there are too many.
 func (b *Book) chains(key int, exceptions []exception, least, most, events uint64) ([]Account, bool) {
 	chains := []Account{{}}
-	l := b.payloads.newLink()
+	l := b.events.newLink()
 	digests := 0
 	certain, open := least, most-least // ahead of us: must be applied, may be
 	for counter := uint32(1); counter <= b.sent[key]; counter++ {
@@ -131,7 +148,7 @@ func (b *Book) chains(key int, exceptions []exception, least, most, events uint6
 		if digests += len(chains); digests > maxDigests {
 			return nil, false
 		}
-		l = b.payloads.write(l, key, counter)
+		l = b.events.write(l, key, counter)
 		if outcome == Stored {
 			certain--
 			for i := range chains {

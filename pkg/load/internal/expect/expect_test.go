@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/load"
 )
 
 // ledger applies payloads as the worker's handler does, written apart from the
@@ -54,9 +55,12 @@ func TestKeysCanHaveNames(t *testing.T) {
 
 // send sends one event of a key and returns its payload.
 func send(b *Book, key int) []byte {
-	payload, digest := b.Next(key)
+	ev, digest, err := b.Next(key)
+	if err != nil {
+		panic(err)
+	}
 	b.Sent(key, digest)
-	return bytes.Clone(payload)
+	return bytes.Clone(ev.Payload)
 }
 
 // sendAll sends one event for each outcome and settles it so.
@@ -74,22 +78,28 @@ func newBook(t require.TestingT, n, size int) *Book {
 }
 
 func newBookOf(t require.TestingT, n int, p Payload) *Book {
-	keys, err := NewKeys("r1", n)
+	return newBookBy(t, asFlagsSay, n, p)
+}
+
+func newBookBy(t require.TestingT, generate load.Generate, n int, p Payload) *Book {
+	events, err := NewEvents(generate, p, 42)
 	require.NoError(t, err)
-	b, err := NewBook(keys, p, 42)
+	keys, err := events.Keys("r1", n)
+	require.NoError(t, err)
+	b, err := NewBook(keys, events)
 	require.NoError(t, err)
 	return b
 }
 
 func TestNewKeysRefuses(t *testing.T) {
 	for _, n := range []int{0, -1, MaxKeys + 1} {
-		_, err := NewKeys("r", n)
+		_, err := newEventsOf(t, Payload{}, 1).Keys("r", n)
 		require.EqualError(t, err, fmt.Sprintf("keys must be from 1 to 10000000, not %d", n))
 	}
 }
 
 func TestKeysAreNamed(t *testing.T) {
-	keys, err := NewKeys("ab12", 1001)
+	keys, err := newEventsOf(t, Payload{}, 1).Keys("ab12", 1001)
 	require.NoError(t, err)
 	require.Equal(t, 1001, keys.Len())
 	for i := range keys.Len() {
@@ -99,8 +109,9 @@ func TestKeysAreNamed(t *testing.T) {
 
 func TestPayloadNotSentIsMadeAgain(t *testing.T) {
 	b := newBook(t, 1, 64)
-	payload, _ := b.Next(0)
-	refused := bytes.Clone(payload)
+	ev, _, err := b.Next(0)
+	require.NoError(t, err)
+	refused := bytes.Clone(ev.Payload)
 	again := send(b, 0)
 	require.Equal(t, refused, again)
 	require.True(t, bytes.HasPrefix(send(b, 0), []byte("2 ")))
@@ -364,7 +375,7 @@ func BenchmarkNext(b *testing.B) {
 			for b.Loop() {
 				key := i * 7919 % c.keys
 				i++
-				_, digest := book.Next(key)
+				_, digest, _ := book.Next(key)
 				book.Sent(key, digest)
 				book.Settle(key, Stored)
 			}

@@ -18,28 +18,33 @@ const MaxKeys = 10_000_000
 // a machine of 32 bits has 2 GiB at most.
 const maxNames int64 = min(math.MaxUint32, math.MaxInt)
 
-// Keys names the keys of one run, load-<run>-<index> or load-<run>-<name>. The
+// Keys names the keys of one run, load-<run>-<index> or the like. The
 // names lie in one string, so a million of them cost some 25 MB and no work for the collector.
 type Keys struct {
 	names  string
 	starts []uint32
 }
 
-// NewKeys names n keys for a run.
-func NewKeys(run string, n int) (Keys, error) {
+// NewKeys names n keys for a run: load-<run>-<index>, with what the application calls the key before the index, if it does.
+func NewKeys(run string, n int, called func(key int) string) (Keys, error) {
 	if n < 1 || n > MaxKeys {
 		return Keys{}, fmt.Errorf("keys must be from 1 to %d, not %d", MaxKeys, n)
 	}
 	prefix := prefix(run)
-	most := int64(n) * int64(len(prefix)+len(strconv.Itoa(n)))
-	if most > maxNames {
-		return Keys{}, fmt.Errorf("the names of %d keys of run %s are too long together", n, run)
-	}
-	names := make([]byte, 0, most)
+	names := make([]byte, 0, min(int64(n)*int64(len(prefix)+len(strconv.Itoa(n))), maxNames))
 	starts := make([]uint32, n+1)
 	for i := range n {
 		names = append(names, prefix...)
+		if name := called(i); name != "" {
+			names = append(append(names, name...), '-')
+		}
 		names = strconv.AppendInt(names, int64(i), 10)
+		if int64(len(names)) > maxNames {
+			return Keys{}, fmt.Errorf("the names of %d keys of run %s are too long: %d bytes are reached at key %d", n, run, maxNames, i)
+		}
+		if err := frame.CheckKey(names[starts[i]:]); err != nil {
+			return Keys{}, fmt.Errorf("generate named key %d %.32q: %w", i, called(i), err)
+		}
 		starts[i+1] = uint32(len(names))
 	}
 	return Keys{names: string(names), starts: starts}, nil

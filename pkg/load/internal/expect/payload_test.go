@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"example.com/lockstep/pkg/load"
 )
 
 // fileOf writes a file of payloads.
@@ -32,10 +34,18 @@ func payloadsOfAllKinds(t testing.TB) []Payload {
 	}
 }
 
-func newPayloadsOf(t require.TestingT, p Payload, seed uint64) payloads {
-	made, err := newPayloads(p, seed)
+// asFlagsSay is what generates events of a program that was not changed.
+func asFlagsSay(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }
+
+func newEventsOf(t require.TestingT, p Payload, seed uint64) *Events {
+	made, err := NewEvents(asFlagsSay, p, seed)
 	require.NoError(t, err)
 	return made
+}
+
+// write returns a link with the payload of a key's event in it.
+func write(made *Events, l link, key int, counter uint32) link {
+	return made.write(l, key, counter)
 }
 
 func TestParseSize(t *testing.T) {
@@ -95,7 +105,7 @@ func TestPayloadsAreRefused(t *testing.T) {
 		"has more than 10000000 lines: use fewer":                       {Content: fileOf(t, strings.Repeat("\n", 10_000_001))},
 		"is larger than 64 MiB: use a smaller one":                      {Content: fileOf(t, strings.Repeat(strings.Repeat("x", 1023)+"\n", 64<<10)+"y")},
 	} {
-		_, err := NewBook(Keys{starts: make([]uint32, 2)}, p, 1)
+		_, err := NewEvents(asFlagsSay, p, 1)
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, err.Error(), "\n")
 	}
@@ -119,7 +129,7 @@ func TestLinesOfAFile(t *testing.T) {
 		require.Equal(t, want, got, "%q", text)
 	}
 	longest := strings.Repeat("x", maxLine)
-	p := newPayloadsOf(t, Payload{Content: fileOf(t, "a\n"+longest)}, 1)
+	p := newEventsOf(t, Payload{Content: fileOf(t, "a\n"+longest)}, 1)
 	require.Equal(t, MaxSize, cap(p.newLink())-digestSize)
 }
 
@@ -131,13 +141,13 @@ func TestPayloadsCanBeMadeAgain(t *testing.T) {
 			least := rapid.IntRange(MinSize, 300).Draw(t, "least")
 			p.Size = Size{least, rapid.IntRange(least, 600).Draw(t, "most")}
 		}
-		made := newPayloadsOf(t, p, rapid.Uint64().Draw(t, "seed"))
+		made := newEventsOf(t, p, rapid.Uint64().Draw(t, "seed"))
 		key := rapid.IntRange(0, MaxKeys).Draw(t, "key")
 		counter := rapid.Uint32Min(1).Draw(t, "counter")
 
-		payload := made.write(made.newLink(), key, counter).payload()
-		used := made.write(made.newLink(), key+1, counter+7)
-		require.Equal(t, payload, made.write(used, key, counter).payload(), "whatever was in the buffer")
+		payload := write(made, made.newLink(), key, counter).payload()
+		used := write(made, made.newLink(), key+1, counter+7)
+		require.Equal(t, payload, write(made, used, key, counter).payload(), "whatever was in the buffer")
 		rest, begins := bytes.CutPrefix(payload, fmt.Appendf(nil, "%d ", counter))
 		require.True(t, begins)
 		switch p.Content {
@@ -153,7 +163,7 @@ func TestPayloadsCanBeMadeAgain(t *testing.T) {
 			require.LessOrEqual(t, len(payload), p.Size.Most)
 		}
 		if p.Content == Random && len(rest) >= 8 {
-			require.NotEqual(t, payload, made.write(made.newLink(), key+1, counter).payload(), "of another key")
+			require.NotEqual(t, payload, write(made, made.newLink(), key+1, counter).payload(), "of another key")
 		}
 	})
 }
@@ -167,7 +177,7 @@ func TestDrawsAreEven(t *testing.T) {
 	}
 	file := fileOf(t, text.String())
 	for _, p := range []Payload{{Size: Size{20, 59}}, {Content: Compressible, Size: Size{20, 59}}, {Content: file}} {
-		made := newPayloadsOf(t, p, 1)
+		made := newEventsOf(t, p, 1)
 		for name, at := range map[string]func(i int) (key int, counter uint32){
 			"one key":  func(i int) (int, uint32) { return 3, uint32(i + 10_000) },
 			"all keys": func(i int) (int, uint32) { return i, 10_000 },
@@ -176,7 +186,7 @@ func TestDrawsAreEven(t *testing.T) {
 			l := made.newLink()
 			for i := range n {
 				key, counter := at(i)
-				l = made.write(l, key, counter)
+				l = write(made, l, key, counter)
 				counts[len(l)]++
 			}
 			require.Len(t, counts, choices, "%s: %s", p, name)
@@ -193,10 +203,10 @@ func deflated(t *testing.T, p Payload) float64 {
 	var out bytes.Buffer
 	w, err := flate.NewWriter(&out, flate.DefaultCompression)
 	require.NoError(t, err)
-	made := newPayloadsOf(t, p, 1)
+	made := newEventsOf(t, p, 1)
 	in, l := 0, made.newLink()
 	for i := range 200 {
-		l = made.write(l, i*37%100, uint32(i/10+1))
+		l = write(made, l, i*37%100, uint32(i/10+1))
 		in += len(l.payload())
 		_, err := w.Write(l.payload())
 		require.NoError(t, err)
@@ -216,7 +226,7 @@ func TestPayloadsAllocateNothing(t *testing.T) {
 	for _, p := range payloadsOfAllKinds(t) {
 		b := newBookOf(t, 10, p)
 		require.Zero(t, testing.AllocsPerRun(1000, func() {
-			_, digest := b.Next(3)
+			_, digest, _ := b.Next(3)
 			b.Sent(3, digest)
 		}), p)
 	}

@@ -23,6 +23,10 @@ func (b *Book) CheckUnfinished(key int, got Account) Finding {
 		return Finding{Unknown, 0, fmt.Sprintf("%d of %d events applied so far: too many outcomes to try", got.Events, sent)}
 	case f.Kind != Lost:
 		return f
+	case !b.repeats(key):
+		f.Kind, f.Events = Unknown, 0
+		f.Detail = notRepeated
+		return f
 	case slices.ContainsFunc(exceptions, func(e exception) bool { return e.outcome == GivenUp }):
 		f.Kind = Unknown
 	default:
@@ -38,7 +42,7 @@ func (b *Book) CheckUnfinished(key int, got Account) Finding {
 // is not ok if there are too many choices.
 func (b *Book) begins(key int, exceptions []exception, got Account) (left uint64, found, ok bool) {
 	chains := []Account{{}}
-	l := b.payloads.newLink()
+	l := b.events.newLink()
 	digests := 0
 	for counter := uint32(1); counter <= b.sent[key]; counter++ {
 		outcome := Stored
@@ -58,7 +62,7 @@ func (b *Book) begins(key int, exceptions []exception, got Account) (left uint64
 		if digests += len(chains); digests > maxDigests {
 			return 0, false, false
 		}
-		l = b.payloads.write(l, key, counter)
+		l = b.events.write(l, key, counter)
 		var next []Account
 		for _, a := range chains {
 			if outcome == GivenUp {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/drive"
 	"example.com/lockstep/pkg/load/internal/expect"
 	"example.com/lockstep/pkg/load/internal/pace"
@@ -61,7 +62,7 @@ func pacing(b *testing.B, rate uint64) {
 	l, err := drive.New(drive.Config{
 		App: "lockstep", Run: "pace", Schedule: pace.Constant(rate), InFlight: drive.DefaultInFlight, Duration: duration,
 		Keys: 10_000, Payload: expect.Payload{}, Receipts: 1.0 / 16, DeliveryTimeout: time.Second, DrainTimeout: 100 * time.Millisecond, Parts: 1,
-	}, sys, progress.Lines(io.Discard))
+	}, func(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }, sys, progress.Lines(io.Discard))
 	require.NoError(b, err)
 	r, err := l.Run(b.Context(), b.Context())
 	require.NoError(b, err)
