@@ -95,7 +95,7 @@ func (b *bench) reaches(shard int, seq uint64) bool {
 	return reaches
 }
 
-func TestOnlyWhatEveryShardHasCommittedIsPurged(t *testing.T) {
+func TestOnlyMessagesCommittedByEveryShardArePurged(t *testing.T) {
 	ctx := context.Background()
 	b := newBench(t, topology.Log{HistoryBytes: 1})
 	idle := b.publish(2, 1)
@@ -150,7 +150,7 @@ func TestHistoryByAge(t *testing.T) {
 	require.Less(t, b.first(), last)
 }
 
-// The janitor looks, is paused, the store is wiped meanwhile, and it purges what the store no longer has. What it relied on
+// The janitor looks and is paused; the store is wiped meanwhile; then it purges messages that the store no longer has. What it relied on
 // is on record, so that the worker that replays finds out.
 func TestPausedJanitorLeavesARecord(t *testing.T) {
 	ctx := context.Background()
@@ -180,7 +180,7 @@ func TestPurgeThatIsNotOnRecord(t *testing.T) {
 	require.True(t, ok && reaches, "nothing behind 8 is gone")
 }
 
-// Whatever the shards have committed, nothing that one has yet to commit is purgeable.
+// For any committed positions, no message that a shard has yet to commit is purged.
 func TestCommittedNeverPassesAShard(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := look{first: 1, last: rapid.Uint64Range(1, 100).Draw(t, "last")}

@@ -59,7 +59,7 @@ func TestOneHolder(t *testing.T) {
 	require.NoError(t, a.Release(ctx))
 }
 
-// The holder of a lease hangs, and the server's clock steps back, or somebody takes the expiry away: the lease still ends
+// The holder of a lease hangs, and the server's clock steps back, or the expiry is removed: the lease still ends
 // within its time to live. A holder that does not hang keeps it.
 func TestClockOfAServerStepsBack(t *testing.T) {
 	ctx := context.Background()
@@ -175,7 +175,7 @@ func TestServerThatIsBackHoldsTheLease(t *testing.T) {
 	require.Zero(t, clients[0].Exists(ctx, "app:lease:1").Val())
 }
 
-// hung is three lock servers of which the last one can be made to hang: it takes what it is asked, and does not answer.
+// hung is three lock servers. The last one can be made to hang: it takes requests and does not answer.
 func hung(t *testing.T) (clients []redis.UniversalClient, last *testkit.Link) {
 	for range 2 {
 		clients = append(clients, client(t, testkit.RedisProcess(t).Addr))
@@ -208,7 +208,7 @@ func TestServerThatHangs(t *testing.T) {
 	require.NoError(t, b.Release(ctx))
 }
 
-// Nor does who releases a lease that is just being renewed there.
+// Nor does a release wait while the lease is being renewed there.
 func TestReleaseWhileAServerHangs(t *testing.T) {
 	ctx := context.Background()
 	clients, last := hung(t)
@@ -230,7 +230,7 @@ func TestReleaseWhileAServerHangs(t *testing.T) {
 	last.Resume()
 }
 
-// Who unlocks for a holder whose lease it does not know finds it by the holder's name, and nobody else's.
+// Unlock finds a lease by its holder's name, and leaves others' alone.
 func TestUnlockByTheHolderAlone(t *testing.T) {
 	ctx := context.Background()
 	servers, clients := three(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What was under way when the connection broke is not waited for: its confirmation may never come, and all that comes for
+// Messages in flight when the connection broke fail: their confirmation may never come, and all later events of
 // its shard meanwhile would wait behind it.
 func TestCutConnection(t *testing.T) {
 	s := newSystem(t)

@@ -32,7 +32,7 @@ func onTheWire(h nats.Header) []byte {
 	return b.Bytes()
 }
 
-// FuzzPlainHeader takes the headers of a plain event as they come from any client, and reads what we store as a worker does.
+// FuzzPlainHeader takes the headers of a plain event from any client, and reads the stored message as a worker does.
 func FuzzPlainHeader(f *testing.F) {
 	for _, h := range []nats.Header{
 		{}, {"Key": {"a b"}, "Type": {"paid"}, "Mine": {"1", "2"}},
@@ -76,7 +76,7 @@ func FuzzPlainHeader(f *testing.F) {
 	})
 }
 
-// FuzzConfirmation reads what comes for a message that was published to the log: nothing but JetStream's own confirmation
+// FuzzConfirmation reads any answer to a message that was published to the log: nothing but JetStream's own confirmation
 // makes it stored.
 func FuzzConfirmation(f *testing.F) {
 	for _, s := range []string{

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What was sent to a leader that is no more is not waited for; what its stream is only slow with is.
-func TestNewLeaderHasNotWhatTheLastOneTook(t *testing.T) {
+// Messages sent to a leader that is gone fail; those of a stream that is only slow do not.
+func TestNewLeaderLacksMessagesOfTheLastOne(t *testing.T) {
 	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })
 	log := s.slowLog(t)
 	answers := make(chan string)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A stream confirms at once what it knows already, and passes over nothing by that.
+// A stream confirms a duplicate at once, and skips no other message by that.
 func TestDuplicateOvertakesNothing(t *testing.T) {
 	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })
 	log := s.slowLog(t)
@@ -25,7 +25,7 @@ func TestDuplicateOvertakesNothing(t *testing.T) {
 	require.Zero(t, answer(t, from.answer(t)), "the first one's")
 }
 
-// What a stream passes over went down with its leader: it is not waited for, as all that comes for its shard would wait too.
+// A message that a stream skips was lost with its leader. It fails at once, for all later events of its shard wait for it.
 func TestOvertakenBatchIsSentAgain(t *testing.T) {
 	s := newSystem(t, func(c *Config) { c.Initial.Lanes = 1 })
 	log := s.slowLog(t)

@@ -51,7 +51,7 @@ func (s *system) awaitUnacknowledged(t testing.TB, n int) {
 	require.Eventually(t, func() bool { return s.counter(t, "unacknowledged_total") == float64(n) }, patience, time.Millisecond)
 }
 
-// In between an epoch may have ended, and what JetStream confirms may lie behind its end.
+// An epoch may have ended in between, and a message that JetStream confirms may lie after its end.
 func TestRouterAcknowledgesNothingWithoutItsPermit(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

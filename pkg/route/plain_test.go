@@ -143,8 +143,8 @@ func (s *system) sendRaw(t testing.TB, key, headers, data string) logError {
 	return answer.Error
 }
 
-// What a sender meant by its headers is done, or it is told that it is not.
-func TestPlainEventWhoseHeadersCannotBeMeant(t *testing.T) {
+// The router does as a header asks, or refuses the event.
+func TestPlainEventWithUnsupportedHeaders(t *testing.T) {
 	s := newSystem(t)
 	for headers, want := range map[string]string{
 		"Key: gooda1\r\nNats-Msg-Id: ma1\r\nno-colon-line\r\n": "headers cannot be read",
@@ -188,7 +188,7 @@ func TestPlainEventWhoseHeadersCannotBeMeant(t *testing.T) {
 	require.Equal(t, "leading", s.one(t, "leading").Header.Get("Key"))
 }
 
-func TestPlainEventThatNobodyWaitsFor(t *testing.T) {
+func TestPlainEventWithoutReplySubject(t *testing.T) {
 	s := newSystem(t)
 	require.NoError(t, s.Conn.PublishMsg(plain("key", "x")))
 	require.NoError(t, s.Conn.PublishMsg(plain("key", "x", "Key", "")))

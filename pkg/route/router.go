@@ -1,6 +1,6 @@
 // Package route is the router: it takes frames and plain events, and stores them in the logs of their keys' shards. Any number
 // of routers share the work; none keeps anything that must survive. A router acknowledges only under a valid permit, and only
-// what was stored within one term of it.
+// events that arrived and were stored within one term of it.
 package route
 
 import (
@@ -172,7 +172,7 @@ func (r *Router) run() {
 		}
 		select {
 		case <-changed:
-		case <-r.watcher.Usurped():
+		case <-r.watcher.Replaced():
 			r.failed <- errors.New("another topology has replaced ours: restart the router")
 			return
 		case <-r.quit:

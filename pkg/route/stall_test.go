@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// held is what the router holds.
+// held is how many bytes the router holds.
 func (s *system) held() int {
 	s.router.mu.Lock()
 	defer s.router.mu.Unlock()
@@ -32,7 +32,7 @@ func startPublisher(t *testing.T, nc *nats.Conn) *publish.Publisher {
 	return p
 }
 
-// confirmAll confirms what the router publishes from now on, and returns a function that ends it.
+// confirmAll confirms all messages that the router publishes from now on, and returns a function that ends it.
 func (l *slowLog) confirmAll(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -107,7 +107,7 @@ func TestStalledLogAndPlainEvents(t *testing.T) {
 }
 
 // The router's connection stalls for longer than its permit lasts, with a batch published and its confirmation not yet back: it
-// tells nobody of what was stored meanwhile, publishers send again, and each event is there, in order by key, but for copies.
+// acknowledges nothing that was stored meanwhile, publishers send again, and each event is stored, in order by key, with copies.
 func TestStalledConnection(t *testing.T) {
 	s := newSystem(t)
 	link := s.Link(t)

@@ -52,8 +52,8 @@ func TestStopIsSafeAtAnyTime(t *testing.T) {
 	require.Equal(t, []string{"topology"}, keys, "its permit is gone")
 }
 
-// Others take new frames at once; what this router has is stored and answered before it ends.
-func TestStopStoresWhatItHas(t *testing.T) {
+// Other routers take new frames at once; this router stores and answers the frames it holds before it ends.
+func TestStopStoresHeldFrames(t *testing.T) {
 	s := newSystem(t)
 	log := s.slowLog(t)
 	from := s.sender(t)
@@ -160,6 +160,6 @@ func TestStartStopStress(t *testing.T) {
 	})
 	close(quit)
 	load.Wait()
-	// What is left is the connection's own inbox for requests.
+	// The connection keeps its own inbox for requests.
 	require.Eventually(t, func() bool { return nc.NumSubscriptions() <= 1 }, patience, 10*time.Millisecond)
 }

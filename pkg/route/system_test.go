@@ -144,7 +144,7 @@ func (s *sender) none(t testing.TB, r *Router) {
 	require.Zero(t, n)
 }
 
-// stored returns what the logs hold, by subject.
+// stored returns the messages of the logs, by subject.
 func (s *system) stored(t testing.TB) map[string][]*jetstream.RawStreamMsg {
 	all := make(map[string][]*jetstream.RawStreamMsg)
 	for lane := range s.cfg.Initial.Lanes {
@@ -211,7 +211,7 @@ func (s *system) counter(t testing.TB, name string) (sum float64) {
 	return sum
 }
 
-// slowLog stands in for JetStream: it takes what routers publish, and confirms it when the test says so.
+// slowLog takes the place of JetStream: it takes the messages of routers, and confirms them when the test says so.
 type slowLog struct {
 	sub *nats.Subscription
 	seq int

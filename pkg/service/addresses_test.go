@@ -39,7 +39,7 @@ func TestPasswordsAreNotTold(t *testing.T) {
 	})
 }
 
-// What url.Parse makes of a password with a special character in it is not taken for a host.
+// A piece of a password with a special character in it is not taken for a host.
 func TestPiecesOfAPasswordAreNoHost(t *testing.T) {
 	for _, server := range []string{
 		"tls://svc:s3cr3t@pa/ss@host", "nats://u:12/34@h", "nats://u:12?34@h", "ws://u:12#34@h", "nats://to/ken@h",

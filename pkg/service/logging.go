@@ -36,9 +36,8 @@ func isTerminal(out io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// LogConfig logs what a service starts with, as one line: every flag in cli, a
-// parsed struct or a pointer to one, by its name; but not the app, which every line of
-// NewLogger's carries. Passwords in addresses are masked, and so is a field with the tag secret:"".
+// LogConfig logs a service's configuration as one line: every flag in cli, a parsed struct or a pointer to one, by its name. It
+// leaves out the app, which every line of NewLogger's has. Passwords in addresses are masked, and so is a field with the tag secret:"".
 func LogConfig(log *slog.Logger, cli any) {
 	log.Info("configuration", flags(reflect.Indirect(reflect.ValueOf(cli)), "")...)
 }

@@ -202,7 +202,7 @@ func TestReadyzFollowsTheService(t *testing.T) {
 	require.NoError(t, <-result)
 }
 
-// service is what the child process of TestProcess runs: its part stops softly for ever.
+// service is the child process of TestProcess: its part never ends its soft stop.
 type service struct{ Config }
 
 func (s *service) Run(ctx context.Context) error {
@@ -264,7 +264,7 @@ func TestProcess(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// What is caught here is not ignored by a child, though it may have been when this test was started.
+			// A signal caught here is not ignored by a child, though it may have been when this test was started.
 			caught := make(chan os.Signal, 1)
 			signal.Notify(caught, syscall.SIGHUP, syscall.SIGINT)
 			defer signal.Stop(caught)

@@ -16,8 +16,8 @@ func TestShellQuote(t *testing.T) {
 	}
 }
 
-// A shell makes of it what it was.
-func TestShellsReadWhatIsQuoted(t *testing.T) {
+// A shell reads a quoted word as the original.
+func TestShellsReadQuotedWords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		word := rapid.StringMatching("[a-z $`'\"\\\\*?~!#;&|<>(){}\\n]{0,12}").Draw(t, "word")
 		out, err := exec.Command("sh", "-c", "printf %s "+ShellQuote(word)).Output()

@@ -9,7 +9,10 @@ import (
 )
 
 func FuzzPosition(f *testing.F) {
-	for _, p := range []Position{{}, {Epoch: 1}, {Epoch: 2, Seq: 77, Time: time.Unix(0, 1_700_000_000_123_456_789)}, {Epoch: 1<<63 - 1, Seq: 1<<63 - 1, Time: time.Unix(0, 1<<63-1)}} {
+	for _, p := range []Position{
+		{}, {Epoch: 1}, {Epoch: 2, Seq: 77, Time: time.Unix(0, 1_700_000_000_123_456_789)},
+		{Epoch: 1<<63 - 1, Seq: 1<<63 - 1, Time: time.Unix(0, 1<<63-1)},
+	} {
 		f.Add(p.String())
 	}
 	f.Add("1 2 3 4")

@@ -41,8 +41,8 @@ func TestFollowGoesOnWhenItsConsumerIsGone(t *testing.T) {
 	require.Contains(t, log.String(), `msg="bucket watch restored" bucket=app_topology after=`)
 }
 
-// The consumer lives and says so, but its server has no more of the bucket: what this process stored itself does not come.
-func TestFollowBeginsAnewWhenItsOwnEntryDoesNotCome(t *testing.T) {
+// The consumer sends heartbeats, but its server lags: an entry that this process stored is not delivered.
+func TestFollowReopensWhenItsOwnEntryIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	n := testkit.NATS(t)
 	kv := bucket(t, n.Conn)

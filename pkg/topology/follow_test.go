@@ -135,12 +135,12 @@ func TestFollowGoesOnAfterARestartOfTheServer(t *testing.T) {
 	}
 }
 
-// goroutines counts those whose stacks have all of what.
-func goroutines(what ...string) int {
+// goroutines counts those whose stacks contain all of the texts.
+func goroutines(texts ...string) int {
 	buf := make([]byte, 4<<20)
 	n := 0
 	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if !slices.ContainsFunc(what, func(w string) bool { return !strings.Contains(stack, w) }) {
+		if !slices.ContainsFunc(texts, func(w string) bool { return !strings.Contains(stack, w) }) {
 			n++
 		}
 	}
@@ -169,7 +169,7 @@ func TestFollowLeavesNothingOverAtAReconnect(t *testing.T) {
 	require.Eventually(t, func() bool { return len(testkit.Consumers(t, n.Conn, bucketStream(kv.Bucket()))) == 0 }, patience, 10*time.Millisecond)
 }
 
-// What has been read of the bucket and cannot be handed over must not hold its goroutine for ever.
+// An entry that was read and cannot be handed over must not block its goroutine for ever.
 func TestFollowStopsWhileMuchIsToCome(t *testing.T) {
 	n := testkit.NATS(t)
 	kv := bucket(t, n.Conn)

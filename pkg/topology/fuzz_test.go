@@ -11,7 +11,8 @@ import (
 )
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"schema":2,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1},{"epoch":9,"shards":4096,"lanes":4096,"ended":true}]}`))
+	f.Add([]byte(`{"schema":2,"id":"x",` +
+		`"epochs":[{"epoch":1,"shards":2,"lanes":1},{"epoch":9,"shards":4096,"lanes":4096,"ended":true}]}`))
 	f.Add(encode(Topology{Schema: schema, ID: "y", Created: time.Unix(1, 2).UTC(), Ready: true, Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}, Log: initial.Log}))
 	f.Add([]byte(`{"schema":3,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`))
 	f.Add([]byte(`{"schema":1,"id":"x","epochs":[null]}`))
@@ -56,7 +57,7 @@ func (e entry) Operation() jetstream.KeyValueOp { return e.op }
 func (e entry) Created() time.Time              { return time.Unix(1_700_000_000, 0) }
 func (e entry) Bucket() string                  { return "app_topology" }
 
-// permits notes what a Watcher tells a router's permit.
+// permits notes the calls of a Watcher to a router's permit.
 type permits struct {
 	delivered []string // routers
 	revoked   bool
@@ -75,7 +76,7 @@ func FuzzWatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string, value []byte, put bool) {
 		var p permits
 		ours := Topology{ID: "ours", Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}}
-		w := &Watcher{log: quiet, permit: &p, current: ours, changed: make(chan struct{}), usurped: make(chan struct{})}
+		w := &Watcher{log: quiet, permit: &p, current: ours, changed: make(chan struct{}), replaced: make(chan struct{})}
 		e := entry{key: key, value: value, op: jetstream.KeyValueDelete}
 		if put {
 			e.op = jetstream.KeyValuePut
@@ -95,7 +96,7 @@ func FuzzWatch(f *testing.F) {
 			require.GreaterOrEqual(t, now.Current().Epoch, uint64(1))
 			top, err := Decode(value)
 			select {
-			case <-w.Usurped():
+			case <-w.Replaced():
 				require.NoError(t, err)
 				require.NotEqual(t, "ours", top.ID)
 				require.True(t, p.revoked)
@@ -107,7 +108,7 @@ func FuzzWatch(f *testing.F) {
 	})
 }
 
-// FuzzPurged reads what a janitor left and records another purge on top of it: what was relied upon stays so.
+// FuzzPurged reads any record of a purge and merges another one with it: no position that was relied on is lowered.
 func FuzzPurged(f *testing.F) {
 	one, err := json.Marshal(Purged{First: 78, Shards: map[int]uint64{0: 77, 2: 3}}.after(Purged{}))
 	require.NoError(f, err)

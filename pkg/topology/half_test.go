@@ -55,7 +55,7 @@ func TestRoomForTheLog(t *testing.T) {
 	require.Contains(t, log.String(), "the initial values given here are not used")
 }
 
-// What is in the way of a topology that is not ready gives way only if it is its own and was never written to.
+// Replacing a topology that is not ready deletes a stream only if it is the topology's own and was never written to.
 func TestReplacedTopologyLeavesMessages(t *testing.T) {
 	js := stream(t, testkit.NATS(t))
 	_, err := OpenBucket(t.Context(), js, "app", "topology", 1)
@@ -81,7 +81,7 @@ func TestReplacedTopologyLeavesMessages(t *testing.T) {
 	require.EqualValues(t, 1, s.CachedInfo().State.Msgs, "nothing that was stored is deleted")
 }
 
-// A router with other values comes while one is about to finish: one of them wins, and all streams fit what is stored.
+// A router with other values starts while one is about to finish: one of them wins, and all streams fit the stored topology.
 func TestRoutersWithOtherValuesAtOnce(t *testing.T) {
 	n := testkit.NATS(t)
 	other := initial
@@ -121,7 +121,7 @@ type older struct {
 	version string
 }
 
-// Read changes what the server says of itself, which it may do more than once.
+// Read changes the version in the server's greeting, which it may send more than once.
 func (o *older) Read(b []byte) (int, error) {
 	n, err := o.Conn.Read(b[:len(b)-len(o.version)])
 	return copy(b, bytes.ReplaceAll(b[:n], []byte(`"version":"`+server.VERSION+`"`), []byte(`"version":"`+o.version+`"`))), err

@@ -67,7 +67,7 @@ func TestOpenKeepsTheFirstInitialValues(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
 }
 
-func TestOpenFinishesWhatItsCreatorLeft(t *testing.T) {
+func TestOpenFinishesATopologyLeftUnready(t *testing.T) {
 	for _, streams := range []int{0, 1, 2} {
 		js := stream(t, testkit.NATS(t))
 		kv, err := OpenBucket(t.Context(), js, "app", "topology", 1)
@@ -159,7 +159,7 @@ func TestJoinWaitsForARouter(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "waiting for a router"))
 }
 
-// A question that is lost, as with the server of a cluster that it went to, is asked again, whoever is patient enough.
+// A request that is lost, for example with the server of a cluster that it went to, is repeated while the context lasts.
 func TestJoinAsksAgain(t *testing.T) {
 	n := testkit.NATS(t, func(o *server.Options) { o.JetStream = false })
 	lost, err := n.Conn.SubscribeSync("$JS.API.>")
@@ -184,7 +184,7 @@ func TestJoinAsksAgain(t *testing.T) {
 	require.Less(t, time.Since(begun), 30*time.Second)
 }
 
-// Where nobody answers, the app's name is not to blame.
+// Without an answer, the error does not blame the app's name.
 func TestJoinWithoutAnAnswer(t *testing.T) {
 	n := testkit.NATS(t, func(o *server.Options) { o.JetStream = false })
 	_, err := n.Conn.SubscribeSync("$JS.API.>")

@@ -29,14 +29,14 @@ type Watcher struct {
 	current Topology
 	changed chan struct{}
 
-	usurp   sync.Once
-	usurped chan struct{}
+	replace  sync.Once
+	replaced chan struct{}
 }
 
 // Watch starts to follow the bucket and returns once the topology as it is now has arrived, so every Watcher has a Current
 // topology. permit is nil in a process that is no router. Stop ends the watch.
 func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, permit Permit, log *slog.Logger) (*Watcher, error) {
-	w := &Watcher{log: log, permit: permit, changed: make(chan struct{}), usurped: make(chan struct{})}
+	w := &Watcher{log: log, permit: permit, changed: make(chan struct{}), replaced: make(chan struct{})}
 	var err error
 	if w.follower, err = Follow(ctx, nc, kv, log, func() {}, w.deliver); err != nil {
 		return nil, err
@@ -79,9 +79,9 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 		if w.permit != nil {
 			w.permit.Revoke()
 		}
-		w.usurp.Do(func() {
+		w.replace.Do(func() {
 			w.log.Error("another topology has replaced ours", "ours", w.current.ID, "other", t.ID)
-			close(w.usurped)
+			close(w.replaced)
 		})
 		return
 	case t.Current().Epoch < w.current.Current().Epoch:
@@ -107,9 +107,9 @@ func (w *Watcher) Changed() <-chan struct{} {
 	return w.changed
 }
 
-// Usurped is closed when another topology has replaced ours: NATS was wiped and set up anew. The permit
+// Replaced is closed when another topology has replaced ours: NATS was wiped and set up again. The permit
 // is revoked, and this process must be restarted.
-func (w *Watcher) Usurped() <-chan struct{} { return w.usurped }
+func (w *Watcher) Replaced() <-chan struct{} { return w.replaced }
 
 // Expect says that this process has stored an entry of the bucket under a revision. If it is not delivered soon, the watch
 // begins again.

@@ -34,7 +34,7 @@ func TestWatch(t *testing.T) {
 	await(t, changed)
 	require.Equal(t, next, w.Current())
 
-	// What cannot be read, or is gone, leaves the one before.
+	// A topology that cannot be read, or was deleted, leaves the previous one current.
 	put(t, kv, topologyKey, `{"schema":99}`)
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "schema 99") }, patience, time.Millisecond)
 	require.NoError(t, kv.Delete(t.Context(), topologyKey))
@@ -47,7 +47,7 @@ func TestWatch(t *testing.T) {
 	other := next
 	other.ID = "another"
 	put(t, kv, topologyKey, string(encode(other)))
-	await(t, w.Usurped())
+	await(t, w.Replaced())
 	require.Equal(t, next, w.Current())
 
 	changed = w.Changed()
@@ -66,8 +66,8 @@ func await(t testing.TB, c <-chan struct{}) {
 	}
 }
 
-// A Watcher is begun by its constructor. Made a Part, the start of which is that, it leaves nothing behind wherever the
-// start ends, and its Stop may be called often and at once.
+// A Watcher made by a Part's start leaves no goroutine, wherever the start ends, and its Stop may be called often and
+// concurrently.
 func TestWatchStartStopStress(t *testing.T) {
 	n := testkit.NATS(t)
 	nc := n.Connect(t, nats.ReconnectBufSize(-1))

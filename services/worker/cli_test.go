@@ -135,7 +135,7 @@ func TestAppWithoutTopology(t *testing.T) {
 	requireRefused(t, 1, "no topology of app stranger", append([]string{"accept-gap", "0"}, at...)...)
 }
 
-// `worker` is `worker run`. Both own shards, apply what comes, and end well when told to.
+// `worker` is `worker run`. Both own shards, apply events, and end well on SIGTERM.
 func TestWorkers(t *testing.T) {
 	n, state := testkit.NATS(t), testkit.Redis(t)
 	epoch := open(t, n).Current()

@@ -70,7 +70,7 @@ func TestOrderAndCopiesShow(t *testing.T) {
 	}
 }
 
-// What is stored is read by other programs.
+// Other programs read the stored state.
 func TestStoredForm(t *testing.T) {
 	b, err := json.Marshal(Account{Balance: -7, Events: 2, Digest: 1<<64 - 1})
 	require.NoError(t, err)

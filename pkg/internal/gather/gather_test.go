@@ -30,7 +30,7 @@ func encode(t require.TestingT, s frame.Session, floor uint64, events ...event) 
 // place is where an event of a test came from: the frame, which is its session's generation, and its seq.
 type place struct{ frame, seq uint64 }
 
-// gathering is a gather with what a test knows of it.
+// gathering is a gather, with the frames and batches of a test.
 type gathering struct {
 	*Gather
 	term     uint64
@@ -42,7 +42,7 @@ type gathering struct {
 	bytes    int
 }
 
-// known is what a test knows of an accepted frame.
+// known is an accepted frame as a test expects it.
 type known struct {
 	term     uint64
 	waiting  int // parts of which the batch has not ended
@@ -58,7 +58,7 @@ func newGathering(shards, maxBatch, maxBytes int) *gathering {
 	}
 }
 
-// partSizes is what the frame adds to each shard's batch.
+// partSizes is how many bytes the frame adds to each shard's batch.
 func (g *gathering) partSizes(fr *frame.Frame) map[int]int {
 	events := make(map[int]int)
 	for _, e := range fr.Events {
@@ -125,7 +125,7 @@ func (g *gathering) leaves(t require.TestingT, b *Batch) {
 	require.Equal(t, b.Events, events)
 }
 
-// ends a batch that is under way and checks who is answered.
+// ends a batch in flight and checks which frames are answered.
 func (g *gathering) ends(t require.TestingT, b *Batch, stored bool) {
 	delete(g.underWay, b.Shard)
 	g.bytes -= b.size + frameOverhead*len(b.frames)

@@ -41,7 +41,7 @@ type Permit struct {
 	kv     jetstream.KeyValue
 	id     string
 	epoch  func() uint64         // into which the router publishes
-	expect func(revision uint64) // tells the watcher what it must deliver
+	expect func(revision uint64) // tells the watcher that it must deliver this entry
 	log    *slog.Logger
 	born   time.Time
 	wall   func() time.Time

@@ -58,7 +58,7 @@ func (r *router) awaitTerm(t testing.TB, term uint64) {
 	require.Eventually(t, func() bool { n, valid := r.Valid(); return valid && n == term }, patience, time.Millisecond)
 }
 
-// entry is the router's permit as it stands in the bucket.
+// entry is the router's permit in the bucket.
 func (r *router) entry(t testing.TB) (entry, error) {
 	e, err := r.kv.Get(t.Context(), topology.PermitKey(r.id))
 	if err != nil {

@@ -58,7 +58,7 @@ func TestTerm(t *testing.T) {
 	}
 }
 
-// Whatever the clocks do and however late renewals come: a permit is valid only by one renewal that holds on both clocks,
+// For any clocks, and renewals however late: a permit is valid only by one renewal that holds on both clocks,
 // a renewal that holds makes it valid, and a term that was once seen to have ended is never valid again.
 func TestTermRules(t *testing.T) {
 	const ttl = 2 * time.Second

@@ -1,6 +1,6 @@
 -- KEYS: shard, stamp, claimed shards. ARGV: topology, revision, new version, the shard's number.
--- Returns the shard's fence, position, since, late and last late; or {'topology', stamp}, or {'gone'} if the shard was claimed
--- before and its record is gone, and has written nothing.
+-- Returns the shard's fence, position, since, late and last late. It writes nothing and returns {'topology', stamp} if the store
+-- belongs to another topology, or {'gone'} if the shard was claimed before and its record is missing.
 local stamp = redis.call('GET', KEYS[2])
 if stamp and stamp ~= ARGV[1] then
   return {'topology', stamp}

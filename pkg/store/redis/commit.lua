@@ -1,7 +1,7 @@
 -- KEYS: shard.
 -- ARGV: old version, new version, position, since, late, last late, number of fields to set, number of fields to remove,
 -- then the fields to set with their values, the fields to remove, and states with their values.
--- Returns 'ok', 'done' if this very commit has happened before, or 'stale' and has written nothing.
+-- Returns 'ok', 'done' if this commit has happened already, or 'stale', and then it has written nothing.
 local version = redis.call('HGET', KEYS[1], 'version')
 if version == ARGV[2] then
   return 'done'
@@ -19,7 +19,7 @@ for _ = 1, tonumber(ARGV[8]) do
   redis.call('HDEL', KEYS[1], ARGV[i])
   i = i + 1
 end
--- MSET overwrites whatever type a key has, and so cannot fail. In pieces, for unpack is limited by Lua's stack.
+-- MSET overwrites a key of any type, and so cannot fail. In pieces, for Lua's stack limits unpack.
 while i <= #ARGV do
   local last = math.min(i + 199, #ARGV)
   redis.call('MSET', unpack(ARGV, i, last))

@@ -10,7 +10,10 @@ import (
 
 // FuzzRecord reads a shard's fields, as Redis returns them.
 func FuzzRecord(f *testing.F) {
-	all := []string{fieldFence, "7", fieldPosition, "1 2 1700000000123456789", fieldRoundStart, "1", fieldLate, "3", fieldLateLast, "publisher x", "a later version's", "x"}
+	all := []string{
+		fieldFence, "7", fieldPosition, "1 2 1700000000123456789", fieldRoundStart, "1", fieldLate, "3", fieldLateLast, "publisher x",
+		"a later version's", "x",
+	}
 	f.Add(strings.Join(all, "\n"))
 	for i := 0; i < len(all); i += 2 {
 		f.Add(all[i] + "\n" + all[i+1])
@@ -39,7 +42,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// FuzzPage reads a page of publishers: no field counts twice, and what is no publisher's goes to nobody.
+// FuzzPage reads a page of publishers: no field counts twice, and take gets publishers only.
 func FuzzPage(f *testing.F) {
 	f.Add("fence\n7\ndedup:00ff\n\x01\x02\ndedup:00ff\n\x01\x02")
 	f.Fuzz(func(t *testing.T, all string) {

@@ -4,7 +4,7 @@ if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then
 end
 local out = {}
 local n = 0
--- In pieces, for unpack is limited by Lua's stack.
+-- In pieces, for Lua's stack limits unpack.
 for i = 2, #ARGV, 200 do
   local got = redis.call('MGET', unpack(ARGV, i, math.min(i + 199, #ARGV)))
   for j = 1, #got do

@@ -84,7 +84,7 @@ func TestCommitChecksTypesFirst(t *testing.T) {
 	require.Zero(t, rdb.Exists(ctx, "app:topology", "app:shard:0").Val())
 }
 
-// A cursor does not outlive a restart, which leaves the version as it is: the record is read anew, and comes whole.
+// A cursor does not survive a restart, though the version does: the record is read again, and is complete.
 func TestRecordIsReadInFullThoughRedisRestarts(t *testing.T) {
 	ctx := context.Background()
 	server := testkit.RedisProcess(t, testkit.WithAOF())
@@ -111,7 +111,7 @@ func TestRecordIsReadInFullThoughRedisRestarts(t *testing.T) {
 }
 
 // However many publishers a shard has, no command holds Redis for long. (The bound is loose: it may share a slow machine.)
-func TestRecordOfManyPublishersHoldsNobody(t *testing.T) {
+func TestRecordOfManyPublishersBlocksNoOtherCommand(t *testing.T) {
 	ctx := context.Background()
 	rdb := client(t, testkit.RedisProcess(t).Addr)
 	s := redisstore.New(rdb, "app", "one")

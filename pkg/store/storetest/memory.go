@@ -11,8 +11,8 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// Memory keeps what a server would, in memory: for tests of decisions, of which a real server allows too few a second. It
-// can go back in time, as a server does that loses its latest writes.
+// Memory is a store in memory, for tests that run more histories a second than a server allows. It
+// can go back in time, like a server that loses its latest writes.
 type Memory struct {
 	mu   sync.Mutex // guards what follows
 	kept Snapshot
@@ -44,7 +44,7 @@ func NewMemory() *Memory {
 	return m
 }
 
-// Wipe is what FLUSHALL does.
+// Wipe empties m, as FLUSHALL does.
 func (m *Memory) Wipe() {
 	m.Restore(Snapshot{claimed: make(map[int]bool), shards: make(map[int]record), states: make(map[string][]byte), tokens: make(map[string]string)})
 }
@@ -56,14 +56,14 @@ func (m *Memory) Lose(shard int) {
 	delete(m.kept.shards, shard)
 }
 
-// Snapshot is what m holds now.
+// Snapshot returns a copy of all that m holds.
 func (m *Memory) Snapshot() Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.kept.clone()
 }
 
-// Restore makes m hold what it held at a snapshot.
+// Restore sets m back to a snapshot.
 func (m *Memory) Restore(s Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

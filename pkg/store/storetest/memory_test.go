@@ -16,7 +16,7 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// What was committed since a snapshot is gone when it is restored, and a snapshot can be restored again.
+// Restoring a snapshot drops the commits after it, and a snapshot can be restored again.
 func TestMemoryGoesBackInTime(t *testing.T) {
 	ctx := context.Background()
 	m := storetest.NewMemory()

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A router whose topology was replaced by another acknowledges nothing more, and says that it must be started anew.
+// A router whose topology was replaced by another acknowledges nothing more, and says that it must be restarted.
 func TestRouterWhoseTopologyWasReplaced(t *testing.T) {
 	s := newSystem(t)
 	kv, err := s.js.KeyValue(t.Context(), "app_topology")
