@@ -16,7 +16,7 @@ import (
 // any figure that a report.json could have, however absurd.
 var figures = rapid.OneOf(
 	rapid.Float64Range(0, 1e6),
-	rapid.SampledFrom([]float64{0, 1e-300, 1e-7, 1e-6, 1.07e-6, 1e-5, 1.07e-5, 0.001, 1, 99.99, 100, 1e12, 1e300, -1, math.Inf(1), math.NaN()}),
+	rapid.SampledFrom([]float64{0, 5e-324, 1e-306, 1e-300, 1e-7, 1e-6, 1.07e-6, 1e-5, 1.07e-5, 0.001, 1, 99.99, 100, 1e12, 1e300, -1, math.Inf(1), math.NaN()}),
 )
 
 func TestScalesHoldEveryFigure(t *testing.T) {

@@ -61,8 +61,11 @@ func Steps(at []float64, interval float64, value func(i int) float64) [][]XY {
 // timeSteps are steps between ticks in seconds that people reckon in.
 var timeSteps = []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400}
 
-// longest is the longest time that is drawn, in seconds: some three years.
-const longest = 1e8
+// The longest and the shortest axis of time, in seconds: some three years, and less than any clock tells.
+const (
+	longest  = 1e8
+	shortest = 1e-9
+)
 
 // seconds is the axis of time.
 func seconds(end float64) axis {
@@ -70,7 +73,7 @@ func seconds(end float64) axis {
 	if !(end > 0) {
 		end = 1
 	}
-	end = min(end, longest)
+	end = min(max(end, shortest), longest)
 	step := niceStep(end, most)
 	for i := len(timeSteps) - 1; i >= 0 && timeSteps[i]*most >= end; i-- {
 		step = timeSteps[i]
