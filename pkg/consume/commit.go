@@ -84,7 +84,8 @@ func (s *shard) committed(c *store.Commit, r *round, end int) {
 	r.committed(end)
 	if end < r.seen {
 		s.readmit(r, end, r.seen)
-	} else {
+	}
+	if !r.uncommitted() {
 		s.stint.settle()
 	}
 	if r.done() {

@@ -85,3 +85,13 @@ func (r *round) committed(end int) {
 	}
 	r.next = end
 }
+
+// uncommitted tells whether an item was applied and waits for its commit.
+func (r *round) uncommitted() bool {
+	for i := r.next; i < r.seen; i++ {
+		if r.items[i].outcome == applied {
+			return true
+		}
+	}
+	return false
+}

@@ -271,6 +271,27 @@ func TestResultsAreBounded(t *testing.T) {
 	require.Less(t, len(h.of), 20)
 }
 
+// An event has failed for longer than a commit's time. Once it succeeds, the rest of its round is committed as fast as any other.
+func TestRoundBehindALongFailureIsCommittedAtOnce(t *testing.T) {
+	m := storetest.NewMemory()
+	s := claim(t, m, &budget{max: 1 << 20})
+	s.stint.limit, s.stint.hang = time.Hour, time.Hour
+	fails := true
+	h := inPlace{func(Event) bool { return fails }}
+	var parts []sent
+	for i := range 500 {
+		parts = append(parts, one(uint64(i+1), "hot"))
+	}
+	r := roundOf(t, batchAt(1, parts...))
+	require.Empty(t, commits(t, m, s, h, r))
+	s.stint.used = s.stint.limit // by the attempts that failed
+	fails = false
+	r.items[r.next].outcome = pending
+	covered := commits(t, m, s, h, r)
+	require.True(t, r.done())
+	require.Equal(t, []int{1, 499}, covered)
+}
+
 // inPlace is a handler whose states are the envelopes that they were decoded from.
 type inPlace struct{ fail func(Event) bool }
 

@@ -66,7 +66,7 @@ func (s *stint) end() {
 	s.key.Store(nil)
 }
 
-// settle says that all is committed.
+// settle says that all that was applied is committed.
 func (s *stint) settle() {
 	if s.limit == 0 {
 		return

@@ -37,6 +37,9 @@ func (o *owner) work() *ending {
 			if end := o.awaitRetry(backoff); end != nil {
 				return end
 			}
+			if err := o.feed.err(); err != nil { // the round cannot be committed any more
+				return because(err)
+			}
 			r.items[r.next].outcome = pending
 		}
 	}
