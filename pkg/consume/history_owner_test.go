@@ -190,7 +190,7 @@ func (p *process) apply() {
 	p.next = (*process).prepare
 }
 
-// prepare makes a commit of what has come of the pass, or waits for the item that failed, as owner.work does.
+// prepare makes a commit of the pass's outcomes, or waits for the item that failed, as owner.work does.
 func (p *process) prepare() {
 	if p.c, p.end = p.s.commit(ledger{p.h, p.s}, p.r); p.c == nil && p.end > p.r.next {
 		p.h.note("undone")

@@ -6,7 +6,7 @@ import "math/rand/v2"
 
 // Generate returns the event that a Draw asks for.
 //
-// It decides from the Draw alone: the same Draw gives the same event, however often it is asked for and in whatever order. It
+// It decides from the Draw alone: the same Draw gives the same event, asked for again or in another order. It
 // keeps no state, reads no clock and draws from no other source of random numbers, as the verification makes some events
 // again. One goroutine calls it at a time. For speed it should allocate little: it is called for every event sent.
 //
