@@ -362,10 +362,10 @@ func (d *differential) read(envelope []byte) *ids {
 func (d *differential) checkCache(s *shard, r *round, base int) {
 	for key, e := range s.cache.entries {
 		require.Equal(d.t, e.changed, slices.Contains(s.cache.dirty, e))
-		behind := max(d.held, base+r.next)
+		end := max(d.held, base+r.next)
 		if e.changed {
 			require.GreaterOrEqual(d.t, int(e.last), r.next)
-			behind = base + int(e.last) + 1
+			end = base + int(e.last) + 1
 		} else if _, err := d.store.At("one").Load(context.Background(), s.n, s.version, nil); errors.Is(err, store.ErrStale) {
 			continue // the store is another's now
 		}
@@ -373,7 +373,7 @@ func (d *differential) checkCache(s *shard, r *round, base int) {
 		if state == nil {
 			state = d.read(e.loaded)
 		}
-		require.Equal(d.t, append(ids(nil), d.want.states(behind)[key]...), append(ids(nil), *state.(*ids)...), "key %s behind item %d", key, behind)
+		require.Equal(d.t, append(ids(nil), d.want.states(end)[key]...), append(ids(nil), *state.(*ids)...), "key %s before item %d", key, end)
 	}
 	sum, waits := 0, make(map[string]bool)
 	for i := r.next; i < len(r.items); i++ {

@@ -272,7 +272,7 @@ func TestResultsAreBounded(t *testing.T) {
 }
 
 // An event has failed for longer than a commit's time. Once it succeeds, the rest of its round is committed as fast as any other.
-func TestRoundBehindALongFailureIsCommittedAtOnce(t *testing.T) {
+func TestRoundAfterALongFailureIsCommittedAtOnce(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
 	s.stint.limit, s.stint.hang = time.Hour, time.Hour
