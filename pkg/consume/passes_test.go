@@ -456,7 +456,7 @@ func drawTroubles(t *rapid.T, faults bool) *differential {
 	return d
 }
 
-// Whatever a handler fails, and however: each commit is a prefix of the log, with the states and the deduplication record of
+// However the handler fails, each commit is a prefix of the log, with the states and the deduplication record of
 // just that prefix; the cache holds what it is said to hold; and no event is applied more often than it must be.
 func TestPassesAgainstAReference(t *testing.T) {
 	for name, faults := range map[string]bool{"one owner": false, "owners die and the store goes back": true} {

@@ -25,7 +25,7 @@ type world struct {
 	floor  uint64
 }
 
-// Whatever happens, in whatever order: a key has one frame in flight; its events leave in the order added; after a give-up
+// In any order of events: a key has one frame in flight; its events leave in the order added; after a give-up
 // only with a floor above; never too far above the floor; what a frame says of its floor is true; and all is accounted for.
 func TestWindowKeepsItsRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

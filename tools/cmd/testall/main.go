@@ -32,7 +32,7 @@ func main() {
 }
 
 // testAll runs the tests of the workspace around the working directory and of verify/, and tells whether all is well.
-// Whatever goes wrong outside a test counts as one failure.
+// A failure outside a test counts as one.
 func testAll(ctx context.Context, out io.Writer, args []string) bool {
 	var sum counts
 	if err := testGroups(ctx, out, args, &sum); err != nil {

@@ -119,7 +119,7 @@ func TestNoGenerator(t *testing.T) {
 	require.EqualError(t, err, "nothing generates events: make the program's commands with cli.New")
 }
 
-// A payload that is too large is refused at whatever event it is.
+// A payload that is too large is refused at any event.
 func TestLargePayloadIsRefusedLater(t *testing.T) {
 	b := newBookBy(t, func(d *load.Draw) load.Event { return load.Event{Payload: make([]byte, d.Counter/7*MaxSize)} }, 1, Payload{})
 	for range 6 {

@@ -147,7 +147,7 @@ func TestPayloadsCanBeMadeAgain(t *testing.T) {
 
 		payload := write(made, made.newLink(), key, counter).payload()
 		used := write(made, made.newLink(), key+1, counter+7)
-		require.Equal(t, payload, write(made, used, key, counter).payload(), "whatever was in the buffer")
+		require.Equal(t, payload, write(made, used, key, counter).payload(), "the buffer's old content does not matter")
 		rest, begins := bytes.CutPrefix(payload, fmt.Appendf(nil, "%d ", counter))
 		require.True(t, begins)
 		switch p.Content {
