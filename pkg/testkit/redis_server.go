@@ -7,11 +7,11 @@ import (
 	"net"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"example.com/lockstep/pkg/testkit/redisnodes"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
@@ -21,10 +21,11 @@ type RedisServer struct {
 	// Addr is host:port. It stays when the server is started again.
 	Addr string
 
-	path string
-	port int
-	args []string
-	proc *process
+	path  string
+	node  redisnodes.Node
+	setUp func(redisnodes.Node) []string // arguments that depend on the ports
+	args  []string
+	proc  *process
 }
 
 // RedisOption changes how a redis-server is started.
@@ -45,18 +46,19 @@ const attempts = 10
 
 func startRedis(t testing.TB, path string, opts []RedisOption) *RedisServer {
 	t.Helper()
-	r := &RedisServer{path: path, args: []string{
-		"--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no", "--daemonize", "no",
-	}}
+	r := &RedisServer{path: path, setUp: redisnodes.Node.MasterArgs, args: []string{"--dir", t.TempDir(), "--save", "", "--appendonly", "no"}}
 	for _, o := range opts {
 		o(r)
 	}
 	t.Cleanup(r.Kill)
 	var err error
 	for range attempts {
-		r.port, err = freePort()
-		require.NoError(t, err)
-		r.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port))
+		r.node.Host = "127.0.0.1"
+		for _, port := range []*int{&r.node.Port, &r.node.Bus} {
+			*port, err = freePort()
+			require.NoError(t, err)
+		}
+		r.Addr = r.node.Addr()
 		if err = r.run(); err == nil || !strings.Contains(err.Error(), "Address already in use") {
 			break
 		}
@@ -86,7 +88,7 @@ func (r *RedisServer) end(sig syscall.Signal) {
 
 // run starts the process and returns once it answers PING, or with what it printed.
 func (r *RedisServer) run() error {
-	p := start(exec.Command(r.path, append([]string{"--port", strconv.Itoa(r.port)}, r.args...)...))
+	p := start(exec.Command(r.path, append(r.setUp(r.node), r.args...)...))
 	select {
 	case <-p.ready:
 	case <-p.exited:
@@ -113,13 +115,16 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// readyLine is the line that redis-server, and a NATSNode, prints when it is ready.
-const readyLine = "Ready to accept connections"
+// The lines that redis-server, and a NATSNode, or a Sentinel prints when it is ready.
+const (
+	readyLine     = "Ready to accept connections"
+	sentinelReady = "Sentinel ID is"
+)
 
 // process is a child that says on its standard output when it is ready.
 type process struct {
 	cmd    *exec.Cmd
-	ready  chan struct{} // closed at readyLine
+	ready  chan struct{} // closed at readyLine or sentinelReady
 	exited chan struct{} // closed at its end; err and output may be read after it
 	err    error
 	output strings.Builder
@@ -148,7 +153,7 @@ func start(cmd *exec.Cmd) *process {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			line := lines.Text()
 			p.output.WriteString(line + "\n")
-			if !told && strings.Contains(line, readyLine) {
+			if !told && (strings.Contains(line, readyLine) || strings.Contains(line, sentinelReady)) {
 				told = true
 				close(p.ready)
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/testkit/redisnodes"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
@@ -79,7 +80,7 @@ func TestRedisProcessWithoutAOFForgets(t *testing.T) {
 
 func TestRedisProcessSaysWhyItDidNotStart(t *testing.T) {
 	path := RedisProcess(t).path
-	r := &RedisServer{path: path, args: []string{"--no-such-setting", "1"}}
+	r := &RedisServer{path: path, setUp: redisnodes.Node.MasterArgs, args: []string{"--no-such-setting", "1"}}
 	require.ErrorContains(t, r.run(), "redis-server ended: exit status 1")
 }
 
