@@ -22,8 +22,8 @@ func (r *Router) failOver() {
 	for {
 		select {
 		case now := <-check.C:
-			if _, valid := r.permit.Valid(); valid {
-				outage.End()
+			if _, valid := r.permit.Valid(); valid || r.watcher.Err() != nil {
+				outage.End() // no other server has a topology that can be read
 			} else if r.nc.IsConnected() && outage.Continues(now, permitPatience, len(r.nc.Servers())) {
 				r.cfg.Log.Warn("no permit on this connection to NATS; trying another server")
 				_ = r.nc.ForceReconnect() // fails only if the connection is closed

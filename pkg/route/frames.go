@@ -31,7 +31,7 @@ func (r *Router) takeFrame(view *frame.Frame, m *nats.Msg) {
 	seq := view.Events[0].Seq
 	term, valid := r.permit.Valid()
 	if !valid {
-		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: errNoPermit.Error(), Retry: true, Seq: seq})
+		r.refuse(m.Reply, frame.Answer{Code: frame.Closing, Reason: r.noPermit().Error(), Retry: true, Seq: seq})
 		return
 	}
 	if age, ok := gather.Age(view.Session, r.permit.BrokerTime()); !ok {

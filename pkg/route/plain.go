@@ -24,7 +24,7 @@ func (r *Router) takeEvent(m *nats.Msg) {
 	}
 	term, valid := r.permit.Valid()
 	if !valid {
-		r.refuseEvent(m.Reply, 503, errNoPermit)
+		r.refuseEvent(m.Reply, 503, r.noPermit())
 		return
 	}
 	size := m.Size() + plainOverhead

@@ -216,7 +216,15 @@ func (r *Router) Ready() error {
 		return errors.New("not listening")
 	}
 	if _, valid := r.permit.Valid(); !valid {
-		return errNoPermit
+		return r.noPermit()
 	}
 	return nil
+}
+
+// noPermit says why this router may not acknowledge.
+func (r *Router) noPermit() error {
+	if err := r.watcher.Err(); err != nil {
+		return fmt.Errorf("this router has let its permit go: %w", err)
+	}
+	return errNoPermit
 }

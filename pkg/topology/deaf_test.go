@@ -75,7 +75,7 @@ func TestEntriesThatWereMissed(t *testing.T) {
 	var s seen
 	for name, lost := range map[string]int{"before another": 1, "the last": 3} {
 		t.Run(name, func(t *testing.T) {
-			c, err := openEntries(context.Background(), n.Conn, js, kv.Bucket())
+			c, err := openEntries(context.Background(), n.Conn, js, kv.Bucket(), ">")
 			require.NoError(t, err)
 			defer c.end()
 			err = nil

@@ -38,8 +38,8 @@ func bucketStream(bucket string) string { return "KV_" + bucket }
 
 func entryPrefix(bucket string) string { return "$KV." + bucket + "." }
 
-// openEntries asks the server for a consumer of a bucket.
-func openEntries(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, bucket string) (*entries, error) {
+// openEntries asks the server for a consumer of a bucket, for one key or ">", all of them.
+func openEntries(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, bucket, keys string) (*entries, error) {
 	c := &entries{
 		bucket: bucket, messages: make(chan *nats.Msg), quit: make(chan struct{}), ended: make(chan struct{}), forget: func() {},
 	}
@@ -50,7 +50,7 @@ func openEntries(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, buc
 	}
 	c.sub.SetClosedHandler(func(string) { close(c.ended) })
 	consumer, err := js.CreatePushConsumer(ctx, bucketStream(bucket), jetstream.ConsumerConfig{
-		DeliverSubject: inbox, FilterSubject: entryPrefix(bucket) + ">",
+		DeliverSubject: inbox, FilterSubject: entryPrefix(bucket) + keys,
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
 		IdleHeartbeat: followBeat, InactiveThreshold: entriesInactive, MemoryStorage: true, Replicas: 1,
 	})

@@ -27,6 +27,7 @@ type Follower struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	bucket string
+	keys   string // of the entries to deliver; ">": all
 	log    *slog.Logger
 	begin  func()
 	take   func(jetstream.KeyValueEntry)
@@ -47,6 +48,13 @@ type Follower struct {
 func Follow(
 	ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, log *slog.Logger, begin func(), take func(jetstream.KeyValueEntry),
 ) (*Follower, error) {
+	return follow(ctx, nc, kv, ">", log, begin, take)
+}
+
+// follow is Follow for some keys of the bucket.
+func follow(
+	ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, keys string, log *slog.Logger, begin func(), take func(jetstream.KeyValueEntry),
+) (*Follower, error) {
 	failed := func(err error) error {
 		if ctx.Err() != nil {
 			err = ctx.Err()
@@ -58,13 +66,13 @@ func Follow(
 		return nil, failed(err)
 	}
 	f := &Follower{
-		nc: nc, js: js, bucket: kv.Bucket(), log: log, begin: begin, take: take, status: nc.StatusChanged(nats.CONNECTED),
+		nc: nc, js: js, bucket: kv.Bucket(), keys: keys, log: log, begin: begin, take: take, status: nc.StatusChanged(nats.CONNECTED),
 		late: make(chan uint64, 1), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	f.run, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	first, cancel := context.WithTimeout(ctx, followFirst)
 	defer cancel()
-	c, err := openEntries(first, nc, js, f.bucket)
+	c, err := openEntries(first, nc, js, f.bucket, f.keys)
 	if err != nil {
 		f.cancel()
 		nc.RemoveStatusListener(f.status)
@@ -205,7 +213,7 @@ func (f *Follower) catchUp(last *entries) {
 	ctx, cancel := context.WithTimeout(f.run, followRead)
 	defer cancel()
 	for {
-		m, err := get{Seq: last.revision + 1, Next: entryPrefix(f.bucket) + ">"}.ask(ctx, f.nc, bucketStream(f.bucket))
+		m, err := get{Seq: last.revision + 1, Next: entryPrefix(f.bucket) + f.keys}.ask(ctx, f.nc, bucketStream(f.bucket))
 		if err != nil {
 			return // there is no more, or no answer
 		}
@@ -217,5 +225,5 @@ func (f *Follower) catchUp(last *entries) {
 func (f *Follower) openAgain() (*entries, error) {
 	ctx, cancel := context.WithTimeout(f.run, followAgain)
 	defer cancel()
-	return openEntries(ctx, f.nc, f.js, f.bucket)
+	return openEntries(ctx, f.nc, f.js, f.bucket, f.keys)
 }

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +14,13 @@ import (
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"schema":2,"id":"x",` +
 		`"epochs":[{"epoch":1,"shards":2,"lanes":1},{"epoch":9,"shards":4096,"lanes":4096,"ended":true}]}`))
-	f.Add(encode(Topology{Schema: schema, ID: "y", Created: time.Unix(1, 2).UTC(), Ready: true, Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}, Log: initial.Log}))
+	f.Add(encode(Topology{Schema: schema, Needs: Format, ID: "y", Created: time.Unix(1, 2).UTC(), Ready: true, Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}, Log: initial.Log}))
 	f.Add([]byte(`{"schema":3,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`))
 	f.Add([]byte(`{"schema":1,"id":"x","epochs":[null]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		top, err := Decode(b)
 		if err != nil {
-			require.ErrorContains(t, err, "read topology: ")
+			require.ErrorContains(t, err, "the topology cannot be read: ")
 			require.Equal(t, Topology{}, top)
 			return
 		}
@@ -60,22 +61,29 @@ func (e entry) Bucket() string                  { return "app_topology" }
 // permits notes the calls of a Watcher to a router's permit.
 type permits struct {
 	delivered []string // routers
+	suspended bool
 	revoked   bool
 }
 
 func (p *permits) Delivered(router string, _ jetstream.KeyValueEntry) {
 	p.delivered = append(p.delivered, router)
 }
-func (p *permits) Revoke() { p.revoked = true }
+func (p *permits) Suspend(error) { p.suspended = true }
+func (p *permits) Resume()       { p.suspended = false }
+func (p *permits) Revoke()       { p.revoked = true }
 
-// FuzzWatch delivers any entry of the bucket: permits are handed over, and only a topology of ours takes the current one's place.
+// FuzzWatch delivers any entry of the bucket: permits are handed over, only a topology of ours takes the current one's place, and
+// one that cannot be read suspends the permit.
 func FuzzWatch(f *testing.F) {
 	f.Add(PermitKey("me"), []byte(`{"renewal":2}`), true)
 	f.Add(topologyKey, []byte(`{"schema":2,"id":"ours","epochs":[{"epoch":2,"shards":2,"lanes":1}]}`), true)
+	f.Add(topologyKey, []byte(`{"schema":2,"needs":2,"id":"ours","epochs":[{"epoch":2,"shards":2,"lanes":1}]}`), true)
 	f.Add(topologyKey, []byte(`{"schema":2,"id":"theirs","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`), true)
 	f.Fuzz(func(t *testing.T, key string, value []byte, put bool) {
 		var p permits
-		ours := Topology{ID: "ours", Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}}
+		ours := Topology{Schema: schema, Needs: 1, ID: "ours", Epochs: []Epoch{{Epoch: 1, Shards: 1, Lanes: 1}}}
+		next := ours
+		next.Epochs = []Epoch{{Epoch: 1<<64 - 1, Shards: 1, Lanes: 1}}
 		w := &Watcher{log: quiet, permit: &p, current: ours, changed: make(chan struct{}), replaced: make(chan struct{})}
 		e := entry{key: key, value: value, op: jetstream.KeyValueDelete}
 		if put {
@@ -90,20 +98,28 @@ func FuzzWatch(f *testing.F) {
 		}
 		if now := w.Current(); key != topologyKey || !put {
 			require.Equal(t, ours, now)
-			require.False(t, p.revoked)
+			require.False(t, p.revoked || p.suspended)
+			require.NoError(t, w.Err())
 		} else {
 			require.Equal(t, "ours", now.ID)
 			require.GreaterOrEqual(t, now.Current().Epoch, uint64(1))
 			top, err := Decode(value)
+			require.Equal(t, err != nil, p.suspended)
+			require.Equal(t, err != nil, errors.Is(w.Err(), ErrUnreadable))
 			select {
 			case <-w.Replaced():
 				require.NoError(t, err)
 				require.NotEqual(t, "ours", top.ID)
 				require.True(t, p.revoked)
+				require.ErrorIs(t, w.Err(), ErrReplaced)
 			default:
 				require.True(t, err != nil || top.ID == "ours")
 				require.False(t, p.revoked)
 			}
+			w.deliver(entry{key: topologyKey, value: encode(next), op: jetstream.KeyValuePut})
+			require.Equal(t, next, w.Current())
+			require.NoError(t, w.Err())
+			require.False(t, p.suspended)
 		}
 	})
 }

@@ -60,7 +60,7 @@ func TestReplacedTopologyLeavesMessages(t *testing.T) {
 	js := stream(t, testkit.NATS(t))
 	_, err := OpenBucket(t.Context(), js, "app", "topology", 1)
 	require.NoError(t, err)
-	half := Topology{Schema: schema, ID: "half", Epochs: []Epoch{{Epoch: 1, Shards: 6, Lanes: 3}}, Log: initial.Log}
+	half := Topology{Schema: schema, Needs: Format, ID: "half", Epochs: []Epoch{{Epoch: 1, Shards: 6, Lanes: 3}}, Log: initial.Log}
 	kv, err := js.KeyValue(t.Context(), Bucket("app", "topology"))
 	require.NoError(t, err)
 	_, err = kv.Create(t.Context(), topologyKey, encode(half))
@@ -160,7 +160,7 @@ func TestUnmarkedStreamsAfterAnUpgrade(t *testing.T) {
 		js := stream(t, testkit.NATS(t))
 		kv, err := OpenBucket(t.Context(), js, "app", "topology", 1)
 		require.NoError(t, err)
-		half := Topology{Schema: schema, ID: "half", Created: time.Unix(1, 0).UTC(), Ready: ready, Epochs: []Epoch{{Epoch: 1, Shards: 4, Lanes: 2}}, Log: initial.Log}
+		half := Topology{Schema: schema, Needs: Format, ID: "half", Created: time.Unix(1, 0).UTC(), Ready: ready, Epochs: []Epoch{{Epoch: 1, Shards: 4, Lanes: 2}}, Log: initial.Log}
 		_, err = kv.Create(t.Context(), topologyKey, encode(half))
 		require.NoError(t, err)
 		for lane := range 2 {

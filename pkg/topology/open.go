@@ -94,7 +94,7 @@ type opening struct {
 func newTopology(epoch Epoch, l Log) Topology {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id)
-	return Topology{Schema: schema, ID: hex.EncodeToString(id), Created: time.Now().UTC().Round(0), Epochs: []Epoch{epoch}, Log: l}
+	return Topology{Schema: schema, Needs: 1, ID: hex.EncodeToString(id), Created: time.Now().UTC().Round(0), Epochs: []Epoch{epoch}, Log: l}
 }
 
 // create stores the first topology, over an entry of revision rev. It returns another router's if that was stored first. If

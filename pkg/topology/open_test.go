@@ -72,7 +72,7 @@ func TestOpenFinishesATopologyLeftUnready(t *testing.T) {
 		js := stream(t, testkit.NATS(t))
 		kv, err := OpenBucket(t.Context(), js, "app", "topology", 1)
 		require.NoError(t, err)
-		half := Topology{Schema: schema, ID: "half", Epochs: []Epoch{{Epoch: 1, Shards: 4, Lanes: 2}}, Log: initial.Log}
+		half := Topology{Schema: schema, Needs: Format, ID: "half", Epochs: []Epoch{{Epoch: 1, Shards: 4, Lanes: 2}}, Log: initial.Log}
 		_, err = kv.Create(t.Context(), topologyKey, encode(half))
 		require.NoError(t, err)
 		for lane := range streams {
@@ -144,7 +144,7 @@ func TestJoinWaitsForARouter(t *testing.T) {
 	// A router that has created the bucket, and the topology, but not yet the streams.
 	kv, err := OpenBucket(t.Context(), js, "app", "topology", 1)
 	require.NoError(t, err)
-	half := Topology{Schema: schema, ID: "half", Epochs: []Epoch{{Epoch: 1, Shards: 4, Lanes: 2}}, Log: initial.Log}
+	half := Topology{Schema: schema, Needs: Format, ID: "half", Epochs: []Epoch{{Epoch: 1, Shards: 4, Lanes: 2}}, Log: initial.Log}
 	_, err = kv.Create(t.Context(), topologyKey, encode(half))
 	require.NoError(t, err)
 	select {

@@ -16,12 +16,17 @@ import (
 var (
 	ErrNotFound = errors.New("no topology")
 	ErrMismatch = errors.New("settings differ")
-	ErrGone     = errors.New("it is gone") // a bucket that existed
+	// ErrUnreadable means that this program does not understand the topology's entry: a newer version wrote it, or it is damaged.
+	ErrUnreadable = errors.New("the topology cannot be read")
+	ErrGone       = errors.New("it is gone") // a bucket that existed
 )
 
 const (
 	// schema 2: batches begin with a mark, and plain events name their place.
 	schema = 2
+	// Format is the newest format of a topology that this version knows. A version that writes what an older one would pass
+	// over, as the older one ignores fields that it does not know, writes a higher one as Topology.Needs.
+	Format = 1
 	// MaxShards bounds the shards of an epoch.
 	MaxShards = 4096
 	// ShardsPerLane is how many shards share a lane with lanes=auto.
@@ -31,7 +36,8 @@ const (
 // Topology is the value of the bucket's key "topology".
 type Topology struct {
 	Schema  int       `json:"schema"`
-	ID      string    `json:"id"` // random; the store is stamped with it
+	Needs   int       `json:"needs"` // the least Format that a program must know; 1 if the entry does not say
+	ID      string    `json:"id"`    // random; the store is stamped with it
 	Created time.Time `json:"created"`
 	Ready   bool      `json:"ready"` // all streams of its epochs have been created once
 	Epochs  []Epoch   `json:"epochs"`
@@ -79,34 +85,61 @@ func (e Epoch) Ring() (*ring.Ring, error) {
 	return ring.New(ids)
 }
 
-// Decode reads and checks a topology.
+// Decode reads and checks a topology. Its error wraps ErrUnreadable, and says what to do.
 func Decode(b []byte) (Topology, error) {
 	var t Topology
-	if err := json.Unmarshal(b, &t); err != nil {
-		return Topology{}, fmt.Errorf("read topology: %w", err)
+	if err := checkVersion(b); err != nil {
+		return Topology{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	switch {
-	case t.Schema == 1:
-		return Topology{}, errors.New("read topology: its log was written by an earlier version, in a format that this one does not read: " +
+	err := json.Unmarshal(b, &t)
+	if err == nil {
+		t.Needs = max(t.Needs, 1)
+		err = t.check()
+	}
+	if err != nil {
+		return Topology{}, fmt.Errorf("%w: %w: if a newer version wrote it, upgrade this program; "+
+			"else delete the entry and write it again (router restore-topology)", ErrUnreadable, err)
+	}
+	return t, nil
+}
+
+// checkVersion looks only at the fields that tell of the version: the others may have changed their types.
+func checkVersion(b []byte) error {
+	var v struct{ Schema, Needs int }
+	switch err := json.Unmarshal(b, &v); {
+	case err != nil:
+		return nil // it is damaged
+	case v.Schema == 1:
+		return errors.New("its log was written by an earlier version, in a format that this one does not read: " +
 			"let the earlier version apply all that is in it, then begin with an empty log and store (locally: go tool task clean)")
+	case v.Schema > schema:
+		return fmt.Errorf("schema %d is not known to this version (it knows %d): upgrade this program", v.Schema, schema)
+	case v.Needs > Format:
+		return fmt.Errorf("it needs format %d, and this version knows %d: upgrade this program", v.Needs, Format)
+	}
+	return nil
+}
+
+func (t Topology) check() error {
+	switch {
 	case t.Schema != schema:
-		return Topology{}, fmt.Errorf("read topology: schema %d is not known to this version (it knows %d)", t.Schema, schema)
+		return fmt.Errorf("schema %d is not known", t.Schema)
 	case t.ID == "":
-		return Topology{}, errors.New("read topology: it has no id")
+		return errors.New("it has no id")
 	case len(t.Epochs) == 0:
-		return Topology{}, errors.New("read topology: it has no epochs")
+		return errors.New("it has no epochs")
 	}
 	last := uint64(0)
 	for _, e := range t.Epochs {
 		if e.Epoch <= last {
-			return Topology{}, fmt.Errorf("read topology: epoch %d follows epoch %d", e.Epoch, last)
+			return fmt.Errorf("epoch %d follows epoch %d", e.Epoch, last)
 		}
 		if err := e.check(); err != nil {
-			return Topology{}, fmt.Errorf("read topology: epoch %d: %w", e.Epoch, err)
+			return fmt.Errorf("epoch %d: %w", e.Epoch, err)
 		}
 		last = e.Epoch
 	}
-	return t, nil
+	return nil
 }
 
 func (e Epoch) check() error {

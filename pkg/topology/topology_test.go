@@ -88,15 +88,21 @@ func TestEpochs(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	const good = `{"schema":2,"id":"x","epochs":[{"epoch":1,"shards":2,"lanes":1}]}`
-	_, err := Decode([]byte(good))
+	top, err := Decode([]byte(good))
 	require.NoError(t, err)
+	require.Equal(t, 1, top.Needs, "older versions do not write it")
 	for _, c := range [][3]string{
 		{good, "", "unexpected end of JSON input"},
 		{good, "[]", "cannot unmarshal array"},
 		{`"epochs":[`, `"epochs":3,"e":[`, "cannot unmarshal number"},
 		{good, good + "x", "invalid character 'x'"},
-		{`"schema":2`, `"schema":3`, "schema 3 is not known to this version (it knows 2)"},
+		{`"schema":2`, `"schema":3`, "schema 3 is not known to this version (it knows 2): upgrade this program"},
+		{`"schema":2`, `"schema":0`, "schema 0 is not known"},
+		{good, "null", "schema 0 is not known: if a newer version wrote it, upgrade this program; else delete the entry and write it again"},
+		{`"schema":2`, `"schema":2,"needs":2`, "it needs format 2, and this version knows 1: upgrade this program"},
+		{`"schema":2`, `"schema":2,"needs":"much"`, "cannot unmarshal string"},
 		{`"schema":2`, `"schema":1`, "its log was written by an earlier version, in a format that this one does not read: let the earlier version apply all that is in it, then begin with an empty log and store"},
+		{`"id":"x","epochs":[`, `"needs":7,"id":{},"epochs":["e",`, "it needs format 7"},
 		{`"id":"x",`, ``, "it has no id"},
 		{`{"epoch":1,"shards":2,"lanes":1}`, ``, "it has no epochs"},
 		{`"epoch":1`, `"epoch":0`, "epoch 0 follows epoch 0"},
@@ -108,7 +114,7 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		require.Contains(t, good, c[0])
 		_, err := Decode([]byte(strings.Replace(good, c[0], c[1], 1)))
-		require.ErrorContains(t, err, "read topology: ")
+		require.ErrorIs(t, err, ErrUnreadable)
 		require.ErrorContains(t, err, c[2])
 	}
 }

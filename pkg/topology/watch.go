@@ -1,7 +1,10 @@
 package topology
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -10,11 +13,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// ErrReplaced means that the bucket holds another topology: NATS was wiped and set up again.
+var ErrReplaced = errors.New("another topology has replaced ours")
+
 // Permit is a router's right to acknowledge (package permit). Its entry lies in the topology's bucket, and the Watcher hands
 // entries over in the bucket's order: when a renewal is Delivered, every topology stored before it is Current.
 type Permit interface {
 	// Delivered takes the entry of a router's permit, this one's or another's. router is the router's id.
 	Delivered(router string, e jetstream.KeyValueEntry)
+	// Suspend ends the permit until Resume: the topology cannot be read.
+	Suspend(reason error)
+	Resume()
 	// Revoke ends the permit for good: the bucket belongs to another topology now.
 	Revoke()
 }
@@ -27,6 +36,7 @@ type Watcher struct {
 
 	mu      sync.Mutex // guards what follows
 	current Topology
+	err     error // why Current is not the newest entry; nil if it is
 	changed chan struct{}
 
 	replace  sync.Once
@@ -37,13 +47,17 @@ type Watcher struct {
 // topology. permit is nil in a process that is no router. Stop ends the watch.
 func Watch(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, permit Permit, log *slog.Logger) (*Watcher, error) {
 	w := &Watcher{log: log, permit: permit, changed: make(chan struct{}), replaced: make(chan struct{})}
+	keys := ">"
+	if permit == nil {
+		keys = topologyKey // routers renew their permits all the time
+	}
 	var err error
-	if w.follower, err = Follow(ctx, nc, kv, log, func() {}, w.deliver); err != nil {
+	if w.follower, err = follow(ctx, nc, kv, keys, log, func() {}, w.deliver); err != nil {
 		return nil, err
 	}
 	if w.Current().ID == "" {
 		w.Stop()
-		return nil, ErrNotFound
+		return nil, cmp.Or(w.Err(), ErrNotFound)
 	}
 	return w, nil
 }
@@ -67,40 +81,75 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 		return
 	}
 	t, err := Decode(e.Value())
-	if err != nil {
-		w.log.Error("the topology cannot be read; keeping the previous one", "error", err)
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
+	case err != nil:
+		w.suspend(err)
 	case w.current.ID == "":
+		w.take(t)
 	case t.ID != w.current.ID:
-		if w.permit != nil {
-			w.permit.Revoke()
-		}
-		w.replace.Do(func() {
-			w.log.Error("another topology has replaced ours", "ours", w.current.ID, "other", t.ID)
-			close(w.replaced)
-		})
-		return
+		w.replacedBy(t)
 	case t.Current().Epoch < w.current.Current().Epoch:
 		w.log.Error("received an older topology; keeping the newer one", "epoch", w.current.Current().Epoch, "other", t.Current().Epoch)
-		return
+	default:
+		w.take(t)
 	}
-	w.current = t
+}
+
+// take makes a topology the current one. The caller holds mu.
+func (w *Watcher) take(t Topology) {
+	if w.err != nil && w.permit != nil {
+		w.permit.Resume()
+	}
+	w.current, w.err = t, nil
+	w.change()
+}
+
+// suspend takes an entry that cannot be read: the topology before it must not be used any more. The caller holds mu.
+func (w *Watcher) suspend(err error) {
+	w.err = err
+	if w.permit != nil {
+		w.permit.Suspend(err)
+	}
+	w.change()
+}
+
+// replacedBy takes another topology. The caller holds mu.
+func (w *Watcher) replacedBy(t Topology) {
+	w.err = fmt.Errorf("%w: ours is %s, the bucket has %s", ErrReplaced, w.current.ID, t.ID)
+	if w.permit != nil {
+		w.permit.Revoke()
+	}
+	w.replace.Do(func() {
+		w.log.Error("another topology has replaced ours", "ours", w.current.ID, "other", t.ID)
+		close(w.replaced)
+	})
+	w.change()
+}
+
+// change closes changed. The caller holds mu.
+func (w *Watcher) change() {
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
 
-// Current is the newest topology delivered.
+// Err says why the bucket's entry is not Current: it wraps ErrUnreadable or ErrReplaced. While it is not nil no process may go
+// on by the Current topology. It is nil again when a topology with our id has been written that can be read.
+func (w *Watcher) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// Current is the newest topology delivered that can be read and has our id.
 func (w *Watcher) Current() Topology {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.current
 }
 
-// Changed is closed when a topology newer than Current is delivered.
+// Changed is closed when a topology is delivered, so that Current or Err may change.
 func (w *Watcher) Changed() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -34,12 +35,24 @@ func TestWatch(t *testing.T) {
 	await(t, changed)
 	require.Equal(t, next, w.Current())
 
-	// A topology that cannot be read, or was deleted, leaves the previous one current.
-	put(t, kv, topologyKey, `{"schema":99}`)
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "schema 99") }, patience, time.Millisecond)
+	// A topology that was deleted leaves the previous one current.
 	require.NoError(t, kv.Delete(t.Context(), topologyKey))
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "the topology was deleted") }, patience, time.Millisecond)
 	require.Equal(t, next, w.Current())
+	require.NoError(t, w.Err())
+
+	// One that cannot be read must not be passed over, until one is there that can.
+	changed = w.Changed()
+	put(t, kv, topologyKey, `{"schema":2,"needs":2}`)
+	await(t, changed)
+	require.ErrorIs(t, w.Err(), ErrUnreadable)
+	require.ErrorContains(t, w.Err(), "needs format 2")
+	_, err = Watch(t.Context(), n.Conn, kv, nil, quiet)
+	require.ErrorIs(t, err, ErrUnreadable)
+	changed = w.Changed()
+	put(t, kv, topologyKey, string(encode(next)))
+	await(t, changed)
+	require.NoError(t, w.Err())
 
 	// Nor does it go back, or follow another topology, which ends this process's part.
 	put(t, kv, topologyKey, string(encode(top)))
@@ -49,12 +62,14 @@ func TestWatch(t *testing.T) {
 	put(t, kv, topologyKey, string(encode(other)))
 	await(t, w.Replaced())
 	require.Equal(t, next, w.Current())
+	require.Eventually(t, func() bool { return errors.Is(w.Err(), ErrReplaced) }, patience, time.Millisecond)
 
 	changed = w.Changed()
 	next.Epochs = next.Epochs[1:]
 	put(t, kv, topologyKey, string(encode(next)))
 	await(t, changed)
 	require.Equal(t, next, w.Current())
+	require.NoError(t, w.Err())
 }
 
 func await(t testing.TB, c <-chan struct{}) {

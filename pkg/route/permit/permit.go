@@ -53,7 +53,9 @@ type Permit struct {
 	broker  Instant       // the broker's wall clock, and our monotonic one, when the newest renewal arrived
 	first   chan struct{} // closed when the permit is valid for the first time
 	taken   bool
-	revoked bool // the bucket is another topology's
+	unread  error         // why the topology cannot be read: the permit is suspended; nil: it is not
+	turned  chan struct{} // cap 1: unread has changed
+	revoked bool          // the bucket is another topology's
 
 	once   *lifecycle.Once
 	cancel context.CancelFunc // ends the renewing
@@ -76,7 +78,8 @@ func New(ctx context.Context, nc *nats.Conn, kv jetstream.KeyValue, id string, l
 func newPermit(kv jetstream.KeyValue, id string, log *slog.Logger) *Permit {
 	p := &Permit{
 		kv: kv, id: id, log: log, born: time.Now(), wall: time.Now,
-		term: NewTerm(TTL), sent: make(map[uint64]Instant), first: make(chan struct{}), cancel: func() {},
+		term: NewTerm(TTL), sent: make(map[uint64]Instant), first: make(chan struct{}), turned: make(chan struct{}, 1),
+		cancel: func() {},
 	}
 	p.once = lifecycle.NewOnce("router permit", p.start, p.stop)
 	return p
@@ -104,10 +107,18 @@ func (p *Permit) start(ctx context.Context) error {
 func (p *Permit) renew(ctx context.Context) {
 	tick := time.NewTicker(RenewEvery)
 	defer tick.Stop()
+	entered := false // there may be an entry
 	for {
-		p.put(ctx, p.epoch())
+		switch {
+		case !p.suspended():
+			p.put(ctx, p.epoch())
+			entered = true
+		case entered:
+			entered = p.remove(ctx) != nil // else it is tried again, and expires meanwhile
+		}
 		select {
 		case <-tick.C:
+		case <-p.turned:
 		case <-ctx.Done():
 			return
 		}
@@ -167,10 +178,10 @@ func (p *Permit) Delivered(router string, e jetstream.KeyValueEntry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	sent, ok := p.sent[v.Renewal]
-	if !ok || p.revoked {
+	delete(p.sent, v.Renewal)
+	if !ok || p.revoked || p.unread != nil {
 		return
 	}
-	delete(p.sent, v.Renewal)
 	now := p.now()
 	before, _ := p.term.Valid(now)
 	p.term.Renew(sent, now)
@@ -222,10 +233,5 @@ func (p *Permit) stop(ctx context.Context) error {
 		return nil
 	}
 	// Even at a hard stop, for an entry that remains makes a reshard wait.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
-	defer cancel()
-	if err := p.kv.Purge(ctx, topology.PermitKey(p.id)); err != nil {
-		return fmt.Errorf("give a router's permit up: %w", err)
-	}
-	return nil
+	return p.remove(context.WithoutCancel(ctx))
 }

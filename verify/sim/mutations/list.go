@@ -79,6 +79,12 @@ var All = []Mutation{
 	{Name: "the router takes every permit for a valid one", Simulation: "Fill", Edits: in("route/frames.go",
 		"	term, valid := r.permit.Valid()\n	r.mu.Lock()\n	if err == nil {",
 		"	term, _ := r.permit.Valid()\n	valid := true\n	r.mu.Lock()\n	if err == nil {")},
+	{Name: "a router goes on with the topology before one that it cannot read", Edits: in("topology/watch.go",
+		"w.permit.Suspend(err)", "_ = err"),
+		Test: Test{"route", "^TestRouterUnderATopologyFromTheFuture$", "Condition never satisfied"}},
+	{Name: "a renewal under a topology that cannot be read counts", Edits: in("route/permit/permit.go",
+		"if !ok || p.revoked || p.unread != nil {", "if !ok || p.revoked {"),
+		Test: Test{"route/permit", "^TestSuspendedPermitDoesNotComeBack$", "Should be false"}},
 	{Name: "a batch in flight on a broken connection counts as stored", Simulation: "Fill", Edits: in("route/log.go",
 		"l.expire(broke, errCut)", "l.expire(broke, nil)")},
 
