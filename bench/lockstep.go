@@ -77,6 +77,8 @@ type deployment struct {
 	round  *round
 	client http.Client
 	router *child
+	// URL of the router's admin server.
+	routerURL string
 	// In the order started.
 	workers []*child
 }
@@ -93,6 +95,7 @@ func (r *round) deploy(ctx context.Context) (d *deployment, err error) {
 	if err != nil {
 		return nil, err
 	}
+	d.routerURL = fmt.Sprintf("http://127.0.0.1:%d", admins[0])
 	if d.router, err = d.start("router", "router", admins[0], "--shards="+strconv.Itoa(r.shards)); err != nil {
 		return nil, err
 	}
@@ -118,11 +121,15 @@ func (r *round) deploy(ctx context.Context) (d *deployment, err error) {
 func (d *deployment) start(program, name string, admin int, flags ...string) (*child, error) {
 	r := d.round
 	args := append([]string{"--app=" + r.id, "--nats=" + r.servers.nats, "--log-format=text", "--pprof", fmt.Sprintf("--admin=127.0.0.1:%d", admin)}, flags...)
-	var env []string
-	if os.Getenv("GOMAXPROCS") == "" { // the share that a local stack gives each of its processes
-		env = append(env, "GOMAXPROCS="+strconv.Itoa(max(1, runtime.NumCPU()/4)))
+	return startChild(filepath.Join(r.servers.dir, r.id+"-"+name+".log"), processorShare(), filepath.Join(r.servers.bin, program), args...)
+}
+
+// processorShare is the variable that gives a process the share that a local stack gives each of its processes.
+func processorShare() []string {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return nil
 	}
-	return startChild(filepath.Join(r.servers.dir, r.id+"-"+name+".log"), env, filepath.Join(r.servers.bin, program), args...)
+	return []string{"GOMAXPROCS=" + strconv.Itoa(max(1, runtime.NumCPU()/4))}
 }
 
 func (d *deployment) ready(ctx context.Context, c *child, admin int) error {

@@ -36,6 +36,10 @@ type CLI struct {
 	Only     []string      `help:"Peers to run: raw, textbook, textbook-ordered, watermill, batches, streams, rabbitmq, lockstep-frames, lockstep-send, lockstep. Default: all."`
 	Keys     int           `default:"10000" help:"Keys."`
 	Size     int           `default:"128" help:"Bytes of a payload."`
+
+	CPUAt     []int    `name:"cpu-at" placeholder:"RATE" help:"Instead of the comparison, print the CPU time that an event costs each process at these rates a second, beside a raw pair of JetStream and Redis SETs. --duration is the length of a window."`
+	Against   string   `type:"existingdir" help:"With --cpu-at: measure also the programs in this folder, say of an earlier release."`
+	RawReader []string `hidden:""`
 }
 
 // Limits of what can be asked for.
@@ -44,6 +48,7 @@ const (
 	maxWorkers  = 64
 	maxSize     = 64 << 10
 	maxKeys     = 1_000_000
+	maxRate     = 1_000_000
 )
 
 // Validate checks what the flags' types do not.
@@ -77,6 +82,11 @@ func (c *CLI) Validate() error {
 	if _, err := choosePeers(c.Only); err != nil {
 		return err
 	}
+	for _, rate := range c.CPUAt {
+		if err := within("cpu-at", rate, 1, maxRate); err != nil {
+			return err
+		}
+	}
 	for _, err := range []error{
 		within("rounds", c.Rounds, 1, 1000),
 		each("shards", c.Shards, topology.MaxShards),
@@ -95,6 +105,12 @@ func (c *CLI) Validate() error {
 func (c *CLI) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	switch {
+	case len(c.RawReader) > 0:
+		return runReader(ctx, c.RawReader)
+	case len(c.CPUAt) > 0:
+		return c.measureCPU(ctx, os.Stdout)
+	}
 	if err := os.MkdirAll(filepath.Dir(c.Out), 0o755); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/lockstep/pkg/stackfile"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
@@ -26,6 +27,7 @@ type servers struct {
 	bin, dir  string
 	nats      string // URL
 	redisAddr string
+	redisPID  int
 	local     *child
 	rabbit    *rabbitNode // nil if it is not installed
 	rounds    int
@@ -67,11 +69,21 @@ func (s *servers) readStack(context.Context) error {
 	var f struct {
 		NATS  string `json:"nats"`
 		Redis string `json:"redis"`
+
+		Processes []struct {
+			Role string `json:"role"`
+			PID  int    `json:"pid"`
+		} `json:"processes"`
 	}
 	if err := json.Unmarshal(b, &f); err != nil {
 		return err
 	}
 	s.nats, s.redisAddr = f.NATS, f.Redis
+	for _, p := range f.Processes {
+		if p.Role == stackfile.RoleRedis {
+			s.redisPID = p.PID
+		}
+	}
 	return nil
 }
 
