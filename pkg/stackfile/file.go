@@ -39,11 +39,12 @@ const Schema = 1
 
 // The roles of processes.
 const (
-	RoleRouter = "router"
-	RoleWorker = "worker"
-	RoleRedis  = "redis"
-	RoleLock   = "lock" // a Redis that holds only locks
-	RoleNATS   = "nats"
+	RoleRouter   = "router"
+	RoleWorker   = "worker"
+	RoleRedis    = "redis"
+	RoleSentinel = "sentinel" // watches redis-servers and holds nothing
+	RoleLock     = "lock"     // a Redis that holds only locks
+	RoleNATS     = "nats"
 )
 
 // File is the content of stack.json.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,6 +30,8 @@ const (
 const (
 	RedisAuto     = "auto"     // redis-server if it is on PATH, else RedisEmbedded
 	RedisEmbedded = "embedded" // miniredis in this process; keeps nothing between runs
+	RedisCluster  = "cluster"  // a Redis Cluster of three masters and three replicas; keeps nothing between runs
+	RedisSentinel = "sentinel" // a master, its replica and three Sentinels; keeps nothing between runs
 )
 
 // Config says what to run.
@@ -40,7 +43,7 @@ type Config struct {
 	Routers  int    // at least 1
 	Shards   int    // 1 to 4096; used only when the topology is created
 	Lanes    string // a number up to Shards, or auto; used only when the topology is created
-	Redis    string // RedisAuto, RedisEmbedded, host:port or a redis:// URL
+	Redis    string // RedisAuto, RedisEmbedded, RedisCluster, RedisSentinel, host:port or a redis:// URL
 	NATSPort int    // PortUsual, PortAny or a port, which must then be free; a cluster takes any
 
 	// NATSProgram is the path of the program local, whose command nats-server runs NATS as a process of its own; "" runs NATS
@@ -72,7 +75,7 @@ const (
 
 // OwnsRedis tells whether the stack starts the Redis of its state, which then holds nothing else.
 func (c *Config) OwnsRedis() bool {
-	return c.Redis == "" || c.Redis == RedisAuto || c.Redis == RedisEmbedded
+	return slices.Contains([]string{"", RedisAuto, RedisEmbedded, RedisCluster, RedisSentinel}, c.Redis)
 }
 
 func (c *Config) setDefaults() {

@@ -13,7 +13,6 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stackdir"
 	"example.com/lockstep/pkg/redisconn"
 	"example.com/lockstep/pkg/stackfile"
@@ -32,6 +31,8 @@ type redisPart interface {
 func (s *Stack) chooseRedis() (redisPart, error) {
 	switch s.cfg.Redis {
 	case RedisAuto, RedisEmbedded:
+	case RedisCluster, RedisSentinel:
+		return s.chooseRedisNodes()
 	default:
 		return &externalRedis{addr: s.cfg.Redis}, s.dir.SetNote("external")
 	}
@@ -41,97 +42,37 @@ func (s *Stack) chooseRedis() (redisPart, error) {
 	}
 	path, missing := exec.LookPath(redisProgram)
 	if s.cfg.Redis == RedisAuto && missing == nil {
-		if before == RedisEmbedded {
-			if err := s.dropLog(); err != nil {
+		if keepsNothing(before) {
+			if err := s.dropLog("the Redis before, " + before + ", kept nothing"); err != nil {
 				return nil, err
 			}
 		}
-		r := &redisServer{stack: s, path: path, name: stackfile.RoleRedis, role: stackfile.RoleRedis, dir: s.dir.Path(stackdir.RedisDir)}
-		return r, s.dir.SetNote("redis-server")
+		if err := s.dir.SetNote("redis-server"); err != nil {
+			return nil, err
+		}
+		return s.newRedisServer(path, stackfile.RoleRedis, stackfile.RoleRedis, s.dir.Path(stackdir.RedisDir))
 	}
-	if s.cfg.Redis == RedisAuto && before != "" && before != RedisEmbedded {
+	if s.cfg.Redis == RedisAuto && before != "" && !keepsNothing(before) {
 		return nil, fmt.Errorf("this stack keeps its state in %s, and redis-server is not on PATH: install it, or wipe the stack with `go tool task clean`", before)
 	}
-	if err := s.dropLog(); err != nil {
+	if err := s.dropLog("miniredis, Redis inside this process, keeps nothing"); err != nil {
 		return nil, err
 	}
 	return &embeddedRedis{}, s.dir.SetNote(RedisEmbedded)
 }
 
-func (s *Stack) dropLog() error {
+// keepsNothing tells whether a Redis keeps nothing between two runs of a stack.
+func keepsNothing(redis string) bool {
+	return redis == RedisEmbedded || redis == RedisCluster || redis == RedisSentinel
+}
+
+func (s *Stack) dropLog(why string) error {
 	for _, name := range []string{stackdir.NATSDir, stackdir.RedisDir} {
 		if err := os.RemoveAll(s.dir.Path(name)); err != nil {
 			return fmt.Errorf("empty the log: %w", err)
 		}
 	}
-	s.say("the log starts empty: miniredis, Redis inside this process, keeps nothing")
-	return nil
-}
-
-const redisProgram = "redis-server"
-
-// redisServer is redis-server as a child, with its data in the stack directory.
-type redisServer struct {
-	stack      *Stack
-	path       string
-	name, role string
-	dir        string
-	addr       string
-	keeper     *process.Keeper
-}
-
-func (r *redisServer) kind() string          { return "redis-server" }
-func (r *redisServer) address() string       { return r.addr }
-func (r *redisServer) called() string        { return r.name }
-func (r *redisServer) kept() *process.Keeper { return r.keeper }
-
-func (r *redisServer) answers(ctx context.Context) error { return ping(ctx, r.addr) }
-
-func (r *redisServer) start(ctx context.Context) error {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return err
-	}
-	addresses, err := freePorts(1)
-	if err != nil {
-		return err
-	}
-	r.addr = addresses[0]
-	r.keeper = process.NewKeeper(r.stack.starter, process.Events{
-		Spec: r.spec,
-		Started: func(p *process.Process) {
-			r.stack.childStarted(stackfile.Process{Name: r.name, Role: r.role, PID: p.PID()}, p)
-		},
-		Ended: func(_ *process.Process, why string, wait time.Duration) { r.stack.childEnded(r.name, why, wait) },
-	})
-	if err := r.keeper.Start(ctx); err != nil {
-		return err
-	}
-	return r.stack.await(ctx, r.name, r.answers)
-}
-
-// spec is the same for every start: the workers know only this port.
-func (r *redisServer) spec() process.Spec {
-	host, port, _ := net.SplitHostPort(r.addr)
-	return process.Spec{
-		Name: r.name,
-		Path: "/bin/sh", // redis-server has no setting for the mode of its files
-		Args: []string{
-			"-c", `umask 077; exec "$0" "$@"`, r.path,
-			"--bind", host, "--port", port, "--dir", r.dir,
-			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
-			"--maxmemory-policy", "noeviction", "--daemonize", "no",
-		},
-		Log: r.stack.dir.Path(stackdir.LogsDir, r.name+".log"),
-	}
-}
-
-func (r *redisServer) stop(ctx context.Context) error {
-	if r.keeper == nil {
-		return nil
-	}
-	if err := r.keeper.Stop(ctx); err != nil {
-		return fmt.Errorf("%s %w", r.name, err)
-	}
+	s.say("the log starts empty: %s", why)
 	return nil
 }
 

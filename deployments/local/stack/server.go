@@ -21,8 +21,13 @@ type serverProcess interface {
 
 // servers returns the servers that are processes, in the order of their start.
 func (s *Stack) servers() (servers []serverProcess) {
-	if r, ok := s.redis.(*redisServer); ok {
+	switch r := s.redis.(type) {
+	case *redisServer:
 		servers = append(servers, r)
+	case *redisNodes:
+		for _, one := range r.all() {
+			servers = append(servers, one)
+		}
 	}
 	for _, l := range s.locks {
 		servers = append(servers, l)
@@ -58,7 +63,10 @@ func (s *Stack) startLocks(ctx context.Context) error {
 	}
 	for i := range s.cfg.LockServers {
 		name := ServiceName(stackfile.RoleLock, i)
-		l := &redisServer{stack: s, path: path, name: name, role: stackfile.RoleLock, dir: s.dir.Path(stackdir.LocksDir, name)}
+		l, err := s.newRedisServer(path, name, stackfile.RoleLock, s.dir.Path(stackdir.LocksDir, name))
+		if err != nil {
+			return err
+		}
 		s.locks = append(s.locks, l)
 		if err := l.start(ctx); err != nil {
 			return err

@@ -36,14 +36,16 @@ func (s *Stack) serverEnv(name, role string) ([]string, error) {
 	if role != stackfile.RoleWorker {
 		return env, nil
 	}
-	redis, err := s.cfg.Via(name, stackfile.RoleRedis, s.redis.address())
-	if err != nil {
-		return nil, err
+	redis := s.redis.address()
+	if _, several := s.redis.(*redisNodes); !several { // clients learn the addresses of several from the servers
+		if redis, err = s.cfg.Via(name, stackfile.RoleRedis, redis); err != nil {
+			return nil, err
+		}
 	}
 	env = append(env, service.EnvPrefix+"_REDIS="+redis)
 	var locks []string
 	for _, l := range s.locks {
-		lock, err := s.cfg.Via(name, l.name, l.addr)
+		lock, err := s.cfg.Via(name, l.name, l.address())
 		if err != nil {
 			return nil, err
 		}
