@@ -1,0 +1,160 @@
+package redisnodes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// migrateTimeout bounds a pause between two nodes while one sends keys to the other.
+const migrateTimeout = time.Minute
+
+// Master is a node that serves slots.
+type Master struct {
+	Addr   string // host:port
+	ID     string
+	ranges []redis.SlotRange
+}
+
+func (m Master) serves(slot int) bool {
+	return slices.ContainsFunc(m.ranges, func(r redis.SlotRange) bool { return r.Start <= int64(slot) && int64(slot) <= r.End })
+}
+
+// Masters lists the masters of a cluster, as one of its nodes sees them.
+func Masters(ctx context.Context, addr string) (masters []Master, err error) {
+	client := newClient(addr)
+	defer func() { _ = client.Close() }()
+	shards, err := client.ClusterShards(ctx).Result()
+	if err != nil {
+		return nil, fmt.Errorf("ask node %s for the cluster's slots: %w", addr, err)
+	}
+	for _, shard := range shards {
+		for _, node := range shard.Nodes {
+			if node.Role == "master" && node.Health == "online" && len(shard.Slots) > 0 {
+				masters = append(masters, Master{
+					Addr: net.JoinHostPort(node.IP, strconv.FormatInt(node.Port, 10)), ID: node.ID, ranges: shard.Slots,
+				})
+			}
+		}
+	}
+	slices.SortFunc(masters, func(a, b Master) int { return strings.Compare(a.Addr, b.Addr) })
+	return masters, nil
+}
+
+// Move is a slot on its way from one master to another, as an operator moves it: Begin, some calls of Migrate, End.
+type Move struct {
+	Slot     int
+	From, To Master
+
+	others []Master
+}
+
+// NewMove plans to move the slot of a key. The node at addr says who serves it; to chooses among the other masters.
+func NewMove(ctx context.Context, addr, key string, to func(others []Master) Master) (*Move, error) {
+	masters, err := Masters(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	m := &Move{}
+	err = at(addr, func(client *redis.Client) error {
+		slot, err := client.ClusterKeySlot(ctx, key).Result()
+		m.Slot = int(slot)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask node %s for the slot of %q: %w", addr, key, err)
+	}
+	from := slices.IndexFunc(masters, func(one Master) bool { return one.serves(m.Slot) })
+	if from < 0 || len(masters) < 2 {
+		return nil, fmt.Errorf("node %s knows %d masters, and none that could hand slot %d to another", addr, len(masters), m.Slot)
+	}
+	m.From = masters[from]
+	m.others = slices.Delete(masters, from, from+1)
+	m.To = to(m.others)
+	return m, nil
+}
+
+// Begin marks the slot as moving. From now on calls that name a missing key are sent to the target, or refused with TRYAGAIN if
+// another of their keys is there.
+func (m *Move) Begin(ctx context.Context) error {
+	if err := m.set(ctx, m.To, "IMPORTING", m.From.ID); err != nil {
+		return err
+	}
+	return m.set(ctx, m.From, "MIGRATING", m.To.ID)
+}
+
+// Keys lists the slot's keys that the source still has, in order.
+func (m *Move) Keys(ctx context.Context) (keys []string, err error) {
+	const all = 1 << 20
+	err = at(m.From.Addr, func(client *redis.Client) error {
+		keys, err = client.ClusterGetKeysInSlot(ctx, m.Slot, all).Result()
+		return err
+	})
+	slices.Sort(keys)
+	return keys, err
+}
+
+// Migrate moves keys. Both nodes do nothing else meanwhile.
+func (m *Move) Migrate(ctx context.Context, keys ...string) error {
+	host, port, err := net.SplitHostPort(m.To.Addr)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	args := []any{"MIGRATE", host, port, "", 0, migrateTimeout.Milliseconds(), "KEYS"}
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	err = at(m.From.Addr, func(client *redis.Client) error { return client.Do(ctx, args...).Err() })
+	if err != nil {
+		return fmt.Errorf("move %d keys of slot %d from %s to %s: %w", len(keys), m.Slot, m.From.Addr, m.To.Addr, err)
+	}
+	return nil
+}
+
+// End moves what is left and makes the target serve the slot.
+func (m *Move) End(ctx context.Context) error {
+	for {
+		keys, err := m.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			break
+		}
+		if err := m.Migrate(ctx, keys...); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, one := range append([]Master{m.To, m.From}, m.others...) { // the target first: it must not lose the slot
+		errs = append(errs, m.set(ctx, one, "NODE", m.To.ID))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Move) set(ctx context.Context, where Master, state, node string) error {
+	err := at(where.Addr, func(client *redis.Client) error {
+		return client.Do(ctx, "CLUSTER", "SETSLOT", m.Slot, state, node).Err()
+	})
+	if err != nil {
+		return fmt.Errorf("set slot %d at %s to %s %s: %w", m.Slot, where.Addr, state, node, err)
+	}
+	return nil
+}
+
+// at calls do with a client that does not try twice. It waits for as long as the context of do's calls: to send a large key takes
+// longer than most clients wait.
+func at(addr string, do func(*redis.Client) error) error {
+	client := redis.NewClient(&redis.Options{
+		Addr: addr, ContextTimeoutEnabled: true, DisableIdentity: true, MaxRetries: -1, ReadTimeout: -1, WriteTimeout: -1,
+	})
+	defer func() { _ = client.Close() }()
+	return do(client)
+}
