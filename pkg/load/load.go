@@ -1,8 +1,20 @@
 // Package load is how an application tells a load what its events look like. Package cli holds the commands that send such
-// events and verify that each was applied once and in order.
+// events and verify that each was applied once and in order, whatever the application's handler keeps as its state.
 package load
 
 import "math/rand/v2"
+
+// Application is what a load needs to know of an application.
+type Application struct {
+	Generate Generate
+	Check    Check // optional
+}
+
+// Check is the application's own check of a key's state, after a load and beside the verdict on the key's events. state is
+// as the handler's codec has encoded it. Check is called once for each key of the load that has a state and whose shard has
+// reached the log's end. An error says what is wrong: the report lists the key, and the verdict is fail. One goroutine of
+// each producer calls it.
+type Check func(key string, state []byte) error
 
 // Generate returns the event that a Draw asks for.
 //
@@ -16,8 +28,12 @@ type Generate func(*Draw) Event
 
 // Draw is one event to be made, and all that may decide what it looks like.
 type Draw struct {
-	Key     int    // number of the key, from 0
-	Counter uint64 // number of the event among its key's, from 1
+	Key int // number of the key, from 0
+
+	// Counter is the number of the event among its key's, from 1 and without gaps. So the nth event of a key can be what
+	// the state demands by then, as in `created`, `paid`, `shipped`. An event that the publisher has to give up may never
+	// be applied: then the handler sees a sequence with a gap.
+	Counter uint64
 
 	// Rand is seeded by --seed, Key and Counter.
 	Rand *rand.Rand
@@ -37,6 +53,11 @@ type Event struct {
 
 	Type    string            // optional
 	Headers map[string]string // optional
+
+	// Deletes says that with this event the application's handler deletes the key's state (it returns consume.Delete). The
+	// load expects no state then, and that the key's next event begins a new one. A state that is deleted and not said to
+	// be cannot be told from one whose events were all lost: the key is reported as unproven.
+	Deletes bool
 
 	// Payload follows the key's own counter: the worker gets `3 {"amount":5}` if this is `{"amount":5}` and it is the key's
 	// third event. It may be empty. It is used until the next event is made.

@@ -24,7 +24,7 @@ type program struct {
 	Send         sendCommand `cmd:"" help:"Send one event and print where it was stored."`
 }
 
-func newProgram() *program { return &program{Commands: cli.New(generate)} }
+func newProgram() *program { return &program{Commands: cli.New(application())} }
 
 type sendCommand struct {
 	Target  cli.Target    `embed:""`

@@ -2,6 +2,11 @@ package main
 
 import "example.com/lockstep/pkg/load"
 
+// application is what a load knows of this application. It may have a Check of each key's state, too (see load.Check).
+func application() load.Application {
+	return load.Application{Generate: generate}
+}
+
 // generate returns what an event of this application looks like under load. It is the one function to change. Deposits to
 // accounts, for example:
 //
@@ -14,6 +19,17 @@ import "example.com/lockstep/pkg/load"
 // It must decide from d alone, so that the same d always gives the same event (see load.Generate). The load puts the run's
 // id before the key and the key's own counter before the payload, as in `3 {"amount":5}`. So the load can tell every event
 // from all others, and the worker's handler must accept that.
+//
+// d.Counter is the number of the event among its key's, from 1. So a key's events can follow each other as a status machine
+// demands, here of an order whose state the handler deletes in the end (see load.Event.Deletes):
+//
+//	statuses := []string{"created", "paid", "shipped", "closed"}
+//	status := statuses[(d.Counter-1)%4]
+//	return load.Event{
+//		Key:     "order",
+//		Type:    status,
+//		Deletes: status == "closed",
+//	}
 func generate(d *load.Draw) load.Event {
 	return load.Event{Payload: d.Content()} // as --payload and --size say
 }

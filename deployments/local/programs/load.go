@@ -105,7 +105,10 @@ type Report struct {
 	Lost        uint64 `json:"lost"`
 	Duplicated  uint64 `json:"duplicated"`
 	Reordered   uint64 `json:"reordered"`
+	Unproven    uint64 `json:"unproven_keys"`
 	UnknownKeys uint64 `json:"unknown_keys"`
+	Refused     uint64 `json:"refused_keys"`
+	Deleted     uint64 `json:"deleted_keys"`
 	Unfinished  uint64 `json:"unfinished"`
 
 	UnfinishedShards []struct {

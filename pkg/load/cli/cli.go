@@ -25,7 +25,7 @@ const name = "producer"
 // run, 2 for bad usage.
 const (
 	ExitUnfinished = 97 // nothing is wrong so far, but not everything is applied yet
-	ExitViolated   = 98 // something was lost, doubled, reordered, or cannot be told
+	ExitViolated   = 98 // something was lost, doubled or reordered, or cannot be told, or the application refuses a state
 	ExitCrossed    = 99 // all of that was right, but a threshold was crossed
 )
 
@@ -36,9 +36,9 @@ type Commands struct {
 	Part    partCommand    `cmd:"" hidden:"" help:"One of several producers of a load, which starts it."`
 }
 
-// New returns the commands of a program whose application's events are as generate says.
-func New(generate load.Generate) Commands {
-	return Commands{Load: loadCommand{generate: generate}, Part: partCommand{generate: generate}}
+// New returns the commands of a program that loads an application.
+func New(app load.Application) Commands {
+	return Commands{Load: loadCommand{app: app}, Part: partCommand{app: app}}
 }
 
 // Variables are what the flags' help texts refer to.

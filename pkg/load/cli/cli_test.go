@@ -29,7 +29,7 @@ import (
 // the error that decides the exit code.
 func call(args ...string) (stdout string, code int, err error) {
 	var out, log bytes.Buffer
-	parsed, err := service.Parse(name, "", ptr(New(generate)), args, Variables(), kong.Writers(&out, &log))
+	parsed, err := service.Parse(name, "", ptr(New(application)), args, Variables(), kong.Writers(&out, &log))
 	if err == nil {
 		err = parsed.Run()
 	}
@@ -185,8 +185,8 @@ func TestHowLongALoadIs(t *testing.T) {
 	}
 }
 
-// generate is what generates events of a program that was not changed.
-func generate(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }
+// application is that of a program that was not changed.
+var application = load.Application{Generate: func(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }}
 
 func ptr[T any](v T) *T { return &v }
 

@@ -24,7 +24,7 @@ import (
 )
 
 type loadCommand struct {
-	generate load.Generate
+	app load.Application
 
 	Profile     profileFlag `help:"Take the flags' values from a profile, where they are not given: ${profiles}, or a file like ./mine.yaml." placeholder:"NAME|FILE"`
 	loadFlags   `embed:""`
@@ -134,7 +134,7 @@ func (c *loadCommand) alone(ctx, sending context.Context, cfg drive.Config, begi
 		return nil, err
 	}
 	defer nc.Close()
-	l, err := prepare(nc, cfg, c.generate, view)
+	l, err := prepare(nc, cfg, c.app, view)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (c *loadCommand) alone(ctx, sending context.Context, cfg drive.Config, begi
 }
 
 // prepare prepares a load, and this process for it.
-func prepare(nc *nats.Conn, cfg drive.Config, generate load.Generate, view progress.View) (*drive.Load, error) {
+func prepare(nc *nats.Conn, cfg drive.Config, app load.Application, view progress.View) (*drive.Load, error) {
 	sys, err := live.New(nc, cfg.App)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func prepare(nc *nats.Conn, cfg drive.Config, generate load.Generate, view progr
 		// What lives is small and what is thrown away is much: collect less often.
 		debug.SetGCPercent(400)
 	}
-	l, err := drive.New(cfg, generate, sys, view)
+	l, err := drive.New(cfg, app, sys, view)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 // partCommand is one of several producers of a load: it is told all else by the
 // process that starts it.
 type partCommand struct {
-	generate load.Generate
+	app load.Application
 }
 
 // partCommandOf starts this program as one of several producers.
@@ -52,7 +52,7 @@ func (c *partCommand) Run(parsed *kong.Context) error {
 			return nil, err
 		}
 		closeAll = nc.Close
-		l, err := prepare(nc, task.Config, c.generate, view)
+		l, err := prepare(nc, task.Config, c.app, view)
 		if err != nil {
 			return nil, err
 		}

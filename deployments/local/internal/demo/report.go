@@ -19,7 +19,11 @@ type report struct {
 	Lost             uint64  `json:"lost"`
 	Duplicated       uint64  `json:"duplicated"`
 	Reordered        uint64  `json:"reordered"`
+	Unproven         uint64  `json:"unproven_keys"`
 	UnknownKeys      uint64  `json:"unknown_keys"`
+	Refused          uint64  `json:"refused_keys"`
+	Deleted          uint64  `json:"deleted_keys"`
+	Dropped          uint64  `json:"dropped"`
 	Unfinished       uint64  `json:"unfinished"`
 	AckedPerSecond   float64 `json:"acked_per_second"`
 	AppliedPerSecond float64 `json:"applied_per_second"`
@@ -66,6 +70,18 @@ func (r report) table() string {
 	row("lost", "%d", r.Lost)
 	row("duplicated", "%d", r.Duplicated)
 	row("reordered", "%d", r.Reordered)
+	if r.Unproven > 0 {
+		row("unproven", "%d keys\twithout a state, though events were acknowledged", r.Unproven)
+	}
+	if r.Refused > 0 {
+		row("refused", "%d keys\tby Check", r.Refused)
+	}
+	if r.Deleted > 0 {
+		row("deleted", "%d keys\twith their last event: nothing is left to compare", r.Deleted)
+	}
+	if r.Dropped > 0 {
+		row("dropped", "%d\tby a handler or an operator", r.Dropped)
+	}
 	if r.Unfinished > 0 {
 		row("unfinished", "%d\tacknowledged and not applied yet", r.Unfinished)
 	}

@@ -20,11 +20,11 @@ type fault struct {
 
 var faults = []fault{
 	{"an event is dropped", `case "5": return nil`,
-		"lost", "lost 1, duplicated 0, reordered 0, unknown keys 0"},
+		"lost", "lost 1, duplicated 0, reordered 0, unproven keys 0, unknown keys 0"},
 	{"an event is applied twice", `case "5": _ = apply(ctx, acc, ev)`,
-		"duplicated", "lost 0, duplicated 1, reordered 0, unknown keys 0"},
+		"duplicated", "lost 0, duplicated 1, reordered 0, unproven keys 0, unknown keys 0"},
 	{"two events are swapped", `case "5": held = append(held, ev.Data...); return nil; case "6": _ = apply(ctx, acc, ev); ev.Data = held`,
-		"reordered", "lost 0, duplicated 0, reordered 1, unknown keys 0"},
+		"reordered", "lost 0, duplicated 0, reordered 1, unproven keys 0, unknown keys 0"},
 }
 
 // A fault in a single event of 3,000 is found and named.

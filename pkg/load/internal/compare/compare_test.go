@@ -53,6 +53,7 @@ b: b.json, run of-b of 2026-11-23 10:00:00
                  lost     0     1      -
            duplicated     0     0      -
        reordered keys     0     0      -
+        unproven keys     0     0      -
          unknown keys     0     0      -
            unfinished     0     0      -
               acked/s   100   100   1.00

@@ -22,6 +22,7 @@ func figures() []figure {
 		count("lost", func(r report.Report) uint64 { return r.Lost }),
 		count("duplicated", func(r report.Report) uint64 { return r.Duplicated }),
 		count("reordered keys", func(r report.Report) uint64 { return r.Reordered }),
+		count("unproven keys", func(r report.Report) uint64 { return r.Unproven }),
 		count("unknown keys", func(r report.Report) uint64 { return r.UnknownKeys }),
 		count("unfinished", func(r report.Report) uint64 { return r.Unfinished }),
 		always("acked/s", func(r report.Report) float64 { return r.AckedPerSecond }),

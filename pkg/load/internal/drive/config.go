@@ -3,7 +3,7 @@
 //
 // The load is an open loop: when an event is due does not depend on how the
 // system fares, and latency counts from that intended time. Nothing is kept per
-// event; what the ledger must hold is kept per key (package expect).
+// event; what the store must hold is kept per key (package expect).
 package drive
 
 import (

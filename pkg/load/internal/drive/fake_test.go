@@ -32,42 +32,44 @@ var fine = fate{applied: 1}
 
 // fake is a system in memory that treats chosen events badly.
 type fake struct {
-	shards int
-	room   int // events that may be outstanding
-	fate   func(nth int, ev publish.Event) fate
-	stuck  int   // events of each stuck shard that are stored and not applied: the last ones
-	at     []int // the stuck shards
-	lost   error // told to those who ask for positions
-	unread error // told to those who ask for accounts
-	garble func(key string, a *Account)
-	onSent func(nth int)
-	refuse error // told to whoever publishes
-	deaf   error // told to whoever pauses
+	shards  int
+	room    int // events that may be outstanding
+	fate    func(nth int, ev publish.Event) fate
+	stuck   int   // events of each stuck shard that are stored and not applied: the last ones
+	at      []int // the stuck shards
+	lost    error // told to those who ask for positions
+	unread  error // told to those who ask for states
+	garble  func(key string, s *Stored)
+	deletes func(ev publish.Event) bool // whether the handler deletes the state with an event
+	onSent  func(nth int)
+	refuse  error // told to whoever publishes
+	deaf    error // told to whoever pauses
 
 	changed func(shard int, worker string)
 
 	onResolve func(uint64, error)
 	onReceipt func(uint64)
 
-	mu       sync.Mutex // guards what follows
-	cond     *sync.Cond
-	queue    []publish.Event
-	stopped  bool
-	done     chan struct{}
-	accounts map[string]expect.Account
-	ends     []uint64
-	held     *publish.Event
-	waiting  map[int][]publish.Event // by stuck shard, the events that are not applied yet
-	last     map[int]publish.Event   // the last event of each shard
-	asked    int                     // how often accounts were asked for
-	paused   []time.Duration         // as asked for
+	mu      sync.Mutex // guards what follows
+	cond    *sync.Cond
+	queue   []publish.Event
+	stopped bool
+	done    chan struct{}
+	states  map[string]expect.State
+	ends    []uint64
+	held    *publish.Event
+	waiting map[int][]publish.Event // by stuck shard, the events that are not applied yet
+	last    map[int]publish.Event   // the last event of each shard
+	asked   int                     // how often states were asked for
+	paused  []time.Duration         // as asked for
 }
 
 func newFake() *fake {
 	f := &fake{
 		shards: 4, room: 64, done: make(chan struct{}),
-		fate:     func(int, publish.Event) fate { return fine },
-		accounts: map[string]expect.Account{}, waiting: map[int][]publish.Event{}, last: map[int]publish.Event{},
+		fate:    func(int, publish.Event) fate { return fine },
+		deletes: func(publish.Event) bool { return false },
+		states:  map[string]expect.State{}, waiting: map[int][]publish.Event{}, last: map[int]publish.Event{},
 	}
 	f.ends = make([]uint64, f.shards)
 	f.cond = sync.NewCond(&f.mu)
@@ -148,16 +150,15 @@ func (f *fake) commit(shard int, ev publish.Event) {
 }
 
 func (f *fake) apply(ev publish.Event) {
-	a := f.accounts[ev.Key]
-	amount, _, _ := bytes.Cut(ev.Data, []byte(" "))
-	n, err := strconv.ParseInt(string(amount), 10, 64)
-	if err != nil {
-		panic(err)
+	if f.deletes(ev) {
+		delete(f.states, ev.Key)
+		return
 	}
-	a.Events++
-	a.Balance += n
-	a.Digest = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, a.Digest), ev.Data...))
-	f.accounts[ev.Key] = a
+	s := f.states[ev.Key]
+	s.Found = true
+	s.Count++
+	s.Chain = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, s.Chain), ev.Data...))
+	f.states[ev.Key] = s
 }
 
 func (f *fake) Publish(_ context.Context, ev publish.Event) (*publish.Handle, error) {
@@ -253,19 +254,20 @@ func (f *fake) Pause(_ context.Context, d time.Duration) error {
 	return f.deaf
 }
 
-func (f *fake) Accounts(_ context.Context, keys []string) ([]Account, error) {
+func (f *fake) Stored(_ context.Context, keys []string) ([]Stored, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
 	if f.unread != nil {
 		return nil, f.unread
 	}
-	if len(keys) > maxAccounts {
+	if len(keys) > maxStored {
 		return nil, fmt.Errorf("%d keys at once", len(keys))
 	}
-	out := make([]Account, len(keys))
+	out := make([]Stored, len(keys))
 	for i, k := range keys {
-		out[i].Account = f.accounts[k]
+		out[i].State = f.states[k]
+		out[i].Data = []byte(strconv.FormatUint(f.states[k].Count, 10))
 		if f.garble != nil {
 			f.garble(k, &out[i])
 		}
@@ -282,5 +284,5 @@ func testConfig() Config {
 	}
 }
 
-// asFlagsSay is what generates events of a program that was not changed.
-func asFlagsSay(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }
+// asFlagsSay is the application of a program that was not changed.
+var asFlagsSay = load.Application{Generate: func(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }}

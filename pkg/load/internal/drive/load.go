@@ -24,6 +24,7 @@ type Load struct {
 	view    progress.View
 	book    *expect.Book
 	keys    pick.Picker
+	refuse  load.Check
 	traffic *traffic
 	tally   expect.Tally
 	short   []measure.Short // shards that did not reach the log's end
@@ -32,12 +33,12 @@ type Load struct {
 	receiptGrace time.Duration // without a receipt: the missing ones are lost
 }
 
-// New prepares a load of the events that generate returns, and checks its configuration.
-func New(cfg Config, generate load.Generate, sys System, view progress.View) (*Load, error) {
+// New prepares a load of an application's events, and checks its configuration.
+func New(cfg Config, app load.Application, sys System, view progress.View) (*Load, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	events, err := expect.NewEvents(generate, cfg.Payload, cfg.Seed)
+	events, err := expect.NewEvents(app.Generate, cfg.Payload, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +56,7 @@ func New(cfg Config, generate load.Generate, sys System, view progress.View) (*L
 		view:    view,
 		book:    book,
 		keys:    keys,
+		refuse:  app.Check,
 		traffic: newTraffic(book, cfg.WarmUp),
 
 		receiptGrace: 2 * time.Second,
@@ -100,8 +102,7 @@ func (l *Load) StartAt(at time.Time) { l.startAt = at }
 
 // Run sends, waits until all is applied, verifies, and returns what it measured.
 // When sending ends, it stops sending and goes on, or ends the wait for the log's end; when ctx ends, it returns
-// ErrAborted. Any other error means that the load could not run at all, or that
-// there is no ledger to verify (ErrNoLedger). Run is called once.
+// ErrAborted. Any other error means that nothing was sent. Run is called once.
 func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 	layout, err := l.sys.Layout(ctx)
 	if err != nil {
@@ -143,13 +144,10 @@ func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 	l.stop(publisher)
 
 	l.view.Say("verifying every key")
-	v := verification{sys: l.sys, book: l.book, timeout: l.cfg.DrainTimeout, reached: reached, tally: &l.tally}
-	err = v.run(ctx)
+	v := verification{sys: l.sys, book: l.book, refuse: l.refuse, timeout: l.cfg.DrainTimeout, reached: reached, tally: &l.tally}
+	v.run(ctx)
 	if ctx.Err() != nil {
 		return nil, ErrAborted
-	}
-	if err != nil {
-		return nil, err
 	}
 	r := l.traffic.finish(layout.Shards)
 	if backlog != nil {
@@ -165,9 +163,15 @@ func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 
 // judge enters what the verification found.
 func (l *Load) judge(r *measure.Run) {
+	if l.tally.Deleted > 0 && l.tally.Deleted == l.book.UsedKeys() {
+		l.tally.Violate("every key was deleted with its last event, so no state is left to compare: end the load with other events")
+	}
 	r.Applied = l.tally.Applied
-	r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys = l.tally.Lost, l.tally.Duplicated, l.tally.Reordered, l.tally.UnknownKeys
+	r.Lost, r.Duplicated, r.Reordered = l.tally.Lost, l.tally.Duplicated, l.tally.Reordered
+	r.Unproven, r.UnknownKeys, r.Refused = l.tally.Unproven, l.tally.UnknownKeys, l.tally.Refused
+	r.Deleted = l.tally.Deleted
 	r.Unfinished, r.Short = l.tally.Unfinished, l.short
+	r.Dropped, r.Drops = l.tally.Dropped, l.tally.Drops()
 	r.Violations = l.tally.Violations()
 	if failed, err := l.traffic.failure(); failed > 0 {
 		l.view.Say(fmt.Sprintf("%d events failed, the first one: %v", failed, err))

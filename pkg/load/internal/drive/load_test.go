@@ -100,7 +100,7 @@ func TestEventsSpreadAsTold(t *testing.T) {
 		require.NoError(t, cfg.Distribution.UnmarshalText([]byte(distribution)))
 		r := runLoad(t, cfg, f)
 		require.Empty(t, r.Violations)
-		got := f.accounts["load-t-0"].Events
+		got := f.states["load-t-0"].Count
 		require.True(t, got >= hottest[0] && got <= hottest[1], "%s: %d events of the first key", distribution, got)
 	}
 }
@@ -120,19 +120,19 @@ func TestFaultsAreReported(t *testing.T) {
 		unknown, failed          uint64
 		says                     string
 	}{
-		"dropped":                  {fault: func(f *fake) { f.fate = at(500, fate{}) }, lost: 1, says: "lost: key load-t-"},
-		"doubled":                  {fault: func(f *fake) { f.fate = at(500, fate{applied: 2}) }, doubled: 1, says: "duplicated: key load-t-"},
-		"swapped":                  {fault: func(f *fake) { f.fate = at(500, fate{applied: 1, late: true}) }, reordered: 1, says: "reordered: key load-t-"},
-		"given up, applied":        {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown, applied: 1}) }, failed: 1},
-		"given up, not applied":    {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown}) }, failed: 1},
-		"given up, applied late":   {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown, applied: 1, late: true}) }, failed: 1, unknown: 1, says: "unknown: key load-t-"},
-		"given up, applied twice":  {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown, applied: 2}) }, failed: 1, doubled: 1, says: "duplicated"},
-		"not sent":                 {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrNotSent}) }, failed: 1},
-		"not sent, yet applied":    {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrNotSent, applied: 1}) }, failed: 1, doubled: 1, says: "duplicated"},
-		"refused":                  {fault: func(f *fake) { f.fate = at(500, fate{err: errRefused}) }, failed: 1},
-		"refused, yet applied":     {fault: func(f *fake) { f.fate = at(500, fate{err: errRefused, applied: 1}) }, failed: 1, doubled: 1, says: "duplicated"},
-		"no accounts":              {fault: func(f *fake) { f.unread = errors.New("no worker answers") }, unknown: 10, says: "no worker answers"},
-		"an account not decodable": {fault: func(f *fake) { f.garble = garble("load-t-3") }, unknown: 1, says: "key load-t-3: codec 7"},
+		"dropped":                 {fault: func(f *fake) { f.fate = at(500, fate{}) }, lost: 1, says: "lost: key load-t-"},
+		"doubled":                 {fault: func(f *fake) { f.fate = at(500, fate{applied: 2}) }, doubled: 1, says: "duplicated: key load-t-"},
+		"swapped":                 {fault: func(f *fake) { f.fate = at(500, fate{applied: 1, late: true}) }, reordered: 1, says: "reordered: key load-t-"},
+		"given up, applied":       {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown, applied: 1}) }, failed: 1},
+		"given up, not applied":   {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown}) }, failed: 1},
+		"given up, applied late":  {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown, applied: 1, late: true}) }, failed: 1, unknown: 1, says: "unknown: key load-t-"},
+		"given up, applied twice": {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrUnknown, applied: 2}) }, failed: 1, doubled: 1, says: "duplicated"},
+		"not sent":                {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrNotSent}) }, failed: 1},
+		"not sent, yet applied":   {fault: func(f *fake) { f.fate = at(500, fate{err: publish.ErrNotSent, applied: 1}) }, failed: 1, doubled: 1, says: "duplicated"},
+		"refused":                 {fault: func(f *fake) { f.fate = at(500, fate{err: errRefused}) }, failed: 1},
+		"refused, yet applied":    {fault: func(f *fake) { f.fate = at(500, fate{err: errRefused, applied: 1}) }, failed: 1, doubled: 1, says: "duplicated"},
+		"no states":               {fault: func(f *fake) { f.unread = errors.New("no worker answers") }, unknown: 10, says: "no worker answers"},
+		"a state not readable":    {fault: func(f *fake) { f.garble = garble("load-t-3") }, unknown: 1, says: "key load-t-3: codec 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()
@@ -214,10 +214,10 @@ func TestPositionsThatCannotBeReadLoseNothing(t *testing.T) {
 	require.Equal(t, report.Fail, report.New(report.Config{}, r).Verdict)
 }
 
-func garble(key string) func(string, *Account) {
-	return func(k string, a *Account) {
+func garble(key string) func(string, *Stored) {
+	return func(k string, s *Stored) {
 		if k == key {
-			a.Err = errors.New("codec 7")
+			s.Err = errors.New("codec 7")
 		}
 	}
 }
@@ -284,21 +284,6 @@ func TestInterruptEndsTheWaitForTheLogsEnd(t *testing.T) {
 	require.EqualValues(t, 7, r.Unfinished)
 	require.Zero(t, r.Lost)
 	require.True(t, r.Interrupted)
-}
-
-func TestAnotherHandlerIsNoVerdict(t *testing.T) {
-	f := newFake()
-	f.garble = func(key string, a *Account) {
-		if key == "load-t-3" {
-			a.Err = ErrNoLedger
-		}
-	}
-	l, err := New(testConfig(), asFlagsSay, f, nobody)
-	require.NoError(t, err)
-	_, err = l.Run(t.Context(), t.Context())
-	require.ErrorIs(t, err, ErrNoLedger)
-	require.EqualError(t, err, "the state of key load-t-3 is no ledger account: "+
-		"load verifies the ledger handler only (keep balance, events and digest in your state)")
 }
 
 func TestAbort(t *testing.T) {

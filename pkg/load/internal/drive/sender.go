@@ -42,7 +42,7 @@ func (s *sender) run(ctx context.Context) (uint64, error) {
 
 // send sends one event as soon as the publisher has room for it.
 func (s *sender) send(ctx context.Context, key int, receipt bool, intended time.Duration) error {
-	made, digest, err := s.book.Next(key)
+	made, chain, err := s.book.Next(key)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (s *sender) send(ctx context.Context, key int, receipt bool, intended time.
 	if err != nil {
 		return fmt.Errorf("send event of key %s: %w", ev.Key, err)
 	}
-	s.book.Sent(key, digest)
+	s.book.Sent(key, chain)
 	s.traffic.sentAt(intended, s.clock.lag(intended), receipt)
 	return nil
 }

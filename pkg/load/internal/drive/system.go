@@ -2,7 +2,6 @@ package drive
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"example.com/lockstep/pkg/load/internal/expect"
@@ -28,8 +27,8 @@ type System interface {
 	// Pause has every worker take no events for a time; 0 lets them go on. It
 	// returns an error if no worker has heard it.
 	Pause(ctx context.Context, d time.Duration) error
-	// Accounts returns what the ledger holds for each key, in the order given.
-	Accounts(ctx context.Context, keys []string) ([]Account, error)
+	// Stored returns what the store holds for each key, in the order given.
+	Stored(ctx context.Context, keys []string) ([]Stored, error)
 }
 
 // Publisher is the part of publish.Publisher that a load uses.
@@ -53,15 +52,12 @@ type Position struct {
 	Epoch, Seq uint64
 }
 
-// ErrNoLedger says of a state that some other handler keeps it.
-var ErrNoLedger = errors.New("no ledger account")
-
-// Account is what the ledger holds for one key, or why that cannot be told:
-// ErrNoLedger, if the workers run another handler.
-type Account struct {
-	expect.Account
-	Err error
+// Stored is what the store holds for one key, or why that cannot be told.
+type Stored struct {
+	expect.State
+	Data []byte // the state, as the application's codec has encoded it
+	Err  error
 }
 
-// maxAccounts is how many keys one call of Accounts may ask for.
-const maxAccounts = 1000
+// maxStored is how many keys one call of Stored may ask for.
+const maxStored = 1000

@@ -2,93 +2,95 @@ package drive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/expect"
 )
 
-// verification compares the account of every key used with what was sent, and
-// adds what it finds to the tally.
+// verification compares the proof of every key used with what was sent, has the application check its state, and adds what
+// it finds to the tally.
 type verification struct {
 	sys     System
 	book    *expect.Book
-	timeout time.Duration         // to read a page of accounts
+	refuse  load.Check            // may be nil
+	timeout time.Duration         // to read a page of states
 	reached func(key string) bool // whether the key's shard has reached the log's end
 	tally   *expect.Tally
 
-	unreadable error // why no more accounts can be read
+	unreadable error // why no more states can be read
 }
 
-// run verifies page by page. A page of accounts that cannot be read within the
-// timeout makes its keys unknown, and all later ones. An error means that there
-// is no ledger to verify.
-func (v *verification) run(ctx context.Context) error {
-	page := make([]int, 0, maxAccounts)
+// run verifies page by page. A page of states that cannot be read within the
+// timeout makes its keys unknown, and all later ones.
+func (v *verification) run(ctx context.Context) {
+	page := make([]int, 0, maxStored)
 	for key := range v.book.Len() {
 		if !v.book.Used(key) {
 			continue
 		}
-		if page = append(page, key); len(page) == maxAccounts {
-			if err := v.check(ctx, page); err != nil {
-				return err
-			}
+		if page = append(page, key); len(page) == maxStored {
+			v.check(ctx, page)
 			page = page[:0]
 		}
 	}
-	return v.check(ctx, page)
+	v.check(ctx, page)
 }
 
 // check verifies a page of keys.
-func (v *verification) check(ctx context.Context, page []int) error {
+func (v *verification) check(ctx context.Context, page []int) {
 	if len(page) == 0 {
-		return nil
+		return
 	}
 	names := make([]string, len(page))
 	for i, key := range page {
 		names[i] = v.book.Name(key)
 	}
-	var accounts []Account
+	var states []Stored
 	if v.unreadable == nil {
-		accounts, v.unreadable = v.read(ctx, names)
+		states, v.unreadable = v.read(ctx, names)
 	}
 	for i, key := range page {
 		switch {
 		case v.unreadable != nil:
 			v.tally.AddUnread(names[i], v.unreadable.Error())
-		case errors.Is(accounts[i].Err, ErrNoLedger):
-			return fmt.Errorf("the state of key %s is %w: load verifies the ledger handler only (keep balance, events and digest in your state)",
-				names[i], ErrNoLedger)
-		case accounts[i].Err != nil:
-			v.tally.AddUnread(names[i], accounts[i].Err.Error())
+		case states[i].Err != nil:
+			v.tally.AddUnread(names[i], states[i].Err.Error())
 		default:
-			v.tally.Add(names[i], accounts[i].Account, v.judge(key, names[i], accounts[i].Account))
+			v.judge(key, names[i], states[i])
 		}
 	}
-	return nil
 }
 
-func (v *verification) judge(key int, name string, got expect.Account) expect.Finding {
-	if v.reached(name) {
-		return v.book.Check(key, got)
+// judge verifies one key.
+func (v *verification) judge(key int, name string, got Stored) {
+	if !v.reached(name) {
+		v.tally.Add(name, v.book.CheckUnfinished(key, got.State))
+		return
 	}
-	return v.book.CheckUnfinished(key, got)
+	v.tally.Add(name, v.book.Check(key, got.State))
+	if v.refuse == nil || !got.Found {
+		return
+	}
+	if err := v.refuse(name, got.Data); err != nil {
+		v.tally.Refuse(name, err)
+	}
 }
 
-func (v *verification) read(ctx context.Context, names []string) ([]Account, error) {
+func (v *verification) read(ctx context.Context, names []string) ([]Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
-	var accounts []Account
+	var states []Stored
 	err := retry(ctx, func(ctx context.Context) (err error) {
-		accounts, err = v.sys.Accounts(ctx, names)
-		if err == nil && len(accounts) != len(names) {
-			err = fmt.Errorf("%d answers for %d keys", len(accounts), len(names))
+		states, err = v.sys.Stored(ctx, names)
+		if err == nil && len(states) != len(names) {
+			err = fmt.Errorf("%d answers for %d keys", len(states), len(names))
 		}
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("the account could not be read: %w", err)
+		return nil, fmt.Errorf("the state could not be read: %w", err)
 	}
-	return accounts, nil
+	return states, nil
 }

@@ -98,9 +98,9 @@ func TestATraceIsPlayed(t *testing.T) {
 	r := runLoad(t, cfg, f)
 	require.Empty(t, r.Violations)
 	closing := r.Sent - 1000
-	require.InDelta(t, 500, f.accounts["load-t-alice"].Events, float64(closing))
-	require.InDelta(t, 250, f.accounts["load-t-ö"].Events, float64(closing))
-	require.Len(t, f.accounts, 3)
+	require.InDelta(t, 500, f.states["load-t-alice"].Count, float64(closing))
+	require.InDelta(t, 250, f.states["load-t-ö"].Count, float64(closing))
+	require.Len(t, f.states, 3)
 
 	cfg.Keys = 4
 	_, err := New(cfg, asFlagsSay, f, nobody)

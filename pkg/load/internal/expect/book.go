@@ -1,9 +1,11 @@
-// Package expect keeps what a ledger must hold after a run, and compares.
+// Package expect keeps the proof that the store must hold for each key after a
+// run, and compares.
 //
-// A run sends events numbered 1, 2, 3 ... for each of its keys. The ledger
-// keeps a count, a balance and a digest chain for each key; the Book computes
-// the same from what was sent. Equal chains prove that every event was applied
-// once and in order, for every key, with no record of single events.
+// A run sends events numbered 1, 2, 3 ... for each of its keys. The platform
+// keeps beside each key's state how many events were applied as the state grew,
+// and their chain; the Book computes the same from what was sent. Equal chains
+// prove that every event was applied once and in order, for every key, with no
+// record of single events. After an event that deletes the state both begin anew.
 //
 // Memory is some 40 bytes a key, whatever the number of events, and a file of
 // payloads if there is one.
@@ -33,10 +35,11 @@ func (o Outcome) String() string {
 // may settle at the same time; Check comes after both.
 type Book struct {
 	Keys
-	events *Events
-	next   link     // of the next event, made anew for each
-	sent   []uint32 // events of each key
-	digest []uint64 // the chain over all of them
+	events  *Events
+	next    link     // of the next event, made anew for each
+	sent    []uint32 // events of each key
+	chain   []uint64 // over those that follow the key's last event that deletes
+	deleted []uint32 // number of each key's last event that deletes, 0 without one; nil until any does
 
 	settled []atomic.Uint32
 
@@ -62,28 +65,37 @@ func NewBook(keys Keys, events *Events) (*Book, error) {
 		events:     events,
 		next:       events.newLink(),
 		sent:       make([]uint32, n),
-		digest:     make([]uint64, n),
+		chain:      make([]uint64, n),
 		settled:    make([]atomic.Uint32, n),
 		exceptions: make(map[int32][]exception),
 	}, nil
 }
 
-// Next returns the next event of a key, and the digest that the key has once it
+// Next returns the next event of a key, and the chain that the key has once it
 // is applied. The event holds until Next is called again. An error says that it
 // cannot be sent.
-func (b *Book) Next(key int) (ev *load.Event, digest uint64, err error) {
+func (b *Book) Next(key int) (ev *load.Event, chain uint64, err error) {
 	b.next = b.events.write(b.next, key, b.sent[key]+1)
 	ev = &b.events.made
-	if len(ev.Payload) > MaxSize {
+	switch {
+	case len(ev.Payload) > MaxSize:
 		return nil, 0, tooLarge(len(ev.Payload), int(b.sent[key]+1), b.Name(key))
+	case ev.Deletes:
+		return ev, 0, nil
 	}
-	return ev, b.next.after(b.digest[key]), nil
+	return ev, b.next.after(b.chain[key]), nil
 }
 
-// Sent enters the event that Next described: the publisher has it.
-func (b *Book) Sent(key int, digest uint64) {
+// Sent enters the event that Next described last: the publisher has it.
+func (b *Book) Sent(key int, chain uint64) {
 	b.sent[key]++
-	b.digest[key] = digest
+	b.chain[key] = chain
+	if b.events.made.Deletes {
+		if b.deleted == nil {
+			b.deleted = make([]uint32, b.Len())
+		}
+		b.deleted[key] = b.sent[key]
+	}
 }
 
 // Settle enters the outcome of the key's oldest event that has none yet:
@@ -101,15 +113,52 @@ func (b *Book) Settle(key int, o Outcome) {
 // Used tells whether any event of the key was sent.
 func (b *Book) Used(key int) bool { return b.sent[key] > 0 }
 
+// UsedKeys returns of how many keys any event was sent.
+func (b *Book) UsedKeys() (n uint64) {
+	for key := range b.Len() {
+		if b.Used(key) {
+			n++
+		}
+	}
+	return n
+}
+
 // Count returns how many events of the key were sent.
 func (b *Book) Count(key int) uint64 { return uint64(b.sent[key]) }
 
-// Bytes returns how much memory the book takes, but for exceptions.
+// Bytes returns how much memory the book takes at most, but for exceptions.
 func (b *Book) Bytes() int64 {
-	const perKey = 4 + 4 + 8 + 4 // starts, sent, digest, settled
+	const perKey = 4 + 4 + 8 + 4 + 4 // starts, sent, chain, deleted, settled
 	n := int64(len(b.names)) + perKey*int64(b.Len())
 	if lines := b.events.content.lines; lines != nil {
 		n += int64(len(lines.text))
 	}
 	return n
+}
+
+// lastDeleted returns the number of the key's last event that deletes, 0 without one.
+func (b *Book) lastDeleted(key int) uint32 {
+	if b.deleted == nil {
+		return 0
+	}
+	return b.deleted[key]
+}
+
+// want is the state of a key of which every event was acknowledged and applied.
+func (b *Book) want(key int) State {
+	count := uint64(b.sent[key] - b.lastDeleted(key))
+	return State{Found: count > 0, Proof: Proof{Count: count, Chain: b.chain[key]}}
+}
+
+// unsettled adds the events whose outcome was never told: they were given up.
+func (b *Book) unsettled(key int, exceptions []exception) []exception {
+	settled := b.settled[key].Load()
+	if settled >= b.sent[key] {
+		return exceptions
+	}
+	all := append([]exception(nil), exceptions...)
+	for c := settled + 1; c <= b.sent[key]; c++ {
+		all = append(all, exception{c, GivenUp})
+	}
+	return all
 }

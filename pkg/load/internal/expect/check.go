@@ -5,174 +5,219 @@ import (
 	"slices"
 )
 
-// Account is the state of one key in the ledger. A key that the ledger does not
-// know has the zero account.
-type Account struct {
-	Events  uint64 `json:"events"`
-	Balance int64  `json:"balance"`
-	Digest  uint64 `json:"digest"`
-}
-
 // Kind says what is wrong with a key.
 type Kind uint8
 
 const (
 	Fine       Kind = iota
-	Lost            // the count falls short
+	Lost            // the count falls short, or an event that deletes was not applied
 	Duplicated      // the count is too high
-	Reordered       // the right count with another digest
-	Unknown         // events were given up and no outcome of theirs explains the account, or it cannot be told
+	Reordered       // the right count with another chain
+	Unproven        // no state where one is expected: all events are lost, or the state was deleted
+	Unknown         // events were given up and no outcome of theirs explains the state, or it cannot be told
 	Unfinished      // right so far: what is missing lies in the log, before which the key's shard stands
+	Dropped         // right as far as counts tell: events were dropped
 )
 
 func (k Kind) String() string {
-	return [...]string{"fine", "lost", "duplicated", "reordered", "unknown", "unfinished"}[k]
+	return [...]string{"fine", "lost", "duplicated", "reordered", "unproven", "unknown", "unfinished", "dropped"}[k]
 }
 
 // Finding is what was found at one key.
 type Finding struct {
-	Kind   Kind
-	Events uint64 // how many are lost, duplicated or unfinished
-	Detail string // for people; empty if the key is fine
+	Kind    Kind
+	Events  uint64 // how many are lost, duplicated, unproven, unfinished or dropped
+	Applied uint64 // events that were applied, as far as the state shows
+	Detail  string // for people; empty if the key is fine
+	Deleted bool   // the key is fine and has no state, as its last event deletes
 }
 
-// Limits of the search for the chain of a key with events given up: so many
-// chains side by side (12 events either way), so many digests altogether.
-const (
-	maxChains  = 1 << 12
-	maxDigests = 1 << 25
-)
-
-// Check compares what the ledger holds for a key with what was sent. The key's
+// Check compares what the store holds for a key with what was sent. The key's
 // shard has reached the log's end: what is missing is lost. See CheckUnfinished.
-func (b *Book) Check(key int, got Account) Finding {
+//
+// The count and the chain are those of the events that follow the last one that deletes. So what happened to the events
+// before it does not show, if the one that deletes was applied.
+func (b *Book) Check(key int, got State) Finding {
 	exceptions := b.unsettled(key, b.exceptions[int32(key)])
-	sent := uint64(b.sent[key])
-	if len(exceptions) == 0 {
-		want := Account{Events: sent, Balance: int64(sent * (sent + 1) / 2), Digest: b.digest[key]}
-		return compare(want, got)
+	if len(exceptions) == 0 && got == b.want(key) {
+		return Finding{Applied: uint64(b.sent[key]), Deleted: !got.Found && b.sent[key] > 0}
 	}
+	c := check{search: search{book: b, key: key, exceptions: exceptions}, got: got}
+	if b.lastDeleted(key) > 0 && !b.repeats(key) {
+		return c.found(Unknown, 0, notRepeated)
+	}
+	c.starts = b.starts(key, exceptions)
+	switch {
+	case got.Dropped > 0:
+		return c.dropped()
+	case !got.Found:
+		return c.stateless()
+	case got.Count == 0:
+		return c.found(Unknown, 0, "it has a state to which no event was applied")
+	}
+	return c.proof()
+}
 
-	var givenUp, notStored uint64
-	for _, e := range exceptions {
-		if e.outcome == GivenUp {
-			givenUp++
-		} else {
-			notStored++
+// check is the check of one key.
+type check struct {
+	search
+	got    State
+	starts []start
+}
+
+// last is where the state began if every event was applied.
+func (c *check) last() start { return c.starts[len(c.starts)-1] }
+
+func (c *check) found(k Kind, events uint64, format string, args ...any) Finding {
+	f := Finding{Kind: k, Events: events, Applied: c.got.Count, Detail: fmt.Sprintf(format, args...)}
+	if k != Unproven && len(c.starts) > 0 {
+		f.Applied += c.last().applied
+	}
+	return f
+}
+
+// proof compares the count and the chain.
+func (c *check) proof() Finding {
+	explained, tooMany := c.explain()
+	if explained != nil {
+		return *explained
+	}
+	if f := c.count(c.got.Count); f.Kind != Fine {
+		return f
+	}
+	switch {
+	case tooMany:
+		return c.found(Unknown, 0, "%s: too many outcomes to try", c.sent())
+	case len(c.exceptions) > 0 && !c.book.repeats(c.key): // else nothing was made again to compare with
+		return c.found(Unknown, 0, "%s: %s", c.sent(), notRepeated)
+	case c.certain():
+		return c.found(Reordered, 0, "%d events applied as expected%s, but their chain is %016x and not the one of the events sent", c.got.Count, c.where(), c.got.Chain)
+	}
+	return c.found(Unknown, 0, "%s: no outcome of theirs gives the %d applied with chain %016x", c.sent(), c.got.Count, c.got.Chain)
+}
+
+// explain looks for a point at which the state may have begun and for outcomes of the events given up, so that the events
+// in between come to the state.
+func (c *check) explain() (f *Finding, tooMany bool) {
+	if len(c.exceptions) == 0 && len(c.starts) == 1 {
+		return nil, false // there is one state to compare with, and it differs
+	}
+	for _, s := range slices.Backward(c.starts) {
+		found, ok := c.explains(s, false, c.got.Proof)
+		kept := false
+		if !found && !s.allowed() {
+			kept, _ = c.explains(s, true, c.got.Proof)
+		}
+		switch {
+		case found && s.allowed():
+			return &Finding{Applied: s.applied + c.got.Count}, false
+		case found:
+			return c.undeleted(s, "were not applied"), false
+		case kept:
+			return c.undeleted(s, "deleted nothing (does the handler return consume.Delete for them?)"), false
+		case !ok && s.allowed():
+			tooMany = true
 		}
 	}
-	most := sent - notStored
-	least := most - givenUp
-	of := fmt.Sprintf("of %d events sent %d were given up and %d not stored", sent, givenUp, notStored)
-	switch {
-	case got.Events < least:
-		return Finding{Lost, least - got.Events, fmt.Sprintf("%s, %d applied, at least %d expected", of, got.Events, least)}
-	case got.Events > most:
-		return Finding{Duplicated, got.Events - most, fmt.Sprintf("%s, %d applied, at most %d expected", of, got.Events, most)}
-	}
-
-	chains, ok := b.chains(key, exceptions, least, most, got.Events)
-	if !ok {
-		return Finding{Unknown, 0, fmt.Sprintf("%s: too many outcomes to try", of)}
-	}
-	if slices.Contains(chains, got) {
-		return Finding{}
-	}
-	if !b.repeats(key) {
-		return Finding{Unknown, 0, of + ": " + notRepeated}
-	}
-	if givenUp == 0 {
-		return compare(chains[0], got)
-	}
-	return Finding{Unknown, 0, fmt.Sprintf("%s: no outcome of theirs gives the %d applied with digest %016x and balance %d",
-		of, got.Events, got.Digest, got.Balance)}
+	return nil, tooMany
 }
 
-// compare judges a key of which exactly one account is right.
-func compare(want, got Account) Finding {
+// undeleted is the finding that events that follow s have not deleted the state.
+func (c *check) undeleted(s start, why string) *Finding {
+	f := c.found(Lost, s.missed, "%d acknowledged events that delete its state %s: the state goes on from event %d", s.missed, why, s.after+1)
+	f.Applied = s.applied + c.got.Count
+	return &f
+}
+
+// certain tells whether exactly one state is right.
+func (c *check) certain() bool {
+	s := c.last()
+	return s.open == 0 && (len(c.starts) == 1 || !c.starts[len(c.starts)-2].allowed())
+}
+
+// count judges a number of events alone. It is Fine within what is allowed.
+func (c *check) count(n uint64) Finding {
+	least, most := c.last().certain, uint64(0)
+	for _, s := range c.starts {
+		if s.allowed() {
+			least, most = min(least, s.certain), max(most, s.most())
+		}
+	}
 	switch {
-	case got.Events < want.Events:
-		return Finding{Lost, want.Events - got.Events, fmt.Sprintf("%d of %d events applied", got.Events, want.Events)}
-	case got.Events > want.Events:
-		return Finding{Duplicated, got.Events - want.Events, fmt.Sprintf("%d events applied, %d expected", got.Events, want.Events)}
-	case got.Digest != want.Digest:
-		return Finding{Reordered, 0, fmt.Sprintf("%d events applied as expected, digest %016x, expected %016x", got.Events, got.Digest, want.Digest)}
-	case got.Balance != want.Balance:
-		return Finding{Unknown, 0, fmt.Sprintf("count and digest as expected, balance %d, expected %d", got.Balance, want.Balance)}
+	case n < least && least == most && len(c.exceptions) == 0 && len(c.starts) == 1:
+		return c.found(Lost, least-n, "%d of %d events applied", n, least)
+	case n < least:
+		return c.found(Lost, least-n, "%s%d applied%s, %s expected", c.of(), n, c.where(), amount(least, most, least))
+	case n > most:
+		return c.found(Duplicated, n-most, "%s%d applied%s, %s expected", c.of(), n, c.where(), amount(least, most, most))
 	}
 	return Finding{}
 }
 
-// unsettled adds the events whose outcome was never told: they were given up.
-func (b *Book) unsettled(key int, exceptions []exception) []exception {
-	settled := b.settled[key].Load()
-	if settled >= b.sent[key] {
-		return exceptions
+// amount is n in words, one end of a range.
+func amount(least, most, n uint64) string {
+	switch {
+	case least == most:
+		return fmt.Sprint(n)
+	case n == least:
+		return fmt.Sprintf("at least %d", n)
+	default:
+		return fmt.Sprintf("at most %d", n)
 	}
-	all := append([]exception(nil), exceptions...)
-	for c := settled + 1; c <= b.sent[key]; c++ {
-		all = append(all, exception{c, GivenUp})
-	}
-	return all
 }
 
-// notRepeated is what is wrong with a key of which repeats is false.
-const notRepeated = "generate returned other payloads when asked again, but must decide from its Draw alone"
-
-// repeats tells whether the payloads of a key come out as they were sent.
-func (b *Book) repeats(key int) bool {
-	l, digest := b.events.newLink(), uint64(0)
-	for counter := uint32(1); counter <= b.sent[key]; counter++ {
-		l = b.events.write(l, key, counter)
-		digest = l.after(digest)
+// where says which events a count is of, if not of all.
+func (c *check) where() string {
+	if s := c.last(); s.after > 0 {
+		return fmt.Sprintf(" after event %d, which deletes", s.after)
 	}
-	return digest == b.digest[key]
+	return ""
 }
 
-// chains returns the accounts that a key can have after events applied, one for
-// each choice of the events given up. least and most are the fewest and the
-// most events that may have been applied. It is false if there are too many.
-func (b *Book) chains(key int, exceptions []exception, least, most, events uint64) ([]Account, bool) {
-	chains := []Account{{}}
-	l := b.events.newLink()
-	digests := 0
-	certain, open := least, most-least // ahead of us: must be applied, may be
-	for counter := uint32(1); counter <= b.sent[key]; counter++ {
-		outcome := Stored
-		if len(exceptions) > 0 && exceptions[0].counter == counter {
-			outcome, exceptions = exceptions[0].outcome, exceptions[1:]
-		}
-		if outcome == NotStored {
-			continue
-		}
-		if digests += len(chains); digests > maxDigests {
-			return nil, false
-		}
-		l = b.events.write(l, key, counter)
-		if outcome == Stored {
-			certain--
-			for i := range chains {
-				chains[i] = chains[i].apply(l, counter)
-			}
-			continue
-		}
-		open--
-		var next []Account
-		for _, a := range chains {
-			if a.Events+certain+open >= events {
-				next = append(next, a)
-			}
-			if a.Events+1+certain <= events {
-				next = append(next, a.apply(l, counter))
-			}
-		}
-		if chains = next; len(chains) > maxChains {
-			return nil, false
+// sent says what became of the events sent.
+func (c *check) sent() string {
+	givenUp := 0
+	for _, e := range c.exceptions {
+		if e.outcome == GivenUp {
+			givenUp++
 		}
 	}
-	return chains, true
+	return fmt.Sprintf("of %d events sent %d were given up and %d not stored", c.book.sent[c.key], givenUp, len(c.exceptions)-givenUp)
 }
 
-func (a Account) apply(l link, counter uint32) Account {
-	return Account{Events: a.Events + 1, Balance: a.Balance + int64(counter), Digest: l.after(a.Digest)}
+func (c *check) of() string {
+	if len(c.exceptions) == 0 {
+		return ""
+	}
+	return c.sent() + ", "
+}
+
+// stateless judges a key without a state.
+func (c *check) stateless() Finding {
+	for _, s := range slices.Backward(c.starts) {
+		if s.allowed() && s.certain == 0 {
+			return Finding{Applied: s.applied, Deleted: s.after > 0}
+		}
+	}
+	return c.found(Unproven, c.last().certain, "it has no state, though %d events%s were acknowledged: "+
+		"all are lost, or the handler deleted the state with an event of which generate does not say so", c.last().certain, c.where())
+}
+
+// dropped judges a key of which events were dropped: by the count alone. An event that deletes may be among them.
+func (c *check) dropped() Finding {
+	n := c.got.Count + c.got.Dropped
+	for _, s := range slices.Backward(c.starts) {
+		least := s.certain + s.missed
+		if s.missed <= c.got.Dropped && n >= least && n <= least+s.open+s.skipped {
+			f := c.found(Dropped, c.got.Dropped, "%d of %d events dropped, so only their count was compared", c.got.Dropped, n)
+			f.Applied = s.applied + c.got.Count
+			return f
+		}
+	}
+	f := c.count(n)
+	if f.Kind == Fine {
+		return c.found(Unknown, 0, "%s%d applied and %d dropped: no outcome gives as many", c.of(), c.got.Count, c.got.Dropped)
+	}
+	f.Detail += fmt.Sprintf(" (%d of them dropped)", c.got.Dropped)
+	return f
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	digestSize = 8
+	chainSize  = 8
 	maxCounter = 11 // bytes of the longest counter, and a space
 )
 
@@ -51,24 +51,24 @@ func (e *Events) fill() []byte {
 	return e.content.append(e.draw.Buf, &e.random, e.counter)
 }
 
-// A link is a digest (8 bytes, big-endian) followed by a payload, in one piece
-// so that the ledger's next digest is one call: xxhash64(digest || payload).
+// A link is a chain (8 bytes, big-endian) followed by a payload, in one piece
+// so that the next chain is one call: xxhash64(chain || payload).
 type link []byte
 
-func (l link) payload() []byte { return l[digestSize:len(l):len(l)] }
+func (l link) payload() []byte { return l[chainSize:len(l):len(l)] }
 
-// after returns the digest once the link's payload was applied to digest.
-func (l link) after(digest uint64) uint64 {
-	binary.BigEndian.PutUint64(l, digest)
+// after returns the chain once the link's payload was applied to chain, as the platform computes it.
+func (l link) after(chain uint64) uint64 {
+	binary.BigEndian.PutUint64(l, chain)
 	return xxhash.Sum64(l)
 }
 
 // newLink returns a link that has room for any payload whose content is as asked for.
-func (e *Events) newLink() link { return make(link, digestSize, digestSize+e.content.longest()) }
+func (e *Events) newLink() link { return make(link, chainSize, chainSize+e.content.longest()) }
 
 // write returns the link with the payload of a key's event in it. The event is in e.made.
 func (e *Events) write(l link, key int, counter uint32) link {
-	l = append(strconv.AppendUint(l[:digestSize], uint64(counter), 10), ' ')
+	l = append(strconv.AppendUint(l[:chainSize], uint64(counter), 10), ' ')
 	e.random = random(e.seed ^ uint64(key)<<32 ^ uint64(counter))
 	e.draw.Key, e.draw.Counter, e.draw.Buf = key, uint64(counter), l[len(l):]
 	e.counter = len(l.payload())
@@ -128,5 +128,5 @@ func tooLarge(n, counter int, key string) error {
 }
 
 func same(a, b load.Event) bool {
-	return a.Key == b.Key && a.Type == b.Type && maps.Equal(a.Headers, b.Headers) && bytes.Equal(a.Payload, b.Payload)
+	return a.Key == b.Key && a.Type == b.Type && a.Deletes == b.Deletes && maps.Equal(a.Headers, b.Headers) && bytes.Equal(a.Payload, b.Payload)
 }

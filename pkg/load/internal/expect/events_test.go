@@ -19,7 +19,7 @@ func TestPayloadsOfASeedStay(t *testing.T) {
 		for range 1000 {
 			send(b, 7)
 		}
-		require.Equal(t, want[i], b.digest[7], p)
+		require.Equal(t, want[i], b.chain[7], p)
 	}
 }
 
@@ -46,8 +46,8 @@ func TestEventsOfAnApplication(t *testing.T) {
 		sent = append(sent, send(b, 1))
 		b.Settle(1, GivenUp)
 	}
-	require.Equal(t, Fine, b.Check(1, ledger(t, sent...)).Kind)
-	require.Equal(t, Fine, b.Check(1, ledger(t, sent[0], sent[2])).Kind, "events given up are made again, and their chain is found")
+	require.Equal(t, Fine, b.Check(1, applied(sent...)).Kind)
+	require.Equal(t, Fine, b.Check(1, applied(sent[0], sent[2])).Kind, "events given up are made again, and their chain is found")
 }
 
 // A payload counts as it is returned, wherever it lies and however long it is.
@@ -66,8 +66,8 @@ func TestPayloadsMayLieAnywhere(t *testing.T) {
 			sent = append(sent, send(b, 0))
 			b.Settle(0, Stored)
 		}
-		require.Equal(t, Fine, b.Check(0, ledger(t, sent...)).Kind, name)
-		require.Equal(t, Reordered, b.Check(0, ledger(t, sent[1], sent[0], sent[2])).Kind, name)
+		require.Equal(t, Fine, b.Check(0, applied(sent...)).Kind, name)
+		require.Equal(t, Reordered, b.Check(0, applied(sent[1], sent[0], sent[2])).Kind, name)
 	}
 	require.Equal(t, "the same for all", string(own))
 }
@@ -141,17 +141,17 @@ func TestEventsThatCannotBeMadeAgainProveNothing(t *testing.T) {
 	}
 	b := newBookBy(t, fickle, 1, Payload{})
 	sent := sendAll(b, 0, Stored, Stored, Stored, Stored, GivenUp)
-	got := b.Check(0, ledger(t, sent...))
+	got := b.Check(0, applied(sent...))
 	require.Equal(t, Unknown, got.Kind)
 	require.Contains(t, got.Detail, "must decide from its Draw alone")
-	got = b.CheckUnfinished(0, ledger(t, sent[:4]...))
+	got = b.CheckUnfinished(0, applied(sent[:4]...))
 	require.Equal(t, Unknown, got.Kind)
 
 	settled := newBookBy(t, fickle, 1, Payload{})
 	sent = sendAll(settled, 0, Stored, Stored, Stored, Stored, Stored)
-	require.Equal(t, Fine, settled.Check(0, ledger(t, sent...)).Kind, "the chain is taken from what was sent")
-	require.Equal(t, Reordered, settled.Check(0, ledger(t, sent[0], sent[2], sent[1], sent[3], sent[4])).Kind)
-	got = settled.CheckUnfinished(0, ledger(t, sent[:4]...))
+	require.Equal(t, Fine, settled.Check(0, applied(sent...)).Kind, "the chain is taken from what was sent")
+	require.Equal(t, Reordered, settled.Check(0, applied(sent[0], sent[2], sent[1], sent[3], sent[4])).Kind)
+	got = settled.CheckUnfinished(0, applied(sent[:4]...))
 	require.Equal(t, Unknown, got.Kind)
 	require.Contains(t, got.Detail, "must decide from its Draw alone")
 }

@@ -3,6 +3,7 @@ package expect
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,20 +18,15 @@ import (
 	"example.com/lockstep/pkg/load"
 )
 
-// ledger applies payloads as the worker's handler does, written apart from the
-// code under test.
-func ledger(t require.TestingT, payloads ...[]byte) Account {
-	var a Account
+// applied is the state after payloads are applied as the platform does it, written apart from the code under test.
+func applied(payloads ...[]byte) State {
+	var s State
 	for _, p := range payloads {
-		amount, _, found := bytes.Cut(p, []byte(" "))
-		require.True(t, found)
-		n, err := strconv.ParseInt(string(amount), 10, 64)
-		require.NoError(t, err)
-		a.Events++
-		a.Balance += n
-		a.Digest = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, a.Digest), p...))
+		s.Found = true
+		s.Count++
+		s.Chain = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, s.Chain), p...))
 	}
-	return a
+	return s
 }
 
 func TestKeysCanHaveNames(t *testing.T) {
@@ -55,11 +51,11 @@ func TestKeysCanHaveNames(t *testing.T) {
 
 // send sends one event of a key and returns its payload.
 func send(b *Book, key int) []byte {
-	ev, digest, err := b.Next(key)
+	ev, chain, err := b.Next(key)
 	if err != nil {
 		panic(err)
 	}
-	b.Sent(key, digest)
+	b.Sent(key, chain)
 	return bytes.Clone(ev.Payload)
 }
 
@@ -132,7 +128,7 @@ func TestEveryFaultIsFoundAndNamed(t *testing.T) {
 		"as sent":                                   {[]Outcome{s, s, s}, []int{1, 2, 3}, Fine, 0},
 		"first dropped":                             {[]Outcome{s, s, s}, []int{2, 3}, Lost, 1},
 		"last dropped":                              {[]Outcome{s, s, s}, []int{1, 2}, Lost, 1},
-		"all dropped":                               {[]Outcome{s, s, s}, nil, Lost, 3},
+		"all dropped":                               {[]Outcome{s, s, s}, nil, Unproven, 3},
 		"one doubled":                               {[]Outcome{s, s, s}, []int{1, 2, 2, 3}, Duplicated, 1},
 		"all doubled":                               {[]Outcome{s, s, s}, []int{1, 2, 3, 1, 2, 3}, Duplicated, 3},
 		"two swapped":                               {[]Outcome{s, s, s}, []int{1, 3, 2}, Reordered, 0},
@@ -161,11 +157,11 @@ func TestEveryFaultIsFoundAndNamed(t *testing.T) {
 				sendAll(b, 0, s, g, n)
 				sent := sendAll(b, 1, c.outcomes...)
 				sendAll(b, 2, n, s)
-				var applied [][]byte
+				var in [][]byte
 				for _, counter := range c.applied {
-					applied = append(applied, sent[counter-1])
+					in = append(in, sent[counter-1])
 				}
-				f := b.Check(1, ledger(t, applied...))
+				f := b.Check(1, applied(in...))
 				require.Equal(t, c.want, f.Kind, f.Detail)
 				require.Equal(t, c.events, f.Events)
 				require.Equal(t, c.want == Fine, f.Detail == "")
@@ -209,17 +205,17 @@ func TestUnfinishedIsToldFromWrong(t *testing.T) {
 				b := newBookOf(t, 2, p)
 				sendAll(b, 0, s, g, n)
 				sent := sendAll(b, 1, c.outcomes...)
-				var applied [][]byte
+				var in [][]byte
 				for _, counter := range c.applied {
-					applied = append(applied, sent[counter-1])
+					in = append(in, sent[counter-1])
 				}
-				got := ledger(t, applied...)
+				got := applied(in...)
 				f := b.CheckUnfinished(1, got)
 				require.Equal(t, c.want, f.Kind, f.Detail)
 				require.Equal(t, c.events, f.Events)
-				if c.want == Unfinished {
-					got.Balance++
-					require.NotEqual(t, Unfinished, b.CheckUnfinished(1, got).Kind, "the balance is wrong")
+				if c.want == Unfinished && got.Found {
+					got.Chain++
+					require.NotEqual(t, Unfinished, b.CheckUnfinished(1, got).Kind, "the chain is wrong")
 				}
 			})
 		}
@@ -233,47 +229,31 @@ func TestEveryPrefixIsUnfinished(t *testing.T) {
 		outcomes := rapid.SliceOfN(rapid.SampledFrom([]Outcome{Stored, Stored, Stored, GivenUp, NotStored}), 1, 20).Draw(t, "outcomes")
 		sent := sendAll(b, 0, outcomes...)
 		upTo := rapid.IntRange(0, len(sent)).Draw(t, "up to")
-		var applied [][]byte
+		var in [][]byte
 		left := uint64(0)
 		for i, o := range outcomes {
 			switch {
 			case i >= upTo && o == Stored:
 				left++
 			case i < upTo && (o == Stored || o == GivenUp && rapid.Bool().Draw(t, "stored")):
-				applied = append(applied, sent[i])
+				in = append(in, sent[i])
 			}
 		}
-		f := b.CheckUnfinished(0, ledger(t, applied...))
+		f := b.CheckUnfinished(0, applied(in...))
 		if left == 0 {
 			require.Equal(t, Fine, f.Kind, f.Detail)
 			return
 		}
-		require.Equal(t, Finding{Unfinished, left, f.Detail}, f)
+		require.Equal(t, Finding{Kind: Unfinished, Events: left, Applied: uint64(len(in)), Detail: f.Detail}, f)
 	})
-}
-
-func TestBalanceIsCompared(t *testing.T) {
-	for _, o := range []Outcome{Stored, GivenUp, NotStored} {
-		b := newBook(t, 1, 40)
-		sent := sendAll(b, 0, Stored, Stored, o)
-		got := ledger(t, sent[:2]...)
-		if o == Stored {
-			got = ledger(t, sent...)
-		}
-		require.Equal(t, Fine, b.Check(0, got).Kind)
-		got.Balance++
-		f := b.Check(0, got)
-		require.Equal(t, Unknown, f.Kind)
-		require.Contains(t, f.Detail, "balance")
-	}
 }
 
 func TestEventsWithoutOutcomeWereGivenUp(t *testing.T) {
 	b := newBook(t, 1, 40)
 	sent := append(sendAll(b, 0, Stored), send(b, 0), send(b, 0))
-	require.Equal(t, Lost, b.Check(0, Account{}).Kind)
-	for _, applied := range [][][]byte{sent[:1], sent[:2], sent, {sent[0], sent[2]}} {
-		require.Equal(t, Fine, b.Check(0, ledger(t, applied...)).Kind)
+	require.Equal(t, Unproven, b.Check(0, State{}).Kind)
+	for _, in := range [][][]byte{sent[:1], sent[:2], sent, {sent[0], sent[2]}} {
+		require.Equal(t, Fine, b.Check(0, applied(in...)).Kind)
 	}
 }
 
@@ -284,12 +264,12 @@ func TestSearchIsBounded(t *testing.T) {
 		outcomes = append(outcomes, GivenUp)
 	}
 	sent := sendAll(b, 0, outcomes...)
-	require.Equal(t, Fine, b.Check(0, ledger(t, sent...)).Kind, "all applied is one chain")
-	require.Equal(t, Fine, b.Check(0, Account{}).Kind, "none applied is one chain")
-	f := b.Check(0, ledger(t, sent[:100]...))
+	require.Equal(t, Fine, b.Check(0, applied(sent...)).Kind, "all applied is one chain")
+	require.Equal(t, Fine, b.Check(0, State{}).Kind, "none applied is one chain")
+	f := b.Check(0, applied(sent[:100]...))
 	require.Equal(t, Unknown, f.Kind)
 	require.Contains(t, f.Detail, "too many outcomes")
-	require.Equal(t, Duplicated, b.Check(0, ledger(t, append(sent, sent[0])...)).Kind)
+	require.Equal(t, Duplicated, b.Check(0, applied(append(sent, sent[0])...)).Kind)
 }
 
 // Any choice of at most 12 events given up is told from any fault.
@@ -299,7 +279,7 @@ func TestGivenUpEitherWay(t *testing.T) {
 		b := newBookOf(t, 2, rapid.SampledFrom(all).Draw(t, "payload"))
 		n := rapid.IntRange(2, 40).Draw(t, "events")
 		givenUp := 0
-		var applied [][]byte
+		var in [][]byte
 		for range n {
 			o := rapid.SampledFrom([]Outcome{Stored, Stored, GivenUp, NotStored}).Draw(t, "outcome")
 			if o == GivenUp {
@@ -309,42 +289,58 @@ func TestGivenUpEitherWay(t *testing.T) {
 			}
 			p := sendAll(b, 1, o)[0]
 			if o == Stored || o == GivenUp && rapid.Bool().Draw(t, "applied") {
-				applied = append(applied, p)
+				in = append(in, p)
 			}
 		}
-		require.Equal(t, Fine, b.Check(1, ledger(t, applied...)).Kind)
+		require.Equal(t, Fine, b.Check(1, applied(in...)).Kind)
 
-		if len(applied) == 0 {
+		if len(in) == 0 {
 			return
 		}
-		i := rapid.IntRange(0, len(applied)-1).Draw(t, "where")
-		doubled := append(append(append([][]byte{}, applied[:i+1]...), applied[i]), applied[i+1:]...)
-		require.NotEqual(t, Fine, b.Check(1, ledger(t, doubled...)).Kind, "doubled")
-		if j := rapid.IntRange(0, len(applied)-1).Draw(t, "other"); i != j {
-			swapped := append([][]byte{}, applied...)
+		i := rapid.IntRange(0, len(in)-1).Draw(t, "where")
+		doubled := append(append(append([][]byte{}, in[:i+1]...), in[i]), in[i+1:]...)
+		require.NotEqual(t, Fine, b.Check(1, applied(doubled...)).Kind, "doubled")
+		if j := rapid.IntRange(0, len(in)-1).Draw(t, "other"); i != j {
+			swapped := append([][]byte{}, in...)
 			swapped[i], swapped[j] = swapped[j], swapped[i]
-			require.NotEqual(t, Fine, b.Check(1, ledger(t, swapped...)).Kind, "swapped")
+			require.NotEqual(t, Fine, b.Check(1, applied(swapped...)).Kind, "swapped")
 		}
 		if givenUp == 0 {
-			dropped := append(append([][]byte{}, applied[:i]...), applied[i+1:]...)
-			require.Equal(t, Lost, b.Check(1, ledger(t, dropped...)).Kind)
-			require.Equal(t, Duplicated, b.Check(1, ledger(t, doubled...)).Kind)
+			dropped := append(append([][]byte{}, in[:i]...), in[i+1:]...)
+			want := Lost
+			if len(dropped) == 0 {
+				want = Unproven
+			}
+			require.Equal(t, want, b.Check(1, applied(dropped...)).Kind)
+			require.Equal(t, Duplicated, b.Check(1, applied(doubled...)).Kind)
 		}
 	})
 }
 
 func TestTally(t *testing.T) {
 	var tally Tally
-	tally.Add("a", Account{Events: 5}, Finding{})
+	tally.Add("a", Finding{Applied: 5})
 	require.True(t, tally.Clean())
 	require.Equal(t, []string{}, tally.Violations(), "an empty list, not null")
-	tally.Add("b", Account{Events: 2}, Finding{Lost, 3, "2 of 5"})
-	tally.Add("c", Account{Events: 7}, Finding{Duplicated, 2, "7, not 5"})
-	tally.Add("d", Account{Events: 5}, Finding{Reordered, 0, "digest"})
+	tally.Add("u", Finding{Kind: Unfinished, Events: 4, Applied: 1, Detail: "1 of 5"})
+	tally.Add("v", Finding{Kind: Dropped, Events: 6, Applied: 2, Detail: "6 of 8 events dropped"})
+	tally.Add("w", Finding{Deleted: true})
+	require.True(t, tally.Clean(), "neither is a violation")
+	require.Equal(t, []string{"key v: 6 of 8 events dropped"}, tally.Drops())
+	tally.Add("b", Finding{Kind: Lost, Events: 3, Applied: 2, Detail: "2 of 5"})
+	tally.Add("c", Finding{Kind: Duplicated, Events: 2, Applied: 7, Detail: "7, not 5"})
+	tally.Add("d", Finding{Kind: Reordered, Applied: 5, Detail: "chain"})
+	tally.Add("e", Finding{Kind: Unproven, Events: 5, Detail: "no state"})
+	tally.Refuse("f", errors.New("overdrawn"))
 	for i := range 30 {
 		tally.AddUnread(strconv.Itoa(i), "no answer")
 	}
-	require.EqualValues(t, 19, tally.Applied)
+	require.EqualValues(t, 22, tally.Applied)
+	require.EqualValues(t, 4, tally.Unfinished)
+	require.EqualValues(t, 6, tally.Dropped)
+	require.EqualValues(t, 1, tally.Unproven)
+	require.EqualValues(t, 1, tally.Deleted)
+	require.EqualValues(t, 1, tally.Refused)
 	require.EqualValues(t, 3, tally.Lost)
 	require.EqualValues(t, 2, tally.Duplicated)
 	require.EqualValues(t, 1, tally.Reordered)
@@ -352,7 +348,8 @@ func TestTally(t *testing.T) {
 	v := tally.Violations()
 	require.Len(t, v, MaxViolations+1)
 	require.Equal(t, "lost: key b: 2 of 5", v[0])
-	require.Equal(t, "and 13 more", v[MaxViolations])
+	require.Equal(t, "refused by Check: key f: overdrawn", v[4])
+	require.Equal(t, "and 15 more", v[MaxViolations])
 	require.False(t, tally.Clean())
 }
 
@@ -375,8 +372,8 @@ func BenchmarkNext(b *testing.B) {
 			for b.Loop() {
 				key := i * 7919 % c.keys
 				i++
-				_, digest, _ := book.Next(key)
-				book.Sent(key, digest)
+				_, chain, _ := book.Next(key)
+				book.Sent(key, chain)
 				book.Settle(key, Stored)
 			}
 		})

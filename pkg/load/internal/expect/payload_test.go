@@ -130,7 +130,7 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 	longest := strings.Repeat("x", maxLine)
 	p := newEventsOf(t, Payload{Content: fileOf(t, "a\n"+longest)}, 1)
-	require.Equal(t, MaxSize, cap(p.newLink())-digestSize)
+	require.Equal(t, MaxSize, cap(p.newLink())-chainSize)
 }
 
 func TestPayloadsCanBeMadeAgain(t *testing.T) {
@@ -226,8 +226,8 @@ func TestPayloadsAllocateNothing(t *testing.T) {
 	for _, p := range payloadsOfAllKinds(t) {
 		b := newBookOf(t, 10, p)
 		require.Zero(t, testing.AllocsPerRun(1000, func() {
-			_, digest, _ := b.Next(3)
-			b.Sent(3, digest)
+			_, chain, _ := b.Next(3)
+			b.Sent(3, chain)
 		}), p)
 	}
 }

@@ -1,83 +1,136 @@
 package expect
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // CheckUnfinished is Check for a key whose shard has not reached the log's end.
-// An account that the key's first events come to is right so far: the others may
-// yet be applied. Any other account is wrong: no later event mends it.
-func (b *Book) CheckUnfinished(key int, got Account) Finding {
+// A state that the key's first events come to is right so far: the others may
+// yet be applied. Any other state is wrong: no later event mends it. Where events
+// were dropped, only the count is compared.
+func (b *Book) CheckUnfinished(key int, got State) Finding {
 	f := b.Check(key, got)
-	if f.Kind == Fine || f.Kind == Duplicated {
+	deletes := b.lastDeleted(key) > 0
+	switch {
+	case f.Kind == Fine || f.Kind == Dropped || f.Kind == Duplicated && !deletes || got.Found && got.Count+got.Dropped == 0:
+		return f
+	case f.Kind == Unknown && deletes && !b.repeats(key):
 		return f
 	}
 	exceptions := b.unsettled(key, b.exceptions[int32(key)])
-	left, found, ok := b.begins(key, exceptions, got)
-	sent := b.sent[key]
+	c := check{search: search{book: b, key: key, exceptions: exceptions}, got: got, starts: b.starts(key, exceptions)}
+	if got.Dropped > 0 {
+		return c.droppedSoFar(f)
+	}
+	p := c.begins()
+	byCount := c.count(got.Count).Kind
 	switch {
-	case found:
-		return Finding{Unfinished, left, fmt.Sprintf("%d of %d events applied so far", got.Events, sent)}
-	case !ok:
-		return Finding{Unknown, 0, fmt.Sprintf("%d of %d events applied so far: too many outcomes to try", got.Events, sent)}
-	case f.Kind != Lost:
+	case p.found:
+		return c.soFar(p.left, p.applied)
+	case !p.ok:
+		return c.found(Unknown, 0, "%d of %d events applied so far: too many outcomes to try", got.Count, b.sent[key])
+	case got.Count > p.most:
+		return c.found(Duplicated, got.Count-p.most, "%s%d applied so far to one state, %s expected", c.of(), got.Count, amount(0, p.most, p.most))
+	case byCount != Lost && byCount != Duplicated || f.Kind == Lost && byCount != Lost:
 		return f
 	case !b.repeats(key):
-		f.Kind, f.Events = Unknown, 0
-		f.Detail = notRepeated
-		return f
-	case slices.ContainsFunc(exceptions, func(e exception) bool { return e.outcome == GivenUp }):
-		f.Kind = Unknown
-	default:
-		f.Kind = Reordered
+		return c.found(Unknown, 0, notRepeated)
 	}
-	f.Events = 0
-	f.Detail = fmt.Sprintf("%d of %d events applied so far, and these are not the first ones sent", got.Events, sent)
+	kind := Reordered
+	if slices.ContainsFunc(exceptions, func(e exception) bool { return e.outcome == GivenUp }) {
+		kind = Unknown
+	}
+	return c.found(kind, 0, "%d of %d events applied so far, and these are not the first ones sent", got.Count, b.sent[key])
+}
+
+// soFar is the finding that a key's first events are applied and the others are not yet.
+func (c *check) soFar(left, applied uint64) Finding {
+	f := c.found(Unfinished, left, "%d of %d events applied so far", applied, c.book.sent[c.key])
+	f.Applied = applied
 	return f
 }
 
-// begins tells whether an account is what the key's first events come to, with
-// some choice of those given up, and how many acknowledged events follow them. It
-// is not ok if there are too many choices.
-func (b *Book) begins(key int, exceptions []exception, got Account) (left uint64, found, ok bool) {
-	chains := []Account{{}}
-	l := b.events.newLink()
-	digests := 0
-	for counter := uint32(1); counter <= b.sent[key]; counter++ {
-		outcome := Stored
-		if len(exceptions) > 0 && exceptions[0].counter == counter {
-			outcome, exceptions = exceptions[0].outcome, exceptions[1:]
+// droppedSoFar judges a key of which events were dropped, given what Check found.
+func (c *check) droppedSoFar(f Finding) Finding {
+	switch n := c.got.Count + c.got.Dropped; {
+	case f.Kind == Lost:
+		return c.soFar(f.Events, c.got.Count)
+	case f.Kind == Duplicated && n <= uint64(c.book.sent[c.key]): // a state that is still to be deleted
+		return c.soFar(0, c.got.Count)
+	}
+	return f
+}
+
+// beginning tells of the first events of a key that a state is what they come to.
+type beginning struct {
+	found   bool
+	ok      bool   // there were not too many choices, if none was found
+	left    uint64 // acknowledged events that follow them
+	applied uint64 // of them, those that were applied
+	most    uint64 // the highest count that any first events come to
+}
+
+// grown is what some of a key's first events come to.
+type grown struct {
+	chain
+	before uint64 // events applied before the state began
+}
+
+// begins looks for the fewest first events of a key that come to its state, with some choice of those given up.
+func (c *check) begins() (p beginning) {
+	states := []grown{{}}
+	var stored, count uint64 // events so far; the most of them in one state
+	for ev := range c.book.again(c.key, c.exceptions, 0) {
+		if p.look(states, c.got); p.found && ev.outcome == Stored {
+			p.left++
 		}
-		found = found || slices.Contains(chains, got)
-		if found {
-			if outcome == Stored {
-				left++
-			}
+		if p.found || ev.outcome == NotStored {
 			continue
 		}
-		if outcome == NotStored {
-			continue
+		if ev.outcome == Stored {
+			stored++
 		}
-		if digests += len(chains); digests > maxDigests {
-			return 0, false, false
+		c.digests += len(states)
+		if states = c.after(states, ev, stored); c.digests > maxDigests || len(states) > maxChains {
+			return p
 		}
-		l = b.events.write(l, key, counter)
-		var next []Account
-		for _, a := range chains {
-			if outcome == GivenUp {
-				next = append(next, a)
-			}
-			if a.Events < got.Events {
-				next = append(next, a.apply(l, counter))
-			}
+		if !ev.deletes {
+			count++
+		} else if ev.outcome == Stored {
+			count = 0
 		}
-		if chains = next; len(chains) == 0 {
-			return 0, false, true
-		}
-		if len(chains) > maxChains {
-			return 0, false, false
+		p.most = max(p.most, count)
+	}
+	p.look(states, c.got)
+	p.ok = true
+	return p
+}
+
+// look enters whether one of the states is the one that the key has.
+func (p *beginning) look(states []grown, got State) {
+	for _, g := range states {
+		if !p.found && g.chain == (chain{got.Count, got.Chain}) {
+			p.found, p.applied = true, g.before+g.count
 		}
 	}
-	return left, found, true
+}
+
+// after returns what states come to with one more event, of which stored are acknowledged up to it.
+func (c *check) after(states []grown, ev made, stored uint64) (next []grown) {
+	for _, g := range states {
+		if ev.outcome == GivenUp {
+			next = append(next, g)
+		}
+		if !ev.deletes && g.count < c.got.Count {
+			next = append(next, grown{g.apply(ev.link), g.before})
+		}
+	}
+	if !ev.deletes {
+		return next
+	}
+	if ev.outcome == GivenUp {
+		stored++
+	}
+	if !slices.ContainsFunc(next, func(g grown) bool { return g.chain == chain{} }) {
+		next = append(next, grown{before: stored})
+	}
+	return next
 }

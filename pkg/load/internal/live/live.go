@@ -1,5 +1,5 @@
 // Package live is a running Lockstep as a load sees it: the log and its
-// topology in JetStream, the ledger behind the workers' queries.
+// topology in JetStream, the store behind the workers' queries.
 package live
 
 import (
@@ -18,9 +18,6 @@ import (
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/topology"
 )
-
-// codecJSON is the codec in which the ledger keeps its accounts.
-const codecJSON = 1
 
 // System is an app on a NATS server. It implements drive.System.
 type System struct {
@@ -157,8 +154,8 @@ func (s *System) Pause(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// Accounts returns what the ledger holds for up to 1,000 keys.
-func (s *System) Accounts(ctx context.Context, keys []string) ([]drive.Account, error) {
+// Stored returns what the store holds for up to 1,000 keys.
+func (s *System) Stored(ctx context.Context, keys []string) ([]drive.Stored, error) {
 	states, err := s.query.States(ctx, keys)
 	if err != nil {
 		return nil, err
@@ -166,37 +163,24 @@ func (s *System) Accounts(ctx context.Context, keys []string) ([]drive.Account, 
 	if len(states) != len(keys) {
 		return nil, fmt.Errorf("%d states for %d keys", len(states), len(keys))
 	}
-	out := make([]drive.Account, len(keys))
+	out := make([]drive.Stored, len(keys))
 	for i, st := range states {
 		if st.Key != keys[i] {
 			return nil, fmt.Errorf("asked for key %s, told of key %s", keys[i], st.Key)
 		}
-		out[i] = account(st)
+		out[i] = stored(st)
 	}
 	return out, nil
 }
 
-func account(st query.State) (a drive.Account) {
-	if !st.Found || len(st.Data) == 0 {
-		return a // no event has been applied
+func stored(st query.State) (out drive.Stored) {
+	if !st.Found {
+		return out
 	}
-	if st.Codec != codecJSON {
-		a.Err = drive.ErrNoLedger
-		return a
+	var a struct{ Events, Digest uint64 }
+	if err := json.Unmarshal(st.Data, &a); err != nil {
+		out.Err = err
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(st.Data, &members); err != nil && !json.Valid(st.Data) {
-		a.Err = fmt.Errorf("its state is not JSON: %w", err)
-		return a
-	}
-	for _, name := range []string{"balance", "events", "digest"} {
-		if _, kept := members[name]; !kept {
-			a.Err = drive.ErrNoLedger
-			return a
-		}
-	}
-	if err := json.Unmarshal(st.Data, &a.Account); err != nil {
-		a.Err = fmt.Errorf("its state is not an account: %w", err)
-	}
-	return a
+	out.Found, out.Count, out.Chain, out.Data = true, a.Events, a.Digest, st.Data
+	return out
 }

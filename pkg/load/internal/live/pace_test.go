@@ -62,7 +62,7 @@ func pacing(b *testing.B, rate uint64) {
 	l, err := drive.New(drive.Config{
 		App: "lockstep", Run: "pace", Schedule: pace.Constant(rate), InFlight: drive.DefaultInFlight, Duration: duration,
 		Keys: 10_000, Payload: expect.Payload{}, Receipts: 1.0 / 16, DeliveryTimeout: time.Second, DrainTimeout: 100 * time.Millisecond, Parts: 1,
-	}, func(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }, sys, progress.Lines(io.Discard))
+	}, load.Application{Generate: func(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }}, sys, progress.Lines(io.Discard))
 	require.NoError(b, err)
 	r, err := l.Run(b.Context(), b.Context())
 	require.NoError(b, err)

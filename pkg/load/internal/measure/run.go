@@ -47,12 +47,19 @@ type Run struct {
 
 	Backlog *Backlog // nil unless one was built up
 
-	Applied     uint64 // events in the ledger
+	Applied     uint64 // events, as far as the states show
 	Lost        uint64 // events
 	Duplicated  uint64 // events
 	Reordered   uint64 // keys
+	Unproven    uint64 // keys
 	UnknownKeys uint64 // keys
+	Refused     uint64 // keys, by the application's own check
 	Violations  []string
+
+	Dropped uint64   // events, by a handler or an operator
+	Drops   []string // the first keys of which events were dropped
+
+	Deleted uint64 // keys without a state, as they ought to be
 
 	Unfinished uint64  // events that are acknowledged and not applied yet: their shards are short of the log's end
 	Short      []Short // these shards, by number
@@ -194,8 +201,13 @@ func (r *Run) Merge(o *Run) {
 	r.Lost += o.Lost
 	r.Duplicated += o.Duplicated
 	r.Reordered += o.Reordered
+	r.Unproven += o.Unproven
 	r.UnknownKeys += o.UnknownKeys
+	r.Refused += o.Refused
 	r.Violations = append(r.Violations, o.Violations...)
+	r.Deleted += o.Deleted
+	r.Dropped += o.Dropped
+	r.Drops = append(r.Drops, o.Drops...)
 	r.Unfinished += o.Unfinished
 	r.mergeShort(o.Short)
 }

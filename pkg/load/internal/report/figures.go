@@ -45,9 +45,19 @@ func (r Report) figures() []figure {
 		counted("lost", r.Lost, "events", "bad"),
 		counted("duplicated", r.Duplicated, "events", "bad"),
 		counted("reordered", r.Reordered, "keys", "bad"),
+		counted("unproven", r.Unproven, "keys", "bad"),
 		counted("unknown", r.UnknownKeys, "keys", "bad"),
 		counted("unfinished", r.Unfinished, "events", "bad"),
 		counted("failed to send", r.Failed, "events", "odd"),
+	}
+	if r.Refused > 0 {
+		out = append(out, counted("refused by Check", r.Refused, "keys", "bad"))
+	}
+	if r.Deleted > 0 {
+		out = append(out, figure{Name: "deleted in the end", Value: count(r.Deleted), Unit: "keys", Note: "nothing is left to compare"})
+	}
+	if r.Dropped > 0 {
+		out = append(out, counted("dropped", r.Dropped, "events", "odd"))
 	}
 	if r.Overdue > 0 {
 		f := counted("behind schedule", r.Overdue, "events", "odd")

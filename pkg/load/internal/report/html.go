@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"strings"
 )
 
 //go:embed page.html
@@ -25,6 +24,7 @@ type page struct {
 	Words      string // and in a sentence
 	Violations rows[string]
 	Short      rows[ShortShard]
+	Lacking    rows[string] // keys of which events were dropped
 	Thresholds rows[Threshold]
 	Figures    []figure
 	Latencies  []latencyRow
@@ -65,6 +65,7 @@ func (r Report) WriteHTML(w io.Writer) error {
 		CSS:        template.CSS(pageCSS),
 		Violations: firstOf(r.Violations),
 		Short:      firstOf(r.UnfinishedShards),
+		Lacking:    firstOf(r.Drops),
 		Thresholds: firstOf(r.Thresholds),
 		Figures:    r.figures(),
 		Latencies:  r.latencies(),
@@ -99,15 +100,18 @@ func (r Report) verdictInWords() (headline, words string) {
 			crossed++
 		}
 	}
+	right := "Every event was applied once and in the order sent"
+	if r.Dropped > 0 {
+		right = fmt.Sprintf("Every event was applied once and in the order sent, but for %s that were dropped, by a handler or an operator", several(int(r.Dropped), "event"))
+	}
 	switch r.Verdict {
 	case Pass:
-		words = "Every event was applied once and in the order sent."
 		if len(r.Thresholds) > 0 {
-			words = strings.TrimSuffix(words, ".") + ", and every threshold held."
+			right += ", and every threshold held"
 		}
-		return "Pass", words
+		return "Pass", right + "."
 	case Crossed:
-		return "Thresholds crossed", fmt.Sprintf("Every event was applied once and in the order sent, but %d of %s did not hold.", crossed, several(len(r.Thresholds), "threshold"))
+		return "Thresholds crossed", fmt.Sprintf("%s, but %d of %s did not hold.", right, crossed, several(len(r.Thresholds), "threshold"))
 	case Unfinished:
 		return "Unfinished", fmt.Sprintf("Nothing is wrong so far, but %s acknowledged events were not applied yet when the load gave up waiting: their shards, listed below, had not reached the log's end.", count(r.Unfinished))
 	case Fail:

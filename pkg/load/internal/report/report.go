@@ -17,7 +17,7 @@ const (
 	Pass       = "pass"
 	Crossed    = "crossed"    // every event was right, but a threshold was crossed
 	Unfinished = "unfinished" // nothing is wrong so far, but not everything is applied yet
-	Fail       = "fail"       // something was lost, doubled, reordered or cannot be told
+	Fail       = "fail"       // something was lost, doubled or reordered, or cannot be told, or the application refuses a state
 )
 
 // Config is how the load was made.
@@ -64,11 +64,16 @@ type Report struct {
 	Overdue          uint64          `json:"behind"` // due within the load, but not sent by its end
 	Unsent           uint64          `json:"unsent"` // of these, never sent
 	Applied          uint64          `json:"applied"`
-	Lost             uint64          `json:"lost"`         // events
-	Duplicated       uint64          `json:"duplicated"`   // events
-	Reordered        uint64          `json:"reordered"`    // keys
-	UnknownKeys      uint64          `json:"unknown_keys"` // keys
-	Unfinished       uint64          `json:"unfinished"`   // events
+	Lost             uint64          `json:"lost"`       // events
+	Duplicated       uint64          `json:"duplicated"` // events
+	Reordered        uint64          `json:"reordered"`  // keys
+	Unproven         uint64          `json:"unproven_keys,omitempty"`
+	UnknownKeys      uint64          `json:"unknown_keys"`
+	Refused          uint64          `json:"refused_keys,omitempty"` // by the application's own check
+	Deleted          uint64          `json:"deleted_keys,omitempty"` // their last event deletes, and they have no state
+	Dropped          uint64          `json:"dropped,omitempty"`      // events
+	Drops            []string        `json:"drops,omitempty"`        // of which keys, the first ones
+	Unfinished       uint64          `json:"unfinished"`             // events
 	UnfinishedShards []ShortShard    `json:"unfinished_shards"`
 	Receipts         uint64          `json:"receipts"`
 	ReceiptsAsked    uint64          `json:"receipts_asked"`
@@ -216,7 +221,12 @@ func New(c Config, r *measure.Run) Report {
 		Lost:             r.Lost,
 		Duplicated:       r.Duplicated,
 		Reordered:        r.Reordered,
+		Unproven:         r.Unproven,
 		UnknownKeys:      r.UnknownKeys,
+		Refused:          r.Refused,
+		Deleted:          r.Deleted,
+		Dropped:          r.Dropped,
+		Drops:            r.Drops,
 		Unfinished:       r.Unfinished,
 		UnfinishedShards: []ShortShard{},
 		Receipts:         r.Receipts,

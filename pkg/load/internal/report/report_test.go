@@ -89,7 +89,7 @@ func TestUnfinishedIsAVerdict(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, r.WriteTable(&out))
 	require.Contains(t, out.String(), `
-lost 0, duplicated 0, reordered 0, unknown keys 0, unfinished 7
+lost 0, duplicated 0, reordered 0, unproven keys 0, unknown keys 0, unfinished 7
   unfinished: shard 3 has committed up to message 41 of 48: no worker that answers owns it
 verdict: unfinished
 `)
@@ -152,7 +152,7 @@ func TestTableEndsWithTheVerdict(t *testing.T) {
 		"\n acked 990 990\n",
 		"\n behind 7 of which 5 were never sent\n",
 		"\n apply 12.25 12.25 12.25 12.25 12.25\n",
-		"\nlost 1, duplicated 0, reordered 0, unknown keys 0, unfinished 0\n lost: key load-ab12-3: 0 of 1 events applied\n",
+		"\nlost 1, duplicated 0, reordered 0, unproven keys 0, unknown keys 0, unfinished 0\n lost: key load-ab12-3: 0 of 1 events applied\n",
 		"threshold apply.p99<10ms: crossed, 12.25\nthreshold failed<=10: held, 10\n",
 	} {
 		require.Contains(t, text, line)

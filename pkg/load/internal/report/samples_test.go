@@ -171,7 +171,8 @@ func makeSamples() map[string]Report {
 	out["all zero"] = New(calm.config(), zero)
 
 	wrong := calm.run()
-	wrong.Lost, wrong.Duplicated, wrong.Reordered, wrong.UnknownKeys, wrong.Overdue, wrong.Unsent = 12, 3, 4, 1, 700, 650
+	wrong.Lost, wrong.Duplicated, wrong.Reordered, wrong.Unproven, wrong.UnknownKeys, wrong.Refused = 12, 3, 4, 2, 1, 5
+	wrong.Overdue, wrong.Unsent = 700, 650
 	for i := range 20 {
 		wrong.Violations = append(wrong.Violations, fmt.Sprintf(`lost: key load-ab12-%d"<script>alert(1)</script>: 0 of 1 events applied, %0200d`, i, i))
 	}
@@ -186,6 +187,10 @@ func makeSamples() map[string]Report {
 		short.Short = append(short.Short, measure.Short{Shard: shard, Seq: 100, End: 200, Why: `worker-1 owns it and says: <script>alert("stopped")</script>`})
 	}
 	out["unfinished"] = New(calm.config(), short)
+
+	dropped := calm.run()
+	dropped.Deleted, dropped.Dropped, dropped.Drops = 3, 2, []string{`key load-ab12-1<script>alert("dropped")</script>: 2 of 40 events dropped, so only their count was compared`}
+	out["dropped"] = New(calm.config(), dropped)
 
 	backlog := killed
 	backlog.stalls = []stall{{2500 * time.Millisecond, 7 * time.Second, every(1)}}

@@ -82,13 +82,7 @@ func (r Report) WriteTable(out io.Writer) error {
 			fmt.Fprintln(out, "no rate held; what else is said here is of the first one tried")
 		}
 	}
-	fmt.Fprintf(out, "\nlost %d, duplicated %d, reordered %d, unknown keys %d, unfinished %d\n", r.Lost, r.Duplicated, r.Reordered, r.UnknownKeys, r.Unfinished)
-	for _, v := range r.Violations {
-		fmt.Fprintf(out, "  %s\n", v)
-	}
-	for _, s := range r.UnfinishedShards {
-		fmt.Fprintf(out, "  unfinished: %s\n", s)
-	}
+	r.writeFindings(out)
 	for _, t := range r.Thresholds {
 		held := "held"
 		if !t.Held {
@@ -98,6 +92,30 @@ func (r Report) WriteTable(out io.Writer) error {
 	}
 	_, err := fmt.Fprintf(out, "verdict: %s\n", r.Verdict)
 	return err
+}
+
+// writeFindings writes what the verification found.
+func (r Report) writeFindings(out io.Writer) {
+	fmt.Fprintf(out, "\nlost %d, duplicated %d, reordered %d, unproven keys %d, unknown keys %d, unfinished %d\n",
+		r.Lost, r.Duplicated, r.Reordered, r.Unproven, r.UnknownKeys, r.Unfinished)
+	if r.Refused > 0 {
+		fmt.Fprintf(out, "keys refused by Check %d\n", r.Refused)
+	}
+	for _, v := range r.Violations {
+		fmt.Fprintf(out, "  %s\n", v)
+	}
+	for _, s := range r.UnfinishedShards {
+		fmt.Fprintf(out, "  unfinished: %s\n", s)
+	}
+	if r.Deleted > 0 {
+		fmt.Fprintf(out, "keys deleted in the end %d: their last event deletes, and nothing else of them is left to compare\n", r.Deleted)
+	}
+	if r.Dropped > 0 {
+		fmt.Fprintf(out, "dropped %d events, by a handler or an operator\n", r.Dropped)
+	}
+	for _, d := range r.Drops {
+		fmt.Fprintf(out, "  dropped: %s\n", d)
+	}
 }
 
 // number writes a figure without an exponent, to the thousandth.

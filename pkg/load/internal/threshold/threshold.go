@@ -40,6 +40,8 @@ var metrics = append([]metric{
 	{"lost", false, func(r report.Report) float64 { return float64(r.Lost) }},
 	{"duplicated", false, func(r report.Report) float64 { return float64(r.Duplicated) }},
 	{"reordered", false, func(r report.Report) float64 { return float64(r.Reordered) }},
+	{"unproven", false, func(r report.Report) float64 { return float64(r.Unproven) }},
+	{"dropped", false, func(r report.Report) float64 { return float64(r.Dropped) }},
 	{"unknown", false, func(r report.Report) float64 { return float64(r.UnknownKeys) }},
 	{"unfinished", false, func(r report.Report) float64 { return float64(r.Unfinished) }},
 	{"pauses", false, func(r report.Report) float64 { return float64(r.Pauses.Count) }},

@@ -1,0 +1,365 @@
+package expect
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"example.com/lockstep/pkg/load"
+)
+
+// deleting is a run of one key in which some events delete its state.
+type deleting struct {
+	book     *Book
+	sent     [][]byte
+	outcomes []Outcome
+	deletes  []bool
+}
+
+// sendDeleting sends one event for each outcome, those that delete by their numbers.
+func sendDeleting(t require.TestingT, outcomes []Outcome, deletes ...int) *deleting {
+	r := &deleting{outcomes: outcomes, deletes: make([]bool, len(outcomes))}
+	for _, counter := range deletes {
+		r.deletes[counter-1] = true
+	}
+	r.book = newBookBy(t, func(d *load.Draw) load.Event {
+		return load.Event{Payload: d.Content(), Deletes: d.Key == 1 && d.Counter <= uint64(len(r.deletes)) && r.deletes[d.Counter-1]}
+	}, 2, Payload{Size: Bytes(40)})
+	sendAll(r.book, 0, outcomes...)
+	r.sent = sendAll(r.book, 1, outcomes...)
+	return r
+}
+
+// apply returns the state after events, given by their numbers, as platform and handler come to it.
+func (r *deleting) apply(counters []int) State {
+	begun := 0
+	for i, counter := range counters {
+		if r.deletes[counter-1] {
+			begun = i + 1
+		}
+	}
+	var in [][]byte
+	for _, counter := range counters[begun:] {
+		in = append(in, r.sent[counter-1])
+	}
+	return applied(in...)
+}
+
+func TestStatesThatAreDeleted(t *testing.T) {
+	const (
+		s = Stored
+		g = GivenUp
+		n = NotStored
+	)
+	for name, c := range map[string]struct {
+		outcomes []Outcome
+		deletes  []int
+		applied  []int // by counter
+		want     Kind
+		events   uint64
+	}{
+		"the last one deletes":                                  {[]Outcome{s, s, s}, []int{3}, []int{1, 2, 3}, Fine, 0},
+		"the last one deletes, and is lost":                     {[]Outcome{s, s, s}, []int{3}, []int{1, 2}, Lost, 1},
+		"the last one deletes, and one is applied again after":  {[]Outcome{s, s, s}, []int{3}, []int{1, 2, 3, 2}, Duplicated, 1},
+		"the last one deletes, and is applied too early":        {[]Outcome{s, s, s}, []int{3}, []int{1, 3, 2}, Duplicated, 1},
+		"the last one deletes, all are lost: looks as if right": {[]Outcome{s, s, s}, []int{3}, nil, Fine, 0},
+		"all delete":                                           {[]Outcome{s, s, s}, []int{1, 2, 3}, []int{1, 2, 3}, Fine, 0},
+		"one in the middle deletes":                            {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3, 4, 5}, Fine, 0},
+		"one in the middle deletes, and is lost":               {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 4, 5}, Lost, 1},
+		"one in the middle deletes, one before it is lost":     {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 3, 4, 5}, Fine, 0},
+		"one in the middle deletes, one after it is lost":      {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3, 5}, Lost, 1},
+		"one in the middle deletes, one after it is doubled":   {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3, 4, 4, 5}, Duplicated, 1},
+		"one in the middle deletes, two after it are swapped":  {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3, 5, 4}, Reordered, 0},
+		"one in the middle deletes, and is doubled at once":    {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3, 3, 4, 5}, Fine, 0},
+		"one in the middle deletes, and is doubled later":      {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3, 4, 3, 5}, Lost, 1},
+		"one in the middle deletes, and is doubled at the end": {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3, 4, 5, 3}, Unproven, 2},
+		"one in the middle deletes, and comes one too early":   {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 3, 2, 4, 5}, Duplicated, 1},
+		"one in the middle deletes, and comes one too late":    {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 4, 3, 5}, Lost, 1},
+		"one in the middle deletes, all are lost":              {[]Outcome{s, s, s, s, s}, []int{3}, nil, Unproven, 2},
+		"one in the middle deletes, all after it are lost":     {[]Outcome{s, s, s, s, s}, []int{3}, []int{1, 2, 3}, Unproven, 2},
+		"two delete":                                             {[]Outcome{s, s, s, s, s}, []int{2, 4}, []int{1, 2, 3, 4, 5}, Fine, 0},
+		"two delete, the first is lost":                          {[]Outcome{s, s, s, s, s}, []int{2, 4}, []int{1, 3, 4, 5}, Fine, 0},
+		"two delete, the second is lost":                         {[]Outcome{s, s, s, s, s}, []int{2, 4}, []int{1, 2, 3, 5}, Lost, 1},
+		"two delete, both are lost":                              {[]Outcome{s, s, s, s, s}, []int{2, 4}, []int{1, 3, 5}, Lost, 2},
+		"two delete in a row, the second is lost":                {[]Outcome{s, s, s, s}, []int{2, 3}, []int{1, 2, 4}, Fine, 0},
+		"one deletes and one before it is applied once more":     {[]Outcome{s, s, s, s}, []int{2}, []int{1, 2, 3, 1, 4}, Duplicated, 1},
+		"one that deletes is given up, and applied":              {[]Outcome{s, s, g, s}, []int{3}, []int{1, 2, 3, 4}, Fine, 0},
+		"one that deletes is given up, and not applied":          {[]Outcome{s, s, g, s}, []int{3}, []int{1, 2, 4}, Fine, 0},
+		"one that deletes is given up, another is lost":          {[]Outcome{s, s, g, s}, []int{3}, []int{1, 4}, Unknown, 0},
+		"one that deletes is given up, all are lost":             {[]Outcome{s, s, g, s}, []int{3}, nil, Unproven, 1},
+		"one that deletes is given up, one is doubled":           {[]Outcome{s, s, g, s}, []int{3}, []int{1, 2, 2, 4}, Duplicated, 1},
+		"one that deletes is given up, and comes later":          {[]Outcome{s, s, g, s, s}, []int{3}, []int{1, 2, 4, 3, 5}, Lost, 1},
+		"the last one deletes and is given up, applied":          {[]Outcome{s, s, g}, []int{3}, []int{1, 2, 3}, Fine, 0},
+		"the last one deletes and is given up, not applied":      {[]Outcome{s, s, g}, []int{3}, []int{1, 2}, Fine, 0},
+		"the last one deletes and is given up, one is lost":      {[]Outcome{s, s, g}, []int{3}, []int{2}, Unknown, 0},
+		"one that deletes between two given up, neither applied": {[]Outcome{s, g, s, g, s}, []int{3}, []int{1, 3, 5}, Fine, 0},
+		"one that deletes between two given up, both applied":    {[]Outcome{s, g, s, g, s}, []int{3}, []int{1, 2, 3, 4, 5}, Fine, 0},
+		"one that deletes between two given up, one moved":       {[]Outcome{s, g, s, g, s}, []int{3}, []int{1, 3, 2, 5}, Unknown, 0},
+		"one that deletes between two given up, and is lost":     {[]Outcome{s, g, s, g, s}, []int{3}, []int{1, 2, 4, 5}, Lost, 1},
+		"two that delete are given up, neither applied":          {[]Outcome{s, g, s, g, s}, []int{2, 4}, []int{1, 3, 5}, Fine, 0},
+		"two that delete are given up, the first applied":        {[]Outcome{s, g, s, g, s}, []int{2, 4}, []int{1, 2, 3, 5}, Fine, 0},
+		"two that delete are given up, the second applied":       {[]Outcome{s, g, s, g, s}, []int{2, 4}, []int{1, 3, 4, 5}, Fine, 0},
+		"two that delete are given up, the tail is lost":         {[]Outcome{s, g, s, g, s}, []int{2, 4}, []int{1, 3}, Unknown, 0},
+		"one that deletes is not stored":                         {[]Outcome{s, s, n, s}, []int{3}, []int{1, 2, 4}, Fine, 0},
+		"one that deletes is not stored, yet applied":            {[]Outcome{s, s, n, s}, []int{3}, []int{1, 2, 3, 4}, Lost, 2},
+		"the last one deletes and is not stored":                 {[]Outcome{s, s, n}, []int{3}, []int{1, 2}, Fine, 0},
+		"the last one deletes and is not stored, yet applied":    {[]Outcome{s, s, n}, []int{3}, []int{1, 2, 3}, Unproven, 2},
+		"one deletes, the one after it is given up, not applied": {[]Outcome{s, s, g}, []int{2}, []int{1, 2}, Fine, 0},
+		"one deletes, the one after it is given up, applied":     {[]Outcome{s, s, g}, []int{2}, []int{1, 2, 3}, Fine, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sendDeleting(t, c.outcomes, c.deletes...)
+			f := r.book.Check(1, r.apply(c.applied))
+			require.Equal(t, c.want.String(), f.Kind.String(), f.Detail)
+			require.Equal(t, c.events, f.Events, f.Detail)
+			require.Equal(t, c.want == Fine, f.Detail == "")
+			require.True(t, r.allowed()[r.apply(c.applied)] == (c.want == Fine), "this table is wrong")
+			if !slices.Contains(c.outcomes, GivenUp) && !slices.Contains(c.outcomes, NotStored) && c.want == Fine {
+				require.EqualValues(t, len(c.outcomes), f.Applied)
+			}
+			require.Equal(t, Fine, r.book.Check(0, r.key0()).Kind, "the other key")
+		})
+	}
+}
+
+// key0 is the state of the key none of whose events deletes, if those that were given up were applied.
+func (r *deleting) key0() State {
+	var in [][]byte
+	again := newBook(require.TestingT(nil), 2, 40)
+	for _, o := range r.outcomes {
+		if p := sendAll(again, 0, o)[0]; o != NotStored {
+			in = append(in, p)
+		}
+	}
+	return applied(in...)
+}
+
+// allowed are the states that the key may have, found by trying every outcome of the events given up.
+func (r *deleting) allowed() map[State]bool {
+	runs := [][]int{nil}
+	for i, o := range r.outcomes {
+		var next [][]int
+		for _, run := range runs {
+			if o != Stored {
+				next = append(next, run)
+			}
+			if o != NotStored {
+				next = append(next, append(slices.Clone(run), i+1))
+			}
+		}
+		runs = next
+	}
+	out := make(map[State]bool)
+	for _, run := range runs {
+		out[r.apply(run)] = true
+	}
+	return out
+}
+
+// until are the states that the key may have when its events up to some number are applied.
+func (r *deleting) until(counter int) map[State]bool {
+	first := &deleting{r.book, r.sent, r.outcomes[:counter], r.deletes}
+	return first.allowed()
+}
+
+// mutate drops, doubles or swaps events of a run, anywhere.
+func mutate(t *rapid.T, run []int) []int {
+	out := slices.Clone(run)
+	at := func(what string) int { return rapid.IntRange(0, len(out)-1).Draw(t, what) }
+	for range rapid.IntRange(1, 2).Draw(t, "faults") {
+		if len(out) == 0 {
+			break
+		}
+		switch rapid.SampledFrom([]string{"drop", "double", "swap"}).Draw(t, "fault") {
+		case "drop":
+			i := at("where")
+			out = slices.Delete(out, i, i+1)
+		case "double":
+			i, j := at("where"), at("to")
+			out = slices.Insert(out, j+1, out[i])
+		case "swap":
+			i, j := at("where"), at("with")
+			out[i], out[j] = out[j], out[i]
+		}
+	}
+	return out
+}
+
+// drawHistory draws what is sent, and what of it is applied.
+func drawHistory(t *rapid.T) (r *deleting, run []int) {
+	n := rapid.IntRange(1, 12).Draw(t, "events")
+	outcomes := rapid.SliceOfN(rapid.SampledFrom([]Outcome{Stored, Stored, Stored, GivenUp, NotStored}), n, n).Draw(t, "outcomes")
+	var deletes []int
+	for i := range n {
+		if rapid.IntRange(0, 3).Draw(t, "deletes") == 0 {
+			deletes = append(deletes, i+1)
+		}
+	}
+	r = sendDeleting(t, outcomes, deletes...)
+	for i, o := range outcomes {
+		if o == Stored || o == GivenUp && rapid.Bool().Draw(t, "applied") {
+			run = append(run, i+1)
+		}
+	}
+	return r, run
+}
+
+// tail are the events of a run that follow the last one that deletes: what its state shows.
+func (r *deleting) tail(run []int) []int {
+	for i := len(run) - 1; i >= 0; i-- {
+		if r.deletes[run[i]-1] {
+			return run[i+1:]
+		}
+	}
+	return run
+}
+
+// A history that lost, doubled or swapped events anywhere passes only if an allowed one comes to the same state.
+func TestNoFaultPasses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, run := drawHistory(t)
+		f := r.book.Check(1, r.apply(run))
+		require.Equal(t, Fine, f.Kind, "%v: %s", run, f.Detail)
+
+		wrong := mutate(t, run)
+		f = r.book.Check(1, r.apply(wrong))
+		require.Equal(t, r.allowed()[r.apply(wrong)], f.Kind == Fine, "%v: %s: %s", wrong, f.Kind, f.Detail)
+		if !slices.Contains(r.outcomes, GivenUp) && f.Kind == Fine {
+			require.Equal(t, r.tail(run), r.tail(wrong), "a fault after the last event that deletes")
+		}
+		if !slices.Contains(r.deletes, true) && !slices.Contains(r.outcomes, GivenUp) && !slices.Equal(run, wrong) {
+			require.NotEqual(t, Fine, f.Kind)
+		}
+	})
+}
+
+// Of a key whose shard is short of the log's end only a state that its first events come to is right so far.
+func TestNoFaultIsUnfinished(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, run := drawHistory(t)
+		run = run[:rapid.IntRange(0, len(run)).Draw(t, "applied so far")]
+		if rapid.Bool().Draw(t, "faulty") {
+			run = mutate(t, run)
+		}
+		got := r.apply(run)
+		right, left := false, 0
+		for counter := range len(r.outcomes) + 1 {
+			if right = r.until(counter)[got]; right {
+				for _, o := range r.outcomes[counter:] {
+					if o == Stored {
+						left++
+					}
+				}
+				break
+			}
+		}
+		f := r.book.CheckUnfinished(1, got)
+		switch {
+		case r.allowed()[got]:
+			require.Equal(t, Fine, f.Kind, "%v: %s", run, f.Detail)
+		case right:
+			require.Equal(t, Unfinished, f.Kind, "%v: %s", run, f.Detail)
+			require.EqualValues(t, left, f.Events)
+		default:
+			require.NotContains(t, []Kind{Fine, Unfinished, Dropped}, f.Kind, "%v: %s", run, f.Detail)
+		}
+	})
+}
+
+// A state that is there though no event was applied to it is no proof of anything.
+func TestStateWithoutEvents(t *testing.T) {
+	for _, deletes := range [][]int{nil, {2}, {1, 2}} {
+		r := sendDeleting(t, []Outcome{Stored, Stored}, deletes...)
+		require.Equal(t, Unknown, r.book.Check(1, State{Found: true}).Kind)
+		require.Equal(t, Unknown, r.book.CheckUnfinished(1, State{Found: true}).Kind)
+	}
+}
+
+// Of a key with dropped events the sum is compared, and the key is listed.
+func TestDroppedEvents(t *testing.T) {
+	const (
+		s = Stored
+		g = GivenUp
+		n = NotStored
+	)
+	for name, c := range map[string]struct {
+		outcomes       []Outcome
+		deletes        []int
+		count, dropped uint64
+		want           Kind
+		events         uint64
+		unfinished     Kind
+	}{
+		"one of three":                         {[]Outcome{s, s, s}, nil, 2, 1, Dropped, 1, Dropped},
+		"all":                                  {[]Outcome{s, s, s}, nil, 0, 3, Dropped, 3, Dropped},
+		"one, and one is lost":                 {[]Outcome{s, s, s}, nil, 1, 1, Lost, 1, Unfinished},
+		"one, and one is doubled":              {[]Outcome{s, s, s}, nil, 3, 1, Duplicated, 1, Duplicated},
+		"one, another given up":                {[]Outcome{s, g, s}, nil, 1, 1, Dropped, 1, Dropped},
+		"one, another given up and applied":    {[]Outcome{s, g, s}, nil, 2, 1, Dropped, 1, Dropped},
+		"one, another not stored":              {[]Outcome{s, n, s}, nil, 2, 1, Duplicated, 1, Duplicated},
+		"one after one that deletes":           {[]Outcome{s, s, s, s}, []int{2}, 1, 1, Dropped, 1, Dropped},
+		"the one that deletes":                 {[]Outcome{s, s, s, s}, []int{2}, 3, 1, Dropped, 1, Dropped},
+		"one that deletes, and another lost":   {[]Outcome{s, s, s, s, s}, []int{4}, 3, 1, Duplicated, 3, Unfinished},
+		"one after one that deletes, one gone": {[]Outcome{s, s, s, s, s}, []int{2}, 1, 1, Lost, 1, Unfinished},
+	} {
+		r := sendDeleting(t, c.outcomes, c.deletes...)
+		got := State{c.count > 0, Proof{c.count, 77, c.dropped}}
+		f := r.book.Check(1, got)
+		require.Equal(t, c.want.String(), f.Kind.String(), "%s: %s", name, f.Detail)
+		require.Equal(t, c.events, f.Events, name)
+		require.NotEmpty(t, f.Detail)
+		f = r.book.CheckUnfinished(1, got)
+		require.Equal(t, c.unfinished.String(), f.Kind.String(), "%s, unfinished: %s", name, f.Detail)
+	}
+}
+
+// The states of a long life of a key are told apart, and so are those of workers that delete nothing.
+func TestStatusMachine(t *testing.T) {
+	const lives = 500
+	b := newBookBy(t, func(d *load.Draw) load.Event {
+		return load.Event{Payload: fmt.Append(d.Buf, "status"), Deletes: d.Counter%4 == 0}
+	}, 1, Payload{})
+	var sent, kept, all [][]byte
+	for counter := 1; counter <= 4*lives; counter++ {
+		require.Equal(t, Fine, b.Check(0, applied(sent...)).Kind)
+		p := sendAll(b, 0, Stored)[0]
+		all = append(all, p)
+		if sent = append(sent, p); counter%4 == 0 {
+			sent = nil
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	f := b.Check(0, State{})
+	require.Equal(t, Finding{Applied: 4 * lives, Deleted: true}, f)
+	f = b.Check(0, applied(kept...))
+	require.Equal(t, Lost, f.Kind)
+	require.EqualValues(t, lives, f.Events)
+	require.Contains(t, f.Detail, "were not applied")
+	f = b.Check(0, applied(all...))
+	require.Equal(t, Lost, f.Kind)
+	require.EqualValues(t, lives, f.Events)
+	require.Contains(t, f.Detail, "does the handler return consume.Delete")
+}
+
+// Whether an event deletes must be what the generator says each time.
+func TestDeletesMustRepeat(t *testing.T) {
+	calls := 0
+	b := newBookBy(t, func(d *load.Draw) load.Event {
+		calls++
+		return load.Event{Deletes: d.Counter > 3 && calls%2 == 0}
+	}, 1, Payload{})
+	for range 6 {
+		sendAll(b, 0, Stored)
+	}
+	sendAll(b, 0, GivenUp)
+	for range 4 {
+		require.Equal(t, Unknown, b.Check(0, applied([]byte("x"))).Kind)
+		calls++
+	}
+	_, err := NewEvents(nil, Payload{}, 1)
+	require.Error(t, err)
+}
