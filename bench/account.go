@@ -9,11 +9,12 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// account is what an effect updates: what the workers' own function keeps for a key.
+// account is what an effect updates: the balance that the workers' own function keeps for a key, and the count and the chain that
+// the workers keep beside it.
 type account struct {
 	Balance int64  `json:"balance"`
 	Events  uint64 `json:"events"`
-	Digest  uint64 `json:"digest"` // chains every payload to the one before: equal digests tell of equal order
+	Chain   uint64 `json:"chain"` // links every payload to the one before: equal chains tell of equal order
 }
 
 // apply folds an event into the account.
@@ -23,10 +24,10 @@ func (a *account) apply(payload []byte) {
 	var d xxhash.Digest
 	d.Reset()
 	var before [8]byte
-	binary.BigEndian.PutUint64(before[:], a.Digest)
+	binary.BigEndian.PutUint64(before[:], a.Chain)
 	_, _ = d.Write(before[:]) // never fails
 	_, _ = d.Write(payload)
-	a.Digest = d.Sum64()
+	a.Chain = d.Sum64()
 }
 
 // amount is the number that a payload begins with.
@@ -45,7 +46,7 @@ func amount(payload []byte) (n int64) {
 func (a account) encode(b []byte) []byte {
 	b = strconv.AppendInt(b, a.Balance, 10)
 	b = strconv.AppendUint(append(b, ' '), a.Events, 10)
-	return strconv.AppendUint(append(b, ' '), a.Digest, 10)
+	return strconv.AppendUint(append(b, ' '), a.Chain, 10)
 }
 
 // decodeAccount reads what encode has written. Nothing at all is an account without events.
@@ -64,7 +65,7 @@ func decodeAccount(b []byte) (a account, err error) {
 	if a.Events, err = strconv.ParseUint(string(events), 10, 64); err != nil {
 		return account{}, fmt.Errorf("no account: %w", err)
 	}
-	if a.Digest, err = strconv.ParseUint(string(digest), 10, 64); err != nil {
+	if a.Chain, err = strconv.ParseUint(string(digest), 10, 64); err != nil {
 		return account{}, fmt.Errorf("no account: %w", err)
 	}
 	return a, nil

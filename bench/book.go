@@ -93,7 +93,7 @@ func letters(x uint64) uint64 { return x&0x0f0f0f0f0f0f0f0f + 0x6161616161616161
 // tally is what a round's effects came to.
 type tally struct {
 	lost, doubled uint64 // events
-	reordered     int    // keys with the right count and another digest
+	reordered     int    // keys with the right count and another chain
 }
 
 // check reads every key's account and compares.

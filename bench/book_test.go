@@ -51,7 +51,7 @@ func TestBook(t *testing.T) {
 		}
 	}
 	check(tally{}, "", "")
-	accounts["t-7"].Digest++
+	accounts["t-7"].Chain++
 	check(tally{reordered: 1}, "1 keys out of order", "")
 	accounts["t-8"].Events -= 2
 	check(tally{reordered: 1, lost: 2}, "2 events lost", "2 events lost")
@@ -83,7 +83,7 @@ func TestSourcesShareTheKeys(t *testing.T) {
 func TestAccountIsReadAsWritten(t *testing.T) {
 	a := account{Balance: -5}
 	a.apply([]byte("12 abc"))
-	if a.Balance != 7 || a.Events != 1 || a.Digest == 0 {
+	if a.Balance != 7 || a.Events != 1 || a.Chain == 0 {
 		t.Fatalf("%+v", a)
 	}
 	if got, err := decodeAccount(a.encode(nil)); err != nil || got != a {

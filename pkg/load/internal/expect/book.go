@@ -42,6 +42,7 @@ type Book struct {
 	deleted []uint32 // number of each key's last event that deletes, 0 without one; nil until any does
 
 	settled []atomic.Uint32
+	late    int // digests computed by startsLate
 
 	mu         sync.Mutex            // guards exceptions
 	exceptions map[int32][]exception // by key, in the order sent

@@ -83,6 +83,10 @@ func (c *check) proof() Finding {
 		return *explained
 	}
 	if f := c.count(c.got.Count); f.Kind != Fine {
+		if f.Kind == Lost && c.startsLate() {
+			n := uint64(c.book.sent[c.key]) - c.got.Count
+			f.Detail += fmt.Sprintf(": its state begins with event %d, so those before are lost, or the handler deleted the state and generate does not say so", n+1)
+		}
 		return f
 	}
 	switch {
@@ -120,6 +124,23 @@ func (c *check) explain() (f *Finding, tooMany bool) {
 		}
 	}
 	return nil, tooMany
+}
+
+// startsLate tells whether the state is what the key's last events come to, all of them acknowledged. It tells so for as long
+// as there are not too many digests to compute: this is for people.
+func (c *check) startsLate() bool {
+	after := c.book.sent[c.key] - uint32(c.got.Count)
+	if len(c.exceptions) > 0 && c.exceptions[len(c.exceptions)-1].counter > after {
+		return false
+	}
+	if c.book.late += int(c.got.Count); c.book.late > maxLate {
+		return false
+	}
+	sum := uint64(0)
+	for ev := range c.book.again(c.key, nil, after) {
+		sum = ev.after(sum)
+	}
+	return sum == c.got.Chain
 }
 
 // undeleted is the finding that events that follow s have not deleted the state.

@@ -345,6 +345,19 @@ func TestStatusMachine(t *testing.T) {
 	require.Contains(t, f.Detail, "does the handler return consume.Delete")
 }
 
+// A state that begins late says so: it was lost and made anew, or deleted and the generator does not say so.
+func TestStateThatBeginsLate(t *testing.T) {
+	b := newBook(t, 2, 40)
+	sent := sendAll(b, 1, Stored, GivenUp, Stored, Stored, Stored)
+	f := b.Check(1, applied(sent[3:]...))
+	require.Equal(t, Lost, f.Kind)
+	require.EqualValues(t, 2, f.Events)
+	require.Contains(t, f.Detail, "its state begins with event 4, so those before are lost, or")
+	f = b.Check(1, applied(sent[0], sent[4]))
+	require.Equal(t, Lost, f.Kind)
+	require.NotContains(t, f.Detail, "begins")
+}
+
 // Whether an event deletes must be what the generator says each time.
 func TestDeletesMustRepeat(t *testing.T) {
 	calls := 0

@@ -7,6 +7,7 @@ import "slices"
 const (
 	maxChains  = 1 << 12
 	maxDigests = 1 << 25
+	maxLate    = 1 << 22 // in all, for states that begin late
 )
 
 // chain is what some of a key's events come to.

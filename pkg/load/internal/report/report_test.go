@@ -160,6 +160,36 @@ func TestTableEndsWithTheVerdict(t *testing.T) {
 	require.True(t, strings.HasSuffix(text, "\nverdict: fail\n"))
 }
 
+// What the application refuses fails a load. Dropped events and keys that were deleted do not, but the report says so.
+func TestOtherFindingsAreSaid(t *testing.T) {
+	r := sample(func(r *measure.Run) {
+		r.Refused, r.Violations = 1, []string{"refused by Check: key load-ab12-3: overdrawn"}
+		r.Deleted, r.Dropped, r.Drops = 4, 2, []string{"key load-ab12-5: 2 of 9 events dropped, so only their count was compared"}
+	})
+	require.Equal(t, Fail, r.Verdict)
+	var out strings.Builder
+	require.NoError(t, r.WriteTable(&out))
+	require.Contains(t, out.String(), `
+keys refused by Check 1
+  refused by Check: key load-ab12-3: overdrawn
+keys deleted in the end 4: their last event deletes, and nothing else of them is left to compare
+dropped 2 events, by a handler or an operator
+  dropped: key load-ab12-5: 2 of 9 events dropped, so only their count was compared
+verdict: fail
+`)
+	r = sample(func(r *measure.Run) { r.Deleted, r.Dropped, r.Drops = 4, 2, []string{"key a: 2"} })
+	require.Equal(t, Pass, r.Verdict)
+	page := pageOf(t, r)
+	require.Contains(t, page, "but for 2 events that were dropped, by a handler or an operator.")
+	require.Contains(t, page, "<li>key a: 2</li>")
+
+	body, err := json.Marshal(sample(func(*measure.Run) {}))
+	require.NoError(t, err)
+	for _, field := range []string{"unproven_keys", "refused_keys", "deleted_keys", "dropped", "drops"} {
+		require.NotContains(t, string(body), `"`+field+`"`, "left out when there is none")
+	}
+}
+
 func TestInterruptedIsSaid(t *testing.T) {
 	r := sample(func(r *measure.Run) { r.Interrupted, r.Sending = true, 3140*time.Millisecond })
 	body, err := json.Marshal(r)
