@@ -17,7 +17,8 @@ var ErrNoGap = errors.New("there is no gap")
 
 // AcceptGap lets a shard go on whose log and store do not fit together, and describes the gap that it accepted. The store
 // misses the events that lay in the gap. If the log was made anew, events that it holds again are applied again, as new ones.
-// If the shard's next message cannot be read, it is passed over. The shard's owner notices by itself.
+// If the shard's next message cannot be read, it is passed over. If the shard's slot is torn, it is emptied, and the messages
+// that the log still has are applied. The shard's owner notices by itself.
 func AcceptGap(
 	ctx context.Context, js jetstream.JetStream, app string, shard int, open func(topology string) store.Store, log *slog.Logger,
 ) (string, error) {
@@ -33,7 +34,10 @@ func AcceptGap(
 		return "", fmt.Errorf("shard %d: there are shards 0 to %d", shard, epoch.Shards-1)
 	}
 	st := open(t.ID)
-	if err := st.Check(ctx); err != nil {
+	if err := st.Check(ctx, epoch.Shards); err != nil {
+		return "", err
+	}
+	if err := st.Empty(ctx, shard); err != nil { // if it is torn
 		return "", err
 	}
 	shards, err := st.Shards(ctx, epoch.Shards)

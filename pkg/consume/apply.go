@@ -2,8 +2,11 @@ package consume
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+
+	"example.com/lockstep/pkg/store"
 )
 
 // maxWaiting is how many keys of a round may wait for another attempt. Behind more, nothing is begun: a handler that fails
@@ -85,16 +88,25 @@ func (s *shard) try(ctx context.Context, h Handler, r *round, i int) (err error)
 	}
 	s.stint.key.Store(&e.key)
 	if e.state == nil {
-		state, err := h.Decode(e.loaded)
+		state, err := h.Decode(e.envelope)
 		if err != nil {
 			return err
 		}
-		e.state, e.loaded = state, nil
+		e.state, e.envelope = state, nil
 	}
-	if err := h.Apply(ctx, e.state, s.event(r, it, &r.parts[it.part], e.key)); err != nil || !s.careful {
+	ev := s.event(r, it, &r.parts[it.part], e.key)
+	switch err := h.Apply(ctx, e.state, ev); {
+	case err == nil:
+		e.proof = e.proof.Apply(ev.Data)
+	case errors.Is(err, Delete):
+		e.proof, e.state = store.Proof{}, nil
+	default:
 		return err
 	}
-	b, err := encode(h, e.state)
+	if !s.careful {
+		return nil
+	}
+	b, err := e.stored(h)
 	if err == nil {
 		r.keep(i, b)
 	}
@@ -108,7 +120,7 @@ func (s *shard) undo(r *round, e *entry, all bool) (again bool) {
 	r.failures++
 	if e.changed {
 		if b := r.result(int(e.last)); b != nil && !all {
-			e.state, e.loaded = nil, slices.Clone(b) // a commit may take b, and the next state may be made of this one
+			_ = e.set(slices.Clone(b)) // a commit may take b, and the next state may be made of this one
 			return false
 		}
 		r.undo(e)

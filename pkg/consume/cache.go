@@ -1,6 +1,9 @@
 package consume
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -30,9 +33,10 @@ type cache struct {
 // needed, decoded.
 type entry struct {
 	key        string
-	loaded     []byte // the envelope, until it is decoded; nil if there is none
-	state      any    // decoded; nil: not yet
-	size       int    // of the envelope
+	proof      store.Proof
+	envelope   []byte // until it is decoded; nil if there is none
+	state      any    // decoded; nil: not yet, or there is none
+	size       int    // as it is stored
 	changed    bool   // by items of the round at hand that are not committed
 	last       int32  // the newest of them
 	held       uint32 // the pass in which an item of the key waits for another attempt, and the later ones with it
@@ -64,10 +68,40 @@ func (c *cache) add(key string) *entry {
 	return e
 }
 
-// fill takes a state as it was loaded.
-func (c *cache) fill(e *entry, loaded []byte) {
-	e.loaded = loaded
-	c.resize(e, len(loaded))
+// fill takes a state as it is stored.
+func (c *cache) fill(e *entry, stored []byte) error {
+	if err := e.set(stored); err != nil {
+		return err
+	}
+	c.resize(e, len(stored))
+	return nil
+}
+
+// set makes the entry's state the stored one; with no bytes there is none. The entry keeps stored.
+func (e *entry) set(stored []byte) (err error) {
+	e.proof, e.envelope, e.state = store.Proof{}, nil, nil
+	if len(stored) > 0 {
+		if e.proof, e.envelope, err = store.SplitState(stored); err != nil {
+			return fmt.Errorf("state of key %.64q: %w", e.key, err)
+		}
+	}
+	return nil
+}
+
+// stored is the entry's state as it is to be stored. It never returns nil without an error: no bytes say that there is none.
+func (e *entry) stored(h Handler) (b []byte, err error) {
+	defer recovered(&err)
+	if e.state == nil && e.envelope == nil {
+		return []byte{}, nil
+	}
+	proof := e.proof.Append(nil)
+	if e.state == nil {
+		return append(proof, e.envelope...), nil
+	}
+	if b, err = h.Encode(proof, e.state); err == nil && !bytes.HasPrefix(b, proof) {
+		err = errors.New("the handler's Encode has not appended to the bytes that it was given")
+	}
+	return b, err
 }
 
 func (c *cache) resize(e *entry, size int) {

@@ -2,11 +2,13 @@ package consume
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
 )
 
 // manyPublishers is from when on the number of a shard's publishers is worth a line: reading them takes longer than a
@@ -22,6 +24,9 @@ func (o *owner) claim() error {
 		return noAnswer(err)
 	}
 	rec, err := o.store.Claim(o.link, o.n, revision, store.NewVersion())
+	if errors.Is(err, store.ErrTorn) {
+		return o.emptyTorn(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -48,6 +53,24 @@ func (o *owner) claim() error {
 		return fmt.Errorf("%w: shard %d has committed in epoch %d, the log is in epoch %d", errGap, o.n, s.position.Epoch, o.epoch.Epoch)
 	}
 	return nil
+}
+
+// emptyTorn empties the shard's slot, which a claim has found to be torn, so that the log fills it again. A slot that
+// the janitor has relied on may have messages that are purged: it stays as it is, and its shard stops.
+func (o *owner) emptyTorn(torn error) error {
+	purged, err := topology.LoadPurged(o.link, o.js, o.kv, o.epoch.Epoch, o.epoch.Lane(o.n))
+	if err != nil {
+		return err
+	}
+	if purged.Shards[o.n] > 0 {
+		return fmt.Errorf("%w; messages that made it are purged: restore this Redis, "+
+			"or accept that the log's remaining messages are applied to an empty slot (worker accept-gap %d)", torn, o.n)
+	}
+	if err := o.store.Empty(o.link, o.n); err != nil {
+		return err
+	}
+	o.cfg.Log.Warn("shard's slot was torn and is emptied; it is filled again from the log", "shard", o.n, "cause", torn)
+	return fmt.Errorf("%w: its slot was torn", errInterrupted)
 }
 
 // maxFenceLag is how far the revisions of the claims bucket may lie behind the stores' fences before the bucket counts as

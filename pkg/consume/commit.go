@@ -50,11 +50,14 @@ func (s *shard) write(h Handler, r *round, c *store.Commit, end int) bool {
 		b := r.result(at)
 		if b == nil && at == int(e.last) {
 			s.stint.key.Store(&e.key)
-			b, _ = encode(h, e.state) // its error comes back when the items are applied one by one
+			b, _ = e.stored(h) // its error comes back when the items are applied one by one
 		}
 		if b == nil {
 			unknown = append(unknown, e)
 			continue
+		}
+		if len(b) == 0 {
+			b = nil // the state goes
 		}
 		s.written = append(s.written, e)
 		c.States = append(c.States, store.Pair{Key: e.key, Value: b})
@@ -63,15 +66,6 @@ func (s *shard) write(h Handler, r *round, c *store.Commit, end int) bool {
 		s.undo(r, e, true)
 	}
 	return len(unknown) == 0
-}
-
-// encode never returns nil without an error.
-func encode(h Handler, state any) (b []byte, err error) {
-	defer recovered(&err)
-	if b, err = h.Encode(nil, state); b == nil && err == nil {
-		b = []byte{}
-	}
-	return b, err
 }
 
 // committed says that the commit has happened.

@@ -37,7 +37,8 @@ func because(err error) *ending {
 		to = reclaim
 	case errors.Is(err, errInterrupted):
 		to = reopen
-	case errors.Is(err, errGap), errors.Is(err, store.ErrTopology), errors.Is(err, store.ErrGone), errors.Is(err, store.ErrUnsuitable):
+	case errors.Is(err, errGap), errors.Is(err, store.ErrTopology), errors.Is(err, store.ErrTorn), errors.Is(err, store.ErrFormat),
+		errors.Is(err, store.ErrUnsuitable):
 		to = halt
 	}
 	return &ending{next: to, err: err}

@@ -3,6 +3,7 @@ package consume
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -71,6 +72,10 @@ func (e *Event) Headers() map[string]string {
 	return out
 }
 
+// Delete is what a handler returns as its error to say that an event was applied and that its key has no state any more. The
+// key's memory is freed, and the next event of the key finds a fresh state.
+var Delete = errors.New("the key's state is deleted")
+
 // Handler folds events into states. Typed makes one from a plain function. An error or a panic of any method fails the event
 // at hand: it is retried with backoff.
 type Handler interface {
@@ -79,12 +84,13 @@ type Handler interface {
 	// Encode appends the state's envelope to b. It may be called after any event. What it returns must not share the state's
 	// memory: later events change the state.
 	Encode(b []byte, state any) ([]byte, error)
-	// Apply folds an event into a state. If it fails the state is thrown away, and decoded anew for the next attempt.
+	// Apply folds an event into a state. If it fails the state is thrown away, and decoded anew for the next attempt. If it
+	// returns Delete, also wrapped, the event is applied and its key has no state any more.
 	Apply(ctx context.Context, state any, ev Event) error
 }
 
 // Typed is a handler with states of type S, stored as JSON. apply decides from the state and the event alone: a replay
-// of the log must come to the same state.
+// of the log must come to the same state. It may return Delete.
 func Typed[S any](apply func(ctx context.Context, state *S, ev Event) error) Handler {
 	return typed[S]{apply}
 }

@@ -64,9 +64,9 @@ func TestGaps(t *testing.T) {
 			mend:   (*rig).flush,
 		},
 		"the store is another topology's": {
-			breaks: func(r *rig) { require.NoError(r.t, r.rdb.Set(background, "app:topology", "another", 0).Err()) },
-			says:   `app:topology is "another"`,
-			mend:   func(r *rig) { require.NoError(r.t, r.rdb.Set(background, "app:topology", r.topo.ID, 0).Err()) },
+			breaks: func(r *rig) { require.NoError(r.t, r.rdb.HSet(background, recordKey, "topology", "another").Err()) },
+			says:   `{app:0}:record is of "another"`,
+			mend:   func(r *rig) { require.NoError(r.t, r.rdb.HSet(background, recordKey, "topology", r.topo.ID).Err()) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,9 +130,12 @@ func (r *rig) resend(n int) {
 	}
 }
 
+// recordKey is that of shard 0 in Redis.
+const recordKey = "{app:0}:record"
+
 func (r *rig) setPosition(p store.Position) {
 	r.t.Helper()
-	require.NoError(r.t, r.rdb.HSet(background, "app:shard:0", "position", p.String(), "since", p.Seq).Err())
+	require.NoError(r.t, r.rdb.HSet(background, recordKey, "position", p.String(), "round_start", p.Seq).Err())
 }
 
 // flush empties the store: it is filled from the log.

@@ -141,9 +141,16 @@ func (o *owner) follow() *ending {
 	if paused, o.turn = o.pauses.look(); paused {
 		return &ending{next: rest}
 	}
+	reconnects := o.reconnects.Load()
 	for {
 		if end := o.take(); end != nil {
 			return end
+		}
+		if now := o.reconnects.Load(); now != reconnects { // another server may answer, with less
+			if err := o.checkVersion(o.link); err != nil {
+				return because(err)
+			}
+			reconnects = now
 		}
 		if o.shard.position.Seq < o.shard.logEnd {
 			if err := o.checkPurged(); err != nil {
@@ -223,9 +230,10 @@ func await[T any](o *owner, ctx context.Context, done <-chan T) *ending {
 	}
 }
 
-// checkVersion returns store.ErrStale if the shard's version is not the store's any more. Any other failure tells nothing.
+// checkVersion returns store.ErrStale if the shard's version is not the store's any more, or its slot is torn. Any other
+// failure tells nothing.
 func (o *owner) checkVersion(ctx context.Context) error {
-	if _, err := o.store.Load(ctx, o.n, o.shard.version, nil); errors.Is(err, store.ErrStale) {
+	if err := o.store.Verify(ctx, o.n, o.shard.version); errors.Is(err, store.ErrStale) {
 		return err
 	}
 	return nil

@@ -347,9 +347,9 @@ func (d *differential) commit(s *shard, r *round, c *store.Commit, base, end, la
 }
 
 func (d *differential) stored(key string) ids {
-	states, err := d.store.At("one").States(context.Background(), []string{key})
+	states, err := d.store.At("one").States(context.Background(), testShard, []string{key})
 	require.NoError(d.t, err)
-	return *d.read(states[0])
+	return *d.read(envelopeOf(d.t, states[0]))
 }
 
 func (d *differential) read(envelope []byte) *ids {
@@ -371,7 +371,7 @@ func (d *differential) checkCache(s *shard, r *round, base int) {
 		}
 		state := e.state
 		if state == nil {
-			state = d.read(e.loaded)
+			state = d.read(e.envelope)
 		}
 		require.Equal(d.t, append(ids(nil), d.want.states(end)[key]...), append(ids(nil), *state.(*ids)...), "key %s before item %d", key, end)
 	}

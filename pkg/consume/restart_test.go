@@ -139,31 +139,3 @@ func TestCommitOfUnknownOutcomeIsRepeated(t *testing.T) {
 	eventually(t, func() bool { return w.metric("events_applied_total") == 5 }, "metric")
 	require.Zero(t, w.metric("stale_total"), "its own commit is no other owner's")
 }
-
-// A shard's record is renamed by hand, while all else stands: applying the log again would double what its states hold. So the
-// shard stops, and goes on when the record is back, or when the whole store was emptied.
-func TestRecordRemovedByHandStopsItsShard(t *testing.T) {
-	for name, mend := range map[string]func(*rig){
-		"renamed back":  func(r *rig) { require.NoError(r.t, r.rdb.Rename(background, "elsewhere", "app:shard:0").Err()) },
-		"store emptied": func(r *rig) { require.NoError(r.t, r.rdb.FlushAll(background).Err()) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, 2)
-			w := r.start()
-			for i := range 20 {
-				r.send(i%2, fmt.Sprint(i%2, i%3))
-			}
-			r.applied()
-			require.NoError(t, r.rdb.Rename(background, "app:shard:0", "elsewhere").Err())
-			eventually(t, func() bool { return strings.HasPrefix(w.shard(0).State, stateStopped) }, "not stopped")
-			require.Contains(t, w.shard(0).State, "app:shard:0 is missing, though shard 0 was claimed in this Redis before")
-			r.send(0, "later")
-			r.send(1, "more")
-			eventually(t, func() bool { return len(r.state("more")) == 1 }, "the other shard goes on")
-			require.Empty(t, r.state("later"))
-			mend(r)
-			r.applied()
-			require.Contains(t, w.log.String(), "shard stopped until this is mended")
-		})
-	}
-}

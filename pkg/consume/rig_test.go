@@ -100,11 +100,14 @@ func (r *rig) send(shard int, keys ...string) uint64 {
 // state is what the store has for a key.
 func (r *rig) state(key string) []string {
 	r.t.Helper()
-	states, err := r.store().States(background, []string{key})
-	require.NoError(r.t, err)
-	state, err := collect(nil).Decode(states[0])
-	require.NoError(r.t, err)
-	return *state.(*ids)
+	for shard := range r.shards {
+		states, err := r.store().States(background, shard, []string{key})
+		require.NoError(r.t, err)
+		if states[0] != nil {
+			return idsOf(r.t, states[0])
+		}
+	}
+	return nil
 }
 
 // applied waits until all that was sent is applied, and holds it against what was sent.

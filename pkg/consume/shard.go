@@ -86,11 +86,14 @@ func (s *shard) missing(r *round) []string {
 }
 
 // fill takes the states of the keys that missing returned, nil where there is none.
-func (s *shard) fill(states [][]byte) {
+func (s *shard) fill(states [][]byte) error {
 	for i, e := range s.wanted {
-		s.cache.fill(e, states[i])
+		if err := s.cache.fill(e, states[i]); err != nil {
+			return err
+		}
 	}
 	s.wanted = s.wanted[:0]
+	return nil
 }
 
 // event is an item as handlers see it.

@@ -44,11 +44,31 @@ func collect(fail func(Event) error) Handler {
 }
 
 func stored(t require.TestingT, m *storetest.Memory, key string) ids {
-	states, err := m.At("one").States(context.Background(), []string{key})
+	states, err := m.At("one").States(context.Background(), testShard, []string{key})
 	require.NoError(t, err)
-	state, err := collect(nil).Decode(states[0])
+	return idsOf(t, states[0])
+}
+
+// idsOf reads a stored state, and holds its proof against it.
+func idsOf(t require.TestingT, stored []byte) ids {
+	envelope := envelopeOf(t, stored)
+	state, err := collect(nil).Decode(envelope)
 	require.NoError(t, err)
+	if stored != nil {
+		proof, _, _ := store.SplitState(stored)
+		require.Len(t, *state.(*ids), int(proof.Count))
+	}
 	return *state.(*ids)
+}
+
+// envelopeOf is what the handler has encoded of a stored state; nil if there is none.
+func envelopeOf(t require.TestingT, stored []byte) []byte {
+	if stored == nil {
+		return nil
+	}
+	_, envelope, err := store.SplitState(stored)
+	require.NoError(t, err)
+	return envelope
 }
 
 func claim(t require.TestingT, m *storetest.Memory, b *budget) *shard {
@@ -65,8 +85,7 @@ func load(t require.TestingT, m *storetest.Memory, s *shard, r *round) error {
 	if err != nil {
 		return err
 	}
-	s.fill(states)
-	return nil
+	return s.fill(states)
 }
 
 // commits runs a round until it is done, or until the item at r.next has failed and nothing is to be done but to wait for it.
@@ -325,16 +344,18 @@ func TestKeptStatesAreNotShared(t *testing.T) {
 	r.retry() // event 4 fails again, on a state that was decoded from what event 2 left
 	require.Equal(t, []int{3}, commits(t, m, s, h, r))
 	for _, key := range []string{"a", "b", "c"} {
-		states, err := m.At("one").States(context.Background(), []string{key})
+		states, err := m.At("one").States(context.Background(), testShard, []string{key})
 		require.NoError(t, err)
-		require.Equal(t, []byte{1}, states[0], "key %s", key)
+		require.Equal(t, []byte{1}, envelopeOf(t, states[0]), "key %s", key)
 	}
 	clear(bad)
 	r.retry()
 	require.Equal(t, []int{2}, commits(t, m, s, h, r))
-	states, err := m.At("one").States(context.Background(), []string{"a", "b", "c"})
+	states, err := m.At("one").States(context.Background(), testShard, []string{"a", "b", "c"})
 	require.NoError(t, err)
-	require.Equal(t, [][]byte{{1}, {2}, {2}}, states)
+	for i, want := range [][]byte{{1}, {2}, {2}} {
+		require.Equal(t, want, envelopeOf(t, states[i]))
+	}
 }
 
 // large is a handler whose states are large.
@@ -395,8 +416,8 @@ func TestLateEventsAreCountedAndNotApplied(t *testing.T) {
 
 func TestStateThatCannotBeReadIsAFailure(t *testing.T) {
 	m := storetest.NewMemory()
-	m.Put("a", []byte{9, 9, 'x'})
 	s := claim(t, m, &budget{max: 1 << 20})
+	m.Put(testShard, "a", append(store.Proof{Count: 1}.Append(nil), 9, 9, 'x'))
 	r := roundOf(t, batchAt(1, one(1, "b")), batchAt(2, one(2, "a")))
 	require.NoError(t, load(t, m, s, r))
 	failures := s.run(context.Background(), collect(nil), r)

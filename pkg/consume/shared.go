@@ -2,6 +2,7 @@ package consume
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/lockstep/pkg/store"
@@ -32,6 +33,8 @@ type shared struct {
 	suspicion suspicion
 	foreign   foreignLog
 	closing   sync.WaitGroup // until the feeds are closed
+
+	reconnects atomic.Int64 // to the store
 }
 
 // waits are the times that owners and the worker wait. Tests make them shorter.

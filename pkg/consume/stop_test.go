@@ -85,12 +85,20 @@ func TestHardStopCancelsAHandlerThatHangs(t *testing.T) {
 func TestStartRefuses(t *testing.T) {
 	t.Run("the store of another topology", func(t *testing.T) {
 		r := newRig(t, 1)
-		require.NoError(t, redisstore.New(r.rdb, "app", "another").Check(background))
+		_, err := redisstore.New(r.rdb, "app", "another").Claim(background, 0, 1, store.NewVersion())
+		require.NoError(t, err)
 		require.ErrorIs(t, r.worker().Start(background), store.ErrTopology)
 	})
 	t.Run("a store that may drop state", func(t *testing.T) {
 		r := newRigOn(t, 1, testkit.RedisProcess(t, testkit.WithArgs("--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru")).Addr)
 		require.ErrorIs(t, r.worker().Start(background), store.ErrUnsuitable)
+	})
+	t.Run("a store that an earlier version has filled", func(t *testing.T) {
+		r := newRig(t, 1)
+		require.NoError(t, r.rdb.Set(background, "app:topology", r.topo.ID, 0).Err())
+		err := r.worker().Start(background)
+		require.ErrorIs(t, err, store.ErrFormat)
+		require.ErrorContains(t, err, "go tool task clean")
 	})
 	t.Run("no topology", func(t *testing.T) {
 		r := newRig(t, 1)

@@ -22,6 +22,7 @@ func (w *Worker) watchStore(ctx context.Context) {
 		select {
 		case <-timer.C:
 		case <-reconnected:
+			w.reconnects.Add(1)
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -47,9 +48,9 @@ func (w *Worker) watchStore(ctx context.Context) {
 func (w *Worker) lookAtStore(ctx context.Context) (answered bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	err := w.store.Check(ctx)
+	err := w.store.Check(ctx, w.topology.Current().Shards)
 	switch {
-	case err == nil, errors.Is(err, store.ErrUnsuitable), errors.Is(err, store.ErrTopology):
+	case err == nil, errors.Is(err, store.ErrUnsuitable), errors.Is(err, store.ErrTopology), errors.Is(err, store.ErrFormat):
 		w.fitness.set(err)
 		return true
 	}

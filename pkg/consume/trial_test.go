@@ -146,7 +146,7 @@ func (o *trial) requireClean(s *shard, r *round) {
 		if e.state == nil || e.changed {
 			continue
 		}
-		b, err := o.handler.Encode(nil, e.state)
+		b, err := e.stored(o.handler)
 		require.NoError(o.t, err)
 		stored, err := o.store.At("one").Load(context.Background(), s.n, s.version, []string{key})
 		if errors.Is(err, store.ErrStale) {

@@ -55,8 +55,7 @@ func (o *owner) load() error {
 	if err != nil {
 		return err
 	}
-	o.shard.fill(states)
-	return nil
+	return o.shard.fill(states)
 }
 
 // reportFailures tells of the events that the handler has failed in one pass, and when the shard tries the first one again.

@@ -81,16 +81,16 @@ func (w *Worker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ring, err := w.topology.Current().Ring()
+	if err != nil {
+		return fmt.Errorf("ring of epoch %d: %w", w.topology.Current().Epoch, err)
+	}
 	if w.owns == nil {
-		ring, err := w.topology.Current().Ring()
-		if err != nil {
-			return fmt.Errorf("ring of epoch %d: %w", w.topology.Current().Epoch, err)
-		}
 		w.owns = func(shard int, key []byte) bool { return ring.ShardBytes(key) == shard }
 	}
 	w.receipts = startReceipts(w.nc.Publish, w.cfg.App, w.cfg.Log)
 	w.store = w.cfg.Store(w.topology.ID)
-	if err := w.store.Check(ctx); err != nil {
+	if err := w.store.Check(ctx, w.topology.Current().Shards); err != nil {
 		return err
 	}
 	w.group, err = group.New(w.nc, group.Config{
@@ -105,7 +105,7 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	w.pauses.start()
 	w.watches.Go(func() { w.countBacklogs(w.watching) })
-	w.server = query.NewServer(w.nc, w.cfg.App, w.topology.Current().Shards, w.store, w.status, w.pauses.ask)
+	w.server = query.NewServer(w.nc, w.cfg.App, ring, w.store, w.status, w.pauses.ask)
 	if err := w.server.Start(ctx); err != nil {
 		return err
 	}

@@ -190,16 +190,12 @@ func (j *Janitor) look(ctx context.Context, e topology.Epoch, lane int, state je
 		}
 		l.shards = append(l.shards, s)
 	}
-	committed, err := j.cfg.Store.Shards(ctx, e.Shards)
-	if err != nil {
-		return look{}, err
-	}
-	for i := range l.shards {
-		s := committed[l.shards[i].shard]
-		if s.Err != nil {
-			return look{}, fmt.Errorf("shard %d: %w", l.shards[i].shard, s.Err)
+	for i := range l.shards { // a slot that is torn has committed nothing that may be relied on
+		whole, err := j.cfg.Store.Whole(ctx, l.shards[i].shard)
+		if err != nil {
+			return look{}, err
 		}
-		l.shards[i].committed = s.Position
+		l.shards[i].committed = whole.Position
 	}
 	return l, nil
 }

@@ -242,10 +242,10 @@ type hangingStore struct {
 	asked chan struct{}
 }
 
-func (h hangingStore) Shards(ctx context.Context, _ int) ([]store.Shard, error) {
+func (h hangingStore) Whole(ctx context.Context, _ int) (store.Shard, error) {
 	h.asked <- struct{}{}
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return store.Shard{}, ctx.Err()
 }
 
 func TestStopWhileTheStoreHangs(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/ring"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
@@ -60,11 +61,11 @@ type fullStore struct {
 	keys int
 }
 
-func (s *fullStore) States(_ context.Context, keys []string) ([][]byte, error) {
-	s.keys = len(keys)
+func (s *fullStore) States(_ context.Context, _ int, keys []string) ([][]byte, error) {
+	s.keys += len(keys)
 	out := make([][]byte, len(keys))
 	for i, k := range keys {
-		out[i] = store.Envelope{Codec: store.CodecJSON, Schema: 1, Data: []byte(k)}.Append(nil)
+		out[i] = store.Envelope{Codec: store.CodecJSON, Schema: 1, Data: []byte(k)}.Append(store.Proof{Count: 2, Chain: 0xff}.Append(nil))
 	}
 	return out, nil
 }
@@ -75,6 +76,13 @@ func (s *fullStore) Shards(_ context.Context, n int) ([]store.Shard, error) {
 		out[i] = store.Shard{Fence: 3, Position: store.Position{Epoch: 1, Seq: 7, Time: time.Unix(0, 1)}}
 	}
 	return out, nil
+}
+
+// ringOf is that of the shards 0 to n-1.
+func ringOf(t testing.TB, n int) *ring.Ring {
+	r, err := topology.Epoch{Epoch: 1, Shards: n, Lanes: 1}.Ring()
+	require.NoError(t, err)
+	return r
 }
 
 // FuzzRequest is anybody's `nats req`: it gets one answer, and the store is asked for no more than is allowed.
@@ -90,7 +98,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		const shards, limit = 3, 4096
 		a, s := &asked{body: body}, new(fullStore)
-		answer(t.Context(), a, s, shards, limit)
+		answer(t.Context(), a, s, ringOf(t, shards), limit)
 		require.Equal(t, 1, a.answers)
 		require.LessOrEqual(t, s.keys, MaxKeys)
 		if a.code != "" {
@@ -107,6 +115,8 @@ func FuzzRequest(f *testing.F) {
 			require.Equal(t, req.Keys[i], st.Key)
 			require.Equal(t, st.Key, string(st.Data))
 			require.True(t, st.Found)
+			require.Equal(t, uint64(2), st.Count)
+			require.Equal(t, "00000000000000ff", st.Chain)
 		}
 		require.Equal(t, req.Positions, len(out.Positions) == shards)
 	})

@@ -18,7 +18,7 @@ import (
 func (r *rig) servePausable(t *testing.T, id string, shards ...query.ShardStatus) *atomic.Int64 {
 	told := new(atomic.Int64)
 	told.Store(-1)
-	s := query.NewServer(r.nats.Connect(t), "app", 4, r.store, func() query.Worker {
+	s := query.NewServer(r.nats.Connect(t), "app", ringOf(t, 4), r.store, func() query.Worker {
 		return query.Worker{ID: id, Shards: shards, PausedMS: query.Milliseconds(time.Duration(told.Load()))}
 	}, func(d time.Duration, _ string) { told.Store(int64(d)) })
 	require.NoError(t, s.Start(limit(t)))
@@ -104,7 +104,7 @@ func TestPauseNamesTheAsker(t *testing.T) {
 	r := newRig(t)
 	asked := make(chan string, 1)
 	status, pause := func() query.Worker { return query.Worker{} }, func(_ time.Duration, by string) { asked <- by }
-	s := query.NewServer(r.nats.Connect(t), "app", 4, r.store, status, pause)
+	s := query.NewServer(r.nats.Connect(t), "app", ringOf(t, 4), r.store, status, pause)
 	require.NoError(t, s.Start(limit(t)))
 	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	named, err := nats.Connect(r.nats.URL, nats.Name("load of the night"))

@@ -7,13 +7,16 @@ import "time"
 // MaxKeys is how many keys one request may name.
 const MaxKeys = 1000
 
-// State is the stored state of a key.
+// State is the stored state of a key, with the proof of the events that made it.
 type State struct {
-	Key    string `json:"key"`
-	Found  bool   `json:"found"`
-	Codec  uint64 `json:"codec,omitempty"`  // 1: JSON
-	Schema uint64 `json:"schema,omitempty"` // of the application's type
-	Data   []byte `json:"data,omitempty"`   // as its codec encodes it; base64 in JSON
+	Key     string `json:"key"`
+	Found   bool   `json:"found"`
+	Count   uint64 `json:"count,omitempty"`   // events applied to the key, counted from where its state began
+	Chain   string `json:"chain,omitempty"`   // of their payloads: 16 hexadecimal digits
+	Dropped uint64 `json:"dropped,omitempty"` // events of the key that were given up by the handler or an operator
+	Codec   uint64 `json:"codec,omitempty"`   // 1: JSON
+	Schema  uint64 `json:"schema,omitempty"`  // of the application's type
+	Data    []byte `json:"data,omitempty"`    // as its codec encodes it; base64 in JSON
 }
 
 // Position is how far a shard has been committed.

@@ -10,6 +10,7 @@ import (
 
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/ring"
 	"example.com/lockstep/pkg/store"
 	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
@@ -49,11 +50,21 @@ func noPause(time.Duration, string) {}
 
 // serve answers as a worker does.
 func (r *rig) serve(t *testing.T, shards int, status query.Worker) *query.Server {
-	s := query.NewServer(r.nats.Connect(t), "app", shards, r.store, func() query.Worker { return status }, noPause)
+	s := query.NewServer(r.nats.Connect(t), "app", ringOf(t, shards), r.store, func() query.Worker { return status }, noPause)
 	require.NoError(t, s.Start(limit(t)))
 	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	return s
 }
+
+// ringOf is that of the shards 0 to n-1.
+func ringOf(t testing.TB, n int) *ring.Ring {
+	r, err := topology.Epoch{Epoch: 1, Shards: n, Lanes: 1}.Ring()
+	require.NoError(t, err)
+	return r
+}
+
+// proof is that of the states that keep commits.
+var proof = store.Proof{Count: 3, Chain: 0xabc}
 
 // keep commits a state for each key, its data n bytes long.
 func (r *rig) keep(t *testing.T, shard int, n int, keys ...string) {
@@ -63,7 +74,7 @@ func (r *rig) keep(t *testing.T, shard int, n int, keys ...string) {
 	c := &store.Commit{Shard: shard, Old: v, New: store.NewVersion(), Position: store.Position{Epoch: 1, Seq: uint64(10 + shard), Time: time.Unix(7, 0)}}
 	for _, k := range keys {
 		data := k + strings.Repeat(".", max(0, n-len(k)))
-		c.States = append(c.States, store.Pair{Key: k, Value: store.Envelope{Codec: store.CodecJSON, Schema: 3, Data: []byte(data)}.Append(nil)})
+		c.States = append(c.States, store.Pair{Key: k, Value: store.Envelope{Codec: store.CodecJSON, Schema: 3, Data: []byte(data)}.Append(proof.Append(nil))})
 	}
 	require.NoError(t, r.store.Commit(limit(t), c))
 }
@@ -81,7 +92,7 @@ func TestStates(t *testing.T) {
 			require.Equal(t, query.State{Key: "none"}, states[i])
 			continue
 		}
-		require.Equal(t, query.State{Key: key, Found: true, Codec: store.CodecJSON, Schema: 3, Data: []byte(key)}, states[i])
+		require.Equal(t, query.State{Key: key, Found: true, Count: 3, Chain: "0000000000000abc", Codec: store.CodecJSON, Schema: 3, Data: []byte(key)}, states[i])
 	}
 	states, err = r.client.States(limit(t), nil)
 	require.NoError(t, err)
@@ -196,7 +207,7 @@ func TestStateThatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.store.Commit(limit(t), &store.Commit{Old: v, New: store.NewVersion(), States: []store.Pair{{Key: "k", Value: []byte{0x80}}}}))
 	_, err = r.client.States(limit(t), []string{"k"})
-	require.ErrorContains(t, err, `state of key "k": stored state has no codec`)
+	require.ErrorContains(t, err, `state of key "k": stored state has no count and chain of its events`)
 }
 
 func TestPositions(t *testing.T) {
@@ -267,7 +278,7 @@ func TestCancelledQueries(t *testing.T) {
 // The store is down: that is an answer, too.
 func TestStoreThatCannotBeReached(t *testing.T) {
 	n := testkit.NATS(t)
-	s := query.NewServer(n.Connect(t), "app", 1, brokenStore{}, func() query.Worker { return query.Worker{} }, noPause)
+	s := query.NewServer(n.Connect(t), "app", ringOf(t, 1), brokenStore{}, func() query.Worker { return query.Worker{} }, noPause)
 	require.NoError(t, s.Start(limit(t)))
 	defer func() { require.NoError(t, s.Stop(context.Background())) }()
 	c := query.NewClient(n.Conn, "app")
@@ -281,14 +292,14 @@ type brokenStore struct{ store.Store }
 
 var errBroken = errors.New("no connection")
 
-func (brokenStore) States(context.Context, []string) ([][]byte, error) { return nil, errBroken }
-func (brokenStore) Shards(context.Context, int) ([]store.Shard, error) { return nil, errBroken }
+func (brokenStore) States(context.Context, int, []string) ([][]byte, error) { return nil, errBroken }
+func (brokenStore) Shards(context.Context, int) ([]store.Shard, error)      { return nil, errBroken }
 
 // A hard stop does not wait for a store that hangs.
 func TestHardStop(t *testing.T) {
 	n := testkit.NATS(t)
 	asked := make(chan struct{})
-	s := query.NewServer(n.Connect(t), "app", 1, hangingStore{asked: asked}, func() query.Worker { return query.Worker{} }, noPause)
+	s := query.NewServer(n.Connect(t), "app", ringOf(t, 1), hangingStore{asked: asked}, func() query.Worker { return query.Worker{} }, noPause)
 	require.NoError(t, s.Start(limit(t)))
 	answered := make(chan error, 1)
 	go func() {
@@ -309,7 +320,7 @@ type hangingStore struct {
 	asked chan struct{}
 }
 
-func (h hangingStore) States(ctx context.Context, _ []string) ([][]byte, error) {
+func (h hangingStore) States(ctx context.Context, _ int, _ []string) ([][]byte, error) {
 	close(h.asked)
 	<-ctx.Done()
 	return nil, ctx.Err()
@@ -319,6 +330,6 @@ func TestStartStopStress(t *testing.T) {
 	r := newRig(t)
 	nc := r.nats.Connect(t)
 	testkit.StressStartStop(t, func() lifecycle.Part {
-		return query.NewServer(nc, "app", 1, r.store, func() query.Worker { return query.Worker{} }, noPause)
+		return query.NewServer(nc, "app", ringOf(t, 1), r.store, func() query.Worker { return query.Worker{} }, noPause)
 	})
 }

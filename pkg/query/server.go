@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"example.com/lockstep/pkg/lifecycle"
+	"example.com/lockstep/pkg/ring"
 	"example.com/lockstep/pkg/store"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -23,7 +25,7 @@ const (
 type Server struct {
 	nc      *nats.Conn
 	app     string
-	shards  int
+	ring    *ring.Ring
 	store   store.Store
 	status  func() Worker
 	pause   func(d time.Duration, by string)
@@ -38,10 +40,10 @@ type Server struct {
 	busy   sync.WaitGroup
 }
 
-// NewServer makes a Server that answers from a store of so many shards. status returns the worker's status. pause pauses the
+// NewServer makes a Server that answers from a store of the ring's shards, which are 0 to n-1. status returns the worker's status. pause pauses the
 // worker from now on, for 0 to MaxPause; by describes the client that asked. Both may be called concurrently.
-func NewServer(nc *nats.Conn, app string, shards int, s store.Store, status func() Worker, pause func(d time.Duration, by string)) *Server {
-	srv := &Server{nc: nc, app: app, shards: shards, store: s, status: status, pause: pause}
+func NewServer(nc *nats.Conn, app string, shards *ring.Ring, s store.Store, status func() Worker, pause func(d time.Duration, by string)) *Server {
+	srv := &Server{nc: nc, app: app, ring: shards, store: s, status: status, pause: pause}
 	srv.serving, srv.abort = context.WithCancel(context.Background())
 	srv.once = lifecycle.NewOnce("query server", srv.start, srv.stop)
 	return srv
@@ -93,7 +95,7 @@ func (s *Server) queryAny(r micro.Request) {
 func (s *Server) answerQuery(r micro.Request) {
 	ctx, cancel := context.WithTimeout(s.serving, serveTime)
 	defer cancel()
-	answer(ctx, r, s.store, s.shards, int(s.nc.MaxPayload())-4096)
+	answer(ctx, r, s.store, s.ring, int(s.nc.MaxPayload())-4096)
 }
 
 // enter begins an answer, unless Stop waits for the last one.
@@ -128,7 +130,7 @@ func (s *Server) stop(ctx context.Context) error {
 	return nil
 }
 
-func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit int) {
+func answer(ctx context.Context, r micro.Request, s store.Store, shards *ring.Ring, limit int) {
 	var req request
 	if err := json.Unmarshal(r.Data(), &req); err != nil {
 		_ = r.Error("400", fmt.Sprintf("not a query (%v): send {\"keys\":[...]} or {\"positions\":true}", err), nil)
@@ -140,6 +142,10 @@ func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit i
 	}
 	if len(req.Keys) > MaxKeys {
 		_ = r.Error("400", fmt.Sprintf("%d keys: at most %d are allowed", len(req.Keys), MaxKeys), nil)
+		return
+	}
+	if slices.Contains(req.Keys, "") {
+		_ = r.Error("400", "query names an empty key: a key has at least 1 byte", nil)
 		return
 	}
 	out, err := read(ctx, s, shards, req)
@@ -159,35 +165,65 @@ func answer(ctx context.Context, r micro.Request, s store.Store, shards, limit i
 	_ = r.Respond(b)
 }
 
-func read(ctx context.Context, s store.Store, shards int, req request) (reply, error) {
-	var out reply
-	states, err := s.States(ctx, req.Keys)
+func read(ctx context.Context, s store.Store, shards *ring.Ring, req request) (out reply, err error) {
+	if out.States, err = readStates(ctx, s, shards, req.Keys); err != nil || !req.Positions {
+		return out, err
+	}
+	all, err := s.Shards(ctx, len(shards.Shards()))
 	if err != nil {
 		return reply{}, err
 	}
-	for i, b := range states {
-		st := State{Key: req.Keys[i], Found: b != nil}
-		if b != nil {
-			e, err := store.DecodeEnvelope(b)
-			if err != nil {
-				return reply{}, fmt.Errorf("state of key %q: %w", req.Keys[i], err)
-			}
-			st.Codec, st.Schema, st.Data = e.Codec, e.Schema, e.Data
+	for i, sh := range all {
+		p := Position{Shard: i, Fence: sh.Fence, Epoch: sh.Position.Epoch, Seq: sh.Position.Seq, Time: sh.Position.Time}
+		if sh.Err != nil {
+			p.Error = sh.Err.Error()
 		}
-		out.States = append(out.States, st)
+		out.Positions = append(out.Positions, p)
 	}
-	if req.Positions {
-		all, err := s.Shards(ctx, shards)
-		if err != nil {
-			return reply{}, err
+	return out, nil
+}
+
+// readStates reads the states of keys, shard by shard.
+func readStates(ctx context.Context, s store.Store, shards *ring.Ring, keys []string) ([]State, error) {
+	at := make(map[int][]int) // by shard: indices of its keys
+	for i, key := range keys {
+		shard := shards.Shard(key)
+		at[shard] = append(at[shard], i)
+	}
+	out := make([]State, len(keys))
+	for shard, indices := range at {
+		own := make([]string, len(indices))
+		for j, i := range indices {
+			own[j] = keys[i]
 		}
-		for i, sh := range all {
-			p := Position{Shard: i, Fence: sh.Fence, Epoch: sh.Position.Epoch, Seq: sh.Position.Seq, Time: sh.Position.Time}
-			if sh.Err != nil {
-				p.Error = sh.Err.Error()
+		states, err := s.States(ctx, shard, own)
+		if err != nil {
+			return nil, err
+		}
+		for j, i := range indices {
+			if out[i], err = decode(own[j], states[j]); err != nil {
+				return nil, fmt.Errorf("state of key %q: %w", own[j], err)
 			}
-			out.Positions = append(out.Positions, p)
 		}
 	}
 	return out, nil
+}
+
+// decode reads a state as it is stored, nil if there is none.
+func decode(key string, stored []byte) (State, error) {
+	if stored == nil {
+		return State{Key: key}, nil
+	}
+	proof, envelope, err := store.SplitState(stored)
+	if err != nil {
+		return State{}, err
+	}
+	e, err := store.DecodeEnvelope(envelope)
+	if err != nil {
+		return State{}, err
+	}
+	return State{
+		Key: key, Found: true, Count: proof.Count, Chain: fmt.Sprintf("%016x", proof.Chain), Dropped: proof.Dropped,
+		Codec: e.Codec, Schema: e.Schema, Data: e.Data,
+	}, nil
 }

@@ -53,3 +53,22 @@ func FuzzEnvelope(f *testing.F) {
 		require.Equal(t, string(e.Data), string(back.Data))
 	})
 }
+
+func FuzzState(f *testing.F) {
+	f.Add(Envelope{Codec: CodecJSON, Schema: 1, Data: []byte("{}")}.Append(Proof{Count: 300, Chain: 1 << 63, Dropped: 2}.Append(nil)))
+	f.Add(Proof{Count: 1<<64 - 1, Chain: 1<<64 - 1, Dropped: 1<<64 - 1}.Append(nil))
+	f.Add([]byte{0x80})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, envelope, err := SplitState(b)
+		if err != nil {
+			require.ErrorContains(t, err, "stored state has no ")
+			require.Equal(t, Proof{}, p)
+			return
+		}
+		require.True(t, strings.HasSuffix(string(b), string(envelope)))
+		back, same, err := SplitState(append(p.Append(nil), envelope...))
+		require.NoError(t, err)
+		require.Equal(t, p, back)
+		require.Equal(t, string(envelope), string(same))
+	})
+}

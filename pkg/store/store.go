@@ -1,5 +1,9 @@
-// Package store declares what keeps a shard's committed work: its position in the log, its deduplication record, and the state
-// of its keys. Package store/redis implements it, and storetest is the suite that every store must pass.
+// Package store declares what keeps a shard's committed work, its slot: its position in the log, its deduplication record, and
+// the states of its keys with the proof of each. Package store/redis implements it, and storetest is the suite that every store
+// must pass.
+//
+// A slot is the unit of all that a store promises. A commit writes to one slot. A store may lose its latest writes, and then
+// each slot goes back in time by itself. It may even lose a part of a slot, which is then torn: a store finds out and says so.
 //
 // Every commit draws a new version and must name the previous one. So only one owner's commits can follow one another, even if
 // locks fail, and a paused owner can change nothing. (Kleppmann 2016, on fencing, asks that the storage check a token; a
@@ -9,7 +13,6 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -23,9 +26,12 @@ var (
 	ErrStale = errors.New("the shard's stored version is another one")
 	// ErrTopology means that the store holds another topology's state. Nothing was written.
 	ErrTopology = errors.New("the store belongs to another topology")
-	// ErrGone means that a shard's record is missing while the rest of the store exists: a replay would apply events to
-	// states that have them already. Nothing was written.
-	ErrGone = errors.New("the shard's record is gone")
+	// ErrTorn means that a part of the shard's slot is missing, or older than the rest of it: a replay would apply events to
+	// states that have them already. Nothing was written. Empty empties such a slot.
+	ErrTorn = errors.New("the shard's slot is torn")
+	// ErrFormat means that the shard's record, or the whole store, has a format that this version does not read. Nothing was
+	// written.
+	ErrFormat = errors.New("the store has another format")
 	// ErrUnsuitable means that the store may drop state, or cannot commit atomically.
 	ErrUnsuitable = errors.New("the store is not suitable")
 )
@@ -99,7 +105,7 @@ type Commit struct {
 	Position   Position
 	RoundStart uint64
 	Dedup      []Pair // nil values are removed
-	States     []Pair
+	States     []Pair // likewise, each key once
 	Late       uint64 // the new total
 	LateLast   string
 }
@@ -117,66 +123,47 @@ type Shard struct {
 	Err      error // the record of this shard cannot be read; nil if it could
 }
 
+// Format is the newest format of slots that this version reads and writes. A record names the least format that a version must
+// know to use its slot.
+const Format = 1
+
 // Store keeps shards and states. Its methods are safe for concurrent use.
 type Store interface {
-	// Check returns an error that wraps ErrTopology if the store belongs to another topology, or ErrUnsuitable. It stamps a
-	// store that belongs to none with this topology.
-	Check(ctx context.Context) error
-	// Reconnected receives after each new connection to the store: another server may answer now, so call Check. It is nil if
-	// the store has no connections. Call it once.
+	// Check looks at the store and at the records of the shards 0 to n-1. It returns an error that wraps ErrTopology if one of
+	// them belongs to another topology, ErrFormat if the store was filled by a version with another layout, or ErrUnsuitable.
+	Check(ctx context.Context, n int) error
+	// Reconnected receives after each new connection to the store: another server may answer now, so call Check, and have each
+	// owner call Verify. It is nil if the store has no connections. Call it once.
 	Reconnected() <-chan struct{}
 	// Claim makes the caller the shard's owner, with a new version and a fence that is the larger of revision and the
-	// previous fence + 1. It may return an error that wraps ErrTopology, or ErrGone if this store knows of an earlier claim
-	// of the shard and has no record of it. (An emptied store, or one that went back to before the first claim, knows none.)
+	// previous fence + 1. An empty slot is made. It may return an error that wraps ErrTopology, ErrFormat or ErrTorn.
 	Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error)
+	// Empty removes all of a slot that is torn, and leaves any other as it is. The shard is then to be filled by a replay of
+	// the log from its beginning: call Empty only if the log still reaches as far.
+	Empty(ctx context.Context, shard int) error
 	// Publishers calls take with each publisher's entry in the shard's deduplication record, with some perhaps more than
 	// once. take returns true when it sees a publisher for the first time. Publishers may return ErrStale, also in the
 	// middle: discard the entries then. It reads in pages, so that a large record never blocks the store for long.
 	Publishers(ctx context.Context, shard int, version Version, take func(id string, encoded []byte) (added bool, err error)) error
-	// Load returns the states of keys, nil where there is none, or ErrStale. Without keys it only checks the version.
+	// Load returns the states of keys, nil where there is none, or ErrStale, also if what it reads is torn.
 	Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error)
+	// Verify returns ErrStale if the shard's version is another one or any part of its slot is torn.
+	Verify(ctx context.Context, shard int, version Version) error
 	// Commit writes all of c or nothing. It returns nil if the version is c.New already: the call is a repetition. It may
-	// return ErrStale. After any other error the outcome is unknown: call it again.
+	// return ErrStale, also if what it writes to is torn. After any other error the outcome is unknown: call it again.
 	Commit(ctx context.Context, c *Commit) error
-	// States returns the states of keys, nil where there is none. Any process may call it.
-	States(ctx context.Context, keys []string) ([][]byte, error)
+	// States returns the states of keys of one shard, nil where there is none, or an error that wraps ErrTorn. Any process may
+	// call it.
+	States(ctx context.Context, shard int, keys []string) ([][]byte, error)
 	// Shards returns the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
 	Shards(ctx context.Context, n int) ([]Shard, error)
+	// Whole returns a shard whose slot was compared in all its parts, or an error that wraps ErrTorn.
+	Whole(ctx context.Context, shard int) (Shard, error)
 	// PutToken stores a value under a name, for TokenTTL. Another client finds it if it uses the same store.
 	PutToken(ctx context.Context, name, value string) error
 	// Token returns the value stored under a name, "" if there is none.
 	Token(ctx context.Context, name string) (string, error)
 }
 
-// Envelope is a stored state: how it is encoded, and its bytes.
-type Envelope struct {
-	Codec  uint64 // 1: JSON; from 64 on: the application's own
-	Schema uint64 // of the application's type
-	Data   []byte
-}
-
 // TokenTTL is how long a store keeps a token after it was put last.
 const TokenTTL = 10 * time.Minute
-
-// CodecJSON is the codec of an envelope that holds JSON.
-const CodecJSON = 1
-
-// Append encodes e: codec and schema as varints, then the bytes.
-func (e Envelope) Append(b []byte) []byte {
-	b = binary.AppendUvarint(b, e.Codec)
-	b = binary.AppendUvarint(b, e.Schema)
-	return append(b, e.Data...)
-}
-
-// DecodeEnvelope reads an envelope. Its Data points into b.
-func DecodeEnvelope(b []byte) (Envelope, error) {
-	codec, n := binary.Uvarint(b)
-	if n <= 0 {
-		return Envelope{}, errors.New("stored state has no codec")
-	}
-	schema, m := binary.Uvarint(b[n:])
-	if m <= 0 {
-		return Envelope{}, errors.New("stored state has no schema version")
-	}
-	return Envelope{Codec: codec, Schema: schema, Data: b[n+m:]}, nil
-}

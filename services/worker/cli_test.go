@@ -14,6 +14,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/store"
 	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
@@ -125,8 +126,9 @@ func TestStoreOfAnotherTopology(t *testing.T) {
 	topo := open(t, n)
 	rdb := redis.NewClient(&redis.Options{Addr: state})
 	defer func() { _ = rdb.Close() }()
-	require.NoError(t, redisstore.New(rdb, "lockstep", "another").Check(t.Context()))
-	requireRefused(t, 1, `lockstep:topology is "another", the log's is "`+topo.ID+`"`, "--nats="+n.URL, "--redis="+state)
+	_, err := redisstore.New(rdb, "lockstep", "another").Claim(t.Context(), 0, 1, store.NewVersion())
+	require.NoError(t, err)
+	requireRefused(t, 1, `{lockstep:0}:record is of "another", the log is of "`+topo.ID+`"`, "--nats="+n.URL, "--redis="+state)
 }
 
 func TestAppWithoutTopology(t *testing.T) {
@@ -170,7 +172,7 @@ func TestWorkers(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		states, err := client.States(context.Background(), []string{"alice"})
-		return err == nil && strings.HasPrefix(string(states[0].Data), `{"balance":5,"events":1,"digest":`)
+		return err == nil && states[0].Count == 1 && string(states[0].Data) == `{"balance":5}`
 	}, 20*time.Second, 10*time.Millisecond, "not applied")
 
 	for cmd, log := range map[*exec.Cmd]*strings.Builder{one: oneLog, two: twoLog} {

@@ -2,27 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"strconv"
 
 	"example.com/lockstep/pkg/consume"
-	"github.com/cespare/xxhash/v2"
 )
 
-// Account is what we keep for one key: a ledger of the events applied to it.
+// Account is what we keep for one key.
 type Account struct {
-	Balance int64  `json:"balance"`
-	Events  uint64 `json:"events"`
-	Digest  uint64 `json:"digest"` // of all payloads, in the order applied
+	Balance int64 `json:"balance"`
 }
 
 // Apply folds one event into its account. It decides from the account and the event alone, so that a replay of the log
 // comes to the same account. Return an error only for what may succeed later: the shard retries it, and waits meanwhile.
+// Return consume.Delete to say that the event is applied and that nothing more is kept of its key.
 func Apply(_ context.Context, acc *Account, ev consume.Event) error {
 	acc.Balance += amount(ev.Data)
-	acc.Events++
-	acc.Digest = chain(acc.Digest, ev.Data)
 	return nil
 }
 
@@ -46,15 +41,4 @@ func amount(data []byte) int64 {
 		return 0
 	}
 	return n
-}
-
-// chain adds a payload to a digest: two accounts with the same digest have applied the same payloads in the same order.
-func chain(digest uint64, payload []byte) uint64 {
-	var d xxhash.Digest
-	d.Reset()
-	var before [8]byte
-	binary.BigEndian.PutUint64(before[:], digest)
-	_, _ = d.Write(before[:]) // never fails
-	_, _ = d.Write(payload)
-	return d.Sum64()
 }

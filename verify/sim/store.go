@@ -32,8 +32,8 @@ func ask[T any](ctx context.Context, r *RemoteStore, what string, fn func() (T, 
 }
 
 // Check is store.Store's.
-func (r *RemoteStore) Check(ctx context.Context) error {
-	_, err := ask(ctx, r, "checks", func() (struct{}, error) { return struct{}{}, r.Kept.Check(ctx) })
+func (r *RemoteStore) Check(ctx context.Context, n int) error {
+	_, err := ask(ctx, r, "checks", func() (struct{}, error) { return struct{}{}, r.Kept.Check(ctx, n) })
 	return err
 }
 
@@ -49,6 +49,14 @@ func (r *RemoteStore) Claim(ctx context.Context, shard int, revision uint64, ver
 		}
 		return rec, err
 	})
+}
+
+// Empty is store.Store's.
+func (r *RemoteStore) Empty(ctx context.Context, shard int) error {
+	_, err := ask(ctx, r, fmt.Sprintf("empties shard %d if it is torn", shard), func() (struct{}, error) {
+		return struct{}{}, r.Kept.Empty(context.Background(), shard)
+	})
+	return err
 }
 
 // Publishers is store.Store's. It hands on the publishers after the call has returned.
@@ -79,6 +87,14 @@ func (r *RemoteStore) Load(ctx context.Context, shard int, version store.Version
 	})
 }
 
+// Verify is store.Store's.
+func (r *RemoteStore) Verify(ctx context.Context, shard int, version store.Version) error {
+	_, err := ask(ctx, r, fmt.Sprintf("verifies shard %d", shard), func() (struct{}, error) {
+		return struct{}{}, r.Kept.Verify(context.Background(), shard, version)
+	})
+	return err
+}
+
 // Commit is store.Store's.
 func (r *RemoteStore) Commit(ctx context.Context, c *store.Commit) error {
 	_, err := ask(ctx, r, fmt.Sprintf("commits shard %d up to %d", c.Shard, c.Position.Seq), func() (struct{}, error) {
@@ -95,13 +111,20 @@ func (r *RemoteStore) Commit(ctx context.Context, c *store.Commit) error {
 }
 
 // States is store.Store's.
-func (r *RemoteStore) States(ctx context.Context, keys []string) ([][]byte, error) {
-	return ask(ctx, r, "reads states", func() ([][]byte, error) { return r.Kept.States(context.Background(), keys) })
+func (r *RemoteStore) States(ctx context.Context, shard int, keys []string) ([][]byte, error) {
+	return ask(ctx, r, "reads states", func() ([][]byte, error) { return r.Kept.States(context.Background(), shard, keys) })
 }
 
 // Shards is store.Store's.
 func (r *RemoteStore) Shards(ctx context.Context, n int) ([]store.Shard, error) {
 	return ask(ctx, r, "reads shards", func() ([]store.Shard, error) { return r.Kept.Shards(context.Background(), n) })
+}
+
+// Whole is store.Store's.
+func (r *RemoteStore) Whole(ctx context.Context, shard int) (store.Shard, error) {
+	return ask(ctx, r, fmt.Sprintf("compares all of shard %d", shard), func() (store.Shard, error) {
+		return r.Kept.Whole(context.Background(), shard)
+	})
 }
 
 // PutToken is store.Store's.

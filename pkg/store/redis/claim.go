@@ -10,19 +10,14 @@ import (
 
 // Claim implements store.Store.
 func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
-	keys := []string{s.shardKey(shard), s.stampKey(), s.claimedKey()}
-	res, err := claimScript.Run(ctx, s.rdb, keys, s.topology, revision, string(version), shard).Slice()
+	res, err := claimScript.Run(ctx, s.rdb, s.slotKeys(shard), s.topology, store.Format, revision, string(version)).Slice()
+	if err == nil {
+		err = s.refusal(shard, res)
+	}
 	if err != nil {
 		return store.Record{}, fmt.Errorf("claim shard %d: %w", shard, err)
 	}
-	switch {
-	case len(res) == 2 && res[0] == "topology":
-		return store.Record{}, s.otherTopology(fmt.Sprint(res[1]))
-	case len(res) == 1 && res[0] == "gone":
-		return store.Record{}, fmt.Errorf("%w: %s is missing, though shard %d was claimed in this Redis before: rename it back or restore this Redis; "+
-			"or stop the workers and delete all keys %s:*, and the store is filled from the log as far as its history reaches",
-			store.ErrGone, s.shardKey(shard), shard, s.app)
-	case len(res) != len(claimFields):
+	if len(res) != len(claimFields) {
 		return store.Record{}, fmt.Errorf("claim shard %d: Redis returned %d values", shard, len(res))
 	}
 	rec := store.Record{Version: version}
@@ -34,6 +29,19 @@ func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version s
 		}
 	}
 	return rec, nil
+}
+
+// Empty implements store.Store.
+func (s *Store) Empty(ctx context.Context, shard int) error {
+	res, err := emptyScript.Run(ctx, s.rdb, s.slotKeys(shard), s.topology, store.Format).Result()
+	if err == nil {
+		answer, _ := res.([]any)
+		err = s.refusal(shard, answer)
+	}
+	if err != nil {
+		return fmt.Errorf("empty the torn slot of shard %d: %w", shard, err)
+	}
+	return nil
 }
 
 // claimFields are the fields that a claim returns.

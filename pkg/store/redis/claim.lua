@@ -1,22 +1,26 @@
--- KEYS: shard, stamp, claimed shards. ARGV: topology, revision, new version, the shard's number.
--- Returns the shard's fence, position, since, late and last late. It writes nothing and returns {'topology', stamp} if the store
--- belongs to another topology, or {'gone'} if the shard was claimed before and its record is missing.
-local stamp = redis.call('GET', KEYS[2])
-if stamp and stamp ~= ARGV[1] then
-  return {'topology', stamp}
+-- KEYS: all of the slot. ARGV: topology, format, revision, new version.
+-- Returns the shard's fence, position, round start, late and last late. It writes nothing and returns {'topology', its id},
+-- {'needs', format} or {'torn', a hash of the slot} if the slot cannot be claimed.
+local refused = foreign(ARGV[1], ARGV[2])
+if refused then
+  return refused
 end
-local known = redis.call('SISMEMBER', KEYS[3], ARGV[4])
+local differs = torn()
+if differs then
+  return {'torn', differs}
+end
 local before = redis.call('HGET', KEYS[1], 'fence')
-if known == 1 and not before then
-  return {'gone'}
-end
 local fence = tonumber(before or '0') + 1
-if fence < tonumber(ARGV[2]) then
-  fence = tonumber(ARGV[2])
+if fence < tonumber(ARGV[3]) then
+  fence = tonumber(ARGV[3])
 end
-if not stamp then
-  redis.call('SET', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', fence), 'version', ARGV[4])
+if not before then -- an empty slot. All of it is made now: a slot in migration accepts no call that names a missing key
+  redis.call('HSET', KEYS[1], 'topology', ARGV[1], 'needs', 1)
+  for i = 0, 15 do
+    redis.call('HSET', KEYS[1], 'm:state:' .. i, ARGV[4], 'm:aside:' .. i, ARGV[4])
+    redis.call('HSET', KEYS[i + 2], '', ARGV[4])
+    redis.call('HSET', KEYS[i + 18], '', ARGV[4])
+  end
 end
-redis.call('SADD', KEYS[3], ARGV[4])
-redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', fence), 'version', ARGV[3])
-return redis.call('HMGET', KEYS[1], 'fence', 'position', 'since', 'late', 'late_last')
+return redis.call('HMGET', KEYS[1], 'fence', 'position', 'round_start', 'late', 'late_last')

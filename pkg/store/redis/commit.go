@@ -2,68 +2,28 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"example.com/lockstep/pkg/store"
-	"github.com/redis/go-redis/v9"
 )
 
 // Load implements store.Store.
 func (s *Store) Load(ctx context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
-	args := make([]any, 0, len(keys)+1)
-	args = append(args, string(version))
-	names := s.names(len(keys))
-	for _, k := range keys {
-		args = append(args, names.state(k))
-	}
-	res, err := s.calls.run(loadScript, []string{s.shardKey(shard)}, args).Slice()
+	at := sorted(keys)
+	res, err := s.calls.run(loadScript, s.touched(shard, &at), at.loadArgs(version, keys)).Result()
 	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, store.ErrStale
 	case err != nil:
 		return nil, fmt.Errorf("load %d keys of shard %d: %w", len(keys), shard, err)
-	case len(res) != len(keys):
-		return nil, fmt.Errorf("load %d keys of shard %d: Redis returned %d", len(keys), shard, len(res))
+	case res == "stale" || res == "torn":
+		return nil, store.ErrStale
 	}
-	return values(res), nil
-}
-
-func values(res []any) [][]byte {
-	out := make([][]byte, len(res))
-	for i, v := range res {
-		if s, ok := v.(string); ok {
-			out[i] = []byte(s)
-		}
-	}
-	return out
+	return at.values(res)
 }
 
 // Commit implements store.Store.
 func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
-	const fixed = 8
-	args := make([]any, fixed, fixed+2*len(c.Dedup)+2*len(c.States))
-	sets := 0
-	for _, d := range c.Dedup {
-		if d.Value != nil {
-			args = append(args, dedupPrefix+d.Key, d.Value)
-			sets++
-		}
-	}
-	removed := 0
-	for _, d := range c.Dedup {
-		if d.Value == nil {
-			args = append(args, dedupPrefix+d.Key)
-			removed++
-		}
-	}
-	names := s.names(len(c.States))
-	for _, p := range c.States {
-		args = append(args, names.state(p.Key), p.Value)
-	}
-	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
-		string(c.Old), string(c.New), c.Position.String(), c.RoundStart, c.Late, c.LateLast, sets, removed
-	res, err := s.calls.run(commitScript, []string{s.shardKey(c.Shard)}, args).Text()
+	at := sorted(c.States)
+	res, err := s.calls.run(commitScript, s.touched(c.Shard, &at), at.commitArgs(c)).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("commit shard %d: %w", c.Shard, err)
@@ -73,19 +33,51 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
 	return nil
 }
 
-// names makes the names of many states with few allocations.
-type names struct {
-	prefix string
-	b      []byte
+// commitArgs are the arguments with which commit.lua makes a commit.
+func (b *bucketed) commitArgs(c *store.Commit) []any {
+	const fixed = 8
+	args := make([]any, fixed, fixed+5*b.used+2*len(c.Dedup)+2*len(c.States))
+	first := 0
+	for n, count := range b.count {
+		if count > 0 {
+			removed := 0
+			for _, i := range b.order[first : first+count] {
+				if c.States[i].Value == nil {
+					removed++
+				}
+			}
+			args = append(args, n, count-removed+1, removed)
+			first += count
+		}
+	}
+	args, sets := appendPairs(args, dedupPrefix, len(c.Dedup), func(i int) *store.Pair { return &c.Dedup[i] })
+	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
+		string(c.Old), string(c.New), c.Position.String(), c.RoundStart, c.Late, c.LateLast, sets, len(c.Dedup)-sets
+	first = 0
+	for _, count := range b.count {
+		if count > 0 {
+			args = append(args, marker, string(c.New))
+			order := b.order[first : first+count]
+			args, _ = appendPairs(args, "", count, func(i int) *store.Pair { return &c.States[order[i]] })
+			first += count
+		}
+	}
+	return args
 }
 
-func (s *Store) names(n int) *names {
-	const usual = 32 // bytes of a key
-	return &names{prefix: s.stateKey(""), b: make([]byte, 0, n*(len(s.app)+len(":state:")+usual))}
-}
-
-func (n *names) state(key string) []byte {
-	from := len(n.b)
-	n.b = append(append(n.b, n.prefix...), key...)
-	return n.b[from:len(n.b):len(n.b)]
+// appendPairs appends n pairs, prefix before the key: those with a value, of which it returns the number, then the keys of those
+// without.
+func appendPairs(args []any, prefix string, n int, pair func(i int) *store.Pair) (_ []any, sets int) {
+	for i := range n {
+		if p := pair(i); p.Value != nil {
+			args = append(args, prefix+p.Key, p.Value)
+			sets++
+		}
+	}
+	for i := range n {
+		if p := pair(i); p.Value == nil {
+			args = append(args, prefix+p.Key)
+		}
+	}
+	return args, sets
 }

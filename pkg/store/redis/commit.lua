@@ -1,28 +1,45 @@
--- KEYS: shard.
--- ARGV: old version, new version, position, since, late, last late, number of fields to set, number of fields to remove,
--- then the fields to set with their values, the fields to remove, and states with their values.
--- Returns 'ok', 'done' if this commit has happened already, or 'stale', and then it has written nothing.
-local version = redis.call('HGET', KEYS[1], 'version')
-if version == ARGV[2] then
+-- KEYS: the record, the hashes of states that are written to.
+-- ARGV: old version, new version, position, round start, late, last late, number of publishers to set, number to remove; for
+-- each of the hashes its number, how many fields to set and to remove; then the publishers to set with their values, those to
+-- remove, and for each of the hashes the fields to set with their values, of which the first is its marker, and those to remove.
+-- Returns 'ok', 'done' if this commit has happened already, or 'stale', also for a slot that is torn, and then it has written
+-- nothing.
+local fixed = 8
+local names = {'version'}
+for k = 2, #KEYS do
+  names[k] = 'm:state:' .. ARGV[fixed + 3 * k - 5]
+end
+local named = redis.call('HMGET', KEYS[1], unpack(names))
+if named[1] == ARGV[2] then
   return 'done'
 end
-if version ~= ARGV[1] then
+if named[1] ~= ARGV[1] then
   return 'stale'
 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'position', ARGV[3], 'since', ARGV[4], 'late', ARGV[5], 'late_last', ARGV[6])
-local i = 9
-for _ = 1, tonumber(ARGV[7]) do
-  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-  i = i + 2
+for k = 2, #KEYS do
+  if not named[k] or redis.call('HGET', KEYS[k], '') ~= named[k] then
+    return 'stale'
+  end
 end
-for _ = 1, tonumber(ARGV[8]) do
-  redis.call('HDEL', KEYS[1], ARGV[i])
-  i = i + 1
+local fields = {'version', ARGV[2], 'position', ARGV[3], 'round_start', ARGV[4], 'late', ARGV[5], 'late_last', ARGV[6]}
+for k = 2, #KEYS do
+  fields[#fields + 1] = names[k]
+  fields[#fields + 1] = ARGV[2]
 end
--- MSET overwrites a key of any type, and so cannot fail. In pieces, for Lua's stack limits unpack.
-while i <= #ARGV do
-  local last = math.min(i + 199, #ARGV)
-  redis.call('MSET', unpack(ARGV, i, last))
-  i = last + 1
+redis.call('HSET', KEYS[1], unpack(fields))
+local at = fixed + 3 * #KEYS - 2
+local function write(command, key, values)
+  local last = at + values - 1
+  while at <= last do -- in pieces, for Lua's stack limits unpack
+    local upto = math.min(at + 199, last)
+    redis.call(command, key, unpack(ARGV, at, upto))
+    at = upto + 1
+  end
+end
+write('HSET', KEYS[1], 2 * ARGV[7])
+write('HDEL', KEYS[1], tonumber(ARGV[8]))
+for k = 2, #KEYS do
+  write('HSET', KEYS[k], 2 * ARGV[fixed + 3 * k - 4])
+  write('HDEL', KEYS[k], tonumber(ARGV[fixed + 3 * k - 3]))
 end
 return 'ok'

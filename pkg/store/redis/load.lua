@@ -1,15 +1,35 @@
--- KEYS: shard. ARGV: version, then the names of states. Returns their values, or nil if the version is another one.
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then
-  return nil
+-- KEYS: the record, some hashes of states. ARGV: version, or '' for any; then for each of these hashes its number, how many
+-- fields to read, and the fields, of which the first is its marker.
+-- Returns the values of all fields but the markers, 'stale' if the version is another one, or 'torn'.
+local names = {'version'}
+local at = 2
+for k = 2, #KEYS do
+  names[k] = 'm:state:' .. ARGV[at]
+  at = at + 2 + ARGV[at + 1]
+end
+local named = redis.call('HMGET', KEYS[1], unpack(names))
+if ARGV[1] ~= '' and named[1] ~= ARGV[1] then
+  return 'stale'
 end
 local out = {}
 local n = 0
--- In pieces, for Lua's stack limits unpack.
-for i = 2, #ARGV, 200 do
-  local got = redis.call('MGET', unpack(ARGV, i, math.min(i + 199, #ARGV)))
-  for j = 1, #got do
-    n = n + 1
-    out[n] = got[j]
+at = 2
+for k = 2, #KEYS do
+  local first = at + 2
+  at = first + ARGV[at + 1]
+  for i = first, at - 1, 200 do -- in pieces, for Lua's stack limits unpack
+    local got = redis.call('HMGET', KEYS[k], unpack(ARGV, i, math.min(i + 199, at - 1)))
+    local from = 1
+    if i == first then
+      if got[1] ~= named[k] then
+        return 'torn'
+      end
+      from = 2
+    end
+    for j = from, #got do
+      n = n + 1
+      out[n] = got[j]
+    end
   end
 end
 return out

@@ -25,7 +25,7 @@ func TestCommitsThatShareAPipeline(t *testing.T) {
 		_, err := s.Claim(ctx, shard, 1, versions[shard])
 		require.NoError(t, err)
 	}
-	require.NoError(t, rdb.Set(ctx, fmt.Sprintf("app:shard:%d", broken), "not a hash", 0).Err())
+	require.NoError(t, rdb.Set(ctx, record(broken), "not a hash", 0).Err())
 	_, err := s.Claim(ctx, stolen, 2, store.NewVersion())
 	require.NoError(t, err)
 
@@ -60,7 +60,7 @@ func TestCommitsThatShareAPipeline(t *testing.T) {
 			require.ErrorIs(t, err, store.ErrStale)
 		default:
 			require.NoError(t, err, "shard %d", shard)
-			states, err := s.States(ctx, []string{fmt.Sprint("key-", shard)})
+			states, err := s.States(ctx, shard, []string{fmt.Sprint("key-", shard)})
 			require.NoError(t, err)
 			require.Equal(t, fmt.Sprint(commits-1), string(states[0]))
 		}

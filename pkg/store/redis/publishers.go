@@ -48,7 +48,7 @@ type scan struct {
 // run reads all pages, and tells whether every field has been read, in this run or an earlier one.
 func (s *scan) run(ctx context.Context) (all bool, err error) {
 	for cursor := "0"; ; {
-		page, err := publishersScript.Run(ctx, s.store.rdb, []string{s.store.shardKey(s.shard)}, string(s.version), cursor, pageFields).Slice()
+		page, err := publishersScript.Run(ctx, s.store.rdb, []string{s.store.recordKey(s.shard)}, string(s.version), cursor, pageFields).Slice()
 		if errors.Is(err, redis.Nil) {
 			return false, store.ErrStale
 		}

@@ -1,5 +1,5 @@
--- KEYS: shard. ARGV: version, cursor, about how many fields to read.
--- Returns the number of the shard's fields, the next cursor, and some fields with their values; or nil if the version is
+-- KEYS: the record. ARGV: version, cursor, about how many fields to read.
+-- Returns the number of the record's fields, the next cursor, and some fields with their values; or nil if the version is
 -- another one.
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then
   return nil

@@ -9,35 +9,42 @@ import (
 )
 
 // States implements store.Store.
-func (s *Store) States(ctx context.Context, keys []string) ([][]byte, error) {
+func (s *Store) States(ctx context.Context, shard int, keys []string) ([][]byte, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = s.stateKey(k)
+	at := sorted(keys)
+	res, err := loadScript.Run(ctx, s.rdb, s.touched(shard, &at), at.loadArgs("", keys)...).Result()
+	if err == nil && res == "torn" {
+		err = fmt.Errorf("%w: its owner will find out", store.ErrTorn)
 	}
-	res, err := s.rdb.MGet(ctx, names...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the states of %d keys: %w", len(keys), err)
+		return nil, fmt.Errorf("read the states of %d keys of shard %d: %w", len(keys), shard, err)
 	}
-	return values(res), nil
+	return at.values(res)
 }
+
+// shardFields are the fields that any process may read.
+var shardFields = []string{fieldFence, fieldPosition}
 
 // Shards implements store.Store.
 func (s *Store) Shards(ctx context.Context, n int) ([]store.Shard, error) {
 	pipe := s.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, n)
 	for i := range cmds {
-		cmds[i] = pipe.HMGet(ctx, s.shardKey(i), fieldFence, fieldPosition)
+		cmds[i] = pipe.HMGet(ctx, s.recordKey(i), shardFields...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !ofOneKey(err) {
 		return nil, fmt.Errorf("read the positions of %d shards: %w", n, err)
 	}
 	out := make([]store.Shard, n)
 	for i, cmd := range cmds {
-		if out[i] = readShard(cmd); out[i].Err != nil {
-			out[i].Err = fmt.Errorf("read %s: %w", s.shardKey(i), out[i].Err)
+		values, err := cmd.Result()
+		if out[i] = readShard(values); err != nil {
+			out[i].Err = err
+		}
+		if out[i].Err != nil {
+			out[i].Err = fmt.Errorf("read %s: %w", s.recordKey(i), out[i].Err)
 		}
 	}
 	return out, nil
@@ -46,16 +53,13 @@ func (s *Store) Shards(ctx context.Context, n int) ([]store.Shard, error) {
 // ofOneKey tells whether Redis refused a command for the type of its key. Other keys may be sound.
 func ofOneKey(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
-func readShard(cmd *redis.SliceCmd) store.Shard {
-	values, err := cmd.Result()
-	if err != nil {
-		return store.Shard{Err: err}
-	}
+// readShard reads the values of shardFields.
+func readShard(values []any) store.Shard {
 	var rec store.Record
-	for i, field := range []string{fieldFence, fieldPosition} {
-		if s, ok := values[i].(string); ok {
-			if err := setField(&rec, field, s); err != nil {
-				return store.Shard{Err: fmt.Errorf("field %s: %w", field, err)}
+	for i, value := range values {
+		if s, ok := value.(string); ok {
+			if err := setField(&rec, shardFields[i], s); err != nil {
+				return store.Shard{Err: fmt.Errorf("field %s: %w", shardFields[i], err)}
 			}
 		}
 	}

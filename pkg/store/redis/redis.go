@@ -1,23 +1,27 @@
-// Package redis is the store in one Redis server. Every commit is one Lua script.
+// Package redis is the store in Redis: one server, or a cluster. All of a shard lies under one hash tag, and every script
+// touches one shard alone and names each key that it touches.
 package redis
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"example.com/lockstep/pkg/store"
+	"github.com/cespare/xxhash/v2"
 	"github.com/redis/go-redis/v9"
 )
 
 // The scripts. Each checks before its first write, for Redis keeps the writes of a script that fails half-way.
 var (
-	//go:embed check.lua
-	checkSource string
+	//go:embed compare.lua
+	compareSource string
 	//go:embed claim.lua
 	claimSource string
+	//go:embed empty.lua
+	emptySource string
+	//go:embed verify.lua
+	verifySource string
 	//go:embed publishers.lua
 	publishersSource string
 	//go:embed load.lua
@@ -25,31 +29,40 @@ var (
 	//go:embed commit.lua
 	commitSource string
 
-	checkScript      = redis.NewScript(checkSource)
-	claimScript      = redis.NewScript(claimSource)
+	claimScript      = redis.NewScript(compareSource + claimSource)
+	emptyScript      = redis.NewScript(compareSource + emptySource)
+	verifyScript     = redis.NewScript(compareSource + verifySource)
 	publishersScript = redis.NewScript(publishersSource)
 	loadScript       = redis.NewScript(loadSource)
 	commitScript     = redis.NewScript(commitSource)
 )
 
-// Fields of a shard's hash. A publisher's deduplication record is in the field dedupPrefix + its id.
+// Fields of a record. A publisher's deduplication record is in the field dedupPrefix + its id.
 const (
+	fieldTopology   = "topology"
 	fieldFence      = "fence"
 	fieldPosition   = "position"
-	fieldRoundStart = "since"
+	fieldRoundStart = "round_start"
 	fieldLate       = "late"
 	fieldLateLast   = "late_last"
 	dedupPrefix     = "dedup:"
 )
 
-// Store is a store.Store in one Redis server. The name of a key's state does not depend on the shard, so the state need not
-// move when the key's shard changes:
+// buckets is how many hashes hold a shard's states: so many that none grows too large to be moved to another node, or to be
+// removed, at once.
+const buckets = 16
+
+// marker is the field of a hash that holds its marker: the version of the last commit that wrote to the hash. The record names
+// it too. No key is empty.
+const marker = ""
+
+// Store is a store.Store in Redis. All of shard n lies in one slot of a cluster:
 //
-//	<app>:topology       the id of the topology whose state this is
-//	<app>:claimed        set: the shards that have ever been claimed; shows that a record was removed by hand
-//	<app>:shard:<n>      hash: fence, version, position, since, dedup:<publisher> ...
-//	<app>:state:<key>    a store.Envelope
-//	<app>:token:<name>   a value that a worker stored for itself and others to find, for some minutes
+//	{<app>:<n>}:record         hash: topology, needs, fence, version, position, round_start, dedup:<publisher> ..., and the marker
+//	                           of each other hash: m:state:<0-15>, m:aside:<0-15>
+//	{<app>:<n>}:state:<0-15>   hash: a key's state by the low bits of the key's xxhash64; and its marker
+//	{<app>:<n>}:aside:<0-15>   hash: its marker. It has room for the events of those keys that are set aside
+//	<app>:token:<name>         a value that a worker stored for itself and others to find, for some minutes
 type Store struct {
 	rdb      redis.UniversalClient
 	app      string
@@ -62,55 +75,43 @@ func New(rdb redis.UniversalClient, app, topology string) *Store {
 	return &Store{rdb: rdb, app: app, topology: topology, calls: pipeline{rdb: rdb}}
 }
 
-func (s *Store) stampKey() string          { return s.app + ":topology" }
-func (s *Store) shardKey(shard int) string { return s.app + ":shard:" + strconv.Itoa(shard) }
-func (s *Store) claimedKey() string        { return s.app + ":claimed" }
-func (s *Store) stateKey(key string) string {
-	return s.app + ":state:" + key
-}
+func (s *Store) slotPrefix(shard int) string { return "{" + s.app + ":" + strconv.Itoa(shard) + "}:" }
+func (s *Store) recordKey(shard int) string  { return s.slotPrefix(shard) + "record" }
 
-// Check implements store.Store. It refuses a Redis that may evict keys, or that spreads them over a cluster.
-func (s *Store) Check(ctx context.Context) error {
-	info, err := s.rdb.Info(ctx).Result()
-	if err != nil {
-		return unchecked(err)
-	}
-	if err := suitable(info); err != nil {
-		return err
-	}
-	got, err := checkScript.Run(ctx, s.rdb, []string{s.stampKey()}, s.topology).Text()
-	if err != nil {
-		return unchecked(err)
-	}
-	if got != s.topology {
-		return s.otherTopology(got)
-	}
-	return nil
-}
-
-// unchecked wraps the error of a check that could not be made.
-func unchecked(err error) error {
-	if redis.IsPermissionError(err) {
-		return fmt.Errorf("check Redis: %w: docs/rights.md lists the commands that a worker needs", err)
-	}
-	return fmt.Errorf("check Redis: %w", err)
-}
-
-func (s *Store) otherTopology(id string) error {
-	return fmt.Errorf("%w: %s is %q, the log's is %q: use the Redis that goes with this NATS, or an empty one (it is filled from the log)",
-		store.ErrTopology, s.stampKey(), id, s.topology)
-}
-
-// suitable checks the answer to INFO. A server that leaves these lines out (some stand-ins for Redis) cannot evict or cluster.
-func suitable(info string) error {
-	for line := range strings.Lines(info) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		switch {
-		case name == "maxmemory_policy" && value != "noeviction":
-			return fmt.Errorf("%w: Redis has maxmemory-policy %s and may drop state: set it to noeviction", store.ErrUnsuitable, value)
-		case (name == "redis_mode" && value == "cluster") || (name == "cluster_enabled" && value == "1"):
-			return fmt.Errorf("%w: Redis runs in cluster mode, where a commit cannot be atomic: use one that does not", store.ErrUnsuitable)
+// slotKeys are all keys of a shard: its record, its states, its lists.
+func (s *Store) slotKeys(shard int) []string {
+	prefix := s.slotPrefix(shard)
+	keys := make([]string, 1, 1+2*buckets)
+	keys[0] = prefix + "record"
+	for _, kind := range []string{"state:", "aside:"} {
+		for b := range buckets {
+			keys = append(keys, prefix+kind+strconv.Itoa(b))
 		}
 	}
+	return keys
+}
+
+// bucketOf is the number of the hash that holds a key's state.
+func bucketOf(key string) int { return int(xxhash.Sum64String(key) % buckets) }
+
+// refusal is the error of a script's answer that the slot is not to be used, or nil.
+func (s *Store) refusal(shard int, answer []any) error {
+	if len(answer) != 2 {
+		return nil
+	}
+	switch answer[0] {
+	case "topology":
+		return s.otherTopology(shard, fmt.Sprint(answer[1]))
+	case "needs":
+		return fmt.Errorf("%w: %s needs format %v, this version knows format %d: run a later version",
+			store.ErrFormat, s.recordKey(shard), answer[1], store.Format)
+	case "torn":
+		return fmt.Errorf("%w: %v does not go with %s", store.ErrTorn, answer[1], s.recordKey(shard))
+	}
 	return nil
+}
+
+func (s *Store) otherTopology(shard int, id string) error {
+	return fmt.Errorf("%w: %s is of %q, the log is of %q: use the Redis that goes with this NATS, or an empty one (it is filled from the log)",
+		store.ErrTopology, s.recordKey(shard), id, s.topology)
 }

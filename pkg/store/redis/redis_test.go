@@ -11,6 +11,7 @@ import (
 	"example.com/lockstep/pkg/store/storetest"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/alicebob/miniredis/v2"
+	"github.com/cespare/xxhash/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -25,12 +26,19 @@ func conformance(t *testing.T, addr func(*testing.T) string) {
 		return storetest.Kept{
 			At:   func(topology string) store.Store { return redisstore.New(rdb, "app", topology) },
 			Wipe: func() { require.NoError(t, rdb.FlushAll(ctx).Err()) },
-			Lose: func(shard int) {
-				require.NoError(t, rdb.Rename(ctx, fmt.Sprint("app:shard:", shard), "moved").Err())
+			Lose: func(shard int) { require.NoError(t, rdb.Del(ctx, record(shard)).Err()) },
+			LoseState: func(shard int, key string) {
+				bucket := fmt.Sprintf("{app:%d}:state:%d", shard, xxhash.Sum64String(key)%16)
+				require.Equal(t, int64(1), rdb.Del(ctx, bucket).Val())
+			},
+			Need: func(shard int, format uint64) {
+				require.NoError(t, rdb.HSet(ctx, record(shard), "needs", format).Err())
 			},
 		}
 	})
 }
+
+func record(shard int) string { return fmt.Sprintf("{app:%d}:record", shard) }
 
 func client(t *testing.T, addr string) *redis.Client {
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
@@ -46,42 +54,55 @@ func TestMiniredis(t *testing.T) {
 	conformance(t, func(t *testing.T) string { return miniredis.RunT(t).Addr() })
 }
 
-func TestUnsuitableRedisIsRefused(t *testing.T) {
-	for name, c := range map[string]struct {
-		args []string
-		says string
-	}{
-		"eviction": {[]string{"--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru"}, "maxmemory-policy allkeys-lru"},
-		"cluster":  {[]string{"--cluster-enabled", "yes"}, "cluster mode"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			rdb := client(t, testkit.RedisProcess(t, testkit.WithArgs(c.args...)).Addr)
-			err := redisstore.New(rdb, "app", "one").Check(context.Background())
-			require.ErrorIs(t, err, store.ErrUnsuitable)
-			require.ErrorContains(t, err, c.says)
-		})
+func TestRedisThatEvictsIsRefused(t *testing.T) {
+	rdb := client(t, testkit.RedisProcess(t, testkit.WithArgs("--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru")).Addr)
+	err := redisstore.New(rdb, "app", "one").Check(context.Background(), 4)
+	require.ErrorIs(t, err, store.ErrUnsuitable)
+	require.ErrorContains(t, err, "maxmemory-policy allkeys-lru")
+}
+
+// A store that an earlier version has filled is refused, with a line that says what to do, and nothing in it is touched.
+func TestEarlierLayoutIsRefused(t *testing.T) {
+	ctx := context.Background()
+	for _, key := range []string{"app:topology", "app:claimed"} {
+		rdb := client(t, testkit.RedisProcess(t).Addr)
+		require.NoError(t, rdb.Set(ctx, "another:topology", "one", 0).Err())
+		s := redisstore.New(rdb, "app", "one")
+		require.NoError(t, s.Check(ctx, 4))
+		require.NoError(t, rdb.Set(ctx, key, "one", 0).Err())
+		err := s.Check(ctx, 4)
+		require.ErrorIs(t, err, store.ErrFormat)
+		require.ErrorContains(t, err, "go tool task clean")
+		require.Equal(t, int64(2), rdb.DBSize(ctx).Val())
 	}
 }
 
-// A commit to a shard whose key is something else fails before its first write.
-func TestCommitChecksTypesFirst(t *testing.T) {
+// A call to a shard one of whose keys is something else fails before its first write.
+func TestTypesAreCheckedFirst(t *testing.T) {
 	ctx := context.Background()
-	rdb := client(t, testkit.RedisProcess(t).Addr)
-	require.NoError(t, rdb.Set(ctx, "app:shard:0", "not a hash", 0).Err())
-	s := redisstore.New(rdb, "app", "one")
-	err := s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}}})
-	require.ErrorContains(t, err, "WRONGTYPE")
-	states, err := s.States(ctx, []string{"k"})
-	require.NoError(t, err)
-	require.Nil(t, states[0])
-	_, err = s.Claim(ctx, 0, 1, "v1")
-	require.ErrorContains(t, err, "WRONGTYPE")
-	require.Zero(t, rdb.Exists(ctx, "app:topology").Val())
-	require.NoError(t, rdb.Del(ctx, "app:shard:0").Err())
-	require.NoError(t, rdb.Set(ctx, "app:claimed", "not a set", 0).Err())
-	_, err = s.Claim(ctx, 0, 1, "v1")
-	require.ErrorContains(t, err, "WRONGTYPE")
-	require.Zero(t, rdb.Exists(ctx, "app:topology", "app:shard:0").Val())
+	for _, key := range []string{record(0), fmt.Sprintf("{app:0}:state:%d", xxhash.Sum64String("k")%16)} {
+		rdb := client(t, testkit.RedisProcess(t).Addr)
+		s := redisstore.New(rdb, "app", "one")
+		_, err := s.Claim(ctx, 0, 1, "v1")
+		require.NoError(t, err)
+		require.NoError(t, rdb.Set(ctx, key, "not a hash", 0).Err())
+		for range 2 {
+			err = s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}, {Key: "other", Value: []byte("x")}}})
+			require.ErrorContains(t, err, "WRONGTYPE")
+			_, err = s.Claim(ctx, 0, 1, "v2")
+			require.ErrorContains(t, err, "WRONGTYPE")
+			require.ErrorContains(t, s.Empty(ctx, 0), "WRONGTYPE")
+			_, err = s.Whole(ctx, 0)
+			require.ErrorContains(t, err, "WRONGTYPE")
+		}
+		require.Equal(t, int64(33), rdb.DBSize(ctx).Val())
+		if key != record(0) {
+			require.Equal(t, "v1", rdb.HGet(ctx, record(0), "version").Val())
+		}
+		states, err := s.States(ctx, 1, []string{"k"})
+		require.NoError(t, err)
+		require.Nil(t, states[0])
+	}
 }
 
 // A cursor does not survive a restart, though the version does: the record is read again, and is complete.

@@ -32,7 +32,7 @@ func claimRaisesFence(t *testing.T, k Kept) {
 func wipedStore(t *testing.T, k Kept) {
 	ctx := context.Background()
 	s := k.At("one")
-	require.NoError(t, s.Check(ctx))
+	require.NoError(t, s.Check(ctx, 4))
 	_, err := s.Claim(ctx, 0, 1, "v1")
 	require.NoError(t, err)
 	k.Wipe()
@@ -42,45 +42,41 @@ func wipedStore(t *testing.T, k Kept) {
 	r, err := s.Claim(ctx, 0, 5, "v3")
 	require.NoError(t, err)
 	require.Equal(t, store.Position{}, r.Position)
-	require.ErrorIs(t, k.At("two").Check(ctx), store.ErrTopology, "the claim has stamped it again")
+	require.ErrorIs(t, k.At("two").Check(ctx, 4), store.ErrTopology, "the claim has stamped it again")
+	require.NoError(t, s.Verify(ctx, 0, "v3"))
 }
 
 func anotherTopology(t *testing.T, k Kept) {
 	ctx := context.Background()
-	require.NoError(t, k.At("one").Check(ctx))
-	require.NoError(t, k.At("one").Check(ctx))
-	err := k.At("two").Check(ctx)
+	require.NoError(t, k.At("one").Check(ctx, 4))
+	require.NoError(t, k.At("two").Check(ctx, 4), "an empty store is nobody's")
+	_, err := k.At("one").Claim(ctx, 3, 1, "v1")
+	require.NoError(t, err)
+	require.NoError(t, k.At("one").Check(ctx, 4))
+	require.NoError(t, k.At("two").Check(ctx, 3), "of other shards")
+	err = k.At("two").Check(ctx, 4)
 	require.ErrorIs(t, err, store.ErrTopology)
 	require.ErrorContains(t, err, `"one"`)
 	require.ErrorContains(t, err, `"two"`)
-	_, err = k.At("two").Claim(ctx, 0, 1, "v1")
+	_, err = k.At("two").Claim(ctx, 3, 1, "v2")
 	require.ErrorIs(t, err, store.ErrTopology)
+	require.ErrorIs(t, k.At("two").Empty(ctx, 3), store.ErrTopology)
+	require.NoError(t, k.At("one").Verify(ctx, 3, "v1"), "nothing was written")
 }
 
-func removedRecord(t *testing.T, k Kept) {
+func laterFormat(t *testing.T, k Kept) {
 	ctx := context.Background()
 	s := k.At("one")
-	for shard := range 2 {
-		_, err := s.Claim(ctx, shard, 1, "v1")
-		require.NoError(t, err)
-	}
-	require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: store.Position{Epoch: 1, Seq: 1, Time: time.Unix(1, 0)}, States: []store.Pair{{Key: "k", Value: []byte("x")}}}))
-	k.Lose(0)
-	require.ErrorIs(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3"}), store.ErrStale)
-	for range 2 {
-		_, err := s.Claim(ctx, 0, 5, "v4")
-		require.ErrorIs(t, err, store.ErrGone, "a replay would apply the log to states that stand")
-	}
-	_, err := s.Claim(ctx, 1, 5, "v4")
+	_, err := s.Claim(ctx, 0, 1, "v1")
+	require.NoError(t, err)
+	k.Need(0, store.Format+1)
+	_, err = s.Claim(ctx, 0, 2, "v2")
+	require.ErrorIs(t, err, store.ErrFormat)
+	require.ErrorContains(t, err, "2")
+	require.ErrorIs(t, s.Empty(ctx, 0), store.ErrFormat)
+	require.NoError(t, s.Verify(ctx, 0, "v1"), "nothing was written")
+	_, err = s.Claim(ctx, 1, 2, "v2")
 	require.NoError(t, err, "the others go on")
-	_, err = s.Claim(ctx, 2, 5, "v4")
-	require.NoError(t, err, "this one was never claimed")
-	k.Wipe()
-	for shard := range 3 {
-		r, err := s.Claim(ctx, shard, 7, "v5")
-		require.NoError(t, err, "all is gone: the store is filled from the log")
-		require.Equal(t, store.Position{}, r.Position)
-	}
 }
 
 func racingOwners(t *testing.T, k Kept) {

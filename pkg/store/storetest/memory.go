@@ -1,18 +1,18 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"example.com/lockstep/pkg/store"
 )
 
-// Memory is a store in memory, for tests that run more histories a second than a server allows. It
-// can go back in time, like a server that loses its latest writes.
+// Memory is a store in memory, for tests that run more histories a second than a server allows. Each of its slots can
+// go back in time by itself, like a node of a cluster that loses its latest writes, and can be torn.
 type Memory struct {
 	mu   sync.Mutex // guards what follows
 	kept Snapshot
@@ -20,21 +20,33 @@ type Memory struct {
 
 // Snapshot is all that a Memory holds. Values in it are never changed, only replaced.
 type Snapshot struct {
-	stamp   string
-	claimed map[int]bool // ever
-	shards  map[int]record
-	states  map[string][]byte
-	tokens  map[string]string
+	slots  map[int]slot
+	tokens map[string]string
 }
 
-// record is a shard's, with its publishers.
-type record struct {
-	store.Record
-	dedup map[string][]byte
+// slot is all of a shard. The zero value is an empty one.
+type slot struct {
+	topology string // "" if there is no record
+	needs    uint64
+	record   store.Record
+	dedup    map[string][]byte
+	named    [memoryBuckets]store.Version // the markers, as the record names them
+	buckets  [memoryBuckets]bucket
 }
+
+// bucket holds some of a shard's states.
+type bucket struct {
+	marker store.Version // of the last commit that wrote to it; "": there is no such bucket
+	states map[string][]byte
+}
+
+// memoryBuckets is how many buckets a slot of a Memory has: so few that most of them are touched by small tests.
+const memoryBuckets = 2
+
+func bucketOf(key string) int { return int(key[len(key)-1]) % memoryBuckets }
 
 func (s Snapshot) clone() Snapshot {
-	return Snapshot{stamp: s.stamp, claimed: maps.Clone(s.claimed), shards: maps.Clone(s.shards), states: maps.Clone(s.states), tokens: maps.Clone(s.tokens)}
+	return Snapshot{slots: maps.Clone(s.slots), tokens: maps.Clone(s.tokens)}
 }
 
 // NewMemory makes an empty one.
@@ -46,14 +58,32 @@ func NewMemory() *Memory {
 
 // Wipe empties m, as FLUSHALL does.
 func (m *Memory) Wipe() {
-	m.Restore(Snapshot{claimed: make(map[int]bool), shards: make(map[int]record), states: make(map[string][]byte), tokens: make(map[string]string)})
+	m.Restore(Snapshot{slots: make(map[int]slot), tokens: make(map[string]string)})
 }
 
-// Lose removes a shard's record, past all checks.
+// Lose removes a shard's record, past all checks: its slot is torn.
 func (m *Memory) Lose(shard int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.kept.shards, shard)
+	m.kept.slots[shard] = slot{buckets: m.kept.slots[shard].buckets}
+}
+
+// LoseState removes the bucket that holds a key's state, past all checks: the slot is torn, if it was claimed.
+func (m *Memory) LoseState(shard int, key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.kept.slots[shard]
+	s.buckets[bucketOf(key)] = bucket{}
+	m.kept.slots[shard] = s
+}
+
+// Need makes a shard's record one that a later version has written, in that format.
+func (m *Memory) Need(shard int, format uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.kept.slots[shard]
+	s.needs = format
+	m.kept.slots[shard] = s
 }
 
 // Snapshot returns a copy of all that m holds.
@@ -70,18 +100,70 @@ func (m *Memory) Restore(s Snapshot) {
 	m.kept = s.clone()
 }
 
-// Keys are the keys that have a state, sorted.
-func (m *Memory) Keys() []string {
+// RestoreSlot sets one shard back to a snapshot.
+func (m *Memory) RestoreSlot(shard int, s Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.kept.states))
+	if back, is := s.slots[shard]; is {
+		m.kept.slots[shard] = back
+	} else {
+		delete(m.kept.slots, shard)
+	}
 }
 
-// Put sets the state of a key, past all checks.
-func (m *Memory) Put(key string, state []byte) {
+// States are the states of all keys of all shards, sorted by key.
+func (m *Memory) States() []store.Pair {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.kept.states[key] = bytes.Clone(state)
+	var out []store.Pair
+	for _, s := range m.kept.slots {
+		for _, b := range s.buckets {
+			for key, state := range b.states {
+				out = append(out, store.Pair{Key: key, Value: slices.Clone(state)})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b store.Pair) int { return strings.Compare(a.Key, b.Key) })
+	return out
+}
+
+// Keys are the keys that have a state, sorted.
+func (m *Memory) Keys() (keys []string) {
+	for _, p := range m.States() {
+		keys = append(keys, p.Key)
+	}
+	return keys
+}
+
+// Put sets the state of a shard's key, past all checks.
+func (m *Memory) Put(shard int, key string, state []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.kept.slots[shard]
+	s.buckets[bucketOf(key)].put(key, state)
+	m.kept.slots[shard] = s
+}
+
+// put sets or, with nil, removes a state, and leaves the map of a snapshot as it is.
+func (b *bucket) put(key string, state []byte) {
+	if b.states = maps.Clone(b.states); b.states == nil {
+		b.states = make(map[string][]byte)
+	}
+	if state == nil {
+		delete(b.states, key)
+	} else {
+		b.states[key] = slices.Clone(state)
+	}
+}
+
+// torn tells whether any part of the slot is missing or older than the rest.
+func (s *slot) torn() bool {
+	for i, b := range s.buckets {
+		if b.marker != s.named[i] || b.marker == "" && b.states != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // At is the store as seen by a worker of a topology.
@@ -93,20 +175,27 @@ type view struct {
 	topology string
 }
 
-func (v view) stamped() error {
-	if v.m.kept.stamp == "" {
-		v.m.kept.stamp = v.topology
-	}
-	if v.m.kept.stamp != v.topology {
-		return fmt.Errorf("%w: it is %q, the log's is %q", store.ErrTopology, v.m.kept.stamp, v.topology)
+// usable returns an error if a slot is not to be used by the view.
+func (v view) usable(shard int, s *slot) error {
+	switch {
+	case s.topology != "" && s.topology != v.topology:
+		return fmt.Errorf("%w: shard %d is of %q, the log is of %q", store.ErrTopology, shard, s.topology, v.topology)
+	case s.needs > store.Format:
+		return fmt.Errorf("%w: shard %d needs format %d", store.ErrFormat, shard, s.needs)
 	}
 	return nil
 }
 
-func (v view) Check(context.Context) error {
+func (v view) Check(_ context.Context, n int) error {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
-	return v.stamped()
+	for shard := range n {
+		s := v.m.kept.slots[shard]
+		if err := v.usable(shard, &slot{topology: s.topology}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (view) Reconnected() <-chan struct{} { return nil }
@@ -114,17 +203,35 @@ func (view) Reconnected() <-chan struct{} { return nil }
 func (v view) Claim(_ context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
-	if err := v.stamped(); err != nil {
+	s := v.m.kept.slots[shard]
+	if err := v.usable(shard, &s); err != nil {
 		return store.Record{}, err
 	}
-	r, there := v.m.kept.shards[shard]
-	if v.m.kept.claimed[shard] && !there {
-		return store.Record{}, fmt.Errorf("%w: shard %d", store.ErrGone, shard)
+	if s.torn() {
+		return store.Record{}, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
 	}
-	v.m.kept.claimed[shard] = true
-	r.Fence, r.Version = max(r.Fence+1, revision), version
-	v.m.kept.shards[shard] = r
-	return r.Record, nil
+	if s.topology == "" {
+		s.topology, s.needs = v.topology, store.Format
+		for i := range s.buckets {
+			s.named[i], s.buckets[i].marker = version, version
+		}
+	}
+	s.record.Fence, s.record.Version = max(s.record.Fence+1, revision), version
+	v.m.kept.slots[shard] = s
+	return s.record, nil
+}
+
+func (v view) Empty(_ context.Context, shard int) error {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	s := v.m.kept.slots[shard]
+	if err := v.usable(shard, &s); err != nil {
+		return err
+	}
+	if s.torn() {
+		delete(v.m.kept.slots, shard)
+	}
+	return nil
 }
 
 // pagePublishers is how many publishers of a Memory are read at once.
@@ -134,16 +241,16 @@ func (v view) Publishers(_ context.Context, shard int, version store.Version, ta
 	var ids []string
 	for first := 0; ; first += pagePublishers {
 		v.m.mu.Lock()
-		r := v.m.kept.shards[shard]
+		s := v.m.kept.slots[shard]
 		v.m.mu.Unlock()
-		if r.Version != version {
+		if s.record.Version != version {
 			return store.ErrStale
 		}
 		if first == 0 {
-			ids = slices.Sorted(maps.Keys(r.dedup))
+			ids = slices.Sorted(maps.Keys(s.dedup))
 		}
 		for i := first; i < min(first+pagePublishers, len(ids)); i++ {
-			if _, err := take(ids[i], bytes.Clone(r.dedup[ids[i]])); err != nil {
+			if _, err := take(ids[i], slices.Clone(s.dedup[ids[i]])); err != nil {
 				return err
 			}
 		}
@@ -156,53 +263,86 @@ func (v view) Publishers(_ context.Context, shard int, version store.Version, ta
 func (v view) Load(_ context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
-	if v.m.kept.shards[shard].Version != version {
+	s := v.m.kept.slots[shard]
+	if s.record.Version != version {
 		return nil, store.ErrStale
 	}
-	return v.states(keys), nil
+	out, whole := s.states(keys)
+	if !whole {
+		return nil, store.ErrStale
+	}
+	return out, nil
 }
 
-func (v view) states(keys []string) [][]byte {
-	out := make([][]byte, len(keys))
+// states returns the states of keys, and tells whether none of their buckets is torn.
+func (s *slot) states(keys []string) (out [][]byte, whole bool) {
+	out = make([][]byte, len(keys))
 	for i, k := range keys {
-		out[i] = bytes.Clone(v.m.kept.states[k])
+		n := bucketOf(k)
+		if s.buckets[n].marker != s.named[n] {
+			return nil, false
+		}
+		out[i] = slices.Clone(s.buckets[n].states[k])
 	}
-	return out
+	return out, true
+}
+
+func (v view) Verify(_ context.Context, shard int, version store.Version) error {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	s := v.m.kept.slots[shard]
+	if s.record.Version != version || s.torn() {
+		return store.ErrStale
+	}
+	return nil
 }
 
 func (v view) Commit(_ context.Context, c *store.Commit) error {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
-	r := v.m.kept.shards[c.Shard]
-	if r.Version == c.New {
+	s := v.m.kept.slots[c.Shard]
+	if s.record.Version == c.New {
 		return nil
 	}
-	if r.Version != c.Old {
+	if s.record.Version != c.Old {
 		return store.ErrStale
 	}
+	for _, st := range c.States {
+		if n := bucketOf(st.Key); s.buckets[n].marker != s.named[n] {
+			return store.ErrStale
+		}
+	}
+	r := &s.record
 	r.Version, r.Position, r.RoundStart, r.Late, r.LateLast = c.New, c.Position, c.RoundStart, c.Late, c.LateLast
-	r.dedup = maps.Clone(r.dedup) // that of a snapshot stays
-	if r.dedup == nil {
-		r.dedup = make(map[string][]byte)
+	s.dedup = maps.Clone(s.dedup) // that of a snapshot stays
+	if s.dedup == nil {
+		s.dedup = make(map[string][]byte)
 	}
 	for _, d := range c.Dedup {
 		if d.Value == nil {
-			delete(r.dedup, d.Key)
+			delete(s.dedup, d.Key)
 		} else {
-			r.dedup[d.Key] = bytes.Clone(d.Value)
+			s.dedup[d.Key] = slices.Clone(d.Value)
 		}
 	}
-	v.m.kept.shards[c.Shard] = r
-	for _, s := range c.States {
-		v.m.kept.states[s.Key] = bytes.Clone(s.Value)
+	for _, st := range c.States {
+		n := bucketOf(st.Key)
+		s.named[n], s.buckets[n].marker = c.New, c.New
+		s.buckets[n].put(st.Key, st.Value)
 	}
+	v.m.kept.slots[c.Shard] = s
 	return nil
 }
 
-func (v view) States(_ context.Context, keys []string) ([][]byte, error) {
+func (v view) States(_ context.Context, shard int, keys []string) ([][]byte, error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
-	return v.states(keys), nil
+	s := v.m.kept.slots[shard]
+	out, whole := s.states(keys)
+	if !whole {
+		return nil, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
+	}
+	return out, nil
 }
 
 func (v view) Shards(_ context.Context, n int) ([]store.Shard, error) {
@@ -210,10 +350,20 @@ func (v view) Shards(_ context.Context, n int) ([]store.Shard, error) {
 	defer v.m.mu.Unlock()
 	out := make([]store.Shard, n)
 	for i := range out {
-		r := v.m.kept.shards[i]
+		r := v.m.kept.slots[i].record
 		out[i] = store.Shard{Fence: r.Fence, Position: r.Position}
 	}
 	return out, nil
+}
+
+func (v view) Whole(_ context.Context, shard int) (store.Shard, error) {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	s := v.m.kept.slots[shard]
+	if s.torn() {
+		return store.Shard{}, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
+	}
+	return store.Shard{Fence: s.record.Fence, Position: s.record.Position}, nil
 }
 
 func (v view) PutToken(_ context.Context, name, value string) error {

@@ -12,7 +12,7 @@ import (
 func TestMemory(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Kept {
 		m := storetest.NewMemory()
-		return storetest.Kept{At: m.At, Wipe: m.Wipe, Lose: m.Lose}
+		return storetest.Kept{At: m.At, Wipe: m.Wipe, Lose: m.Lose, LoseState: m.LoseState, Need: m.Need}
 	})
 }
 
@@ -45,4 +45,30 @@ func TestMemoryGoesBackInTime(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string][]byte{"p": []byte("first")}, publishers)
 	require.Equal(t, []string{"k"}, m.Keys())
+}
+
+// One slot goes back in time, and the others stay where they are.
+func TestSlotGoesBackByItself(t *testing.T) {
+	ctx := context.Background()
+	m := storetest.NewMemory()
+	s := m.At("one")
+	empty := m.Snapshot()
+	for shard := range 3 {
+		_, err := s.Claim(ctx, shard, 1, "v1")
+		require.NoError(t, err)
+	}
+	claimed := m.Snapshot()
+	for shard := range 3 {
+		require.NoError(t, s.Commit(ctx, &store.Commit{Shard: shard, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}}}))
+	}
+	m.RestoreSlot(0, claimed)
+	m.RestoreSlot(1, empty)
+	require.NoError(t, s.Verify(ctx, 0, "v1"))
+	require.ErrorIs(t, s.Verify(ctx, 1, "v1"), store.ErrStale)
+	require.NoError(t, s.Verify(ctx, 2, "v2"))
+	for shard, want := range [][]byte{nil, nil, []byte("x")} {
+		states, err := s.States(ctx, shard, []string{"k"})
+		require.NoError(t, err)
+		require.Equal(t, [][]byte{want}, states)
+	}
 }

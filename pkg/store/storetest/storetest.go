@@ -13,7 +13,10 @@ import (
 type Kept struct {
 	At   func(topology string) store.Store // as a worker of that topology sees it
 	Wipe func()                            // empties it
-	Lose func(shard int)                   // removes a shard's record by hand
+
+	Lose      func(shard int)                // removes a shard's record by hand
+	LoseState func(shard int, key string)    // removes the bucket that holds a key's state, with all that it holds
+	Need      func(shard int, format uint64) // makes a shard's record one of that format
 }
 
 // Publishers are a shard's, as its owner reads them.
@@ -37,7 +40,9 @@ func Run(t *testing.T, open func(t *testing.T) Kept) {
 		"a repeated commit is done once":                      repeatedCommit,
 		"a wiped store is stale, and claimed again is empty":  wipedStore,
 		"another topology is refused":                         anotherTopology,
-		"a record that was removed by hand is missed":         removedRecord,
+		"a slot of a later format is refused":                 laterFormat,
+		"a torn slot is not used, and can be emptied":         tornSlot,
+		"a state can go":                                      stateGoes,
 		"a record of many publishers is read in full":         manyPublishers,
 		"a record that changes while it is read is not mixed": changedWhileRead,
 		"reading a record ends with an error of its reader":   readerFails,

@@ -1,0 +1,39 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/lockstep/pkg/store"
+)
+
+// Verify implements store.Store.
+func (s *Store) Verify(ctx context.Context, shard int, version store.Version) error {
+	res, err := s.calls.run(verifyScript, s.slotKeys(shard), []any{string(version)}).Slice()
+	if err != nil {
+		return fmt.Errorf("verify shard %d: %w", shard, err)
+	}
+	if len(res) < 3 {
+		return store.ErrStale
+	}
+	return nil
+}
+
+// Whole implements store.Store.
+func (s *Store) Whole(ctx context.Context, shard int) (store.Shard, error) {
+	res, err := verifyScript.Run(ctx, s.rdb, s.slotKeys(shard), "").Slice()
+	if err == nil {
+		err = s.refusal(shard, res)
+	}
+	if err != nil {
+		return store.Shard{}, fmt.Errorf("verify shard %d: %w", shard, err)
+	}
+	if len(res) != 1+len(shardFields) {
+		return store.Shard{}, fmt.Errorf("verify shard %d: Redis returned %d values", shard, len(res))
+	}
+	out := readShard(res[1:])
+	if out.Err != nil {
+		return store.Shard{}, fmt.Errorf("read %s: %w", s.recordKey(shard), out.Err)
+	}
+	return out, nil
+}
