@@ -40,6 +40,9 @@ func TestMask(t *testing.T) {
 		"nats://a:1,nats://u:p@b:2,tls://c:3": "nats://a:1,nats://u:***@b:2,tls://c:3",
 		"redis://u:p@ss,w/ord@a:1":            "redis://u:***@a:1",
 		"u:p@a,nats://b:2":                    "u:***@a,nats://b:2",
+		"redis://a:1?x=1&password=p&addr=b:2": "redis://a:1?x=1&password=***&addr=b:2",
+		"redis://a:1?password=p@ss#w,redis://u:q@b:2": "redis://a:1?password=***,redis://u:***@b:2",
+		"rediss://u:p@a:1?Sentinel_Password=q r":      "rediss://u:***@a:1?Sentinel_Password=*** r",
 	} {
 		require.Equal(t, want, Mask(in), in)
 	}
@@ -53,4 +56,9 @@ func TestMaskHidesEveryPassword(t *testing.T) {
 		require.NotContains(t, got, "SECRET")
 		require.True(t, strings.HasSuffix(got, "@host:1"), got)
 	})
+}
+
+func TestMaskOfARefusedAddressHidesTheRestOfAPassword(t *testing.T) {
+	require.Equal(t, "redis://a:1?addr=b:2&password=***", MaskRefused("redis://a:1?addr=b:2&password=p&q=SECRET"))
+	require.Equal(t, `bad --redis="redis://a:1?password=***`, MaskIn(`bad --redis="redis://a:1?password=SECRET"`, nil))
 }

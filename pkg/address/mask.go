@@ -11,14 +11,17 @@ const Masked = "***"
 // addressStart is where an address of a list begins. Only known schemes count: anything else may be part of a password.
 var addressStart = regexp.MustCompile(`(^|[,\s]\s*)(` + schemes + `)://`)
 
-// Mask returns s, an address or a list of them, without its secrets. Before an @ it keeps only a user name that a password
-// follows (a name alone may be a token). In doubt it hides too much rather than too little.
-func Mask(s string) string { return maskEach(s, maskUser) }
+// Mask returns s, an address or a list of them, without its secrets: what stands before an @, but for a user name that a password
+// follows (a name alone may be a token), and the value of an option whose name ends in "password". In doubt it hides too much
+// rather than too little.
+func Mask(s string) string { return maskEach(s, maskParts) }
+
+func maskParts(address string) string { return maskUser(maskOptions(address)) }
 
 // MaskRefused is Mask for a text that could not be read as an address: in place of a port it may have a password whose host
 // is missing.
 func MaskRefused(s string) string {
-	return maskEach(s, func(address string) string { return maskNoPort(maskUser(address)) })
+	return maskEach(s, func(address string) string { return maskNoPort(maskUser(maskRest.ReplaceAllString(address, "$1"+Masked))) })
 }
 
 // maskEach masks each address of a list without its scheme.
@@ -38,6 +41,14 @@ func maskEach(s string, mask func(string) string) string {
 	}
 	return out.String()
 }
+
+// Options that hold a password, to the next option or, where a password may hold an & that is not percent-encoded, to the end.
+var (
+	maskOption = regexp.MustCompile(`(?i)([?&][a-z_]*password=)[^&\s]*`)
+	maskRest   = regexp.MustCompile(`(?i)([?&][a-z_]*password=)\S*`)
+)
+
+func maskOptions(address string) string { return maskOption.ReplaceAllString(address, "$1"+Masked) }
 
 // maskUser masks one address without its scheme.
 func maskUser(address string) string {
@@ -75,12 +86,12 @@ func MaskIn(text string, known []string) string {
 	for _, value := range known {
 		_, after, _ := strings.Cut(value, "=")
 		for _, secret := range []string{value, after} {
-			if strings.Contains(secret, "@") {
+			if strings.Contains(secret, "@") || maskOption.MatchString(secret) {
 				text = strings.ReplaceAll(text, secret, Mask(secret))
 			}
 		}
 	}
-	return maskedAddress.ReplaceAllStringFunc(text, func(found string) string {
+	return maskedAddress.ReplaceAllStringFunc(maskOptions(text), func(found string) string {
 		at := maskedAddress.FindStringSubmatchIndex(found)
 		return found[:at[3]] + maskUser(found[at[3]:])
 	})

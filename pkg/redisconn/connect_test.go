@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"example.com/lockstep/pkg/address"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -100,26 +99,4 @@ func TestReadyNoticesItsEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	require.ErrorContains(t, Ready(client)(ctx), "no answer from Redis")
-}
-
-// A piece of a password with a special character in it is not taken for a host.
-func TestPiecesOfAPasswordAreNoHost(t *testing.T) {
-	for _, server := range []string{"redis://u:12/34@h", "redis://:12?34@h:1", "rediss://u:12#34@h", "unix://u:12/34@/run/redis.sock"} {
-		_, err := Options(server)
-		require.ErrorIs(t, err, address.ErrNotURL, server)
-	}
-}
-
-func TestSpecialCharactersInAPassword(t *testing.T) {
-	for _, server := range []string{"redis://u:12,34@h:1", "redis://u:12%2C34@h:1"} {
-		opts, err := Options(server)
-		require.NoError(t, err)
-		require.Equal(t, []string{"u", "12,34", "h:1"}, []string{opts.Username, opts.Password, opts.Addr})
-	}
-	opts, err := Options("redis://u:p%2Fq%40r@h:1")
-	require.NoError(t, err)
-	require.Equal(t, "p/q@r", opts.Password)
-	opts, err = Options("unix:///run/a@b.sock")
-	require.NoError(t, err)
-	require.Equal(t, []string{"unix", "/run/a@b.sock"}, []string{opts.Network, opts.Addr})
 }

@@ -8,13 +8,13 @@ import (
 
 // Flags is what a service that uses Redis embeds beside service.Config.
 type Flags struct {
-	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis of the state: HOST:PORT or a redis://, rediss:// or unix:// URL."`
-	LockRedis []string `sep:"none" placeholder:"HOST:PORT" help:"Redis of the locks; repeatable, or separated by blanks: a lock needs the majority. Default: that of --redis."`
+	Redis     string   `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis of the state: HOST:PORT or a redis://, rediss:// or unix:// URL; with ?addr=HOST:PORT&addr=... a cluster, with ?master_name=NAME&addr=... its Sentinels."`
+	LockRedis []string `sep:"none" placeholder:"HOST:PORT" help:"Redis of the locks, in the same forms; repeatable, or separated by blanks: a lock needs the majority. Default: that of --redis."`
 }
 
 // Validate checks the addresses. service.Parse calls it.
 func (f *Flags) Validate() error {
-	if _, err := Options(f.Redis); err != nil {
+	if err := Check(f.Redis); err != nil {
 		return fmt.Errorf("--redis=%s: %w", address.MaskRefused(f.Redis), err)
 	}
 	seen := map[string]bool{}
@@ -22,7 +22,7 @@ func (f *Flags) Validate() error {
 		for _, lock := range address.Split(list) {
 			// The error names the list and not the address: if a blank in a password was taken for a separator, only the list
 			// shows which part of it is the password.
-			if _, err := Options(lock); err != nil {
+			if err := Check(lock); err != nil {
 				return fmt.Errorf("--lock-redis=%s: %w", address.MaskRefused(list), err)
 			}
 			if seen[lock] {

@@ -10,7 +10,7 @@ import (
 type StackFlags struct {
 	Shards         int      `default:"16" help:"Shards of a new stack."`
 	Lanes          string   `default:"auto" help:"Streams of a new stack: a number, or auto for one per 16 shards."`
-	Redis          string   `default:"auto" placeholder:"auto|embedded|HOST:PORT|URL" env:"LOCKSTEP_STACK_REDIS" help:"${help_redis}"`
+	Redis          string   `default:"auto" placeholder:"auto|embedded|cluster|sentinel|HOST:PORT|URL" env:"LOCKSTEP_STACK_REDIS" help:"${help_redis}"`
 	App            string   `default:"lockstep" help:"Name of the app."`
 	Bin            string   `default:"${bin}" type:"path" help:"Directory of the built programs."`
 	RouterFlag     []string `sep:"none" placeholder:"FLAG" help:"Flag for every router, as in --router-flag=--history-age=2h; repeatable."`
@@ -20,6 +20,7 @@ type StackFlags struct {
 
 // helpRedis is the help of --redis.
 const helpRedis = "auto: redis-server if on PATH, else embedded. embedded: miniredis in this process, which keeps nothing. " +
+	"cluster, sentinel: redis-servers of the stack's own, which keep nothing. Else an address or URL as for worker --redis. " +
 	"Give a password by the environment: other users can read flags."
 
 // Config is a stack's configuration by these flags. The caller adds the number of processes and the directory.

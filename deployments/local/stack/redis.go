@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -136,27 +135,25 @@ func (r *externalRedis) stop(context.Context) error { return nil }
 const reachTimeout = 3 * time.Second
 
 func (r *externalRedis) start(ctx context.Context) error {
+	if err := redisconn.Check(r.addr); err != nil {
+		return fmt.Errorf("cannot reach Redis: --redis: %w, auto or embedded", err) // the address may hold a password
+	}
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	if err := ping(ctx, r.addr); err != nil {
+	if err := redisconn.Reach(ctx, r.addr); err != nil {
 		return fmt.Errorf("cannot reach Redis: %w", err)
 	}
 	return nil
 }
 
-// ping asks a Redis once. It opens a plain connection first because the client logs each failure to connect.
+// ping asks a server of ours once. It opens a plain connection first because the client logs each failure to connect.
 func ping(ctx context.Context, address string) error {
-	options, err := redisconn.Options(address)
-	if err != nil {
-		return fmt.Errorf("--redis: %w, auto or embedded", err) // the address may hold a password
-	}
-	options.MaxRetries = -1
-	conn, err := new(net.Dialer).DialContext(ctx, cmp.Or(options.Network, "tcp"), options.Addr)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
 	conn.Close()
-	client := redis.NewClient(options)
+	client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, ContextTimeoutEnabled: true, DisableIdentity: true})
 	defer client.Close()
 	return client.Ping(ctx).Err()
 }
