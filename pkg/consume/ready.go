@@ -14,6 +14,9 @@ import (
 // Ready returns an error while the worker is not in the group, or a shard is on its way to it, or from it. A shard that is
 // stuck makes no worker unready: the others would be stuck there too, and its neighbours here would suffer. Stuck names it.
 func (w *Worker) Ready() error {
+	if why := w.follows.why(); why != "" {
+		return errors.New("owns no shards: " + why)
+	}
 	if !w.joined.Load() || !w.group.Joined() {
 		return errors.New("not in the group")
 	}
@@ -62,7 +65,7 @@ func (w *Worker) Paused() string {
 
 func (w *Worker) status() query.Worker {
 	left, by := w.pauses.left()
-	out := query.Worker{Name: w.cfg.Name, PausedMS: query.Milliseconds(left), PausedBy: by, Shards: w.statuses.all()}
+	out := query.Worker{Name: w.cfg.Name, PausedMS: query.Milliseconds(left), PausedBy: by, Away: w.follows.why(), Shards: w.statuses.all()}
 	if w.group != nil {
 		out.ID = w.group.ID()
 	}

@@ -4,7 +4,8 @@
 //
 // A file uses its own layer and those below, none above:
 //
-//	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; acceptgap.go
+//	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; topology.go checks
+//	           the topology; acceptgap.go
 //	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, work.go are its steps
 //	shared     shared.go: what the owners of a worker share; config.go, feed.go, connection.go, fitness.go, pauses.go, pause.go,
 //	           pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go
@@ -46,6 +47,8 @@ type Worker struct {
 	watching context.Context
 	unwatch  context.CancelFunc
 	watches  sync.WaitGroup
+	watcher  *topology.Watcher
+	follows  following
 	once     *lifecycle.Once
 	joined   atomic.Bool // it has started and is not stopping
 }
@@ -69,6 +72,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	w.outages.nc, w.outages.log = nc, cfg.Log
 	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, w.statuses.stopped, func() time.Duration { left, _ := w.pauses.left(); return left })
 	w.watching, w.unwatch = context.WithCancel(context.Background())
+	w.follows.ctx, w.follows.end = context.WithCancel(context.Background())
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
 	return w, nil
 }
@@ -119,6 +123,7 @@ func (w *Worker) start(ctx context.Context) error {
 		}
 	}
 	w.joined.Store(true)
+	w.follows.loop.Go(func() { w.followTopology(w.follows.ctx) })
 	return nil
 }
 
@@ -129,8 +134,13 @@ func (w *Worker) own(ctx context.Context, o group.Ownership) { newOwner(&w.share
 func (w *Worker) join(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.cfg.TopologyTimeout, fmt.Errorf("none within %s", w.cfg.TopologyTimeout))
 	defer cancel()
-	w.topology, w.kv, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log)
-	return err
+	if w.topology, w.kv, err = topology.Join(ctx, w.js, w.cfg.App, w.cfg.Log); err != nil {
+		return err
+	}
+	if w.watcher, err = topology.Watch(ctx, w.nc, w.kv, nil, w.cfg.Log); err != nil {
+		return err
+	}
+	return w.unfollowed()
 }
 
 func (w *Worker) startJanitor(ctx context.Context) error {
@@ -147,10 +157,15 @@ func (w *Worker) startJanitor(ctx context.Context) error {
 // Stop hands the shards over, each after the commit at hand. When ctx ends, handlers are cancelled.
 func (w *Worker) Stop(ctx context.Context) error { return w.once.Stop(ctx) }
 
-// stop ends whatever start has begun. In this order: nothing is purged any more; the shards are handed over; the server
-// forgets our consumers; the last receipts are sent; queries end, and with them requests to pause.
+// stop ends whatever start has begun. In this order: the topology is not followed any more; nothing is purged; the shards are
+// handed over; the server forgets our consumers; the last receipts are sent; queries end, and with them requests to pause.
 func (w *Worker) stop(ctx context.Context) error {
 	w.joined.Store(false)
+	w.follows.end()
+	w.follows.loop.Wait()
+	if w.watcher != nil {
+		w.watcher.Stop()
+	}
 	var errs []error
 	if w.janitor != nil {
 		errs = append(errs, w.janitor.Stop(ctx))

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"strconv"
@@ -92,7 +93,7 @@ func FuzzMember(f *testing.F) {
 			e.op = jetstream.KeyValuePurge
 		}
 		g := &Group{
-			cfg: Config{Log: slog.New(slog.DiscardHandler), Shards: 2}, id: "me", metrics: newMetrics("app", nil),
+			cfg: Config{Log: slog.New(slog.DiscardHandler), Shards: 2}, id: "me", metrics: newMetrics("app", nil), present: context.Background(),
 			revision: make(map[string]uint64), proofs: make(map[string]string), seats: []*seat{newSeat(0), newSeat(1)},
 		}
 		w := &Watcher{names: make(map[string]string)}

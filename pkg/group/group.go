@@ -128,6 +128,8 @@ type Group struct {
 	seats    []*seat
 	synced   bool // the members watch has delivered all members
 	leaving  bool
+	present  context.Context // ends, with the cause, when this member withdraws
+	withdraw context.CancelCauseFunc
 
 	once    *lifecycle.Once
 	staying context.Context // ends when we leave
@@ -135,7 +137,7 @@ type Group struct {
 	hard    context.Context // ends at a hard stop
 	cancel  context.CancelFunc
 	loops   sync.WaitGroup
-	rejoins sync.WaitGroup
+	settles sync.WaitGroup
 	seated  sync.WaitGroup
 }
 
@@ -158,6 +160,7 @@ func New(nc *nats.Conn, cfg Config) (*Group, error) {
 	g.once = lifecycle.NewOnce("group member", g.start, g.stop)
 	g.hard, g.cancel = context.WithCancel(context.Background())
 	g.staying, g.leave = context.WithCancel(g.hard)
+	g.present, g.withdraw = context.WithCancelCause(context.Background())
 	for shard := range cfg.Shards {
 		g.seats = append(g.seats, newSeat(shard))
 	}
@@ -244,11 +247,11 @@ func (g *Group) admit(ctx context.Context) (ids []string, err error) {
 	return ids, g.cfg.Admit(ctx, ids)
 }
 
-// Joined tells whether this member knows the other members and is not leaving.
+// Joined tells whether this member knows the other members, has not withdrawn, and is not leaving.
 func (g *Group) Joined() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.synced && !g.leaving
+	return g.synced && !g.leaving && !g.withdrawn()
 }
 
 // Unsettled returns the shards that this member has to take or to hand over, and from when on.
@@ -298,7 +301,7 @@ func (g *Group) signOff(ctx context.Context) {
 	g.mu.Lock()
 	g.assign()
 	g.mu.Unlock()
-	g.rejoins.Wait() // a rejoin under way could put the entry back
+	g.settles.Wait() // one under way could put the entry back
 	if g.members == nil {
 		return
 	}

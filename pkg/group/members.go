@@ -1,12 +1,10 @@
 package group
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -65,9 +63,8 @@ func (g *Group) arrived() {
 	}
 	g.revision, g.arriving, g.synced = g.arriving, nil, true
 	maps.DeleteFunc(g.proofs, func(id string, _ string) bool { _, still := g.revision[id]; return !still })
-	if _, there := g.revision[g.id]; !there {
-		g.missing()
-	}
+	_, there := g.revision[g.id]
+	g.entryIs(there)
 }
 
 // change takes a change of one member. The caller holds mu.
@@ -78,6 +75,9 @@ func (g *Group) change(e jetstream.KeyValueEntry) {
 			g.cfg.Log.Info("member joined", "member", e.Key())
 		}
 		g.revision[e.Key()] = e.Revision()
+		if e.Key() == g.id {
+			g.entryIs(true)
+		}
 		return
 	}
 	if known {
@@ -86,34 +86,20 @@ func (g *Group) change(e jetstream.KeyValueEntry) {
 	delete(g.revision, e.Key())
 	delete(g.proofs, e.Key())
 	if e.Key() == g.id {
-		g.missing()
+		g.entryIs(false)
 	}
 }
 
-// missing joins again: other members took this one for dead, or the bucket lost its entry. The caller holds mu.
-func (g *Group) missing() {
-	if g.leaving {
+// entryIs takes whether this member's entry is there. If it is missing, other members took this one for dead, or the bucket lost
+// the entry: the member joins again. The caller holds mu.
+func (g *Group) entryIs(there bool) {
+	switch {
+	case there != g.withdrawn() || g.leaving:
 		return
+	case !there:
+		g.cfg.Log.Warn("own member entry is missing; joining again")
 	}
-	g.cfg.Log.Warn("own member entry is missing; joining again")
-	g.rejoins.Add(1)
-	go g.rejoin()
-}
-
-func (g *Group) rejoin() {
-	defer g.rejoins.Done()
-	for g.staying.Err() == nil {
-		ctx, cancel := context.WithTimeout(g.staying, time.Second)
-		_, err := g.members.Put(ctx, g.id, g.self)
-		cancel()
-		if err == nil {
-			return
-		}
-		select { // without a connection it fails at once
-		case <-time.After(retryMin):
-		case <-g.staying.Done():
-		}
-	}
+	g.settle()
 }
 
 // assign tells every seat whether its shard is assigned to this member. The caller holds mu.
@@ -122,7 +108,7 @@ func (g *Group) assign() {
 	g.metrics.members.Set(float64(len(ids)))
 	owners := Assign(g.cfg.Shards, ids)
 	for i, s := range g.seats {
-		s.want(!g.leaving && owners != nil && owners[i] == g.id)
+		s.want(!g.leaving && !g.withdrawn() && owners != nil && owners[i] == g.id)
 	}
 }
 

@@ -146,11 +146,16 @@ func (g *Group) occupy(s *seat) error {
 	g.metrics.owned.Inc()
 	ctx, cancel := context.WithCancelCause(g.hard)
 	unhook := context.AfterFunc(held.Context(), func() { cancel(context.Cause(held.Context())) })
+	g.mu.Lock()
+	present := g.present
+	g.mu.Unlock()
+	stay := context.AfterFunc(present, func() { cancel(context.Cause(present)) })
 	g.cfg.Own(ctx, Ownership{
 		Shard: s.shard, Stop: stop,
 		Announce: func(ctx context.Context) (uint64, error) { return g.announce(ctx, s.shard) },
 		Confirm:  func(ctx context.Context, revision uint64) (uint64, error) { return g.confirm(ctx, s.shard, revision) },
 	})
+	stay()
 	unhook()
 	if cause := context.Cause(held.Context()); cause != nil {
 		g.cfg.Log.Warn("lease lost", "shard", s.shard, "cause", cause)

@@ -110,7 +110,21 @@ func (c *Client) request(ctx context.Context, body []byte) (*nats.Msg, error) {
 		if err := c.nc.PublishRequest(topology.ControlSubject(c.app, anyQuery), inbox, body); err != nil {
 			return nil, err
 		}
+		if m != nil {
+			return other(ctx, sub, m)
+		}
 		m, err = sub.NextMsgWithContext(ctx)
+	}
+	return m, err
+}
+
+// other returns the answer of another worker than the one that refused, or the refusal if no other one answers in time.
+func other(ctx context.Context, sub *nats.Subscription, refusal *nats.Msg) (*nats.Msg, error) {
+	limited, cancel := context.WithTimeout(ctx, serveTime+silence)
+	defer cancel()
+	m, err := sub.NextMsgWithContext(limited)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return refusal, nil
 	}
 	return m, err
 }

@@ -37,6 +37,8 @@ type Worker struct {
 	// PausedMS is the rest of the worker's pause in milliseconds, rounded up; 0: it is not paused.
 	PausedMS int64  `json:"paused_ms,omitempty"`
 	PausedBy string `json:"paused_by,omitempty"` // name of the client that asked for the pause, if known
+	// Away is why the worker owns no shards and answers no query of states: it cannot follow the topology; "": it can.
+	Away string `json:"away,omitempty"`
 }
 
 // StatePaused is the state of a shard that takes nothing because its worker is paused.
@@ -67,7 +69,7 @@ type reply struct {
 // Codes of errors that a client acts on.
 const (
 	codeTooLarge = "413" // the answer does not fit one message: ask for fewer keys
-	codeStopping = "503" // the worker that got the request is stopping: ask another one
+	codeStopping = "503" // the worker that got the request is stopping, or may not answer: ask another one
 )
 
 // anyQuery is where every worker answers a query, below <app>.ctl.

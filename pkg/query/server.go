@@ -35,9 +35,10 @@ type Server struct {
 	serving context.Context // ends at a hard stop, and with it the answers at hand
 	abort   context.CancelFunc
 
-	mu     sync.Mutex // guards closed
-	closed bool
-	busy   sync.WaitGroup
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	refused string // why queries of states are refused; "": they are answered
+	busy    sync.WaitGroup
 }
 
 // NewServer makes a Server that answers from a store of the ring's shards, which are 0 to n-1. status returns the worker's status. pause pauses the
@@ -81,15 +82,42 @@ func (s *Server) query(r micro.Request) {
 		return
 	}
 	defer s.busy.Done()
+	if why := s.refuses(r); why != "" {
+		_ = r.Error(codeStopping, why, nil)
+		return
+	}
 	s.answerQuery(r)
 }
 
-// queryAny leaves the answer to the others if this worker is stopping.
+// queryAny leaves the answer to the others if this worker is stopping or refuses it.
 func (s *Server) queryAny(r micro.Request) {
-	if s.enter() {
-		defer s.busy.Done()
+	if !s.enter() {
+		return
+	}
+	defer s.busy.Done()
+	if s.refuses(r) == "" {
 		s.answerQuery(r)
 	}
+}
+
+// Refuse refuses queries of states from now on, with a reason, or answers them again with "". Positions, status and pauses are
+// answered all the same.
+func (s *Server) Refuse(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = why
+}
+
+// refuses says why a query is not answered; "": it is.
+func (s *Server) refuses(r micro.Request) (why string) {
+	s.mu.Lock()
+	why = s.refused
+	s.mu.Unlock()
+	var req request
+	if why == "" || json.Unmarshal(r.Data(), &req) == nil && len(req.Keys) == 0 {
+		return ""
+	}
+	return why
 }
 
 func (s *Server) answerQuery(r micro.Request) {

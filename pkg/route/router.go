@@ -4,6 +4,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -173,7 +174,7 @@ func (r *Router) run() {
 		select {
 		case <-changed:
 		case <-r.watcher.Replaced():
-			r.failed <- errors.New("another topology has replaced ours: restart the router")
+			r.failed <- cmp.Or(r.watcher.Err(), topology.ErrReplaced)
 			return
 		case <-r.quit:
 			return

@@ -117,14 +117,12 @@ func (w *Watcher) suspend(err error) {
 
 // replacedBy takes another topology. The caller holds mu.
 func (w *Watcher) replacedBy(t Topology) {
-	w.err = fmt.Errorf("%w: ours is %s, the bucket has %s", ErrReplaced, w.current.ID, t.ID)
+	w.err = fmt.Errorf("%w: ours is %s, the bucket has %s: restart this program, if it is a worker with the store that goes with it",
+		ErrReplaced, w.current.ID, t.ID)
 	if w.permit != nil {
 		w.permit.Revoke()
 	}
-	w.replace.Do(func() {
-		w.log.Error("another topology has replaced ours", "ours", w.current.ID, "other", t.ID)
-		close(w.replaced)
-	})
+	w.replace.Do(func() { close(w.replaced) })
 	w.change()
 }
 

@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -94,6 +96,7 @@ func (r Report) Print(out io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	r.printAway(out)
 	for i, f := range r.Foreign {
 		if i == 0 {
 			fmt.Fprintln(out)
@@ -109,6 +112,23 @@ func (r Report) Print(out io.Writer) error {
 	return nil
 }
 
+// printAway prints why workers own no shards, once for all that say the same.
+func (r Report) printAway(out io.Writer) {
+	names := make(map[string][]string)
+	for _, w := range r.Workers {
+		if w.Away != "" {
+			names[w.Away] = append(names[w.Away], cmp.Or(w.Name, w.ID))
+		}
+	}
+	for i, why := range slices.Sorted(maps.Keys(names)) {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		slices.Sort(names[why])
+		fmt.Fprintf(out, "warning: %s may own no shards: %s\n", strings.Join(names[why], ", "), why)
+	}
+}
+
 // paused tells whether no worker takes new events.
 func (r Report) paused() bool {
 	return len(r.Workers) > 0 && !slices.ContainsFunc(r.Workers, func(w query.Worker) bool { return w.PausedMS == 0 })
@@ -116,7 +136,10 @@ func (r Report) paused() bool {
 
 // newEvents tells whether a worker takes new events.
 func newEvents(w query.Worker) string {
-	if w.PausedMS > 0 {
+	switch {
+	case w.Away != "":
+		return "none: it may own no shards"
+	case w.PausedMS > 0:
 		return fmt.Sprintf("paused for %s more by %s", time.Duration(w.PausedMS)*time.Millisecond, cmp.Or(w.PausedBy, "?"))
 	}
 	return "taken"

@@ -80,6 +80,24 @@ member  shards  id  new events
 
 not known: ask the workers: none
 `},
+		"a topology that only one worker follows": {Report{App: "shop", Workers: append([]query.Worker{
+			{ID: "c", Name: "worker-3", Away: "it needs format 2"}, {ID: "b", Name: "worker-2", Away: "it needs format 2"}}, running...),
+			Faults: []error{errors.New("read the topology: it needs format 2")}}, `app shop, whose topology is not known
+
+shard  owner     fence  position  lag  state
+0      worker-1  8      1:4       2    running
+1      -         ?      ?         ?    nobody owns it
+2      worker-1  3      1:5       0    stopped: no log
+
+member    shards  id  new events
+worker-1  2       a   taken
+worker-2  0       b   none: it may own no shards
+worker-3  0       c   none: it may own no shards
+
+warning: worker-2, worker-3 may own no shards: it needs format 2
+
+not known: read the topology: it needs format 2
+`},
 		"all paused": {Report{App: "shop", Epoch: topology.Epoch{Epoch: 1, Shards: 1, Lanes: 1}, Workers: []query.Worker{{
 			ID: "a", Name: "one", PausedMS: 1000, PausedBy: "x",
 			Shards: []query.ShardStatus{{Fence: 1, Epoch: 1, Seq: 2, State: query.StatePaused}}}}}, `app shop, epoch 1: 1 shard on 1 lane
