@@ -13,8 +13,8 @@ import (
 // the workers keep beside it.
 type account struct {
 	Balance int64  `json:"balance"`
-	Events  uint64 `json:"events"`
-	Chain   uint64 `json:"chain"` // links every payload to the one before: equal chains tell of equal order
+	Events  uint64 `json:"-"`
+	Chain   uint64 `json:"-"` // links every payload to the one before: equal chains tell of equal order
 }
 
 // apply folds an event into the account.

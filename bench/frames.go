@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -183,6 +184,10 @@ func (l *ledger) accounts(ctx context.Context, keys []string) ([]account, error)
 		}
 		if err := json.Unmarshal(s.Data, &out[i]); err != nil {
 			return nil, fmt.Errorf("the state of %s: %w", s.Key, err)
+		}
+		out[i].Events = s.Count
+		if out[i].Chain, err = strconv.ParseUint(s.Chain, 16, 64); err != nil {
+			return nil, fmt.Errorf("the chain of %s: %w", s.Key, err)
 		}
 	}
 	return out, nil

@@ -32,5 +32,7 @@ func TestLoads(t *testing.T) {
 		t.Run("stopped worker", s.testStoppedWorker)
 	})
 	t.Run("faults", func(t *testing.T) { testFaults(t, bin) })
+	t.Run("set of strings", func(t *testing.T) { testTags(t, bin) })
+	t.Run("orders", func(t *testing.T) { testOrders(t, bin) })
 	t.Run("changed generate", func(t *testing.T) { testGenerate(t, bin) })
 }

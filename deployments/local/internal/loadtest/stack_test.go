@@ -19,11 +19,11 @@ import (
 
 // stack is a running stack with two workers.
 type stack struct {
-	dir   string
-	file  stackfile.File
-	bin   string // where the producer is
-	nats  *nats.Conn
-	query *query.Client
+	dir      string
+	file     stackfile.File
+	services string // where the producer is
+	nats     *nats.Conn
+	query    *query.Client
 }
 
 const workers = 2
@@ -31,7 +31,7 @@ const workers = 2
 // up starts a stack with the services of one directory and the other programs in bin. It stops when the test ends.
 func up(t *testing.T, bin, services string) *stack {
 	t.Helper()
-	s := &stack{dir: filepath.Join(t.TempDir(), "stack"), bin: bin}
+	s := &stack{dir: filepath.Join(t.TempDir(), "stack"), services: services}
 	p := programs.Start(t, exec.Command(filepath.Join(bin, "local"), "up", "--dir="+s.dir, "--bin="+services))
 	t.Cleanup(func() {
 		p.End.Reset(programs.Patience)
@@ -53,7 +53,7 @@ func up(t *testing.T, bin, services string) *stack {
 // load starts a load on the stack.
 func (s *stack) load(t *testing.T, flags ...string) *programs.Load {
 	t.Helper()
-	return programs.StartLoad(t, s.bin, s.dir, flags...)
+	return programs.StartLoad(t, s.services, s.dir, flags...)
 }
 
 // process returns a process of the stack by its name.

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	"example.com/lockstep/pkg/load"
+	"example.com/lockstep/pkg/store"
 )
 
 // Outcome is what the publisher says of an event in the end.
@@ -148,7 +149,7 @@ func (b *Book) lastDeleted(key int) uint32 {
 // want is the state of a key of which every event was acknowledged and applied.
 func (b *Book) want(key int) State {
 	count := uint64(b.sent[key] - b.lastDeleted(key))
-	return State{Found: count > 0, Proof: Proof{Count: count, Chain: b.chain[key]}}
+	return State{Found: count > 0, Proof: store.Proof{Count: count, Chain: b.chain[key]}}
 }
 
 // unsettled adds the events whose outcome was never told: they were given up.

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"example.com/lockstep/pkg/load"
+	"example.com/lockstep/pkg/store"
 )
 
 // deleting is a run of one key in which some events delete its state.
@@ -306,7 +307,7 @@ func TestDroppedEvents(t *testing.T) {
 		"one after one that deletes, one gone": {[]Outcome{s, s, s, s, s}, []int{2}, 1, 1, Lost, 1, Unfinished},
 	} {
 		r := sendDeleting(t, c.outcomes, c.deletes...)
-		got := State{c.count > 0, Proof{c.count, 77, c.dropped}}
+		got := State{Found: c.count > 0, Proof: store.Proof{Count: c.count, Chain: 77, Dropped: c.dropped}}
 		f := r.book.Check(1, got)
 		require.Equal(t, c.want.String(), f.Kind.String(), "%s: %s", name, f.Detail)
 		require.Equal(t, c.events, f.Events, name)

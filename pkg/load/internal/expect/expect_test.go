@@ -16,6 +16,7 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/load"
+	"example.com/lockstep/pkg/store"
 )
 
 // applied is the state after payloads are applied as the platform does it, written apart from the code under test.
@@ -315,6 +316,16 @@ func TestGivenUpEitherWay(t *testing.T) {
 			require.Equal(t, Duplicated, b.Check(1, applied(doubled...)).Kind)
 		}
 	})
+}
+
+// The book computes chains in a way of its own, for speed.
+func TestChainIsThePlatforms(t *testing.T) {
+	b := newBook(t, 1, 40)
+	var p store.Proof
+	for range 5 {
+		p = p.Apply(sendAll(b, 0, Stored)[0])
+	}
+	require.Equal(t, Fine, b.Check(0, State{Found: true, Proof: p}).Kind)
 }
 
 func TestTally(t *testing.T) {

@@ -1,6 +1,10 @@
 package expect
 
-import "slices"
+import (
+	"slices"
+
+	"example.com/lockstep/pkg/store"
+)
 
 // Limits of the search for the chain of a key with events given up: so many
 // chains side by side (12 events either way), so many digests altogether.
@@ -25,7 +29,7 @@ type search struct {
 
 // explains tells whether a state that began at s can have come to the proof, if the events that delete and follow were not
 // applied; or, if kept, were applied like any other and deleted nothing. It is not ok if there are too many choices.
-func (h *search) explains(s start, kept bool, got Proof) (found, ok bool) {
+func (h *search) explains(s start, kept bool, got store.Proof) (found, ok bool) {
 	certain, open := s.certain, s.open // ahead of us
 	if kept {
 		certain, open = certain+s.missed, open+s.skipped

@@ -4,9 +4,9 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,6 +16,7 @@ import (
 	"example.com/lockstep/pkg/load/internal/drive"
 	"example.com/lockstep/pkg/publish"
 	"example.com/lockstep/pkg/query"
+	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 )
 
@@ -173,14 +174,17 @@ func (s *System) Stored(ctx context.Context, keys []string) ([]drive.Stored, err
 	return out, nil
 }
 
+// stored reads an answer about one key.
 func stored(st query.State) (out drive.Stored) {
 	if !st.Found {
 		return out
 	}
-	var a struct{ Events, Digest uint64 }
-	if err := json.Unmarshal(st.Data, &a); err != nil {
-		out.Err = err
+	chain, err := strconv.ParseUint(st.Chain, 16, 64)
+	if err != nil || st.Count == 0 && st.Dropped == 0 {
+		out.Err = fmt.Errorf("the worker's answer has no proof of its state (count %d, chain %q): is the worker older than the producer?", st.Count, st.Chain)
+		return out
 	}
-	out.Found, out.Count, out.Chain, out.Data = true, a.Events, a.Digest, st.Data
+	out.Found, out.Data = true, st.Data
+	out.Proof = store.Proof{Count: st.Count, Chain: chain, Dropped: st.Dropped}
 	return out
 }
