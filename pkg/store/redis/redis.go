@@ -103,7 +103,7 @@ func (s *Store) refusal(shard int, answer []any) error {
 	case "topology":
 		return s.otherTopology(shard, fmt.Sprint(answer[1]))
 	case "needs":
-		return fmt.Errorf("%w: %s needs format %v, this version knows format %d: run a later version",
+		return fmt.Errorf("%w: %s needs format %v, this version knows format %d: upgrade this program",
 			store.ErrFormat, s.recordKey(shard), answer[1], store.Format)
 	case "torn":
 		return fmt.Errorf("%w: %v does not go with %s", store.ErrTorn, answer[1], s.recordKey(shard))
