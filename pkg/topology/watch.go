@@ -76,7 +76,7 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 		return
 	}
 	if e.Operation() != jetstream.KeyValuePut {
-		w.log.Error("the topology was deleted; this process keeps the previous one, but no service can start: "+
+		w.log.Error("the topology was deleted; this process goes on as before, but no service can start: "+
 			"write it again (router restore-topology)", "bucket", e.Bucket())
 		return
 	}
