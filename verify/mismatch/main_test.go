@@ -34,6 +34,7 @@ func TestLongMismatches(t *testing.T) {
 		{"full store", testFullStore},
 		{"full disk", testFullDisk},
 		{"strangers", testStrangers},
+		{"a topology from the future", testTopologyFromTheFuture},
 		{"status", testStatus},
 	} {
 		t.Run(test.name, func(t *testing.T) {

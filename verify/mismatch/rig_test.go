@@ -166,11 +166,7 @@ func (r *rig) counts(keys []string) (counts []uint64) {
 		return err == nil
 	}, "no worker answers")
 	for _, s := range states {
-		var account struct{ Events uint64 }
-		if s.Found {
-			require.NoError(r.t, json.Unmarshal(s.Data, &account))
-		}
-		counts = append(counts, account.Events)
+		counts = append(counts, s.Count)
 	}
 	return counts
 }
