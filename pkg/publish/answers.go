@@ -83,7 +83,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 		p.endFrame(f, fmt.Errorf("%w: %w", ErrUnknown, a))
 	}
 	p.signal()
-	leave := p.w.MayLeave(now)
+	leave := p.mustWake(now)
 	p.mu.Unlock()
 	if leave {
 		p.wake()

@@ -41,6 +41,7 @@ type Publisher struct {
 	closed  bool
 	room    []waiter      // for room
 	idle    chan struct{} // closed when nothing is outstanding; nil if no Flush waits
+	wakesAt time.Time     // when run wakes by itself
 
 	unsubscribed bool      // by us
 	lost         bool      // the connection is closed for good
@@ -215,6 +216,15 @@ func (p *Publisher) wake() {
 	}
 }
 
+// mustWake tells whether a frame may leave now, or before run wakes by itself.
+func (p *Publisher) mustWake(now time.Time) bool {
+	if p.w.MayLeave(now) {
+		return true
+	}
+	at := p.w.RestsUntil(now)
+	return !at.IsZero() && at.Before(p.wakesAt)
+}
+
 // run sends frames, sends unanswered frames again, and gives up those whose time is up.
 func (p *Publisher) run() {
 	defer close(p.done)
@@ -238,10 +248,11 @@ func (p *Publisher) run() {
 		if ask := p.routers.nextAsk(); due.IsZero() || !ask.IsZero() && ask.Before(due) {
 			due = ask
 		}
-		p.mu.Unlock()
 		if due.IsZero() {
 			due = now.Add(time.Hour)
 		}
+		p.wakesAt = due
+		p.mu.Unlock()
 		timer.Reset(max(0, time.Until(due)))
 	}
 }

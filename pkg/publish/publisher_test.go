@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/internal/window"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -58,6 +59,60 @@ func TestSendWaitsForTheAck(t *testing.T) {
 	_, err = p.SendAsync("alice", nil)
 	require.ErrorIs(t, err, ErrClosed)
 	require.ErrorIs(t, p.WaitRoom(ctx), ErrClosed)
+}
+
+// An event that gathers while the pipe rests leaves, though no other one comes.
+func TestEventLeavesAfterTheRest(t *testing.T) {
+	srv := testkit.NATS(t)
+	r := startRouter(t, srv.Connect(t))
+	p := startPublisher(t, srv.Connect(t), Config{})
+	send := func(key string) {
+		_, err := p.SendAsync(key, nil)
+		require.NoError(t, err)
+	}
+	for range 100 {
+		send("a")
+		f := <-r.got
+		send("b")
+		r.answer(t, f, stored)
+		f = <-r.got
+		require.Equal(t, "b", string(f.Events[0].Key))
+		send("c")
+		r.answer(t, f, stored)
+		f = <-r.got
+		r.answer(t, f, stored)
+		require.NoError(t, p.Flush(t.Context()))
+		send("d")
+		f = <-r.got
+		require.Equal(t, "d", string(f.Events[0].Key))
+		r.answer(t, f, stored)
+		require.NoError(t, p.Flush(t.Context()))
+	}
+}
+
+// An event that comes while the pipe rests wakes the sender, unless it wakes in time by itself.
+func TestRestWakesTheSenderOnce(t *testing.T) {
+	p, err := New(testkit.NATS(t).Connect(t), Config{})
+	require.NoError(t, err)
+	now := time.Now()
+	add := func(key string) {
+		_, draft, err := p.prepare(Event{Key: key})
+		require.NoError(t, err)
+		p.w.Add(&window.Event{Draft: draft}, key, now)
+	}
+	add("a")
+	add("b")
+	require.True(t, p.mustWake(now))
+	f := p.w.Next(now)
+	require.False(t, p.mustWake(now))
+	p.w.Answered(f.ID, 1, stored, now)
+	p.wakesAt = now.Add(time.Hour)
+	require.False(t, p.mustWake(now), "nothing waits")
+	add("c")
+	require.True(t, p.mustWake(now))
+	p.wakesAt = p.w.NextDue(now)
+	require.False(t, p.mustWake(now))
+	require.True(t, p.mustWake(p.wakesAt))
 }
 
 // Until its frame is answered a key's next events wait; a frame without an answer comes again as it was.

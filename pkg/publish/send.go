@@ -94,7 +94,7 @@ func (p *Publisher) take(ctx context.Context, h *Handle, key string, draft frame
 	if ctx.Done() != nil {
 		h.unwatch = context.AfterFunc(ctx, func() { p.contextEnded(ctx, h) })
 	}
-	leave := p.w.MayLeave(now)
+	leave := p.mustWake(now)
 	p.mu.Unlock()
 	if leave {
 		p.wake()
@@ -128,7 +128,7 @@ func (p *Publisher) contextEnded(ctx context.Context, h *Handle) {
 		}
 		p.signal()
 	}
-	leave := p.w.MayLeave(time.Now())
+	leave := p.mustWake(time.Now())
 	p.mu.Unlock()
 	if leave {
 		p.wake()

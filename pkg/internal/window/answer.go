@@ -38,6 +38,7 @@ func (w *Window) Answered(id uint64, attempt int, a frame.Answer, now time.Time)
 	case !f.earlier && f.Attempt == attempt:
 		outcome = Refused
 	}
+	w.senders = w.events
 	w.resolve(id, outcome == Stored)
 	return f, outcome
 }

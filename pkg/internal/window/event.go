@@ -19,6 +19,15 @@ const (
 // less work for routers and workers.
 const freeAfter = 5 * time.Millisecond
 
+// rest is the least time from one frame to the next while events come by themselves: a frame costs every process on its way
+// much the same, however few events it has. It delays nothing where it would gain nothing:
+//
+//   - The first event after a rest leaves at once.
+//   - Senders that each wait for their answer leave as soon as all wait again: as many events as were outstanding when the
+//     last answer came. One sender alone never waits.
+//   - A round trip that takes longer is not made longer.
+const rest = time.Millisecond
+
 // Limits bound what is outstanding.
 type Limits struct {
 	Events  int

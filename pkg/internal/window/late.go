@@ -121,6 +121,9 @@ func (w *Window) NextDue(now time.Time) time.Time {
 		earlier(f.deadline)
 		earlier(f.resendAt)
 	}
+	if at := w.RestsUntil(now); !at.IsZero() {
+		earlier(at)
+	}
 	if len(w.frames) > 0 && now.Before(w.freeAt) {
 		earlier(w.freeAt)
 	}

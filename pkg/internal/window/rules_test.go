@@ -66,6 +66,7 @@ func TestWindowKeepsItsRules(t *testing.T) {
 		})
 		// At the end all can leave and be resolved.
 		for range 10_000 {
+			x.now = x.now.Add(rest)
 			for x.leave(t) {
 			}
 			if len(x.flying) == 0 {
@@ -175,6 +176,9 @@ func (x *world) leave(t *rapid.T) bool {
 	f := x.w.Next(x.now)
 	require.Equal(t, may, f != nil)
 	if f == nil {
+		if len(x.flying) == 0 && x.w.ready.first != nil {
+			require.WithinRange(t, x.w.RestsUntil(x.now), x.now.Add(1), x.now.Add(rest), "an event waits for nothing")
+		}
 		return false
 	}
 	var fr frame.Frame
@@ -217,7 +221,12 @@ func (x *world) resolve(t *rapid.T, stored bool) {
 		keys[e.key.key] = e.Seq
 	}
 	require.Equal(t, x.w.frames[id], x.flying[id])
-	f, ok := x.w.resolve(id, stored)
+	f, ok := x.flying[id], true
+	if stored {
+		f, _ = x.w.Answered(id, f.Attempt, frame.Answer{}, x.now)
+	} else {
+		f, ok = x.w.resolve(id, false)
+	}
 	require.True(t, ok)
 	require.Equal(t, id, f.ID)
 	_, ok = x.w.resolve(id, stored)

@@ -38,6 +38,8 @@ type Window struct {
 	frames     map[uint64]*Frame // in flight
 	lastFrame  uint64
 	freeAt     time.Time // then the pipe is free for another frame, though there is one in flight
+	restedAt   time.Time // then another frame may leave a free pipe, however small
+	senders    int       // events outstanding when the last answer came: a guess at how many come at a time
 	events     int       // outstanding: queued and in flight
 	bytes      int
 	readyBytes int
@@ -134,10 +136,25 @@ func (w *Window) MayLeave(now time.Time) bool {
 	if w.renew && len(w.frames) > 0 || w.ready.first == nil || w.seq+1-w.floor > frame.MaxSpan {
 		return false
 	}
-	return len(w.frames) == 0 || w.readyBytes >= frame.MaxFrameBytes || !now.Before(w.freeAt)
+	switch {
+	case w.readyBytes >= frame.MaxFrameBytes:
+		return true
+	case len(w.frames) > 0:
+		return !now.Before(w.freeAt)
+	}
+	return w.events >= w.senders || !now.Before(w.restedAt)
 }
 
-// Next returns the frame that leaves now, or nil. A frame leaves when the pipe is free or the frame is full.
+// RestsUntil is when the events that wait only for the pipe's rest may leave; zero if none do.
+func (w *Window) RestsUntil(now time.Time) time.Time {
+	if len(w.frames) > 0 || w.ready.first == nil || w.MayLeave(now) {
+		return time.Time{}
+	}
+	return w.restedAt
+}
+
+// Next returns the frame that leaves now, or nil. A frame leaves when it is full, or when the pipe is free and has rested or
+// nothing more is to be expected, see rest.
 func (w *Window) Next(now time.Time) *Frame {
 	w.renewSession(now)
 	if !w.MayLeave(now) {
@@ -156,6 +173,7 @@ func (w *Window) Next(now time.Time) *Frame {
 	w.frames[f.ID] = f
 	f.attempt(now)
 	w.freeAt = now.Add(freeAfter)
+	w.restedAt = now.Add(rest)
 	return f
 }
 

@@ -67,6 +67,58 @@ func TestFramesGatherWhileThePipeIsBusy(t *testing.T) {
 	t.Fatal("no full frame left")
 }
 
+// Events that come by themselves gather until the pipe has rested; after that the next one leaves at once.
+func TestFramesGatherWhileThePipeRests(t *testing.T) {
+	w := testWindow(10, 1<<20)
+	add := func(key string, at time.Time) { w.Add(testEvent(t, key, 1, 1), key, at) }
+	add("a", start)
+	f := w.Next(start)
+	add("b", start)
+	w.Answered(f.ID, 1, frame.Answer{}, start.Add(rest/4))
+	require.Nil(t, w.Next(start.Add(rest/2)), "two were outstanding, and one waits")
+	require.Equal(t, start.Add(rest), w.RestsUntil(start.Add(rest/2)))
+	require.Equal(t, start.Add(rest), w.NextDue(start.Add(rest/2)))
+	rested := start.Add(rest)
+	require.Zero(t, w.RestsUntil(rested), "nothing rests: it may leave")
+	f = w.Next(rested)
+	require.Len(t, f.Events, 1)
+
+	w.Answered(f.ID, 1, frame.Answer{}, rested.Add(rest/2))
+	require.Zero(t, w.RestsUntil(rested.Add(rest/2)), "nothing waits")
+	require.Zero(t, w.NextDue(rested.Add(rest/2)))
+	add("c", rested.Add(rest))
+	require.Len(t, w.Next(rested.Add(rest)).Events, 1)
+}
+
+// Senders that wait for their answers all wait again before the pipe has rested: it does not hold them up.
+func TestRestEndsWhenAllSendersWait(t *testing.T) {
+	w := testWindow(10, 1<<20)
+	const senders = 3
+	for i := range senders {
+		w.Add(testEvent(t, fmt.Sprint(i), 1, 1), fmt.Sprint(i), start)
+	}
+	f := w.Next(start)
+	require.Len(t, f.Events, senders)
+	for range 5 {
+		w.Answered(f.ID, 1, frame.Answer{}, start)
+		for i := range senders {
+			require.Nil(t, w.Next(start))
+			w.Add(testEvent(t, fmt.Sprint(i), 1, 1), fmt.Sprint(i), start)
+		}
+		f = w.Next(start)
+		require.Len(t, f.Events, senders)
+	}
+	w.Answered(f.ID, 1, frame.Answer{}, start)
+	w.Add(testEvent(t, "last", 1, 1), "last", start)
+	f = w.Next(start.Add(rest))
+	for range 5 {
+		require.Len(t, f.Events, 1)
+		w.Answered(f.ID, 1, frame.Answer{}, start.Add(rest))
+		w.Add(testEvent(t, "last", 1, 1), "last", start.Add(rest))
+		f = w.Next(start.Add(rest))
+	}
+}
+
 // A frame that is lost, or on a long way, does not hold up other keys for as long as it takes.
 func TestFrameWithoutAnswerLeavesThePipeToOthers(t *testing.T) {
 	w := testWindow(10, 1<<20)
