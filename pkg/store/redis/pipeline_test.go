@@ -2,13 +2,17 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"example.com/lockstep/pkg/store"
 	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
 
@@ -93,5 +97,85 @@ func TestCommitOnAStalledRedis(t *testing.T) {
 	link.Resume()
 	for shard, v := range versions { // it may have happened or not; repeated, it has
 		require.NoError(t, s.Commit(ctx, &store.Commit{Shard: shard, Old: v, New: next[shard]}))
+	}
+}
+
+// A call that waits for a Redis that does not answer ends with its context, also the one that has to wait for nobody else. The
+// calls beside it are answered when Redis goes on.
+func TestCallsEndWithTheirContext(t *testing.T) {
+	const shards = 8
+	ctx := context.Background()
+	link := testkit.NewLink(t, testkit.Redis(t))
+	s := redisstore.New(client(t, link.Addr), "app", "one")
+	versions := make([]store.Version, shards)
+	for shard := range shards {
+		versions[shard] = store.NewVersion()
+		_, err := s.Claim(ctx, shard, 1, versions[shard])
+		require.NoError(t, err)
+	}
+	link.Stall()
+	reason := errors.New("handed over")
+	given, giveUp := context.WithCancelCause(ctx)
+	left, stay := make([]error, shards), make([]error, shards)
+	next := store.NewVersion()
+	var leaving, staying sync.WaitGroup
+	for shard := range shards {
+		leaving.Go(func() {
+			if shard%2 == 0 {
+				left[shard] = s.Commit(given, &store.Commit{Shard: shard, Old: versions[shard], New: next})
+			} else {
+				_, left[shard] = s.Load(given, shard, versions[shard], []string{"k"})
+			}
+		})
+		staying.Go(func() { _, stay[shard] = s.Load(ctx, shard, versions[shard], nil) })
+	}
+	giveUp(reason)
+	leaving.Wait()
+	link.Resume()
+	staying.Wait()
+	for shard := range shards {
+		require.ErrorIs(t, left[shard], reason)
+		if shard%2 == 1 {
+			require.NoError(t, stay[shard])
+			continue
+		}
+		c := &store.Commit{Shard: shard, Old: versions[shard], New: next} // it may have happened or not; repeated, it has
+		require.NoError(t, s.Commit(ctx, c))
+	}
+}
+
+// BenchmarkShards is the load and the commit of a round, by the owners of many shards at once.
+func BenchmarkShards(b *testing.B) {
+	for _, shards := range []int{1, 16, 64} {
+		b.Run("shards="+strconv.Itoa(shards), func(b *testing.B) {
+			ctx := b.Context()
+			rdb := redis.NewClient(&redis.Options{Addr: testkit.RedisProcess(b).Addr})
+			defer func() { _ = rdb.Close() }()
+			s := redisstore.New(rdb, "app", "one")
+			var rounds atomic.Int64
+			var owners sync.WaitGroup
+			b.ReportAllocs()
+			b.ResetTimer()
+			for shard := range shards {
+				owners.Go(func() {
+					version := store.NewVersion()
+					if _, err := s.Claim(ctx, shard, 1, version); err != nil {
+						b.Error(err)
+					}
+					key := "key-" + strconv.Itoa(shard)
+					for rounds.Add(1) <= int64(b.N) {
+						if _, err := s.Load(ctx, shard, version, []string{key}); err != nil {
+							b.Error(err)
+						}
+						c := &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), States: []store.Pair{{Key: key, Value: make([]byte, 90)}}}
+						if err := s.Commit(ctx, c); err != nil {
+							b.Error(err)
+						}
+						version = c.New
+					}
+				})
+			}
+			owners.Wait()
+		})
 	}
 }

@@ -67,12 +67,12 @@ type Store struct {
 	rdb      redis.UniversalClient
 	app      string
 	topology string
-	calls    pipeline
+	calls    *nodes
 }
 
 // New returns the Store of the topology with that id. Call Check before use.
 func New(rdb redis.UniversalClient, app, topology string) *Store {
-	return &Store{rdb: rdb, app: app, topology: topology, calls: pipeline{rdb: rdb}}
+	return &Store{rdb: rdb, app: app, topology: topology, calls: newNodes(rdb)}
 }
 
 func (s *Store) slotPrefix(shard int) string { return "{" + s.app + ":" + strconv.Itoa(shard) + "}:" }

@@ -9,7 +9,7 @@ import (
 
 // Verify implements store.Store.
 func (s *Store) Verify(ctx context.Context, shard int, version store.Version) error {
-	res, err := s.calls.run(verifyScript, s.slotKeys(shard), []any{string(version)}).Slice()
+	res, err := s.calls.run(ctx, verifyScript, s.slotKeys(shard), []any{string(version)}).Slice()
 	if err != nil {
 		return fmt.Errorf("verify shard %d: %w", shard, err)
 	}
