@@ -2,11 +2,10 @@ package redis
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
-	"example.com/lockstep/pkg/store"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -29,36 +28,58 @@ func newNodes(rdb redis.UniversalClient) *nodes {
 // run runs a script on the node that has the keys. When ctx ends it returns, at the latest after promptTime; then the outcome is
 // unknown, and the call may happen later.
 func (n *nodes) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
-	cmd := n.shared(ctx, script, keys, args)
-	for cmd.Err() == errNotPrompt && ctx.Err() == nil {
-		n.reload(ctx)
-		cmd = n.shared(ctx, script, keys, args)
+	w := wait{ctx: ctx, began: time.Now()}
+	defer w.over()
+	for {
+		cmd := n.shared(ctx, script, keys, args)
+		err := cmd.Err()
+		switch {
+		case err == nil:
+			return cmd
+		case ctx.Err() != nil && !isReply(err):
+			return abandoned(ctx)
+		case errors.Is(err, errNotPrompt), errors.Is(err, errTakenOver):
+			n.reload(ctx)
+			continue
+		case redis.HasErrorPrefix(err, "NOSCRIPT"): // Redis was restarted
+			return n.alone(ctx, script, keys, args)
+		case n.cluster == nil || isReply(err) && !isElsewhere(err):
+			return cmd
+		case isReply(err):
+			return n.alone(ctx, script, keys, args)
+		}
+		n.reload(ctx) // the node cannot be reached: a replica may take over
+		if time.Since(w.began) > roundTripTime {
+			return cmd
+		}
+		if err := w.pass("its Redis node does not answer"); err != nil {
+			return failed(ctx, err)
+		}
 	}
-	err := cmd.Err()
-	switch {
-	case err == nil:
-		return cmd
-	case ctx.Err() != nil && !isReply(err):
-		return abandoned(ctx)
-	case redis.HasErrorPrefix(err, "NOSCRIPT"): // Redis was restarted
-	case n.cluster == nil || isReply(err) && !isElsewhere(err):
-		return cmd
-	default:
-		n.reload(ctx)
-	}
-	return n.alone(ctx, script, keys, args)
 }
 
-// shared runs a script in the pipeline of the node that has the keys.
+// shared runs a script in the pipeline of the node that has the keys, for as long as that node has them.
 func (n *nodes) shared(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	if n.cluster == nil {
-		return n.only.run(ctx, n.rdb, script, keys, args)
+		return n.only.run(ctx, n.rdb, script, keys, args, nil)
 	}
-	node, err := n.cluster.MasterForKey(ctx, keys[0])
+	node, err := n.nodeOf(ctx, keys[0])
 	if err != nil {
 		return failed(ctx, err)
 	}
-	return n.pipelineTo(node).run(ctx, node, script, keys, args)
+	return n.pipelineTo(node).run(ctx, node, script, keys, args, func() bool {
+		n.reload(ctx)
+		now, err := n.nodeOf(ctx, keys[0])
+		return err == nil && now != node
+	})
+}
+
+// nodeOf returns the client of the node that has a key, as far as is known.
+func (n *nodes) nodeOf(ctx context.Context, key string) (redis.UniversalClient, error) {
+	if n.cluster == nil {
+		return n.rdb, nil
+	}
+	return n.cluster.MasterForKey(ctx, key)
 }
 
 // reload makes a cluster's client ask which node has which slots: a replica may have taken over.
@@ -68,13 +89,14 @@ func (n *nodes) reload(ctx context.Context) {
 	}
 }
 
-func (n *nodes) pipelineTo(node *redis.Client) *pipeline {
+func (n *nodes) pipelineTo(node redis.UniversalClient) *pipeline {
+	addr := node.(*redis.Client).Options().Addr
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p := n.each[node.Options().Addr]
+	p := n.each[addr]
 	if p == nil {
 		p = new(pipeline)
-		n.each[node.Options().Addr] = p
+		n.each[addr] = p
 	}
 	return p
 }
@@ -91,42 +113,20 @@ func (n *nodes) alone(ctx context.Context, script *redis.Script, keys []string, 
 	return cmd
 }
 
-// Bounds of the waits between two attempts of a call whose slot cannot be used for now.
-const (
-	againMin = 10 * time.Millisecond
-	againMax = 250 * time.Millisecond
-)
-
-// toldAfter is from when on a caller is told what its call waits for.
-const toldAfter = time.Second
-
 // patiently makes a call, and makes it again while its slot is being moved or not served, until ctx ends. It gives the call a
 // context that ends with ctx or after roundTripTime. With ctx's end it returns T's zero value.
 func patiently[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	began := time.Now()
-	told := ""
-	defer func() {
-		if told != "" {
-			store.TellWait(ctx, "")
-		}
-	}()
-	for wait := againMin; ; wait = min(2*wait, againMax) {
+	w := wait{ctx: ctx, began: time.Now()}
+	defer w.over()
+	for {
 		result, err := unblocked(ctx, call)
 		reason := passing(err)
 		if reason == "" {
 			return result, err
 		}
-		if reason != told && time.Since(began) > toldAfter {
-			store.TellWait(ctx, reason)
-			told = reason
-		}
-		again := time.NewTimer(wait)
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
+		if err := w.pass(reason); err != nil {
 			var none T
-			return none, fmt.Errorf("%s: %w", reason, context.Cause(ctx))
+			return none, err
 		}
 	}
 }

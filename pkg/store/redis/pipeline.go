@@ -42,29 +42,52 @@ const (
 	roundTripTime = 5 * time.Second // bounds one that a goroutine makes, with the client's retries
 )
 
-// errNotPrompt means that no answer came within promptTime. The call may have happened: make it again.
-var errNotPrompt = fmt.Errorf("no answer from Redis within %s", promptTime)
+// lookEvery is how often a call of a slow server looks whether another has taken over.
+const lookEvery = 250 * time.Millisecond
+
+// After these errors the call may have happened: make it again.
+var (
+	errNotPrompt = fmt.Errorf("no answer from Redis within %s", promptTime)
+	errTakenOver = errors.New("another Redis node has taken over")
+)
 
 // run runs a script on the server whose client rdb is. When ctx ends it returns without the result, and the call may happen
-// nevertheless, then or later. It returns errNotPrompt at most once in a row.
-func (p *pipeline) run(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, keys []string, args []any) *redis.Cmd {
+// nevertheless, then or later. So it does, with errTakenOver, if the server is slow and takenOver, which is called from time to
+// time unless it is nil, returns true. It returns errNotPrompt at most once in a row.
+func (p *pipeline) run(
+	ctx context.Context, rdb redis.UniversalClient, script *redis.Script, keys []string, args []any, takenOver func() bool,
+) *redis.Cmd {
 	c := &call{script: script, keys: keys, args: args, turn: make(chan bool, 1)}
 	p.mu.Lock()
+	slow := p.slow
 	p.rdb = rdb
 	p.waiting = append(p.waiting, c)
 	if !p.sending {
 		p.handOver()
 	}
 	p.mu.Unlock()
-	select {
-	case lead := <-c.turn:
-		if lead {
-			p.send(c, promptTime)
+	var look <-chan time.Time
+	if slow && takenOver != nil {
+		ticks := time.NewTicker(lookEvery)
+		defer ticks.Stop()
+		look = ticks.C
+	}
+	for {
+		select {
+		case lead := <-c.turn:
+			if lead {
+				p.send(c, promptTime)
+			}
+			return c.cmd
+		case <-ctx.Done():
+			p.leave(c)
+			return abandoned(ctx)
+		case <-look:
+			if takenOver() {
+				p.leave(c)
+				return failed(ctx, errTakenOver)
+			}
 		}
-		return c.cmd
-	case <-ctx.Done():
-		p.leave(c)
-		return abandoned(ctx)
 	}
 }
 

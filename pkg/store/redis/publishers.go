@@ -48,7 +48,8 @@ type scan struct {
 // run reads all pages, and tells whether every field has been read, in this run or an earlier one.
 func (s *scan) run(ctx context.Context) (all bool, err error) {
 	for cursor := "0"; ; {
-		page, err := publishersScript.Run(ctx, s.store.rdb, []string{s.store.recordKey(s.shard)}, string(s.version), cursor, pageFields).Slice()
+		keys, args := []string{s.store.recordKey(s.shard)}, []any{string(s.version), cursor, pageFields}
+		page, err := s.store.calls.alone(ctx, publishersScript, keys, args).Slice()
 		if errors.Is(err, redis.Nil) {
 			return false, store.ErrStale
 		}

@@ -13,7 +13,19 @@ type dialed chan struct{}
 // Reconnected implements store.Store. It receives also when the pool grows.
 func (s *Store) Reconnected() <-chan struct{} {
 	made := make(dialed, 1)
-	s.rdb.AddHook(made)
+	cluster, is := s.rdb.(*redis.ClusterClient)
+	if !is {
+		s.rdb.AddHook(made)
+		return made
+	}
+	// Each node has connections of its own. A node that cannot be listed now counts as new later.
+	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(made) })
+	ctx, cancel := context.WithTimeout(context.Background(), promptTime)
+	defer cancel()
+	_ = cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+		node.AddHook(made)
+		return nil
+	})
 	return made
 }
 
