@@ -21,7 +21,9 @@ func maskParts(address string) string { return maskUser(maskOptions(address)) }
 // MaskRefused is Mask for a text that could not be read as an address: in place of a port it may have a password whose host
 // is missing.
 func MaskRefused(s string) string {
-	return maskEach(s, func(address string) string { return maskNoPort(maskUser(maskRest.ReplaceAllString(address, "$1"+Masked))) })
+	return maskEach(s, func(address string) string {
+		return maskNoPort(maskUser(maskRest.ReplaceAllString(address, "$1"+Masked)))
+	})
 }
 
 // maskEach masks each address of a list without its scheme.

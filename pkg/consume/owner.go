@@ -100,6 +100,7 @@ func (o *owner) serve(ctx context.Context) *ending {
 	if err := context.Cause(ctx); err != nil {
 		return because(err)
 	}
+	ctx = o.tellingWaits(ctx)
 	link, unlink := unbroken(ctx, o.nc)
 	defer unlink()
 	o.ctx, o.link, o.epoch = ctx, link, o.topology.Current()

@@ -38,7 +38,7 @@ type rig struct {
 	t      *testing.T
 	nats   *testkit.NATSServer
 	js     jetstream.JetStream
-	rdb    *redis.Client
+	rdb    redis.UniversalClient
 	topo   topology.Topology
 	kv     jetstream.KeyValue
 	shards int
@@ -57,13 +57,18 @@ func newRigOn(t *testing.T, shards int, redisAddr string) *rig {
 
 // newRigIn makes a rig whose log has so many replicas.
 func newRigIn(t *testing.T, shards int, redisAddr string, n *testkit.NATSServer, replicas int) *rig {
-	r := &rig{t: t, nats: n, shards: shards, want: make(map[string][]string)}
+	rdb := redis.NewClient(&redis.Options{Addr: redisAddr})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	return newRigWith(t, shards, rdb, n, replicas)
+}
+
+// newRigWith makes a rig whose store is reached by a client, which must have answered.
+func newRigWith(t *testing.T, shards int, rdb redis.UniversalClient, n *testkit.NATSServer, replicas int) *rig {
+	r := &rig{t: t, nats: n, rdb: rdb, shards: shards, want: make(map[string][]string)}
 	var err error
 	r.nats.NoDirectGets(t)
 	r.js, err = jetstream.New(r.nats.Conn)
 	require.NoError(t, err)
-	r.rdb = redis.NewClient(&redis.Options{Addr: redisAddr})
-	t.Cleanup(func() { require.NoError(t, r.rdb.Close()) })
 	initial := topology.Initial{Shards: shards, Lanes: 1, Log: topology.Log{Replicas: replicas, MaxBytes: 1 << 30}}
 	r.topo, r.kv, err = topology.Open(background, r.js, "app", initial, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

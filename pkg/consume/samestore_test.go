@@ -63,7 +63,7 @@ func TestWorkersStartAtOnceOnAnEmptyStore(t *testing.T) {
 func TestWorkerThatIsLedToAnotherStoreEnds(t *testing.T) {
 	r := newRigOn(t, 2, testkit.RedisProcess(t).Addr)
 	var leads atomic.Pointer[string] // to where the second worker's connections lead
-	leads.Store(&r.rdb.Options().Addr)
+	leads.Store(&r.rdb.(*redis.Client).Options().Addr)
 	rdb := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", *leads.Load())
 	}})

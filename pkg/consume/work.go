@@ -125,12 +125,16 @@ func (o *owner) commit(c *store.Commit) error {
 		if errors.Is(err, store.ErrStale) {
 			return err
 		}
-		if cause := context.Cause(o.ctx); cause != nil {
-			return cause
+		cause := context.Cause(o.ctx)
+		if cause == nil {
+			o.cfg.Log.Warn("not committed; trying again", "shard", o.n, "in", retry, "error", err)
+			sleep(o.ctx, nil, retry)
+			cause = context.Cause(o.ctx)
 		}
-		o.cfg.Log.Warn("not committed; trying again", "shard", o.n, "in", retry, "error", err)
-		if sleep(o.ctx, nil, retry) {
-			return context.Cause(o.ctx)
+		if cause != nil {
+			o.cfg.Log.Warn("left a round that may be committed or not; the shard's next owner finds out",
+				"shard", o.n, "from", o.shard.position.Seq, "to", c.Position.Seq, "cause", cause, "error", err)
+			return cause
 		}
 	}
 }

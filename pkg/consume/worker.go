@@ -6,7 +6,8 @@
 //
 //	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; topology.go checks
 //	           the topology; acceptgap.go
-//	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, work.go are its steps
+//	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, work.go are its steps;
+//	           storewaits.go
 //	shared     shared.go: what the owners of a worker share; config.go, feed.go, connection.go, fitness.go, pauses.go, pause.go,
 //	           pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go
 //	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); no I/O, no clock

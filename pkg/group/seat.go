@@ -19,6 +19,8 @@ const (
 	retryMin    = 50 * time.Millisecond // after an error
 	retryMax    = 2 * time.Second
 	releaseTime = 2 * time.Second
+	// hardReleaseTime is the same when the time to stop is up: the lock server may be what hangs.
+	hardReleaseTime = 500 * time.Millisecond
 )
 
 // seat is this member's part in one shard: whether it wants the shard, and whether it holds the lease.
@@ -164,7 +166,11 @@ func (g *Group) occupy(s *seat) error {
 	cancel(context.Canceled)
 	s.end()
 	g.metrics.owned.Dec()
-	release, done := context.WithTimeout(context.Background(), releaseTime)
+	limit := releaseTime
+	if g.hard.Err() != nil {
+		limit = hardReleaseTime
+	}
+	release, done := context.WithTimeout(context.Background(), limit)
 	defer done()
 	if err := held.Release(release); err != nil {
 		g.cfg.Log.Warn("could not release a lease; it expires by itself", "shard", s.shard, "error", err)

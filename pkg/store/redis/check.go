@@ -12,6 +12,11 @@ import (
 
 // Check implements store.Store. It refuses a Redis any server of which may evict keys.
 func (s *Store) Check(ctx context.Context, n int) error {
+	_, err := unblocked(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.check(ctx, n) })
+	return err
+}
+
+func (s *Store) check(ctx context.Context, n int) error {
 	if err := s.checkServers(ctx); err != nil {
 		return err
 	}

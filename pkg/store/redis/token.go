@@ -13,7 +13,10 @@ func (s *Store) tokenKey(name string) string { return s.app + ":token:" + name }
 
 // PutToken implements store.Store.
 func (s *Store) PutToken(ctx context.Context, name, value string) error {
-	if err := s.rdb.Set(ctx, s.tokenKey(name), value, store.TokenTTL).Err(); err != nil {
+	_, err := patiently(ctx, func(ctx context.Context) (string, error) {
+		return s.rdb.Set(ctx, s.tokenKey(name), value, store.TokenTTL).Result()
+	})
+	if err != nil {
 		return fmt.Errorf("put a token into the store: %w", err)
 	}
 	return nil
@@ -21,7 +24,7 @@ func (s *Store) PutToken(ctx context.Context, name, value string) error {
 
 // Token implements store.Store.
 func (s *Store) Token(ctx context.Context, name string) (string, error) {
-	value, err := s.rdb.Get(ctx, s.tokenKey(name)).Result()
+	value, err := patiently(ctx, func(ctx context.Context) (string, error) { return s.rdb.Get(ctx, s.tokenKey(name)).Result() })
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("look for a token in the store: %w", err)
 	}

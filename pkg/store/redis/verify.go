@@ -21,7 +21,7 @@ func (s *Store) Verify(ctx context.Context, shard int, version store.Version) er
 
 // Whole implements store.Store.
 func (s *Store) Whole(ctx context.Context, shard int) (store.Shard, error) {
-	res, err := verifyScript.Run(ctx, s.rdb, s.slotKeys(shard), "").Slice()
+	res, err := s.calls.alone(ctx, verifyScript, s.slotKeys(shard), []any{""}).Slice()
 	if err == nil {
 		err = s.refusal(shard, res)
 	}
