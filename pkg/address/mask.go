@@ -44,9 +44,10 @@ func maskEach(s string, mask func(string) string) string {
 	return out.String()
 }
 
-// Options that hold a password, to the next option or, where a password may hold an & that is not percent-encoded, to the end.
+// Options that hold a password, to the next option or, where a password may hold an & that is not percent-encoded, to the end. In a
+// text a colon or a quote may follow.
 var (
-	maskOption = regexp.MustCompile(`(?i)([?&][a-z_]*password=)[^&\s]*`)
+	maskOption = regexp.MustCompile(`(?i)([?&][a-z_]*password=)(?:[^&\s]*[^&\s:"])?`)
 	maskRest   = regexp.MustCompile(`(?i)([?&][a-z_]*password=)\S*`)
 )
 
