@@ -43,7 +43,7 @@ func (n *nodes) run(ctx context.Context, script *redis.Script, keys []string, ar
 			continue
 		case redis.HasErrorPrefix(err, "NOSCRIPT"): // Redis was restarted
 			return n.alone(ctx, script, keys, args)
-		case n.cluster == nil || isReply(err) && !isElsewhere(err):
+		case n.cluster == nil || isReply(err) && !isUnserved(err):
 			return cmd
 		case isReply(err):
 			return n.alone(ctx, script, keys, args)
@@ -172,7 +172,7 @@ func passing(err error) string {
 	return ""
 }
 
-// isElsewhere tells whether a reply says that the node does not serve the slot, or not now.
-func isElsewhere(err error) bool {
+// isUnserved tells whether a reply says that the node does not serve the slot, or not now.
+func isUnserved(err error) bool {
 	return passing(err) != "" || redis.IsLoadingError(err) || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err)
 }

@@ -80,7 +80,7 @@ func (s *Store) readShards(ctx context.Context, n int) ([]*redis.SliceCmd, error
 	}
 	reads.Wait()
 	for i, cmd := range cmds {
-		if isElsewhere(cmd.Err()) {
+		if isUnserved(cmd.Err()) {
 			cmds[i] = s.rdb.HMGet(ctx, s.recordKey(i), shardFields...)
 		}
 	}
