@@ -161,7 +161,7 @@ func (c *check) count(n uint64) Finding {
 	least, most := c.last().certain, uint64(0)
 	for _, s := range c.starts {
 		if s.allowed() {
-			least, most = min(least, s.certain), max(most, s.most())
+			most = max(most, s.most())
 		}
 	}
 	switch {
@@ -215,13 +215,12 @@ func (c *check) of() string {
 
 // stateless judges a key without a state.
 func (c *check) stateless() Finding {
-	for _, s := range slices.Backward(c.starts) {
-		if s.allowed() && s.certain == 0 {
-			return Finding{Applied: s.applied, Deleted: s.after > 0}
-		}
+	s := c.last() // fewer events follow it than any other
+	if s.certain == 0 {
+		return Finding{Applied: s.applied, Deleted: s.after > 0}
 	}
-	return c.found(Unproven, c.last().certain, "it has no state, though %d events%s were acknowledged: "+
-		"all are lost, or the handler deleted the state with an event of which generate does not say so", c.last().certain, c.where())
+	return c.found(Unproven, s.certain, "it has no state, though %d events%s were acknowledged: "+
+		"all are lost, or the handler deleted the state with an event of which generate does not say so", s.certain, c.where())
 }
 
 // dropped judges a key of which events were dropped: by the count alone. An event that deletes may be among them.

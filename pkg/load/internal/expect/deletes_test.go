@@ -304,6 +304,7 @@ func TestDroppedEvents(t *testing.T) {
 		"one after one that deletes":           {[]Outcome{s, s, s, s}, []int{2}, 1, 1, Dropped, 1, Dropped},
 		"the one that deletes":                 {[]Outcome{s, s, s, s}, []int{2}, 3, 1, Dropped, 1, Dropped},
 		"one that deletes, and another lost":   {[]Outcome{s, s, s, s, s}, []int{4}, 3, 1, Duplicated, 3, Unfinished},
+		"one, but two that delete are missing": {[]Outcome{s, s, s, s, s}, []int{2, 4}, 4, 1, Duplicated, 4, Unfinished},
 		"one after one that deletes, one gone": {[]Outcome{s, s, s, s, s}, []int{2}, 1, 1, Lost, 1, Unfinished},
 	} {
 		r := sendDeleting(t, c.outcomes, c.deletes...)
@@ -374,6 +375,51 @@ func TestDeletesMustRepeat(t *testing.T) {
 		require.Equal(t, Unknown, b.Check(0, applied([]byte("x"))).Kind)
 		calls++
 	}
-	_, err := NewEvents(nil, Payload{}, 1)
-	require.Error(t, err)
+}
+
+// An event that deletes only when it is made again would excuse a state that is lost.
+func TestDeletionThatWasNotSentExcusesNothing(t *testing.T) {
+	calls := make(map[uint64]int)
+	b := newBookBy(t, func(d *load.Draw) load.Event {
+		calls[d.Counter]++
+		return load.Event{Deletes: d.Counter == 1 || d.Counter == 3 && calls[3] > 1}
+	}, 1, Payload{})
+	sendAll(b, 0, Stored, GivenUp, Stored)
+	f := b.Check(0, State{})
+	require.Equal(t, Unknown, f.Kind)
+	require.Equal(t, notRepeated, f.Detail)
+}
+
+// The events that were applied are counted as far as the state shows.
+func TestAppliedEventsAreCounted(t *testing.T) {
+	const (
+		s = Stored
+		g = GivenUp
+	)
+	for _, c := range []struct {
+		outcomes []Outcome
+		deletes  []int
+		applied  []int
+		want     uint64
+	}{
+		{[]Outcome{s, s, s, s}, []int{2}, []int{1, 2, 3, 4}, 4},
+		{[]Outcome{s, s, g, s}, []int{3}, []int{1, 2, 3, 4}, 4},
+		{[]Outcome{s, s, g, s}, []int{3}, []int{1, 2, 4}, 3},
+		{[]Outcome{s, g, s, s}, []int{3}, []int{1, 2, 3, 4}, 3}, // whether the second was applied does not show
+		{[]Outcome{s, s, s, s}, []int{2}, []int{1, 2, 3}, 3},
+		{[]Outcome{s, s, s, s}, []int{2}, []int{1, 3, 4}, 3},
+		{[]Outcome{s, s, s, s}, []int{4}, []int{1, 2, 3, 4}, 4},
+		{[]Outcome{s, s, s}, nil, nil, 0},
+	} {
+		r := sendDeleting(t, c.outcomes, c.deletes...)
+		require.Equal(t, c.want, r.book.Check(1, r.apply(c.applied)).Applied, "%+v", c)
+	}
+}
+
+// More events in a state that is still to be deleted than can have been are doubled, even before the log's end.
+func TestDoubledBeforeTheEnd(t *testing.T) {
+	r := sendDeleting(t, []Outcome{Stored, Stored, Stored, Stored}, 3)
+	f := r.book.CheckUnfinished(1, r.apply([]int{1, 2, 2}))
+	require.Equal(t, Duplicated, f.Kind, f.Detail)
+	require.EqualValues(t, 1, f.Events)
 }
