@@ -390,3 +390,20 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkCheck(b *testing.B) {
+	const keys = 100_000
+	book := newBookOf(b, keys, Payload{})
+	for i := range 3 * keys {
+		sendAll(book, i%keys, Stored)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		key := i % keys
+		i++
+		if book.Check(key, State{Found: true, Proof: store.Proof{Count: 3, Chain: book.chain[key]}}).Kind != Fine {
+			b.Fatal("a state that is right was found wrong")
+		}
+	}
+}
