@@ -35,8 +35,8 @@ type Finding struct {
 // Check compares what the store holds for a key with what was sent. The key's
 // shard has reached the log's end: what is missing is lost. See CheckUnfinished.
 //
-// The count and the chain are those of the events that follow the last one that deletes. So what happened to the events
-// before it does not show, if the one that deletes was applied.
+// The count and the chain are those of the events that follow the last one that deletes. They tell nothing of the events
+// before it, if the one that deletes was applied.
 func (b *Book) Check(key int, got State) Finding {
 	exceptions := b.unsettled(key, b.exceptions[int32(key)])
 	if len(exceptions) == 0 && got == b.want(key) {
@@ -85,7 +85,8 @@ func (c *check) proof() Finding {
 	if f := c.count(c.got.Count); f.Kind != Fine {
 		if f.Kind == Lost && c.startsLate() {
 			n := uint64(c.book.sent[c.key]) - c.got.Count
-			f.Detail += fmt.Sprintf(": its state begins with event %d, so those before are lost, or the handler deleted the state and generate does not say so", n+1)
+			f.Detail += fmt.Sprintf(": its state begins with event %d, "+
+				"so those before are lost, or the handler deleted the state and generate does not say so", n+1)
 		}
 		return f
 	}
@@ -95,59 +96,10 @@ func (c *check) proof() Finding {
 	case len(c.exceptions) > 0 && !c.book.repeats(c.key): // else nothing was made again to compare with
 		return c.found(Unknown, 0, "%s: %s", c.sent(), notRepeated)
 	case c.certain():
-		return c.found(Reordered, 0, "%d events applied as expected%s, but their chain is %016x and not the one of the events sent", c.got.Count, c.where(), c.got.Chain)
+		return c.found(Reordered, 0, "%d events applied as expected%s, but their chain is %016x and not that of the events sent",
+			c.got.Count, c.where(), c.got.Chain)
 	}
 	return c.found(Unknown, 0, "%s: no outcome of theirs gives the %d applied with chain %016x", c.sent(), c.got.Count, c.got.Chain)
-}
-
-// explain looks for a point at which the state may have begun and for outcomes of the events given up, so that the events
-// in between come to the state.
-func (c *check) explain() (f *Finding, tooMany bool) {
-	if len(c.exceptions) == 0 && len(c.starts) == 1 {
-		return nil, false // there is one state to compare with, and it differs
-	}
-	for _, s := range slices.Backward(c.starts) {
-		found, ok := c.explains(s, false, c.got.Proof)
-		kept := false
-		if !found && !s.allowed() {
-			kept, _ = c.explains(s, true, c.got.Proof)
-		}
-		switch {
-		case found && s.allowed():
-			return &Finding{Applied: s.applied + c.got.Count}, false
-		case found:
-			return c.undeleted(s, "were not applied"), false
-		case kept:
-			return c.undeleted(s, "deleted nothing (does the handler return consume.Delete for them?)"), false
-		case !ok && s.allowed():
-			tooMany = true
-		}
-	}
-	return nil, tooMany
-}
-
-// startsLate tells whether the state is what the key's last events come to, all of them acknowledged. It tells so for as long
-// as there are not too many digests to compute: this is for people.
-func (c *check) startsLate() bool {
-	after := c.book.sent[c.key] - uint32(c.got.Count)
-	if len(c.exceptions) > 0 && c.exceptions[len(c.exceptions)-1].counter > after {
-		return false
-	}
-	if c.book.late += int(c.got.Count); c.book.late > maxLate {
-		return false
-	}
-	sum := uint64(0)
-	for ev := range c.book.again(c.key, nil, after) {
-		sum = ev.after(sum)
-	}
-	return sum == c.got.Chain
-}
-
-// undeleted is the finding that events that follow s have not deleted the state.
-func (c *check) undeleted(s start, why string) *Finding {
-	f := c.found(Lost, s.missed, "%d acknowledged events that delete its state %s: the state goes on from event %d", s.missed, why, s.after+1)
-	f.Applied = s.applied + c.got.Count
-	return &f
 }
 
 // certain tells whether exactly one state is right.
