@@ -160,15 +160,16 @@ func TestChaosRefusesBeforeItStarts(t *testing.T) {
 	programs := standin.Bin(t, "chaos", "local")
 	for flag, says := range map[string]string{
 		"--faults=kill-wrker": `--faults=kill-wrker: no such fault as "kill-wrker"; there are kill-worker, kill-router, `,
-		"--duration=3s":       "--duration=3s is too short for 17 faults: it must be at least ",
+		"--duration=3s":       "--duration=3s is too short for 18 faults: it must be at least ",
 		"--for=-1s":           "--for=-1s: must not be negative",
-		"--for=60s":           "--duration=1m0s is too short for 17 faults: it must be at least ",
+		"--for=60s":           "--duration=1m0s is too short for 18 faults: it must be at least ",
 		"--rate=fast":         "--rate=fast: must be max or a number",
 		"--keys=0":            "--keys=0: must be at least 1",
 		"--workers=0":         "--workers=0: must be at least 1",
-		"--redis=embedded":    "--redis=embedded: chaos breaks a redis-server of its own",
+		"--redis=embedded":    "--redis=embedded: chaos breaks redis-servers of its own: give auto, cluster or sentinel",
 		"--locks=2":           "--locks=2: must be 0, 1 or 3",
 		"--nats-servers=2":    "--nats-servers=2: must be 1 or 3",
+		"--faults=move-slot":  "--faults=move-slot: this stack cannot have the fault: move-slot needs --redis=cluster",
 		"--faults=stop-locks": "--faults=stop-locks: this stack cannot have the fault: stop-locks needs --locks=3",
 	} {
 		code, out, errOut := call("--bin="+programs, flag)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"example.com/lockstep/deployments/local/command"
@@ -50,8 +51,8 @@ func (c *chaos) Validate() error {
 	if c.For < 0 {
 		return fmt.Errorf("--for=%s: must not be negative", c.For)
 	}
-	if c.Redis != stack.RedisAuto {
-		return fmt.Errorf("--redis=%s: chaos breaks a redis-server of its own", address.Mask(c.Redis))
+	if !slices.Contains([]string{stack.RedisAuto, stack.RedisCluster, stack.RedisSentinel}, c.Redis) {
+		return fmt.Errorf("--redis=%s: chaos breaks redis-servers of its own: give auto, cluster or sentinel", address.Mask(c.Redis))
 	}
 	if c.Locks != 0 && c.Locks != 1 && c.Locks != 3 {
 		return fmt.Errorf("--locks=%d: must be 0, 1 or 3", c.Locks)
@@ -59,7 +60,7 @@ func (c *chaos) Validate() error {
 	if c.NATSServers != 1 && c.NATSServers != 3 {
 		return fmt.Errorf("--nats-servers=%d: must be 1 or 3", c.NATSServers)
 	}
-	shape := faults.Shape{Workers: c.Workers, Routers: c.Routers, Locks: c.Locks, NATSServers: c.NATSServers}
+	shape := faults.Shape{Workers: c.Workers, Routers: c.Routers, Locks: c.Locks, NATSServers: c.NATSServers, Redis: c.Redis}
 	chosen, err := faults.Parse(c.Faults, shape)
 	if err != nil {
 		return fmt.Errorf("--faults=%s: %w", c.Faults, err)

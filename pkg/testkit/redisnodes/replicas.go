@@ -120,10 +120,17 @@ func (p Pair) Cut(ctx context.Context) error {
 	return nil
 }
 
-// Mend undoes Cut. A replica that has become a master has nothing to mend but must not fail to follow later.
+// Mend undoes Cut, also after the replica has become a master: it may follow another one later.
 func (p Pair) Mend(ctx context.Context) error {
 	err := at(p.Replica, func(client *redis.Client) error {
-		return client.Do(ctx, "CONFIG", "SET", "masteruser", "", "masterauth", "").Err()
+		if err := client.Do(ctx, "CONFIG", "SET", "masteruser", "", "masterauth", "").Err(); err != nil {
+			return err
+		}
+		err := client.ConfigRewrite(ctx).Err() // a Sentinel may have let the replica write its settings down
+		if err != nil && strings.Contains(err.Error(), "without a config file") {
+			return nil
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("let replica %s follow its master again: %w", p.Replica, err)

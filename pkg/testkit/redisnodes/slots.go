@@ -16,6 +16,9 @@ import (
 // migrateTimeout bounds a pause between two nodes while one sends keys to the other.
 const migrateTimeout = time.Minute
 
+// allKeys is more keys than a slot has in a test.
+const allKeys = 1 << 20
+
 // Master is a node that serves slots.
 type Master struct {
 	Addr   string // host:port
@@ -92,9 +95,8 @@ func (m *Move) Begin(ctx context.Context) error {
 
 // Keys lists the slot's keys that the source still has, in order.
 func (m *Move) Keys(ctx context.Context) (keys []string, err error) {
-	const all = 1 << 20
 	err = at(m.From.Addr, func(client *redis.Client) error {
-		keys, err = client.ClusterGetKeysInSlot(ctx, m.Slot, all).Result()
+		keys, err = client.ClusterGetKeysInSlot(ctx, m.Slot, allKeys).Result()
 		return err
 	})
 	slices.Sort(keys)
@@ -139,10 +141,54 @@ func (m *Move) End(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (m *Move) set(ctx context.Context, where Master, state, node string) error {
-	err := at(where.Addr, func(client *redis.Client) error {
-		return client.Do(ctx, "CLUSTER", "SETSLOT", m.Slot, state, node).Err()
+// AwaitCopied waits until the node at addr has that many of the slot's keys, and knows that owner serves the slot.
+func (m *Move) AwaitCopied(ctx context.Context, addr string, owner Master, keys int64) error {
+	return await(ctx, "the copy of slot "+strconv.Itoa(m.Slot)+" at "+addr, func(ctx context.Context) error {
+		masters, err := Masters(ctx, addr)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(masters, func(one Master) bool { return one.ID == owner.ID && one.serves(m.Slot) }) {
+			return fmt.Errorf("it does not know that %s serves the slot", owner.Addr)
+		}
+		return at(addr, func(client *redis.Client) error {
+			n, err := client.ClusterCountKeysInSlot(ctx, m.Slot).Result()
+			if err == nil && n != keys {
+				err = fmt.Errorf("it has %d keys of the slot, not %d", n, keys)
+			}
+			return err
+		})
 	})
+}
+
+// Abandon ends a move whose source is lost: the keys that the target has received are deleted, and it serves the slot no longer.
+func (m *Move) Abandon(ctx context.Context) error {
+	err := at(m.To.Addr, func(client *redis.Client) error {
+		keys, err := client.ClusterGetKeysInSlot(ctx, m.Slot, allKeys).Result()
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		_, err = client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, key := range keys {
+				pipe.Do(ctx, "ASKING")
+				pipe.Del(ctx, key)
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete what %s has received of slot %d: %w", m.To.Addr, m.Slot, err)
+	}
+	return m.set(ctx, m.To, "STABLE", "")
+}
+
+func (m *Move) set(ctx context.Context, where Master, state, node string) error {
+	args := []any{"CLUSTER", "SETSLOT", m.Slot, state}
+	if node != "" {
+		args = append(args, node)
+	}
+	err := at(where.Addr, func(client *redis.Client) error { return client.Do(ctx, args...).Err() })
 	if err != nil {
 		return fmt.Errorf("set slot %d at %s to %s %s: %w", m.Slot, where.Addr, state, node, err)
 	}

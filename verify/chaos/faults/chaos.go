@@ -39,7 +39,7 @@ var ErrNoRedis = errors.New("needs redis-server on PATH: a stand-in inside this 
 
 // Config says what to run.
 type Config struct {
-	Stack  stack.Config // Run sets Dir, Redis, NATSPort, NATSProgram and Via
+	Stack  stack.Config // Run sets Dir, NATSPort, NATSProgram and Via; Redis is a redis-server, a cluster of them, or under Sentinel
 	Plan   Plan
 	Rate   string // events per second, or max
 	Keys   int
@@ -135,12 +135,12 @@ func (c *chaos) judge(happened []note, r Report) error {
 }
 
 func shapeOf(cfg stack.Config) Shape {
-	return Shape{Workers: cfg.Workers, Routers: cfg.Routers, Locks: cfg.LockServers, NATSServers: cfg.NATSServers}
+	return Shape{Workers: cfg.Workers, Routers: cfg.Routers, Locks: cfg.LockServers, NATSServers: cfg.NATSServers, Redis: cfg.Redis}
 }
 
 func (c *chaos) newStack(links *links) (*stack.Stack, error) {
 	cfg := c.cfg.Stack
-	cfg.Dir, cfg.NATSPort, cfg.Redis = c.path("stack"), stack.PortAny, stack.RedisAuto
+	cfg.Dir, cfg.NATSPort = c.path("stack"), stack.PortAny
 	if c.cfg.Plan.hasLinks() {
 		cfg.Via = links.via
 	}

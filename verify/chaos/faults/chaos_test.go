@@ -14,6 +14,7 @@ import (
 
 	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/testkit"
 )
 
@@ -50,6 +51,9 @@ var (
 	oneLock    = Shape{Workers: 3, Routers: 2, NATSServers: 1, Locks: 1}
 	threeLocks = Shape{Workers: 3, Routers: 2, NATSServers: 1, Locks: 3}
 	cluster    = Shape{Workers: 3, Routers: 2, NATSServers: 3}
+
+	redisCluster  = Shape{Workers: 3, Routers: 2, NATSServers: 1, Redis: stack.RedisCluster}
+	redisSentinel = Shape{Workers: 3, Routers: 2, NATSServers: 1, Redis: stack.RedisSentinel, Locks: 1}
 )
 
 const (
@@ -59,6 +63,9 @@ const (
 	stall = 10 * time.Second
 	// election is the longest that nats-server waits for a leader before it elects another; it cannot be set.
 	election = 9 * time.Second
+	// takeover is the longest that a Redis takes to be found dead and replaced; rejoin is the longest until it follows its replica.
+	takeover = 5 * time.Second
+	rejoin   = 20 * time.Second
 )
 
 // atOnce limits the stacks that run side by side: more would only wait for the processors.
@@ -84,7 +91,8 @@ func play(t *testing.T, shape Shape, dir string, p Plan) Report {
 	r, err := Run(t.Context(), context.Background(), Config{
 		Stack: stack.Config{
 			Bin: bin(t), Workers: shape.Workers, Routers: shape.Routers, LockServers: shape.Locks, NATSServers: shape.NATSServers, Shards: 16,
-			Say: func(line string) { t.Log(line) },
+			Redis: shape.Redis,
+			Say:   func(line string) { t.Log(line) },
 		},
 		Plan: p, Rate: testRate, Keys: testKeys, Report: filepath.Join(t.TempDir(), "report.json"), Dir: dir, Out: lines{t},
 	})
@@ -125,6 +133,7 @@ func TestLongEachFault(t *testing.T) {
 		Step{Fault: CrashRedis, Victim: stack.Redis},
 		Step{Fault: StopRedis, Victim: stack.Redis, For: 3 * time.Second},
 		Step{Fault: FlushRedis, Victim: stack.Redis},
+		Step{Fault: HangRedis, Victim: stack.Redis, For: 2 * time.Second},
 		Step{Fault: KillNATS, Victim: stack.NATS},
 		Step{Fault: CutProducer, Victim: "producer>nats"},
 		Step{Fault: SlowLinks, Victim: everyone, For: 2 * time.Second},
@@ -139,6 +148,12 @@ func TestLongEachFault(t *testing.T) {
 		Step{Fault: RollingNATS, Victim: "nats-1+nats-2+nats-3"},
 	)
 	each(cluster, election+stall, Step{Fault: KillLeader, Victim: theLeader})
+	// The state's Redis holds the locks too.
+	each(redisCluster, takeover+stall,
+		Step{Fault: KillMaster, Victim: aMaster},
+		Step{Fault: TearSlot, Victim: theTarget},
+		Step{Fault: MoveSlot, Victim: aSlot, For: 2 * time.Second},
+	)
 	covered = append(covered, StopLocks) // TestMajorityOfLocksDown
 	require.ElementsMatch(t, names(), covered, "each fault is tried")
 }
@@ -156,9 +171,32 @@ func eachFault(t *testing.T, shape Shape, longest time.Duration, s Step) {
 	if shape.NATSServers > 1 {
 		length += stall // a server that is back takes time until its replicas are current
 	}
+	if team(s.Victim) == stackfile.RoleRedis && shape.replicated() && s.Fault != MoveSlot {
+		length += rejoin
+	}
 	r := play(t, shape, t.TempDir(), Plan{Seed: 1, Duration: length, Steps: []Step{s}})
 	require.Less(t, r.LatencyMS.Apply.Max, float64(longest.Milliseconds()))
 	t.Logf("longest pause %s, longest waits: %.0f ms to be acknowledged, %.0f ms to be applied", r.LongestPause(), r.LatencyMS.Ack.Max, r.LatencyMS.Apply.Max)
+}
+
+// A Redis hangs until another has taken over, and continues as if nothing had happened. The locks are in the same cluster, or on a
+// server of their own.
+func TestLongReplicatedRedis(t *testing.T) {
+	testkit.Long(t)
+	for name, test := range map[string]struct {
+		shape Shape
+		step  Step
+	}{
+		"a master of a cluster hangs":          {redisCluster, Step{Fault: HangRedis, Victim: "redis-1", For: 3 * time.Second}},
+		"a master under Sentinel hangs":        {redisSentinel, Step{Fault: HangRedis, Victim: "redis-1", For: 3 * time.Second}},
+		"a master dies that hands a slot over": {redisCluster, Step{Fault: TearSlot, Victim: theSource}},
+		"a master under Sentinel is killed":    {redisSentinel, Step{Fault: KillMaster, Victim: aMaster}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			enter(t)
+			eachFault(t, test.shape, takeover+stall, test.step)
+		})
+	}
 }
 
 // A worker that cannot reach NATS refuses to start and is started again: that is no crash.

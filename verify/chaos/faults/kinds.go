@@ -31,6 +31,10 @@ const (
 	CrashRedis     = "crash-redis"
 	StopRedis      = "stop-redis"
 	FlushRedis     = "flush-redis"
+	HangRedis      = "hang-redis"
+	KillMaster     = "kill-master"
+	MoveSlot       = "move-slot"
+	TearSlot       = "tear-slot"
 	KillNATS       = "kill-nats"
 	CutProducer    = "cut-producer"
 	SlowLinks      = "slow-links"
@@ -79,9 +83,13 @@ func kinds() []kind {
 		{name: StopWorker, victims: workers, lasts: []time.Duration{half, some}, upTo: time.Minute},
 		{name: StopRouter, victims: routers, lasts: []time.Duration{half, some}, upTo: time.Minute},
 		{name: KillRedis, victims: theRedis},
-		{name: CrashRedis, victims: theRedis},
+		{name: CrashRedis, victims: theMaster},
 		{name: StopRedis, victims: theRedis, lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
-		{name: FlushRedis, victims: theRedis},
+		{name: FlushRedis, victims: theMaster},
+		{name: HangRedis, victims: theRedis, lasts: []time.Duration{half, some}, upTo: 30 * time.Second},
+		{name: KillMaster, victims: inRedis(aMaster, stack.RedisCluster, stack.RedisSentinel), needs: "--redis=cluster or --redis=sentinel"},
+		{name: MoveSlot, victims: inRedis(aSlot, stack.RedisCluster), needs: "--redis=cluster", lasts: []time.Duration{half, some}, upTo: 15 * time.Second},
+		{name: TearSlot, victims: tears, needs: "--redis=cluster"},
 		{name: KillNATS, victims: theNATS},
 		{name: CutProducer, part: aLink, victims: theProducers},
 		{name: SlowLinks, part: aLink, victims: everyWayOrAll, lasts: []time.Duration{some}, upTo: 30 * time.Second},
@@ -101,14 +109,48 @@ const (
 	// theLeader and aFollower are servers of the work stream. They are looked up when the fault begins.
 	theLeader = "nats-leader"
 	aFollower = "nats-follower"
+	// aMaster is a Redis that has a replica, aSlot the slot of a shard in a Redis Cluster. They are drawn when the fault begins.
+	aMaster = "redis-master"
+	aSlot   = "redis-slot"
+	// theSource and theTarget are the masters from which, and to which, the slot of a shard moves.
+	theSource = "redis-source"
+	theTarget = "redis-target"
 	and       = "+" // as in lock-1+lock-3
 )
 
-func theRedis(Shape) []string  { return []string{stack.Redis} }
 func workers(s Shape) []string { return numbered(stackfile.RoleWorker, s.Workers) }
 func routers(s Shape) []string { return numbered(stackfile.RoleRouter, s.Routers) }
 func locks(s Shape) []string   { return numbered(stackfile.RoleLock, s.Locks) }
 func all(Shape) []string       { return []string{everyone} }
+
+func theRedis(s Shape) []string {
+	if s.replicated() {
+		return numbered(stackfile.RoleRedis, stack.RedisNodes(s.Redis))
+	}
+	return []string{stack.Redis}
+}
+
+func theMaster(s Shape) []string {
+	if s.replicated() {
+		return []string{aMaster}
+	}
+	return []string{stack.Redis}
+}
+
+// tears lists the ways to tear a slot that moves: the one or the other master dies.
+func tears(s Shape) []string {
+	return append(inRedis(theSource, stack.RedisCluster)(s), inRedis(theTarget, stack.RedisCluster)(s)...)
+}
+
+// inRedis returns a victim that there is in some forms of Redis.
+func inRedis(victim string, forms ...string) func(Shape) []string {
+	return func(s Shape) []string {
+		if slices.Contains(forms, s.Redis) {
+			return []string{victim}
+		}
+		return nil
+	}
+}
 
 func theNATS(s Shape) []string {
 	if s.NATSServers > 1 {
@@ -142,7 +184,7 @@ func twoLocks(s Shape) (pairs []string) {
 // team is the role of a victim that is one or several redundant servers, else the victim itself. A team has one fault at a
 // time: it cannot bear more.
 func team(victim string) string {
-	for _, role := range []string{stackfile.RoleNATS, stackfile.RoleLock} {
+	for _, role := range []string{stackfile.RoleNATS, stackfile.RoleLock, stackfile.RoleRedis} {
 		if strings.HasPrefix(victim, role+"-") {
 			return role
 		}
@@ -160,6 +202,15 @@ func numbered(role string, n int) (names []string) {
 func kindOf(name string) kind {
 	known := kinds()
 	return known[slices.IndexFunc(known, func(k kind) bool { return k.name == name })]
+}
+
+// takes returns how long a fault's room should be, for its recovery.
+func (k kind) takes(s Shape) time.Duration {
+	const rejoined = 15 * time.Second // until a Redis follows its former replica; a Sentinel tells it so after 8 s
+	if s.replicated() && slices.ContainsFunc(k.victims(s), func(victim string) bool { return team(victim) == stackfile.RoleRedis }) {
+		return rejoined
+	}
+	return max(room, k.passes)
 }
 
 // draw returns how long a fault lasts, 0 if it ends by itself.

@@ -87,7 +87,8 @@ func (l *links) close() error {
 	return errors.Join(errs...)
 }
 
-// everyWay lists the links from services to servers: to each, and in a cluster also to all of NATS at once.
+// everyWay lists the links from services to servers: to each, and in a cluster also to all of NATS at once. There are none to a
+// replicated Redis: its clients learn addresses from the servers.
 func everyWay(s Shape) (names []string) {
 	for _, service := range slices.Concat(routers(s), workers(s)) {
 		names = append(names, service+arrow+stackfile.RoleNATS)
@@ -96,7 +97,9 @@ func everyWay(s Shape) (names []string) {
 		}
 	}
 	for _, service := range workers(s) {
-		names = append(names, service+arrow+stackfile.RoleRedis)
+		if !s.replicated() {
+			names = append(names, service+arrow+stackfile.RoleRedis)
+		}
 		names = append(names, prefixed(service+arrow, locks(s))...)
 	}
 	return names

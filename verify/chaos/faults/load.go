@@ -13,7 +13,6 @@ import (
 
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stack"
-	"example.com/lockstep/deployments/local/stackdir"
 )
 
 const (
@@ -48,8 +47,7 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 		return 0, nil, err
 	}
 	r := &run{
-		seed: c.cfg.Plan.Seed, links: links, redisDir: filepath.Join(c.path("stack"), stackdir.RedisDir),
-		stack: s, shape: shapeOf(c.cfg.Stack), notes: notes, say: c.say,
+		seed: c.cfg.Plan.Seed, links: links, stack: s, shape: shapeOf(c.cfg.Stack), notes: notes, say: c.say,
 		within: backWithin, held: map[string]*sync.Mutex{},
 	}
 	loading, loaded := context.WithCancel(soft)

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 	"time"
@@ -15,9 +16,14 @@ func TestLongMixes(t *testing.T) {
 	testkit.Full(t)
 	clusterAndLocks := cluster
 	clusterAndLocks.Locks = 3
-	for seed, shape := range []Shape{oneOfEach, clusterAndLocks, oneOfEach, clusterAndLocks} {
-		t.Run(fmt.Sprintf("seed %d, %d NATS servers", seed, shape.NATSServers), func(t *testing.T) {
-			p, err := NewPlan(uint64(seed), 3*time.Minute, possible(shape), 0, shape)
+	shapes := []Shape{oneOfEach, clusterAndLocks, oneOfEach, clusterAndLocks, redisCluster, redisSentinel, redisCluster}
+	for seed, shape := range shapes {
+		t.Run(fmt.Sprintf("seed %d, %d NATS servers, Redis %s", seed, shape.NATSServers, cmp.Or(shape.Redis, "alone")), func(t *testing.T) {
+			length := 3 * time.Minute
+			if shape.replicated() {
+				length = 5 * time.Minute
+			}
+			p, err := NewPlan(uint64(seed), length, possible(shape), 0, shape)
 			require.NoError(t, err)
 			t.Logf("longest pause %s", play(t, shape, t.TempDir(), p).LongestPause())
 		})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"example.com/lockstep/deployments/local/stack"
 )
 
 // Plan says which fault happens when, to which victim and for how long. It is a pure value of NewPlan's arguments.
@@ -29,9 +31,13 @@ type Step struct {
 // Shape is what a stack has to break.
 type Shape struct {
 	Workers, Routers int
-	Locks            int // Redis that hold only locks
-	NATSServers      int // a cluster if there are several
+	Locks            int    // Redis that hold only locks
+	NATSServers      int    // a cluster if there are several
+	Redis            string // stack.RedisCluster, stack.RedisSentinel, or else a single one
 }
+
+// replicated tells whether there are several Redis, so that one can take over from another.
+func (s Shape) replicated() bool { return stack.RedisNodes(s.Redis) > 1 }
 
 const (
 	room      = 5 * time.Second        // the part of a plan that one fault gets
@@ -59,7 +65,7 @@ func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.
 		return Plan{}, fmt.Errorf("--duration=%s is too short for %s: it must be at least %s", duration, count(len(faults), "fault"), shortest(least))
 	}
 	d := drawing{rand: rand.New(rand.NewPCG(seed, 0)), shape: shape, lasting: lasting, over: start + window}
-	rooms := max(len(faults), int(window*time.Duration(len(faults))/needed(faults, needs)))
+	rooms := max(len(faults), int(window*time.Duration(len(faults))/needed(faults, needs, shape)))
 	size := window / time.Duration(rooms)
 	var bag []string
 	for i := range rooms {
@@ -80,9 +86,9 @@ func NewPlan(seed uint64, duration time.Duration, faults []string, lasting time.
 }
 
 // needed is how long a plan should be that has each of the faults once.
-func needed(faults []string, atLeast time.Duration) (sum time.Duration) {
+func needed(faults []string, atLeast time.Duration, shape Shape) (sum time.Duration) {
 	for _, f := range faults {
-		sum += max(room, atLeast, kindOf(f).passes)
+		sum += max(atLeast, kindOf(f).takes(shape))
 	}
 	return sum
 }

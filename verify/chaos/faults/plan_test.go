@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"example.com/lockstep/deployments/local/stack"
 )
 
 func TestPlan(t *testing.T) {
@@ -15,6 +17,7 @@ func TestPlan(t *testing.T) {
 		shape := Shape{
 			Workers: rapid.IntRange(1, 5).Draw(t, "workers"), Routers: rapid.IntRange(1, 3).Draw(t, "routers"),
 			Locks: rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "locks"), NATSServers: rapid.SampledFrom([]int{1, 3}).Draw(t, "NATS servers"),
+			Redis: rapid.SampledFrom([]string{stack.RedisAuto, stack.RedisCluster, stack.RedisSentinel}).Draw(t, "Redis"),
 		}
 		faults := rapid.SliceOfNDistinct(rapid.SampledFrom(possible(shape)), 1, -1, rapid.ID[string]).Draw(t, "faults")
 		seed := rapid.Uint64().Draw(t, "seed")
@@ -77,9 +80,12 @@ func TestPlanOfALength(t *testing.T) {
 
 // Over some seeds, every victim and every length is drawn, and faults overlap.
 func TestPlansDiffer(t *testing.T) {
-	t.Run("one of each server", func(t *testing.T) { plansDiffer(t, Shape{Workers: 3, Routers: 2, NATSServers: 1}, 17) })
-	t.Run("a cluster and lock servers", func(t *testing.T) {
-		plansDiffer(t, Shape{Workers: 3, Routers: 2, Locks: 3, NATSServers: 3}, len(names()))
+	t.Run("one of each server", func(t *testing.T) { plansDiffer(t, Shape{Workers: 3, Routers: 2, NATSServers: 1}, 18) })
+	t.Run("clusters and lock servers", func(t *testing.T) {
+		plansDiffer(t, Shape{Workers: 3, Routers: 2, Locks: 3, NATSServers: 3, Redis: stack.RedisCluster}, len(names()))
+	})
+	t.Run("Sentinel", func(t *testing.T) {
+		plansDiffer(t, Shape{Workers: 3, Routers: 2, NATSServers: 1, Redis: stack.RedisSentinel}, 19)
 	})
 }
 
@@ -106,13 +112,13 @@ func plansDiffer(t *testing.T, shape Shape, faults int) {
 
 // A fault with a long recovery comes again only after it.
 func TestFaultsPassBeforeTheNext(t *testing.T) {
-	shape := Shape{Workers: 2, Routers: 2, NATSServers: 3}
-	for _, fault := range []string{KillLeader, RollingNATS} {
+	shape := Shape{Workers: 2, Routers: 2, NATSServers: 3, Redis: stack.RedisSentinel}
+	for fault, apart := range map[string]time.Duration{KillLeader: 15 * time.Second, RollingNATS: 15 * time.Second, KillMaster: 11 * time.Second} {
 		p, err := NewPlan(1, 5*time.Minute, []string{fault}, 0, shape)
 		require.NoError(t, err)
 		require.Greater(t, len(p.Steps), 10)
 		for i, s := range p.Steps[1:] {
-			require.GreaterOrEqual(t, s.At-p.Steps[i].At, 15*time.Second, fault)
+			require.GreaterOrEqual(t, s.At-p.Steps[i].At, apart, fault)
 		}
 	}
 }
@@ -132,7 +138,7 @@ func TestPrint(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	full := Shape{Workers: 1, Routers: 1, Locks: 3, NATSServers: 3}
+	full := Shape{Workers: 1, Routers: 1, Locks: 3, NATSServers: 3, Redis: stack.RedisCluster}
 	all, err := Parse("all", full)
 	require.NoError(t, err)
 	require.Equal(t, names(), all)
@@ -150,15 +156,20 @@ func TestParse(t *testing.T) {
 func TestFaultsOfAShape(t *testing.T) {
 	small := Shape{Workers: 3, Routers: 2, NATSServers: 1}
 	ofLock, ofLocks, ofCluster := []string{StopLock}, []string{StopLock, StopLocks}, []string{KillLeader, CutFollower, RollingNATS}
+	ofRedisCluster := []string{KillMaster, MoveSlot, TearSlot}
 	for _, test := range []struct {
 		locks, natsServers int
+		redis              string
 		more               []string
-	}{{0, 1, nil}, {1, 1, ofLock}, {3, 1, ofLocks}, {0, 3, ofCluster}, {3, 3, slices.Concat(ofLocks, ofCluster)}} {
+	}{
+		{0, 1, stack.RedisAuto, nil}, {1, 1, "", ofLock}, {3, 1, "", ofLocks}, {0, 3, "", ofCluster}, {3, 3, "", slices.Concat(ofLocks, ofCluster)},
+		{0, 1, stack.RedisSentinel, []string{KillMaster}}, {1, 1, stack.RedisCluster, slices.Concat(ofRedisCluster, ofLock)},
+	} {
 		shape := small
-		shape.Locks, shape.NATSServers = test.locks, test.natsServers
+		shape.Locks, shape.NATSServers, shape.Redis = test.locks, test.natsServers, test.redis
 		all, err := Parse("all", shape)
 		require.NoError(t, err)
-		require.Equal(t, slices.Concat(possible(small), test.more), all)
+		require.ElementsMatch(t, slices.Concat(possible(small), test.more), all)
 	}
 	for name, says := range map[string]string{
 		StopLock:    "this stack cannot have the fault: stop-lock needs --locks=1 or --locks=3",
@@ -166,6 +177,9 @@ func TestFaultsOfAShape(t *testing.T) {
 		KillLeader:  "this stack cannot have the fault: kill-leader needs --nats-servers=3",
 		CutFollower: "this stack cannot have the fault: cut-follower needs --nats-servers=3",
 		RollingNATS: "this stack cannot have the fault: rolling-nats needs --nats-servers=3",
+		KillMaster:  "this stack cannot have the fault: kill-master needs --redis=cluster or --redis=sentinel",
+		TearSlot:    "this stack cannot have the fault: tear-slot needs --redis=cluster",
+		MoveSlot:    "this stack cannot have the fault: move-slot needs --redis=cluster",
 	} {
 		_, err := Parse("kill-worker,"+name, small)
 		require.ErrorIs(t, err, ErrShape)
@@ -183,6 +197,14 @@ func TestVictimsOfAShape(t *testing.T) {
 		"worker-1>nats", "worker-1>nats-1", "worker-1>nats-2", "worker-1>nats-3",
 		"worker-1>redis", "worker-1>lock-1", "worker-1>lock-2", "worker-1>lock-3",
 	}, kindOf(CutLinks).victims(shape))
+	require.Equal(t, []string{"redis"}, kindOf(HangRedis).victims(shape))
+	shape.Redis = stack.RedisSentinel
+	require.Equal(t, []string{"redis-1", "redis-2"}, kindOf(HangRedis).victims(shape))
+	require.Equal(t, []string{"redis-master"}, kindOf(FlushRedis).victims(shape))
+	require.NotContains(t, kindOf(CutLinks).victims(shape), "worker-1>redis")
+	shape.Redis = stack.RedisCluster
+	require.Equal(t, []string{"redis-1", "redis-2", "redis-3", "redis-4", "redis-5", "redis-6"}, kindOf(KillRedis).victims(shape))
+	require.Equal(t, []string{"redis-slot"}, kindOf(MoveSlot).victims(shape))
 }
 
 // Redundant servers have one fault at a time.
@@ -194,6 +216,8 @@ func TestClashes(t *testing.T) {
 		{Step{Fault: KillLeader, Victim: theLeader}, Step{Fault: KillNATS, Victim: "nats-1"}, true},
 		{Step{Fault: CutFollower, Victim: aFollower}, Step{Fault: RollingNATS, Victim: "nats-1+nats-2+nats-3"}, true},
 		{Step{Fault: StopLock, Victim: "lock-1"}, Step{Fault: StopLocks, Victim: "lock-2+lock-3"}, true},
+		{Step{Fault: HangRedis, Victim: "redis-5"}, Step{Fault: MoveSlot, Victim: aSlot}, true},
+		{Step{Fault: HangRedis, Victim: "redis-5"}, Step{Fault: KillMaster, Victim: aMaster}, true},
 		{Step{Fault: StopLock, Victim: "lock-1"}, Step{Fault: KillNATS, Victim: "nats-1"}, false},
 		{Step{Fault: StopWorker, Victim: "worker-1"}, Step{Fault: KillWorker, Victim: "worker-2"}, false},
 		{Step{Fault: CutLinks, Victim: "worker-1>nats"}, Step{Fault: StallLinks, Victim: "worker-1>nats-2"}, true},

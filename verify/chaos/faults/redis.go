@@ -72,27 +72,25 @@ func (r *run) takeLocksDown(names []string) fault {
 // lostWrites is how much a Redis that syncs its file every second may lose when its machine crashes.
 const lostWrites = time.Second
 
-// crashRedis kills Redis and removes the last second of writes from its file. A kill alone loses none of them: the kernel
-// still has them.
-func (r *run) crashRedis() fault {
+// crashRedis kills a Redis and removes the last second of writes from its file. A kill alone loses none of them: the kernel
+// still has them. Its replica, if it has one, follows it again and loses them too.
+func (r *run) crashRedis(s Step) fault {
+	var victim stack.RedisNode
 	var was *process.Process
 	release := func() {}
 	return fault{
 		inject: func(ctx context.Context) (what string, err error) {
-			if err := r.keepFile(ctx); err != nil {
+			if victim, err = r.drawMaster(ctx, s); err != nil {
 				return "", err
 			}
-			file, size, err := lastFile(r.redisDir)
+			file, size, err := aging(ctx, victim)
 			if err != nil {
 				return "", err
 			}
-			if err := awaitGrowth(ctx, file, size); err != nil {
+			if release, err = r.stack.Hold(victim.Name); err != nil {
 				return "", err
 			}
-			if release, err = r.stack.Hold(stack.Redis); err != nil {
-				return "", err
-			}
-			if was, err = r.stack.Signal(stack.Redis, syscall.SIGKILL); err != nil {
+			if was, err = r.stack.Signal(victim.Name, syscall.SIGKILL); err != nil {
 				return "", err
 			}
 			<-was.Ended()
@@ -100,12 +98,23 @@ func (r *run) crashRedis() fault {
 			if err != nil {
 				return "", err
 			}
-			what = fmt.Sprintf("redis crashes and loses its last second (%d bytes)", grown.Size()-size)
+			what = fmt.Sprintf("%s crashes and loses its last second (%d bytes)", victim.Name, grown.Size()-size)
 			return what, os.Truncate(file, size)
 		},
 		mend:      func() error { release(); return nil },
-		recovered: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, stack.Redis, was) },
+		recovered: func(ctx context.Context) error { return r.stack.AwaitReady(ctx, victim.Name, was) },
 	}
+}
+
+// aging returns the file that a Redis appends to, and how large it was lostWrites ago. It has grown meanwhile.
+func aging(ctx context.Context, victim stack.RedisNode) (file string, size int64, err error) {
+	if err := keepFile(ctx, victim); err != nil {
+		return "", 0, err
+	}
+	if file, size, err = lastFile(victim.Dir); err != nil {
+		return "", 0, err
+	}
+	return file, size, awaitGrowth(ctx, file, size)
 }
 
 // awaitGrowth waits for lostWrites, and until the file has grown.
@@ -119,9 +128,9 @@ func awaitGrowth(ctx context.Context, file string, size int64) error {
 	return ctx.Err()
 }
 
-// keepFile keeps Redis from rewriting its file, until it is started again.
-func (r *run) keepFile(ctx context.Context) error {
-	client := r.redis()
+// keepFile keeps a Redis from rewriting its file, until it is started again.
+func keepFile(ctx context.Context, node stack.RedisNode) error {
+	client := clientOf(node)
 	defer client.Close()
 	if err := client.ConfigSet(ctx, "auto-aof-rewrite-percentage", "0").Err(); err != nil {
 		return err
@@ -138,8 +147,8 @@ func (r *run) keepFile(ctx context.Context) error {
 	}
 }
 
-func (r *run) redis() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: r.stack.File().Redis, MaxRetries: -1})
+func clientOf(node stack.RedisNode) *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: node.Addr, MaxRetries: -1})
 }
 
 // askEvery is how often to ask Redis whether it rewrites its file, and whether the file has grown.
@@ -162,11 +171,15 @@ func lastFile(dir string) (path string, size int64, err error) {
 	return path, info.Size(), nil
 }
 
-// flushRedis deletes everything in Redis: states, positions and locks.
-func (r *run) flushRedis() fault {
+// flushRedis deletes everything in a Redis: states, positions and locks. In a cluster that is one master.
+func (r *run) flushRedis(s Step) fault {
 	return fault{inject: func(ctx context.Context) (string, error) {
-		client := r.redis()
+		victim, err := r.drawMaster(ctx, s)
+		if err != nil {
+			return "", err
+		}
+		client := clientOf(victim)
 		defer client.Close()
-		return "FLUSHALL of redis", client.FlushAll(ctx).Err()
+		return "FLUSHALL of " + victim.Name, client.FlushAll(ctx).Err()
 	}}
 }

@@ -29,14 +29,13 @@ const backWithin = time.Minute
 
 // run carries a plan out.
 type run struct {
-	seed     uint64
-	stack    *stack.Stack
-	shape    Shape
-	links    *links
-	redisDir string // where Redis keeps its files
-	notes    *notes
-	say      func(format string, args ...any)
-	within   time.Duration // how long a part may take to work again after its fault
+	seed   uint64
+	stack  *stack.Stack
+	shape  Shape
+	links  *links
+	notes  *notes
+	say    func(format string, args ...any)
+	within time.Duration // how long a part may take to work again after its fault
 
 	began time.Time
 
@@ -122,7 +121,7 @@ func (r *run) breakAndMend(ctx, load context.Context, f fault, length time.Durat
 // fault returns the fault of a step.
 func (r *run) fault(s Step) fault {
 	switch s.Fault {
-	case KillWorker, KillRouter, KillRedis, KillNATS:
+	case KillWorker, KillRouter, KillNATS:
 		return r.end(s.Victim, syscall.SIGKILL)
 	case TermWorker, TermRouter:
 		return r.end(s.Victim, syscall.SIGTERM)
@@ -130,8 +129,18 @@ func (r *run) fault(s Step) fault {
 		return r.restartAll()
 	case StopWorker, StopRouter:
 		return r.stop(s.Victim)
+	case KillRedis:
+		return r.rejoins(r.end(s.Victim, syscall.SIGKILL))
 	case StopRedis:
-		return r.takeDown(stack.Redis)
+		return r.rejoins(r.takeDown(s.Victim))
+	case HangRedis:
+		return r.rejoins(r.stop(s.Victim))
+	case KillMaster:
+		return r.rejoins(r.killMaster(s))
+	case MoveSlot:
+		return r.rejoins(r.moveSlot(s))
+	case TearSlot:
+		return r.rejoins(r.tearSlot(s))
 	case StopLock, StopLocks:
 		return r.takeLocksDown(strings.Split(s.Victim, and))
 	case KillLeader:
@@ -141,9 +150,9 @@ func (r *run) fault(s Step) fault {
 	case RollingNATS:
 		return r.rollServers(strings.Split(s.Victim, and))
 	case CrashRedis:
-		return r.crashRedis()
+		return r.rejoins(r.crashRedis(s))
 	case FlushRedis:
-		return r.flushRedis()
+		return r.rejoins(r.flushRedis(s))
 	case CutProducer:
 		return r.cut(s.Victim)
 	case SlowLinks:
