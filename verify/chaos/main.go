@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"example.com/lockstep/deployments/local/command"
+	"example.com/lockstep/pkg/redisconn"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/verify/chaos/faults"
 )
@@ -15,6 +16,7 @@ const memoryLimit = 1 << 30 // bytes
 func main() {
 	service.LimitMemory(memoryLimit)
 	command.ShareProcessors()
+	redisconn.SilenceLog()
 	os.Exit(run(os.Args[1:], &command.Environment{Out: command.Lines(os.Stdout)}, os.Stderr))
 }
 
