@@ -161,9 +161,40 @@ func (m *Move) AwaitCopied(ctx context.Context, addr string, owner Master, keys 
 	})
 }
 
-// Abandon ends a move whose source is lost: the keys that the target has received are deleted, and it serves the slot no longer.
+// Abandon ends a move whose source is dead, when its replica has taken over: the keys that the target has received are deleted.
 func (m *Move) Abandon(ctx context.Context) error {
-	err := at(m.To.Addr, func(client *redis.Client) error {
+	// While the slot counts as moving, the target believes that the dead source serves it, and so that the cluster is down.
+	if err := m.set(ctx, m.To, "STABLE"); err != nil {
+		return err
+	}
+	var owner Master
+	err := await(ctx, "the move's end at "+m.To.Addr, func(ctx context.Context) error {
+		masters, err := Masters(ctx, m.To.Addr)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(masters, func(one Master) bool { return one.serves(m.Slot) })
+		if i < 0 || masters[i].ID == m.From.ID {
+			return fmt.Errorf("it does not know which node has taken over slot %d", m.Slot)
+		}
+		owner = masters[i]
+		return works(ctx, m.To.Addr)
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.set(ctx, m.To, "IMPORTING", owner.ID); err != nil { // a node lets no keys be deleted from another's slot
+		return err
+	}
+	if err := m.forget(ctx); err != nil {
+		return fmt.Errorf("delete what %s has received of slot %d: %w", m.To.Addr, m.Slot, err)
+	}
+	return m.set(ctx, m.To, "STABLE")
+}
+
+// forget deletes the slot's keys at the target.
+func (m *Move) forget(ctx context.Context) error {
+	return at(m.To.Addr, func(client *redis.Client) error {
 		keys, err := client.ClusterGetKeysInSlot(ctx, m.Slot, allKeys).Result()
 		if err != nil || len(keys) == 0 {
 			return err
@@ -177,20 +208,24 @@ func (m *Move) Abandon(ctx context.Context) error {
 		})
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("delete what %s has received of slot %d: %w", m.To.Addr, m.Slot, err)
-	}
-	return m.set(ctx, m.To, "STABLE", "")
 }
 
-func (m *Move) set(ctx context.Context, where Master, state, node string) error {
-	args := []any{"CLUSTER", "SETSLOT", m.Slot, state}
-	if node != "" {
-		args = append(args, node)
-	}
+// works returns an error while a node says that its cluster is down.
+func works(ctx context.Context, addr string) error {
+	return at(addr, func(client *redis.Client) error {
+		info, err := client.ClusterInfo(ctx).Result()
+		if state := field(info, "cluster_state"); err == nil && state != "ok" {
+			err = fmt.Errorf("it says that the cluster's state is %q", state)
+		}
+		return err
+	})
+}
+
+func (m *Move) set(ctx context.Context, where Master, state string, node ...any) error {
+	args := append([]any{"CLUSTER", "SETSLOT", m.Slot, state}, node...)
 	err := at(where.Addr, func(client *redis.Client) error { return client.Do(ctx, args...).Err() })
 	if err != nil {
-		return fmt.Errorf("set slot %d at %s to %s %s: %w", m.Slot, where.Addr, state, node, err)
+		return fmt.Errorf("set slot %d at %s to %s: %w", m.Slot, where.Addr, strings.TrimSpace(fmt.Sprintln(args[3:]...)), err)
 	}
 	return nil
 }

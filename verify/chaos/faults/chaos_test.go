@@ -63,9 +63,11 @@ const (
 	stall = 10 * time.Second
 	// election is the longest that nats-server waits for a leader before it elects another; it cannot be set.
 	election = 9 * time.Second
-	// takeover is the longest that a Redis takes to be found dead and replaced; rejoin is the longest until it follows its replica.
+	// takeover is the longest that a Redis takes to be found dead and replaced. It follows its replica before rejoin is over, and
+	// under Sentinel before told is.
 	takeover = 5 * time.Second
-	rejoin   = 20 * time.Second
+	rejoin   = 8 * time.Second
+	told     = 20 * time.Second
 )
 
 // atOnce limits the stacks that run side by side: more would only wait for the processors.
@@ -171,10 +173,18 @@ func eachFault(t *testing.T, shape Shape, longest time.Duration, s Step) {
 	if shape.NATSServers > 1 {
 		length += stall // a server that is back takes time until its replicas are current
 	}
-	if team(s.Victim) == stackfile.RoleRedis && shape.replicated() && s.Fault != MoveSlot {
+	switch {
+	case team(s.Victim) != stackfile.RoleRedis || s.Fault == MoveSlot:
+	case shape.Redis == stack.RedisSentinel:
+		length += told
+	default:
 		length += rejoin
 	}
-	r := play(t, shape, t.TempDir(), Plan{Seed: 1, Duration: length, Steps: []Step{s}})
+	dir := t.TempDir()
+	r := play(t, shape, dir, Plan{Seed: 1, Duration: length, Steps: []Step{s}})
+	if s.Fault == TearSlot {
+		require.Contains(t, workerLogs(t, dir), "shard's slot was torn and is emptied")
+	}
 	require.Less(t, r.LatencyMS.Apply.Max, float64(longest.Milliseconds()))
 	t.Logf("longest pause %s, longest waits: %.0f ms to be acknowledged, %.0f ms to be applied", r.LongestPause(), r.LatencyMS.Ack.Max, r.LatencyMS.Apply.Max)
 }
