@@ -72,14 +72,14 @@ func TestRedisReplicaTakesOverWithoutTheLatestWrites(t *testing.T) {
 	key := keyOf(t, p.Master, rdb)
 	require.NoError(t, rdb.Set(ctx, key, "old", 0).Err())
 	require.Eventually(t, func() bool {
-		behind, err := p.Behind(ctx)
-		return err == nil && behind == 0
+		lag, err := p.Lag(ctx)
+		return err == nil && lag == 0
 	}, formTimeout, 20*time.Millisecond)
 	require.NoError(t, p.Cut(ctx))
 	require.NoError(t, rdb.Set(ctx, key, "new", 0).Err())
-	behind, err := p.Behind(ctx)
+	lag, err := p.Lag(ctx)
 	require.NoError(t, err)
-	require.Positive(t, behind)
+	require.Positive(t, lag)
 	var master *RedisServer
 	for _, n := range c.Nodes() {
 		if n.Addr == p.Master {

@@ -79,8 +79,8 @@ func masterOf(ctx context.Context, addr string) (master string, err error) {
 	return master, err
 }
 
-// Behind returns how many bytes of its master's writes a replica lacks.
-func (p Pair) Behind(ctx context.Context) (bytes int64, err error) {
+// Lag returns how many bytes of its master's writes a replica lacks.
+func (p Pair) Lag(ctx context.Context) (bytes int64, err error) {
 	written, err := offset(ctx, p.Master)
 	if err != nil {
 		return 0, err

@@ -168,7 +168,7 @@ func fallBack(ctx context.Context, pair redisnodes.Pair) (bytes int64, err error
 		return 0, err
 	}
 	for wait := lostWrites; sleep(ctx, wait); wait = askEvery {
-		if bytes, err = pair.Behind(ctx); err != nil || bytes > 0 {
+		if bytes, err = pair.Lag(ctx); err != nil || bytes > 0 {
 			return bytes, err
 		}
 	}
