@@ -163,7 +163,7 @@ func TestReplicaTakesOver(t *testing.T) {
 		require.NoError(t, err)
 		for _, p := range pairs {
 			require.Eventually(t, func() bool { // the replica has all
-				bytes, err := p.Behind(ctx)
+				bytes, err := p.Lag(ctx)
 				return err == nil && bytes == 0
 			}, patience, 10*time.Millisecond)
 		}
