@@ -225,11 +225,14 @@ func (r *rig) awaitRunning() {
 	}, "not every shard is running")
 }
 
+// record is the key of a shard's record in Redis.
+func record(shard int) string { return fmt.Sprintf("{%s:%d}:record", app, shard) }
+
 // positions returns each shard's position in the store.
 func (r *rig) positions() (positions []string) {
 	r.t.Helper()
 	for n := range shards {
-		p, err := r.rdb.HGet(context.Background(), fmt.Sprintf("%s:shard:%d", app, n), "position").Result()
+		p, err := r.rdb.HGet(context.Background(), record(n), "position").Result()
 		if err != redis.Nil {
 			require.NoError(r.t, err)
 		}

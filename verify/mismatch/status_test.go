@@ -21,7 +21,7 @@ func testStatus(t *testing.T, bin string) {
 	}
 	require.Empty(t, ask().Faults)
 
-	require.NoError(t, r.rdb.Set(t.Context(), "lockstep:shard:2", "no hash", 0).Err())
+	require.NoError(t, r.rdb.Set(t.Context(), record(2), "no hash", 0).Err())
 	s := ask()
 	require.Empty(t, s.Faults)
 	require.Len(t, s.Positions, shards)

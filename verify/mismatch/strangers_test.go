@@ -48,7 +48,7 @@ func testStrangers(t *testing.T, bin string) {
 	p.Signal(syscall.SIGTERM)
 	require.Zero(t, p.ExitCode(), p.Outcome())
 	t.Run("another's store", func(t *testing.T) {
-		const says = `lockstep:topology is "`
+		const says = `:record is of "`
 		r.requireRefused(t, says, worker, there, here[1])
 		r.requireRefused(t, says, worker, "accept-gap", "0", there, here[1])
 	})
@@ -73,7 +73,7 @@ func (r *rig) testAnotherTopology() {
 	}
 	r.end("router-1", syscall.SIGTERM)
 	sent := r.sendEach("new", 40)
-	r.restartWorkersInVain(`lockstep:topology is "`)
+	r.restartWorkersInVain(`:record is of "`)
 	require.Equal(t, at, r.positions(), "the store is left alone")
 
 	require.NoError(t, r.rdb.FlushAll(context.Background()).Err())
