@@ -3,6 +3,8 @@ package consume
 import (
 	"bytes"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"example.com/lockstep/pkg/store"
@@ -41,6 +43,15 @@ func (h *history) heal() {
 		}
 	}
 	h.settle()
+	for n := range h.shards { // while their owners have nothing to do
+		switch h.rand.IntN(4) {
+		case 0:
+			h.goBackAlone(n)
+		case 1:
+			h.tear(n)
+		}
+	}
+	h.workOff()
 }
 
 func (h *history) busy() bool {
@@ -57,53 +68,49 @@ func (h *history) busy() bool {
 // settle gives every shard a new owner, which works off the log.
 func (h *history) settle() {
 	for n := range h.shards {
-		p := h.own(n)
-		for i := 0; ; i++ {
-			p.step()
-			if p.r != nil && len(p.r.msgs) == 0 && p.read == len(h.log) {
-				break
-			}
+		h.own(n)
+	}
+	h.workOff()
+}
+
+// workOff has the newest owners work until their shards' slots hold all of the log.
+func (h *history) workOff() {
+	for _, p := range h.owners[len(h.owners)-h.shards:] {
+		for i := 0; !p.idle(); i++ {
 			if i == 10_000 {
-				h.broken("shard %d is never done", n)
+				h.broken("shard %d is never done", p.n)
 			}
+			p.step()
 		}
 	}
 }
 
-// states are those of all keys.
-func (h *history) states() (keys []string, states [][]byte) {
-	for _, p := range h.store.States() {
-		proof, envelope, err := store.SplitState(p.Value)
-		if err != nil {
-			panic(err)
-		}
-		if proof.Count != uint64(len(envelope)/3) {
-			h.broken("key %s counts %d events, its state has:%s", p.Key, proof.Count, summary(envelope))
-		}
-		keys, states = append(keys, p.Key), append(states, envelope)
-	}
-	return keys, states
+// idle tells whether a shard's slot holds all of the log.
+func (p *process) idle() bool {
+	return p.r != nil && len(p.r.msgs) == 0 && p.read == len(p.h.log) && p.h.slots[p.n].version == p.s.version && !p.h.torn(p.n)
 }
 
 // check holds what was applied against what was sent.
 func (h *history) check() {
-	keys, states := h.states()
+	h.compare()
+	courses := h.courses()
 	applied := make([][]bool, len(h.publishers)) // by publisher and tag
 	for i, s := range h.publishers {
 		applied[i] = make([]bool, len(s.posted))
 	}
-	for i, key := range keys {
+	for _, key := range slices.Sorted(maps.Keys(courses)) {
 		last := make([]int, len(h.publishers))
-		for state := states[i]; len(state) > 0; state = state[3:] {
-			n, tag := state[0]-1, int(tagOf(state))
+		all := courses[key].all
+		for events := all; len(events) > 0; events = events[3:] {
+			n, tag := events[0]-1, int(tagOf(events))
 			e := h.publishers[n].posted[tag]
 			switch {
 			case e.key != key:
 				h.broken("event %d of publisher %d, of key %s, is applied to key %s", tag, n+1, e.key, key)
 			case tag+1 == last[n] || applied[n][tag]:
-				h.broken("twice: event %d of publisher %d is applied to key %s again:%s", tag, n+1, key, summary(states[i]))
+				h.broken("twice: event %d of publisher %d is applied to key %s again:%s", tag, n+1, key, summary(all))
 			case tag < last[n]:
-				h.broken("order: event %d of publisher %d is applied to key %s behind a later one:%s", tag, n+1, key, summary(states[i]))
+				h.broken("order: event %d of publisher %d is applied to key %s behind a later one:%s", tag, n+1, key, summary(all))
 			case e.outcome == never:
 				h.broken("event %d of publisher %d was said not to be stored, and is applied", tag, n+1)
 			}
@@ -117,22 +124,23 @@ func (h *history) check() {
 			}
 		}
 	}
-	h.replay(keys, states)
+	h.replay(courses)
 }
 
 // replay wipes the store and has the log worked off again: it must come to the same states.
-func (h *history) replay(keys []string, states [][]byte) {
+func (h *history) replay(courses map[string]course) {
 	before := h.totals()
 	h.store.Wipe()
-	clear(h.current)
+	clear(h.slots)
 	h.settle()
-	again, replayed := h.states()
-	if len(again) != len(keys) {
-		h.broken("a replay comes to %d keys, not %d", len(again), len(keys))
+	h.compare()
+	again := h.courses()
+	if len(again) != len(courses) {
+		h.broken("a replay comes to %d keys, not %d", len(again), len(courses))
 	}
-	for i, key := range keys {
-		if !bytes.Equal(states[i], replayed[i]) {
-			h.broken("a replay makes of key %s:%s, not%s", key, summary(replayed[i]), summary(states[i]))
+	for key, c := range courses {
+		if !bytes.Equal(c.all, again[key].all) {
+			h.broken("a replay applies to key %s:%s, not%s", key, summary(again[key].all), summary(c.all))
 		}
 	}
 	for n, late := range h.totals() {

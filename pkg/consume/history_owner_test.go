@@ -61,14 +61,29 @@ func (p *process) announce() {
 }
 
 func (p *process) claim() {
-	version := store.NewVersion()
+	version, fresh := store.NewVersion(), p.h.unclaimed(p.n)
 	rec, err := p.view().Claim(context.Background(), p.n, p.revision, version)
+	if errors.Is(err, store.ErrTorn) {
+		p.next = (*process).empty
+		return
+	}
 	if err != nil {
 		p.h.broken("claim: %v", err)
 	}
-	p.h.current[p.n] = version
+	slot := &p.h.slots[p.n]
+	if slot.version = version; fresh {
+		slot.keys = nil
+	}
 	p.s = claimed(p.n, rec, &p.budget)
 	p.next = (*process).restore
+}
+
+// empty is what emptyTorn does. The log reaches back to its beginning.
+func (p *process) empty() {
+	if err := p.view().Empty(context.Background(), p.n); err != nil {
+		p.h.broken("empty a slot: %v", err)
+	}
+	p.anew("emptied")
 }
 
 func (p *process) restore() {
@@ -149,9 +164,7 @@ func (p *process) fill() {
 		if !p.h.healing && p.h.rand.IntN(4) > 0 {
 			return
 		}
-		if _, err := p.view().Load(context.Background(), p.n, p.s.version, nil); errors.Is(err, store.ErrStale) {
-			p.anew("idle stale")
-		}
+		p.verify("idle")
 		return
 	}
 	if p.h.one(20) {
@@ -163,6 +176,22 @@ func (p *process) fill() {
 	p.next = (*process).load
 }
 
+// verify is what owner.checkVersion does.
+func (p *process) verify(when string) {
+	if p.view().Verify(context.Background(), p.n, p.s.version) != nil {
+		p.stale(when)
+	}
+}
+
+// stale drops everything after store.ErrStale.
+func (p *process) stale(when string) {
+	if p.h.slots[p.n].version == p.s.version {
+		p.anew(when + " torn")
+	} else {
+		p.anew(when + " stale")
+	}
+}
+
 func (p *process) load() {
 	p.next = (*process).apply
 	keys := p.s.missing(p.r)
@@ -171,10 +200,12 @@ func (p *process) load() {
 	}
 	states, err := p.view().Load(context.Background(), p.n, p.s.version, keys)
 	if err != nil {
-		p.anew("load stale")
+		p.stale("load")
 		return
 	}
-	p.s.fill(states)
+	if err := p.s.fill(states); err != nil {
+		p.h.broken("%v", err)
+	}
 }
 
 func (p *process) apply() {
@@ -211,9 +242,7 @@ func (p *process) prepare() {
 // await waits for the next attempt. Meanwhile the owner looks whether its version is still the store's.
 func (p *process) await() {
 	if p.h.one(4) {
-		if _, err := p.view().Load(context.Background(), p.n, p.s.version, nil); errors.Is(err, store.ErrStale) {
-			p.anew("waiting stale")
-		}
+		p.verify("waiting")
 		return
 	}
 	p.r.items[p.r.next].outcome = pending
@@ -224,18 +253,19 @@ func (p *process) await() {
 func (p *process) commit() {
 	c := p.c
 	if p.view().Commit(context.Background(), c) != nil {
-		p.anew("commit stale")
+		p.stale("commit")
 		return
 	}
-	switch p.h.current[p.n] {
+	switch slot := p.h.slots[p.n]; slot.version {
 	case c.Old:
 		p.h.note("committed")
+		after, changed := slot.apply(p.h, c.New, p.r, p.end)
+		p.h.hold(p.n, after, changed)
 	case c.New:
 		p.h.note("commit repeated")
 	default:
 		p.h.broken("shard %d has two owners: a commit was made that names another version than the last one's", p.n)
 	}
-	p.h.current[p.n] = c.New
 	p.h.say("owner %p of shard %d commits up to %d: %d states", p, p.n, c.Position.Seq, len(c.States))
 	if !p.h.one(10) { // else the store's answer is lost, and the call repeated
 		p.next = (*process).committed
@@ -265,8 +295,8 @@ func (p *process) committed() {
 	}
 }
 
-// ledger is the handler of a history: a key's state is what was applied to it, in order. It fails now and then, when it
-// has changed the state already, or cannot encode it, and now and then takes its time.
+// ledger is the handler of a history: a key's state is what was applied to it, in order, since some event deleted it. It fails
+// now and then, when it has changed the state already, or cannot encode it, and now and then takes its time.
 type ledger struct {
 	h *history
 	s *shard
@@ -294,6 +324,10 @@ func (l ledger) Apply(_ context.Context, state any, ev Event) error {
 	if l.h.one(l.h.failing) {
 		l.h.note("handler failed")
 		return fmt.Errorf("%w: %s", errRefused, ev.ID())
+	}
+	if l.h.deletes(ev.Data) {
+		l.h.note("state deleted")
+		return fmt.Errorf("%w: %s", Delete, ev.ID())
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/internal/gather"
-	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/store/storetest"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
@@ -65,8 +64,9 @@ func tryHistories(t *testing.T, n int) {
 	t.Logf("%d histories: %v", n, total)
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "withdrawn", "taken by nobody", "sent again", "untold", "stray", "router died", "batch failed",
-		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "handler failed",
-		"state not encoded", "undone", "failed behind", "committed in part", "waiting stale", "paused", "owner died", "went back", "wiped",
+		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "waiting stale", "handler failed",
+		"state not encoded", "state deleted", "undone", "failed behind", "committed in part", "paused", "owner died", "went back",
+		"went back to an owner", "wiped", "torn", "commit torn", "load torn", "idle torn", "waiting torn", "emptied",
 		"announcement outrun", "session renewed", "late", "duplicate",
 	} {
 		require.NotZero(t, total[what], "no history saw: %s", what)
@@ -102,8 +102,9 @@ type history struct {
 
 	shards    int
 	store     *storetest.Memory
-	snapshots []moment
-	current   []store.Version // by shard: what the next commit must name
+	slots     []content // by shard
+	moments   []moment
+	deleting  int // the handler deletes a state once in so many events; 0: never
 	revision  uint64
 	announced []uint64 // by shard: the revision of the newest announcement
 	fences    []uint64 // by shard: the largest that handlers were given
@@ -116,12 +117,6 @@ type history struct {
 type logged struct {
 	shard int
 	message
-}
-
-// moment is what a restored store goes back to.
-type moment struct {
-	kept    storetest.Snapshot
-	current []store.Version
 }
 
 type promise string
@@ -149,14 +144,15 @@ func newHistory(seed uint64) *history {
 		store:    storetest.NewMemory(),
 		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)], failing: []int{5, 20, 60}[r.IntN(3)],
 	}
-	h.current, h.announced, h.fences = make([]store.Version, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
+	h.deleting = []int{0, 3, 12}[r.IntN(3)]
+	h.slots, h.announced, h.fences = make([]content, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
 	for i := range 1 + r.IntN(3) {
 		h.publishers = append(h.publishers, h.newSource(byte(i+1)))
 	}
 	for range 2 {
 		h.routers = append(h.routers, h.newRelay())
 	}
-	h.snapshots = []moment{h.remember()}
+	h.moments = []moment{h.remember()}
 	return h
 }
 
@@ -209,9 +205,11 @@ func (h *history) step() {
 	case x < 640:
 		h.fly()
 	case x < 660:
-		h.snapshots = append(h.snapshots, h.remember())
+		h.moments = append(h.moments, h.remember())
 	case x < 670:
 		h.goBack()
+	case x < 674:
+		h.tear(h.rand.IntN(h.shards))
 	case x < 690:
 		if len(h.owners) < 3*h.shards {
 			h.own(h.rand.IntN(h.shards))
@@ -242,27 +240,6 @@ func take[T any](h *history, from *[]T) T {
 	(*from)[i] = (*from)[last]
 	*from = (*from)[:last]
 	return v
-}
-
-func (h *history) remember() moment {
-	return moment{h.store.Snapshot(), append([]store.Version(nil), h.current...)}
-}
-
-// goBack makes the store lose its latest writes: mostly a few, now and then all.
-func (h *history) goBack() {
-	from := h.snapshots[max(0, len(h.snapshots)-2):]
-	if h.one(10) {
-		from = h.snapshots
-	}
-	i := h.rand.IntN(len(from))
-	if h.one(12) {
-		from, i = h.snapshots, 0
-		h.note("wiped")
-	}
-	h.note("went back")
-	h.say("the store goes back, %d of %d moments", len(from)-i, len(h.snapshots))
-	h.store.Restore(from[i].kept)
-	copy(h.current, from[i].current)
 }
 
 // copied is a frame as a router took it.
@@ -305,7 +282,7 @@ func (h *history) deliver() {
 	a.to.from.answered(a.to, decoded, a.nobody)
 }
 
-// summary is a key's history for people.
+// summary is a list of events for people.
 func summary(state []byte) string {
 	var b strings.Builder
 	for ; len(state) >= 3; state = state[3:] {

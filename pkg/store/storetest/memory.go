@@ -111,6 +111,17 @@ func (m *Memory) RestoreSlot(shard int, s Snapshot) {
 	}
 }
 
+// RestoreState sets the bucket that holds a key's state back to a snapshot, apart from the rest of the slot, past all checks: the
+// slot is torn, if the bucket was written to.
+func (m *Memory) RestoreState(shard int, key string, s Snapshot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.kept.slots[shard]
+	n := bucketOf(key)
+	now.buckets[n] = s.slots[shard].buckets[n]
+	m.kept.slots[shard] = now
+}
+
 // States are the states of all keys of all shards, sorted by key.
 func (m *Memory) States() []store.Pair {
 	m.mu.Lock()

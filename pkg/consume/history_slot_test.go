@@ -1,0 +1,198 @@
+package consume
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
+)
+
+// content is what a shard's slot is to hold. Its values are replaced and never changed: moments share them.
+type content struct {
+	version store.Version // what the next commit must name
+	keys    map[string]course
+}
+
+// course is all that was applied to a key, in order, with what was deleted again.
+type course struct {
+	all   []byte // three bytes for each event
+	begin int    // where the state begins in all: behind the last event that deleted one
+	proof store.Proof
+}
+
+func (c course) apply(data []byte, deletes bool) course {
+	c.all, c.proof = append(slices.Clip(c.all), data...), c.proof.Apply(data)
+	if deletes {
+		c.begin, c.proof = len(c.all), store.Proof{}
+	}
+	return c
+}
+
+// stored is the key's state with its proof, as a store is to have it: nil if there is none.
+func (c course) stored() []byte {
+	if c.begin == len(c.all) {
+		return nil
+	}
+	return append(c.proof.Append(nil), c.all[c.begin:]...)
+}
+
+// apply returns the content behind a commit of a round's items up to end, and the keys that they have changed.
+func (c content) apply(h *history, version store.Version, r *round, end int) (after content, changed []string) {
+	after = content{version, maps.Clone(c.keys)}
+	if after.keys == nil {
+		after.keys = make(map[string]course)
+	}
+	for i := r.next; i < end; i++ {
+		if it := &r.items[i]; it.outcome == applied {
+			key := string(it.key)
+			after.keys[key] = after.keys[key].apply(it.ev.Data, h.deletes(it.ev.Data))
+			changed = append(changed, key)
+		}
+	}
+	return after, changed
+}
+
+// deletes tells whether the handler deletes its key's state with this event.
+func (h *history) deletes(data []byte) bool {
+	return h.deleting > 0 && (int(data[0])+int(tagOf(data)))%h.deleting == 0
+}
+
+// hold says that a commit has changed a shard's slot, and looks what the store now has of it.
+func (h *history) hold(n int, after content, changed []string) {
+	h.slots[n] = after
+	states, err := h.store.At("one").States(context.Background(), n, changed)
+	if err != nil {
+		h.broken("states of shard %d after a commit: %v", n, err)
+	}
+	for i, key := range changed {
+		if want := after.keys[key].stored(); !bytes.Equal(want, states[i]) {
+			h.broken("a commit makes of key %s %s, not %s", key, shown(states[i]), shown(want))
+		}
+	}
+}
+
+// compare holds all that the store has against what it is to have.
+func (h *history) compare() {
+	kept := make(map[string][]byte)
+	for _, p := range h.store.States() {
+		kept[p.Key] = p.Value
+	}
+	for key, c := range h.courses() {
+		if want := c.stored(); !bytes.Equal(want, kept[key]) {
+			h.broken("key %s has %s, not %s", key, shown(kept[key]), shown(want))
+		}
+		delete(kept, key)
+	}
+	for key, state := range kept {
+		h.broken("key %s, to which nothing was applied, has %s", key, shown(state))
+	}
+}
+
+// shown is a stored state for people.
+func shown(stored []byte) string {
+	if len(stored) == 0 {
+		return "no state"
+	}
+	proof, envelope, err := store.SplitState(stored)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d events with chain %016x:%s", proof.Count, proof.Chain, summary(envelope))
+}
+
+// courses are those of the keys of all shards.
+func (h *history) courses() map[string]course {
+	out := make(map[string]course)
+	for _, s := range h.slots {
+		maps.Copy(out, s.keys)
+	}
+	return out
+}
+
+// moment is what a slot goes back to.
+type moment struct {
+	kept  storetest.Snapshot
+	slots []content
+}
+
+func (h *history) remember() moment { return moment{h.store.Snapshot(), slices.Clone(h.slots)} }
+
+// goBack makes the store lose its latest writes: mostly those of one slot, now and then everything.
+func (h *history) goBack() {
+	switch {
+	case h.one(12):
+		h.note("wiped")
+		h.say("the store is empty")
+		h.store.Restore(h.moments[0].kept)
+		copy(h.slots, h.moments[0].slots)
+	case h.one(4):
+		for n := range h.shards {
+			h.goBackAlone(n)
+		}
+	default:
+		h.goBackAlone(h.rand.IntN(h.shards))
+	}
+}
+
+// goBackAlone sets one slot back: often to where an owner believes it to be, else mostly not far.
+func (h *history) goBackAlone(n int) {
+	h.note("went back")
+	from := h.moments[max(0, len(h.moments)-2):]
+	if h.one(10) {
+		from = h.moments
+	}
+	m := pick(h, from)
+	if known := h.believed(n); len(known) > 0 && h.rand.IntN(3) == 0 {
+		h.note("went back to an owner")
+		m = pick(h, known)
+	}
+	h.say("the slot of shard %d goes back", n)
+	h.store.RestoreSlot(n, m.kept)
+	h.slots[n] = m.slots[n]
+}
+
+// believed are the moments whose slot is as some owner of the shard believes it to be.
+func (h *history) believed(n int) (out []moment) {
+	for _, m := range h.moments {
+		if slices.ContainsFunc(h.owners, func(p *process) bool { return p.n == n && p.s != nil && p.s.version == m.slots[n].version }) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// tear loses a part of a slot, or sets it back apart from the rest.
+func (h *history) tear(n int) {
+	switch bucket := string(byte('0' + h.rand.IntN(2))); h.rand.IntN(4) {
+	case 0:
+		h.store.Lose(n)
+		h.slots[n].version = ""
+	case 1:
+		h.store.LoseState(n, bucket)
+	default:
+		h.store.RestoreState(n, bucket, pick(h, h.moments).kept)
+	}
+	if h.torn(n) {
+		h.note("torn")
+		h.say("the slot of shard %d is torn", n)
+	}
+}
+
+func (h *history) torn(n int) bool {
+	_, err := h.store.At("one").Whole(context.Background(), n)
+	return errors.Is(err, store.ErrTorn)
+}
+
+// unclaimed tells whether a shard has no record.
+func (h *history) unclaimed(n int) bool {
+	shards, err := h.store.At("one").Shards(context.Background(), n+1)
+	if err != nil {
+		h.broken("read the record of shard %d: %v", n, err)
+	}
+	return shards[n].Fence == 0
+}
