@@ -74,6 +74,8 @@ func (e *Event) Headers() map[string]string {
 
 // Delete is what a handler returns as its error to say that an event was applied and that its key has no state any more. The
 // key's memory is freed, and the next event of the key finds a fresh state.
+//
+//lint:ignore ST1012 handlers return it as a word, not as a failure
 var Delete = errors.New("the key's state is deleted")
 
 // Handler folds events into states. Typed makes one from a plain function. An error or a panic of any method fails the event
