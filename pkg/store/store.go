@@ -32,6 +32,8 @@ var (
 	// ErrFormat means that the shard's record, or the whole store, has a format that this version does not read. Nothing was
 	// written.
 	ErrFormat = errors.New("the store has another format")
+	// ErrNoKey means that a call names a key without a byte. Nothing was read or written.
+	ErrNoKey = errors.New("a key must not be empty")
 	// ErrUnsuitable means that the store may drop state, or cannot commit atomically.
 	ErrUnsuitable = errors.New("the store is not suitable")
 )
@@ -127,7 +129,8 @@ type Shard struct {
 // know to use its slot.
 const Format = 1
 
-// Store keeps shards and states. Its methods are safe for concurrent use.
+// Store keeps shards and states. Its methods are safe for concurrent use. A key is any bytes, at least one: those that take keys return
+// ErrNoKey otherwise.
 type Store interface {
 	// Check looks at the store and at the records of the shards 0 to n-1. It returns an error that wraps ErrTopology if one of
 	// them belongs to another topology, ErrFormat if the store was filled by a version with another layout, or ErrUnsuitable.

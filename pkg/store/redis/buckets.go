@@ -14,17 +14,21 @@ type bucketed struct {
 	used  int // hashes with a key
 }
 
-// sorted puts keys in order.
-func sorted[K string | store.Pair](keys []K) (b bucketed) {
+// sorted puts keys in order. It returns store.ErrNoKey for a key without a byte: the field of that name holds the marker.
+func sorted[K string | store.Pair](keys []K) (b bucketed, err error) {
 	of := make([]uint8, len(keys))
 	for i := range keys {
-		var n int
+		var key string
 		switch k := any(&keys[i]).(type) {
 		case *string:
-			n = bucketOf(*k)
+			key = *k
 		case *store.Pair:
-			n = bucketOf(k.Key)
+			key = k.Key
 		}
+		if key == marker {
+			return b, store.ErrNoKey
+		}
+		n := bucketOf(key)
 		of[i] = uint8(n)
 		b.count[n]++
 	}
@@ -42,7 +46,7 @@ func sorted[K string | store.Pair](keys []K) (b bucketed) {
 		b.order[next[n]] = i
 		next[n]++
 	}
-	return b
+	return b, nil
 }
 
 // touched are the record and the hashes that hold the states of some keys of a shard.

@@ -10,7 +10,7 @@ import (
 
 // Claim implements store.Store.
 func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version store.Version) (store.Record, error) {
-	res, err := s.calls.alone(ctx, claimScript, s.slotKeys(shard), []any{s.topology, store.Format, revision, string(version)}).Slice()
+	res, err := s.calls.alone(ctx, s.scripts.claim, s.slotKeys(shard), []any{s.topology, store.Format, revision, string(version)}).Slice()
 	if err == nil {
 		err = s.refusal(shard, res)
 	}
@@ -33,7 +33,7 @@ func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version s
 
 // Empty implements store.Store.
 func (s *Store) Empty(ctx context.Context, shard int) error {
-	res, err := s.calls.alone(ctx, emptyScript, s.slotKeys(shard), []any{s.topology, store.Format}).Result()
+	res, err := s.calls.alone(ctx, s.scripts.empty, s.slotKeys(shard), []any{s.topology, store.Format}).Result()
 	if err == nil {
 		answer, _ := res.([]any)
 		err = s.refusal(shard, answer)

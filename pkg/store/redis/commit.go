@@ -9,8 +9,11 @@ import (
 
 // Load implements store.Store.
 func (s *Store) Load(ctx context.Context, shard int, version store.Version, keys []string) ([][]byte, error) {
-	at := sorted(keys)
-	res, err := s.calls.run(ctx, loadScript, s.touched(shard, &at), at.loadArgs(version, keys)).Result()
+	at, err := sorted(keys)
+	if err != nil {
+		return nil, fmt.Errorf("load %d keys of shard %d: %w", len(keys), shard, err)
+	}
+	res, err := s.calls.run(ctx, s.scripts.load, s.touched(shard, &at), at.loadArgs(version, keys)).Result()
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("load %d keys of shard %d: %w", len(keys), shard, err)
@@ -22,8 +25,11 @@ func (s *Store) Load(ctx context.Context, shard int, version store.Version, keys
 
 // Commit implements store.Store.
 func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
-	at := sorted(c.States)
-	res, err := s.calls.run(ctx, commitScript, s.touched(c.Shard, &at), at.commitArgs(c)).Text()
+	at, err := sorted(c.States)
+	if err != nil {
+		return fmt.Errorf("commit shard %d: %w", c.Shard, err)
+	}
+	res, err := s.calls.run(ctx, s.scripts.commit, s.touched(c.Shard, &at), at.commitArgs(c)).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("commit shard %d: %w", c.Shard, err)

@@ -1,5 +1,6 @@
 -- Before the scripts that look at all of a slot. KEYS: the record, the 16 hashes of states, the 16 of lists.
--- torn returns a hash whose marker is not the one that the record names, or that exists unnamed; nil if there is none.
+-- torn returns a hash whose marker is not the one that the record names, or that exists unnamed; nil if there is none. It looks at
+-- all of them first, and so fails on a key that is no hash. Then it returns the fields that name the markers, and the markers.
 local function torn()
   local names = {}
   for i = 0, 15 do
@@ -7,12 +8,14 @@ local function torn()
     names[i + 17] = 'm:aside:' .. i
   end
   local named = redis.call('HMGET', KEYS[1], unpack(names))
+  local differs
   for i = 1, #names do
     local marker = redis.call('HGET', KEYS[i + 1], '')
     if marker ~= named[i] or (not named[i] and redis.call('EXISTS', KEYS[i + 1]) == 1) then
-      return KEYS[i + 1]
+      differs = differs or KEYS[i + 1]
     end
   end
+  return differs, names, named
 end
 
 -- foreign returns an answer if the record is of another topology, or needs a later format; else nil.

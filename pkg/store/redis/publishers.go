@@ -49,7 +49,7 @@ type scan struct {
 func (s *scan) run(ctx context.Context) (all bool, err error) {
 	for cursor := "0"; ; {
 		keys, args := []string{s.store.recordKey(s.shard)}, []any{string(s.version), cursor, pageFields}
-		page, err := s.store.calls.alone(ctx, publishersScript, keys, args).Slice()
+		page, err := s.store.calls.alone(ctx, s.store.scripts.publishers, keys, args).Slice()
 		if errors.Is(err, redis.Nil) {
 			return false, store.ErrStale
 		}

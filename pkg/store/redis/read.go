@@ -16,8 +16,11 @@ func (s *Store) States(ctx context.Context, shard int, keys []string) ([][]byte,
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	at := sorted(keys)
-	res, err := s.calls.alone(ctx, loadScript, s.touched(shard, &at), at.loadArgs("", keys)).Result()
+	at, err := sorted(keys)
+	var res any
+	if err == nil {
+		res, err = s.calls.alone(ctx, s.scripts.load, s.touched(shard, &at), at.loadArgs("", keys)).Result()
+	}
 	if err == nil && res == "torn" {
 		err = fmt.Errorf("%w: its owner will find out", store.ErrTorn)
 	}

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"example.com/lockstep/pkg/store"
 	"github.com/cespare/xxhash/v2"
@@ -28,14 +29,19 @@ var (
 	loadSource string
 	//go:embed commit.lua
 	commitSource string
-
-	claimScript      = redis.NewScript(compareSource + claimSource)
-	emptyScript      = redis.NewScript(compareSource + emptySource)
-	verifyScript     = redis.NewScript(compareSource + verifySource)
-	publishersScript = redis.NewScript(publishersSource)
-	loadScript       = redis.NewScript(loadSource)
-	commitScript     = redis.NewScript(commitSource)
 )
+
+// scripts are what a Store runs.
+type scripts struct{ claim, empty, verify, publishers, load, commit *redis.Script }
+
+// newScripts makes the scripts; prepare may change their sources.
+func newScripts(prepare func(source string) string) scripts {
+	script := func(parts ...string) *redis.Script { return redis.NewScript(prepare(strings.Join(parts, ""))) }
+	return scripts{
+		claim: script(compareSource, claimSource), empty: script(compareSource, emptySource), verify: script(compareSource, verifySource),
+		publishers: script(publishersSource), load: script(loadSource), commit: script(commitSource),
+	}
+}
 
 // Fields of a record. A publisher's deduplication record is in the field dedupPrefix + its id.
 const (
@@ -68,11 +74,16 @@ type Store struct {
 	app      string
 	topology string
 	calls    *nodes
+	scripts  scripts
 }
 
 // New returns the Store of the topology with that id. Call Check before use.
 func New(rdb redis.UniversalClient, app, topology string) *Store {
-	return &Store{rdb: rdb, app: app, topology: topology, calls: newNodes(rdb)}
+	return newStore(rdb, app, topology, func(source string) string { return source })
+}
+
+func newStore(rdb redis.UniversalClient, app, topology string, prepare func(source string) string) *Store {
+	return &Store{rdb: rdb, app: app, topology: topology, calls: newNodes(rdb), scripts: newScripts(prepare)}
 }
 
 func (s *Store) slotPrefix(shard int) string { return "{" + s.app + ":" + strconv.Itoa(shard) + "}:" }

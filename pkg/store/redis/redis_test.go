@@ -19,26 +19,48 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func conformance(t *testing.T, addr func(*testing.T) string) {
+// kept is a Redis as the suite sees it; open opens the store of a topology in it.
+func kept(t *testing.T, rdb redis.UniversalClient, open func(topology string) store.Store) storetest.Kept {
 	ctx := context.Background()
+	return storetest.Kept{
+		At: open,
+		Wipe: func() {
+			if cluster, is := rdb.(*redis.ClusterClient); is {
+				require.NoError(t, cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return c.FlushAll(ctx).Err() }))
+				return
+			}
+			require.NoError(t, rdb.FlushAll(ctx).Err())
+		},
+		Lose:      func(shard int) { require.NoError(t, rdb.Del(ctx, record(shard)).Err()) },
+		LoseState: func(shard int, key string) { require.Equal(t, int64(1), rdb.Del(ctx, bucketOf(shard, key)).Val()) },
+		LoseAll:   func(shard int) { require.NoError(t, rdb.Del(ctx, slot(shard)...).Err()) },
+		Need: func(shard int, format uint64) {
+			require.NoError(t, rdb.HSet(ctx, record(shard), "needs", format).Err())
+		},
+	}
+}
+
+func conformance(t *testing.T, addr func(*testing.T) string) {
 	storetest.Run(t, func(t *testing.T) storetest.Kept {
 		rdb := client(t, addr(t))
-		return storetest.Kept{
-			At:   func(topology string) store.Store { return redisstore.New(rdb, "app", topology) },
-			Wipe: func() { require.NoError(t, rdb.FlushAll(ctx).Err()) },
-			Lose: func(shard int) { require.NoError(t, rdb.Del(ctx, record(shard)).Err()) },
-			LoseState: func(shard int, key string) {
-				bucket := fmt.Sprintf("{app:%d}:state:%d", shard, xxhash.Sum64String(key)%16)
-				require.Equal(t, int64(1), rdb.Del(ctx, bucket).Val())
-			},
-			Need: func(shard int, format uint64) {
-				require.NoError(t, rdb.HSet(ctx, record(shard), "needs", format).Err())
-			},
-		}
+		return kept(t, rdb, func(topology string) store.Store { return redisstore.New(rdb, "app", topology) })
 	})
 }
 
 func record(shard int) string { return fmt.Sprintf("{app:%d}:record", shard) }
+
+func bucketOf(shard int, key string) string {
+	return fmt.Sprintf("{app:%d}:state:%d", shard, xxhash.Sum64String(key)%16)
+}
+
+// slot names all keys of a shard.
+func slot(shard int) []string {
+	keys := []string{record(shard)}
+	for i := range 16 {
+		keys = append(keys, fmt.Sprintf("{app:%d}:state:%d", shard, i), fmt.Sprintf("{app:%d}:aside:%d", shard, i))
+	}
+	return keys
+}
 
 func client(t *testing.T, addr string) *redis.Client {
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
@@ -74,34 +96,6 @@ func TestEarlierLayoutIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrFormat)
 		require.ErrorContains(t, err, "go tool task clean")
 		require.Equal(t, int64(2), rdb.DBSize(ctx).Val())
-	}
-}
-
-// A call to a shard one of whose keys is something else fails before its first write.
-func TestTypesAreCheckedFirst(t *testing.T) {
-	ctx := context.Background()
-	for _, key := range []string{record(0), fmt.Sprintf("{app:0}:state:%d", xxhash.Sum64String("k")%16)} {
-		rdb := client(t, testkit.RedisProcess(t).Addr)
-		s := redisstore.New(rdb, "app", "one")
-		_, err := s.Claim(ctx, 0, 1, "v1")
-		require.NoError(t, err)
-		require.NoError(t, rdb.Set(ctx, key, "not a hash", 0).Err())
-		for range 2 {
-			err = s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}, {Key: "other", Value: []byte("x")}}})
-			require.ErrorContains(t, err, "WRONGTYPE")
-			_, err = s.Claim(ctx, 0, 1, "v2")
-			require.ErrorContains(t, err, "WRONGTYPE")
-			require.ErrorContains(t, s.Empty(ctx, 0), "WRONGTYPE")
-			_, err = s.Whole(ctx, 0)
-			require.ErrorContains(t, err, "WRONGTYPE")
-		}
-		require.Equal(t, int64(33), rdb.DBSize(ctx).Val())
-		if key != record(0) {
-			require.Equal(t, "v1", rdb.HGet(ctx, record(0), "version").Val())
-		}
-		states, err := s.States(ctx, 1, []string{"k"})
-		require.NoError(t, err)
-		require.Nil(t, states[0])
 	}
 }
 

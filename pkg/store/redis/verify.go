@@ -9,7 +9,7 @@ import (
 
 // Verify implements store.Store.
 func (s *Store) Verify(ctx context.Context, shard int, version store.Version) error {
-	res, err := s.calls.run(ctx, verifyScript, s.slotKeys(shard), []any{string(version)}).Slice()
+	res, err := s.calls.run(ctx, s.scripts.verify, s.slotKeys(shard), []any{string(version)}).Slice()
 	if err != nil {
 		return fmt.Errorf("verify shard %d: %w", shard, err)
 	}
@@ -21,7 +21,7 @@ func (s *Store) Verify(ctx context.Context, shard int, version store.Version) er
 
 // Whole implements store.Store.
 func (s *Store) Whole(ctx context.Context, shard int) (store.Shard, error) {
-	res, err := s.calls.alone(ctx, verifyScript, s.slotKeys(shard), []any{""}).Slice()
+	res, err := s.calls.alone(ctx, s.scripts.verify, s.slotKeys(shard), []any{""}).Slice()
 	if err == nil {
 		err = s.refusal(shard, res)
 	}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,6 +61,9 @@ func NewMemory() *Memory {
 func (m *Memory) Wipe() {
 	m.Restore(Snapshot{slots: make(map[int]slot), tokens: make(map[string]string)})
 }
+
+// LoseAll removes a shard's slot.
+func (m *Memory) LoseAll(shard int) { m.RestoreSlot(shard, Snapshot{}) }
 
 // Lose removes a shard's record, past all checks: its slot is torn.
 func (m *Memory) Lose(shard int) {
@@ -278,24 +282,27 @@ func (v view) Load(_ context.Context, shard int, version store.Version, keys []s
 	if s.record.Version != version {
 		return nil, store.ErrStale
 	}
-	out, whole := s.states(keys)
-	if !whole {
-		return nil, store.ErrStale
+	out, err := s.states(keys)
+	if errors.Is(err, store.ErrTorn) {
+		err = store.ErrStale
 	}
-	return out, nil
+	return out, err
 }
 
-// states returns the states of keys, and tells whether none of their buckets is torn.
-func (s *slot) states(keys []string) (out [][]byte, whole bool) {
+// states returns the states of keys, or store.ErrTorn if one of their buckets is.
+func (s *slot) states(keys []string) (out [][]byte, err error) {
 	out = make([][]byte, len(keys))
 	for i, k := range keys {
+		if k == "" {
+			return nil, store.ErrNoKey
+		}
 		n := bucketOf(k)
 		if s.buckets[n].marker != s.named[n] {
-			return nil, false
+			return nil, store.ErrTorn
 		}
 		out[i] = slices.Clone(s.buckets[n].states[k])
 	}
-	return out, true
+	return out, nil
 }
 
 func (v view) Verify(_ context.Context, shard int, version store.Version) error {
@@ -319,6 +326,9 @@ func (v view) Commit(_ context.Context, c *store.Commit) error {
 		return store.ErrStale
 	}
 	for _, st := range c.States {
+		if st.Key == "" {
+			return store.ErrNoKey
+		}
 		if n := bucketOf(st.Key); s.buckets[n].marker != s.named[n] {
 			return store.ErrStale
 		}
@@ -349,9 +359,9 @@ func (v view) States(_ context.Context, shard int, keys []string) ([][]byte, err
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
 	s := v.m.kept.slots[shard]
-	out, whole := s.states(keys)
-	if !whole {
-		return nil, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
+	out, err := s.states(keys)
+	if err != nil {
+		return nil, fmt.Errorf("shard %d: %w", shard, err)
 	}
 	return out, nil
 }

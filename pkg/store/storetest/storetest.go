@@ -16,6 +16,7 @@ type Kept struct {
 
 	Lose      func(shard int)                // removes a shard's record by hand
 	LoseState func(shard int, key string)    // removes the bucket that holds a key's state, with all that it holds
+	LoseAll   func(shard int)                // removes all of a shard's slot
 	Need      func(shard int, format uint64) // makes a shard's record one of that format
 }
 
@@ -43,11 +44,16 @@ func Run(t *testing.T, open func(t *testing.T) Kept) {
 		"a slot of a later format is refused":                 laterFormat,
 		"a torn slot is not used, and can be emptied":         tornSlot,
 		"a state can go":                                      stateGoes,
+		"slots are independent":                               independentSlots,
+		"a slot never claimed is empty":                       neverClaimed,
+		"publishers of a torn slot":                           publishersOfTornSlot,
+		"only the asked shards are checked":                   checksShards,
+		"keys are any bytes but none":                         oddKeys,
 		"a record of many publishers is read in full":         manyPublishers,
 		"a record that changes while it is read is not mixed": changedWhileRead,
 		"reading a record ends with an error of its reader":   readerFails,
-		"large rounds":                         largeRounds,
-		"of racing owners one wins each round": racingOwners,
+		"large rounds":                                        largeRounds,
+		"of racing owners one wins each round":                racingOwners,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

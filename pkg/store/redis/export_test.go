@@ -1,0 +1,4 @@
+package redis
+
+// NewWith is New with scripts that are changed by prepare.
+var NewWith = newStore
