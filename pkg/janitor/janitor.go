@@ -191,11 +191,11 @@ func (j *Janitor) look(ctx context.Context, e topology.Epoch, lane int, state je
 		l.shards = append(l.shards, s)
 	}
 	for i := range l.shards { // a slot that is torn has committed nothing that may be relied on
-		whole, err := j.cfg.Store.Whole(ctx, l.shards[i].shard)
+		found, err := j.cfg.Store.Intact(ctx, l.shards[i].shard)
 		if err != nil {
 			return look{}, err
 		}
-		l.shards[i].committed = whole.Position
+		l.shards[i].committed = found.Position
 	}
 	return l, nil
 }

@@ -242,7 +242,7 @@ type hangingStore struct {
 	asked chan struct{}
 }
 
-func (h hangingStore) Whole(ctx context.Context, _ int) (store.Shard, error) {
+func (h hangingStore) Intact(ctx context.Context, _ int) (store.Shard, error) {
 	h.asked <- struct{}{}
 	<-ctx.Done()
 	return store.Shard{}, ctx.Err()

@@ -160,8 +160,8 @@ type Store interface {
 	States(ctx context.Context, shard int, keys []string) ([][]byte, error)
 	// Shards returns the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
 	Shards(ctx context.Context, n int) ([]Shard, error)
-	// Whole returns a shard whose slot was compared in all its parts, or an error that wraps ErrTorn.
-	Whole(ctx context.Context, shard int) (Shard, error)
+	// Intact returns a shard whose slot was compared in all its parts, or an error that wraps ErrTorn.
+	Intact(ctx context.Context, shard int) (Shard, error)
 	// PutToken stores a value under a name, for TokenTTL. Another client finds it if it uses the same store.
 	PutToken(ctx context.Context, name, value string) error
 	// Token returns the value stored under a name, "" if there is none.

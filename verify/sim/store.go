@@ -120,10 +120,10 @@ func (r *RemoteStore) Shards(ctx context.Context, n int) ([]store.Shard, error) 
 	return ask(ctx, r, "reads shards", func() ([]store.Shard, error) { return r.Kept.Shards(context.Background(), n) })
 }
 
-// Whole is store.Store's.
-func (r *RemoteStore) Whole(ctx context.Context, shard int) (store.Shard, error) {
+// Intact is store.Store's.
+func (r *RemoteStore) Intact(ctx context.Context, shard int) (store.Shard, error) {
 	return ask(ctx, r, fmt.Sprintf("compares all of shard %d", shard), func() (store.Shard, error) {
-		return r.Kept.Whole(context.Background(), shard)
+		return r.Kept.Intact(context.Background(), shard)
 	})
 }
 

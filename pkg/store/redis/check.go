@@ -41,7 +41,7 @@ func (s *Store) check(ctx context.Context, n int) error {
 			return s.otherTopology(shard, id)
 		}
 	}
-	if _, err := s.Whole(ctx, 0); redis.IsPermissionError(err) { // to run scripts
+	if _, err := s.Intact(ctx, 0); redis.IsPermissionError(err) { // to run scripts
 		return unchecked(err)
 	}
 	return nil

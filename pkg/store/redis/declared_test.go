@@ -61,7 +61,7 @@ func TestUndeclaredKeyIsFound(t *testing.T) {
 		undeclared(err)
 		undeclared(s.Empty(ctx, 1))
 		undeclared(s.Verify(ctx, 1, "v1"))
-		_, err = s.Whole(ctx, 1)
+		_, err = s.Intact(ctx, 1)
 		undeclared(err)
 		_, err = s.States(ctx, 1, []string{"k"})
 		undeclared(err)

@@ -19,8 +19,8 @@ func (s *Store) Verify(ctx context.Context, shard int, version store.Version) er
 	return nil
 }
 
-// Whole implements store.Store.
-func (s *Store) Whole(ctx context.Context, shard int) (store.Shard, error) {
+// Intact implements store.Store.
+func (s *Store) Intact(ctx context.Context, shard int) (store.Shard, error) {
 	res, err := s.calls.alone(ctx, s.scripts.verify, s.slotKeys(shard), []any{""}).Slice()
 	if err == nil {
 		err = s.refusal(shard, res)

@@ -377,7 +377,7 @@ func (v view) Shards(_ context.Context, n int) ([]store.Shard, error) {
 	return out, nil
 }
 
-func (v view) Whole(_ context.Context, shard int) (store.Shard, error) {
+func (v view) Intact(_ context.Context, shard int) (store.Shard, error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
 	s := v.m.kept.slots[shard]

@@ -68,9 +68,9 @@ func neverClaimed(t *testing.T, k Kept) {
 		const shard = 77
 		require.NoError(t, s.Check(ctx, shard+1))
 		require.NoError(t, s.Empty(ctx, shard))
-		whole, err := s.Whole(ctx, shard)
+		found, err := s.Intact(ctx, shard)
 		require.NoError(t, err)
-		require.Equal(t, store.Shard{}, whole)
+		require.Equal(t, store.Shard{}, found)
 		require.ErrorIs(t, s.Verify(ctx, shard, "v1"), store.ErrStale)
 		_, err = s.Load(ctx, shard, "v1", []string{"k"})
 		require.ErrorIs(t, err, store.ErrStale)
