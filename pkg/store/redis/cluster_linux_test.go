@@ -15,7 +15,6 @@ import (
 	"example.com/lockstep/pkg/store/storetest"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/testkit/redisnodes"
-	"github.com/cespare/xxhash/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
@@ -28,28 +27,12 @@ func clusterClient(t *testing.T, c *testkit.RedisCluster) *redis.ClusterClient {
 	return rdb.(*redis.ClusterClient)
 }
 
-func wipe(t *testing.T, rdb *redis.ClusterClient) {
-	t.Helper()
-	require.NoError(t, rdb.ForEachMaster(context.Background(), func(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() }))
-}
-
 func TestRedisCluster(t *testing.T) {
-	ctx := context.Background()
 	rdb := clusterClient(t, testkit.StartRedisCluster(t, 3, 0))
 	storetest.Run(t, func(t *testing.T) storetest.Kept {
-		wipe(t, rdb)
-		return storetest.Kept{
-			At:   func(topology string) store.Store { return redisstore.New(rdb, "app", topology) },
-			Wipe: func() { wipe(t, rdb) },
-			Lose: func(shard int) { require.NoError(t, rdb.Del(ctx, record(shard)).Err()) },
-			LoseState: func(shard int, key string) {
-				bucket := fmt.Sprintf("{app:%d}:state:%d", shard, xxhash.Sum64String(key)%16)
-				require.Equal(t, int64(1), rdb.Del(ctx, bucket).Val())
-			},
-			Need: func(shard int, format uint64) {
-				require.NoError(t, rdb.HSet(ctx, record(shard), "needs", format).Err())
-			},
-		}
+		k := kept(t, rdb, func(topology string) store.Store { return redisstore.New(rdb, "app", topology) })
+		k.Wipe()
+		return k
 	})
 }
 
