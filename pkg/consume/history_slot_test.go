@@ -184,7 +184,7 @@ func (h *history) tear(n int) {
 }
 
 func (h *history) torn(n int) bool {
-	_, err := h.store.At("one").Whole(context.Background(), n)
+	_, err := h.store.At("one").Intact(context.Background(), n)
 	return errors.Is(err, store.ErrTorn)
 }
 
