@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -16,8 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// applies starts a worker, sends it an event for each of some keys of different shards, waits until they are applied, and stops it.
-func applies(t *testing.T, env []string, flags ...string) {
+// applies starts a worker, sends it an event for each of some keys of different shards, before and after meanwhile, and stops it when
+// all are applied.
+func applies(t *testing.T, env []string, meanwhile func(), flags ...string) {
 	t.Helper()
 	n := testkit.NATS(t)
 	epoch := open(t, n).Current()
@@ -30,25 +32,26 @@ func applies(t *testing.T, env []string, flags ...string) {
 	require.NoError(t, err)
 	var keys []string
 	for i := range 20 {
-		key := fmt.Sprint("key-", i)
-		shard := ring.Shard(key)
-		_, err := js.PublishMsg(t.Context(), &nats.Msg{
-			Subject: topology.WorkSubject("lockstep", 1, 0, shard), Data: []byte(`{"amount":5}`),
-			Header: nats.Header{"Kind": {"event"}, "Lockstep-Place": {fmt.Sprint("1.", shard)}, "Key": {key}},
-		})
-		require.NoError(t, err)
-		keys = append(keys, key)
+		keys = append(keys, fmt.Sprint("key-", i))
 	}
 	client := query.NewClient(n.Conn, "lockstep")
-	require.Eventually(t, func() bool {
-		states, err := client.States(context.Background(), keys)
-		for _, s := range states {
-			if s.Count != 1 {
-				return false
-			}
+	for count := uint64(1); count <= 2; count++ {
+		for _, key := range keys {
+			shard := ring.Shard(key)
+			_, err := js.PublishMsg(t.Context(), &nats.Msg{
+				Subject: topology.WorkSubject("lockstep", 1, 0, shard), Data: []byte(`{"amount":5}`),
+				Header: nats.Header{"Kind": {"event"}, "Lockstep-Place": {fmt.Sprint("1.", shard)}, "Key": {key}},
+			})
+			require.NoError(t, err)
 		}
-		return err == nil
-	}, 20*time.Second, 10*time.Millisecond, "not applied: %s", flags)
+		require.Eventually(t, func() bool {
+			states, err := client.States(context.Background(), keys)
+			return err == nil && !slices.ContainsFunc(states, func(s query.State) bool { return s.Count != count })
+		}, 20*time.Second, 10*time.Millisecond, "not applied: %s", flags)
+		if count == 1 && meanwhile != nil {
+			meanwhile()
+		}
+	}
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait(), "%s", log)
 }
@@ -71,7 +74,7 @@ func TestFormsOfRedis(t *testing.T) {
 			for _, server := range []string{one.Addr, sentinel.Master.Addr, cluster.Masters[0].Addr, cluster.Masters[1].Addr, cluster.Masters[2].Addr} {
 				empty(t, server)
 			}
-			applies(t, c.env, c.flags...)
+			applies(t, c.env, nil, c.flags...)
 		})
 	}
 }

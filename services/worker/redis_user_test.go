@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/testkit/redisnodes"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
@@ -40,4 +41,62 @@ func TestRedisUserWithoutARight(t *testing.T) {
 			requireRefused(t, 1, "docs/rights.md lists the commands that a worker needs", at...)
 		})
 	}
+}
+
+// The rights of docs/rights.md suffice in a cluster, while a slot is being moved too, and at Sentinels: no command is denied.
+func TestRightsInAClusterAndAtSentinels(t *testing.T) {
+	text, err := os.ReadFile("../../docs/rights.md")
+	require.NoError(t, err)
+	rights := func(language string) (words []any) {
+		found := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)\n```\n").FindSubmatch(text)
+		require.NotNil(t, found, language)
+		for _, word := range strings.Fields(string(found[1])) {
+			words = append(words, word)
+		}
+		return words
+	}
+	cluster, sentinel := testkit.StartRedisCluster(t, 3, 0), testkit.StartRedisSentinel(t, 1, 3)
+	restrict := func(servers []*testkit.RedisServer, languages ...string) (denied func()) {
+		for _, language := range languages {
+			for _, server := range servers {
+				require.NoError(t, admin(t, server).Do(t.Context(), rights(language)...).Err())
+			}
+		}
+		return func() {
+			for _, server := range servers {
+				log, err := admin(t, server).ACLLog(t.Context(), 10).Result()
+				require.NoError(t, err)
+				require.Empty(t, log)
+			}
+		}
+	}
+	t.Run("cluster", func(t *testing.T) {
+		denied := restrict(cluster.Masters, "acl", "acl-cluster")
+		move, err := redisnodes.NewMove(t.Context(), cluster.Masters[0].Addr, "{lockstep:0}:record",
+			func(others []redisnodes.Master) redisnodes.Master { return others[0] })
+		require.NoError(t, err)
+		moves := func() {
+			require.NoError(t, move.Begin(t.Context()))
+			keys, err := move.Keys(t.Context())
+			require.NoError(t, err)
+			require.NotEmpty(t, keys)
+			require.NoError(t, move.Migrate(t.Context(), keys...))
+		}
+		applies(t, nil, moves, "--redis="+strings.Replace(cluster.URL(), "redis://", "redis://worker:w@", 1))
+		require.NoError(t, move.End(t.Context()))
+		denied()
+	})
+	t.Run("Sentinel", func(t *testing.T) {
+		denied := restrict(append(sentinel.Replicas, sentinel.Master), "acl")
+		deniedThere := restrict(sentinel.Sentinels, "acl-sentinel")
+		applies(t, nil, nil, "--redis="+strings.Replace(sentinel.URL(), "redis://", "redis://worker:s@", 1)+"&username=worker&password=w")
+		denied()
+		deniedThere()
+	})
+}
+
+func admin(t *testing.T, server *testkit.RedisServer) *redis.Client {
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
