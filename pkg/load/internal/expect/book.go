@@ -115,16 +115,6 @@ func (b *Book) Settle(key int, o Outcome) {
 // Used tells whether any event of the key was sent.
 func (b *Book) Used(key int) bool { return b.sent[key] > 0 }
 
-// UsedKeys returns of how many keys any event was sent.
-func (b *Book) UsedKeys() (n uint64) {
-	for key := range b.Len() {
-		if b.Used(key) {
-			n++
-		}
-	}
-	return n
-}
-
 // Count returns how many events of the key were sent.
 func (b *Book) Count(key int) uint64 { return uint64(b.sent[key]) }
 

@@ -241,8 +241,11 @@ func New(c Config, r *measure.Run) Report {
 		Annotations:      []Annotation{},
 		Timeline:         timeline(r),
 	}
-	if r.Acked == 0 {
+	switch {
+	case r.Acked == 0:
 		out.Violations = append(out.Violations, "nothing was acknowledged, so there is nothing to judge")
+	case r.Deleted > 0 && r.Deleted == usedKeys(r):
+		out.Violations = append(out.Violations, "every key was deleted with its last event, so no state is left to compare: end the load with other events")
 	}
 	for _, s := range r.Short {
 		out.UnfinishedShards = append(out.UnfinishedShards, ShortShard(s))
@@ -268,6 +271,14 @@ func New(c Config, r *measure.Run) Report {
 		out.Backlog = &Backlog{Events: b.Events, ResumedAt: seconds(b.Resumed), DrainSeconds: seconds(drain), DrainedPerSecond: perSecond(b.Events, drain)}
 	}
 	return out
+}
+
+// usedKeys returns how many keys got an event.
+func usedKeys(r *measure.Run) (n uint64) {
+	for _, s := range r.Shards {
+		n += s.Keys
+	}
+	return n
 }
 
 // timeline puts the series of a run side by side.
