@@ -1,6 +1,6 @@
 // Package publish sends events so that those of one key are applied in the order sent, each once, whatever is sent again,
 // lost or late. It gathers events into frames by itself; a frame leaves when it is full, or
-// when no other is in flight and the last one left a millisecond ago, or all senders that wait for an answer wait again.
+// when no other is in flight and it has some events, the last one left two milliseconds ago, or all senders wait again.
 package publish
 
 import (

@@ -19,14 +19,21 @@ const (
 // less work for routers and workers.
 const freeAfter = 5 * time.Millisecond
 
-// rest is the least time from one frame to the next while events come by themselves: a frame costs every process on its way
-// much the same, however few events it has. It delays nothing where it would gain nothing:
+// rest is the most that a small frame waits after the one before it has left, while events come by themselves: a frame costs
+// every process on its way much the same, however few events it has. It delays nothing where it would gain little:
 //
 //   - The first event after a rest leaves at once.
 //   - Senders that each wait for their answer leave as soon as all wait again: as many events as were outstanding when the
 //     last answer came. One sender alone never waits.
+//   - A frame of enough events leaves at once.
 //   - A round trip that takes longer is not made longer.
-const rest = time.Millisecond
+//
+// Measured with 16 shards, all processes but the producer: at 2,000 events/s half of the CPU time, for 1.1 ms more from send to
+// commit; at 20,000 events/s four fifths, for 0.2 ms more. With 32 as enough, 0.72, for 0.7 ms more.
+const (
+	rest   = 2 * time.Millisecond
+	enough = 24
+)
 
 // Limits bound what is outstanding.
 type Limits struct {

@@ -39,7 +39,7 @@ type Window struct {
 	lastFrame  uint64
 	freeAt     time.Time // then the pipe is free for another frame, though there is one in flight
 	restedAt   time.Time // then another frame may leave a free pipe, however small
-	senders    int       // events outstanding when the last answer came: a guess at how many come at a time
+	senders    int       // events outstanding when the last answer came: as many senders may wait for one
 	events     int       // outstanding: queued and in flight
 	bytes      int
 	readyBytes int
@@ -142,7 +142,7 @@ func (w *Window) MayLeave(now time.Time) bool {
 	case len(w.frames) > 0:
 		return !now.Before(w.freeAt)
 	}
-	return w.events >= w.senders || !now.Before(w.restedAt)
+	return w.events >= min(w.senders, enough) || !now.Before(w.restedAt)
 }
 
 // RestsUntil is when the events that wait only for the pipe's rest may leave; zero if none do.
@@ -153,8 +153,7 @@ func (w *Window) RestsUntil(now time.Time) time.Time {
 	return w.restedAt
 }
 
-// Next returns the frame that leaves now, or nil. A frame leaves when it is full, or when the pipe is free and has rested or
-// nothing more is to be expected, see rest.
+// Next returns the frame that leaves now, or nil. A frame leaves when it is full, or when the pipe is free and has rested, see rest.
 func (w *Window) Next(now time.Time) *Frame {
 	w.renewSession(now)
 	if !w.MayLeave(now) {

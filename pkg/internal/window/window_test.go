@@ -119,6 +119,21 @@ func TestRestEndsWhenAllSendersWait(t *testing.T) {
 	}
 }
 
+// A frame that is large enough does not wait for the rest to end.
+func TestRestEndsWithEnoughEvents(t *testing.T) {
+	w := testWindow(1000, 1<<20)
+	for i := range 4 * enough {
+		w.Add(testEvent(t, fmt.Sprint(i), 1, 1), fmt.Sprint(i), start)
+	}
+	f := w.Next(start)
+	w.Answered(f.ID, 1, frame.Answer{}, start)
+	for i := range enough {
+		require.Nil(t, w.Next(start))
+		w.Add(testEvent(t, fmt.Sprint(i), 1, 1), fmt.Sprint(i), start)
+	}
+	require.Len(t, w.Next(start).Events, enough)
+}
+
 // A frame that is lost, or on a long way, does not hold up other keys for as long as it takes.
 func TestFrameWithoutAnswerLeavesThePipeToOthers(t *testing.T) {
 	w := testWindow(10, 1<<20)

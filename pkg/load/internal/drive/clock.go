@@ -23,8 +23,7 @@ type clock interface {
 
 const (
 	// tick is how long the sender sleeps at least: it wakes for all events that
-	// came due meanwhile. (Linux rounds shorter sleeps of an idle process up to
-	// 1 ms anyway, which costs some 4% of a core.)
+	// came due meanwhile.
 	tick = 500 * time.Microsecond
 	// nap is how long it sleeps at most, so that it hears of an interrupt.
 	nap = 20 * time.Millisecond

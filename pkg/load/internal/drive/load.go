@@ -205,7 +205,7 @@ func (l *Load) clock() clock {
 		panic(err) // New has validated it
 	}
 	p := newPaced(pacer, c.WarmUp, c.Duration, c.share(c.Events))
-	p.grace, p.elapsed, p.sleep = c.DeliveryTimeout, l.traffic.elapsed, time.Sleep
+	p.grace, p.elapsed, p.sleep = c.DeliveryTimeout, l.traffic.elapsed, sleepShort
 	return p
 }
 
