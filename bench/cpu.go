@@ -102,7 +102,8 @@ func printCosts(out io.Writer, setups []setup, runs [][]*cost) {
 		}
 		return median(v)
 	}
-	fmt.Fprintf(out, "| | all but the sender | %s | p50 ms | p99 ms |\n|%s\n", strings.Join(costColumns, " | "), strings.Repeat("---|", len(costColumns)+4))
+	fmt.Fprintf(out, "| | all but the sender | %s | p50 ms | p99 ms |\n|%s\n",
+		strings.Join(costColumns, " | "), strings.Repeat("---|", len(costColumns)+4))
 	for i, s := range setups {
 		fmt.Fprintf(out, "| %s | %.1f", s.title, of(runs[i], (*cost).sum))
 		for _, name := range costColumns {

@@ -37,7 +37,7 @@ type CLI struct {
 	Keys     int           `default:"10000" help:"Keys."`
 	Size     int           `default:"128" help:"Bytes of a payload."`
 
-	CPUAt     []int    `name:"cpu-at" placeholder:"RATE" help:"Instead of the comparison, print the CPU time that an event costs each process at these rates a second, beside a raw pair of JetStream and Redis SETs. --duration is the length of a window."`
+	CPUAt     []int    `name:"cpu-at" placeholder:"RATE" help:"Instead: print the CPU time of an event at these rates a second, beside a raw pair of JetStream and Redis. --duration is that of a window."`
 	Against   string   `type:"existingdir" help:"With --cpu-at: measure also the programs in this folder, say of an earlier release."`
 	RawReader []string `hidden:""`
 }

@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// senderTick is how long the sender sleeps at least, as Lockstep's own load.
+const senderTick = 500 * time.Microsecond
+
 // rawCost measures the raw pair: each event is one JetStream message, and one SET by a reader with an ordered consumer for each
 // subject. It keeps no promise; it is what the two servers cost by themselves.
 func (c *CLI) rawCost(ctx context.Context, r *round, rate int) (*cost, error) {
@@ -65,7 +68,7 @@ func (r *round) pace(ctx context.Context, p *asyncPublisher, rate int, sent *ato
 			sent.Add(1)
 		}
 		next := begun.Add(time.Duration(float64(due+1) / float64(rate) * float64(time.Second)))
-		time.Sleep(time.Until(next))
+		sleepShort(max(senderTick, time.Until(next)))
 	}
 	return ctx.Err()
 }
