@@ -37,7 +37,8 @@ func AcceptGap(
 	if err := st.Check(ctx, epoch.Shards); err != nil {
 		return "", err
 	}
-	if err := st.Empty(ctx, shard); err != nil { // if it is torn
+	torn, err := emptyIfTorn(ctx, st, shard)
+	if err != nil {
 		return "", err
 	}
 	shards, err := st.Shards(ctx, epoch.Shards)
@@ -58,6 +59,9 @@ func AcceptGap(
 		subject: topology.WorkSubject(app, epoch.Epoch, epoch.Lane(shard), shard), at: at,
 	}
 	to, what, err := g.find(ctx, kv)
+	if torn && errors.Is(err, ErrNoGap) {
+		return fmt.Sprintf("shard %d's slot was torn and is emptied; the log has all its messages and fills it", shard), nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -70,6 +74,13 @@ func AcceptGap(
 		return "", fmt.Errorf("accept the gap of shard %d: %w", shard, err)
 	}
 	return what, nil
+}
+
+func emptyIfTorn(ctx context.Context, st store.Store, shard int) (torn bool, err error) {
+	if _, err := st.Intact(ctx, shard); !errors.Is(err, store.ErrTorn) {
+		return false, err
+	}
+	return true, st.Empty(ctx, shard)
 }
 
 // acceptTries is how often a shard is claimed to move its position: its owner, which looks from time to time whether log

@@ -56,13 +56,19 @@ func (o *owner) claim() error {
 }
 
 // emptyTorn empties the shard's slot, which a claim has found to be torn, so that the log fills it again. A slot that
-// the janitor has relied on may have messages that are purged: it stays as it is, and its shard stops.
+// the janitor has relied on may have messages that are purged, and so may one whose log begins late for another reason: it stays
+// as it is, and its shard stops.
 func (o *owner) emptyTorn(torn error) error {
+	stream, err := o.js.Stream(o.link, topology.StreamName(o.cfg.App, o.epoch.Epoch, o.epoch.Lane(o.n)))
+	if err != nil {
+		return noAnswer(err)
+	}
 	purged, err := topology.LoadPurged(o.link, o.js, o.kv, o.epoch.Epoch, o.epoch.Lane(o.n))
 	if err != nil {
 		return err
 	}
-	if purged.Shards[o.n] > 0 {
+	reaches, known := purged.Reaches(o.n, 0, stream.CachedInfo().State.FirstSeq)
+	if purged.Shards[o.n] > 0 || !reaches || !known {
 		return fmt.Errorf("%w; messages that made it are purged: restore this Redis, "+
 			"or accept that the log's remaining messages are applied to an empty slot (worker accept-gap %d)", torn, o.n)
 	}

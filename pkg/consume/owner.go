@@ -148,10 +148,12 @@ func (o *owner) follow() *ending {
 			return end
 		}
 		if now := o.reconnects.Load(); now != reconnects { // another server may answer, with less
-			if err := o.checkVersion(o.link); err != nil {
+			switch err := o.store.Verify(o.link, o.n, o.shard.version); {
+			case err == nil:
+				reconnects = now
+			case errors.Is(err, store.ErrStale):
 				return because(err)
 			}
-			reconnects = now
 		}
 		if o.shard.position.Seq < o.shard.logEnd {
 			if err := o.checkPurged(); err != nil {

@@ -1,9 +1,13 @@
 package consume
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
@@ -91,3 +95,90 @@ func TestTornSlotWhoseMessagesArePurgedStops(t *testing.T) {
 		})
 	}
 }
+
+// Messages of a torn slot were removed by an operator. The log cannot fill the slot again: its shard stops, and nothing of it is
+// touched.
+func TestTornSlotWhoseMessagesAreRemovedStops(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.start()
+	for i := range 10 {
+		r.send(0, fmt.Sprint("0 ", i%5))
+	}
+	r.applied()
+	r.purge(5)
+	tears["bucket of lists"](r)
+	eventually(t, func() bool { return strings.Contains(w.shard(0).State, "accept-gap 0") }, "not stopped")
+	require.Equal(t, int64(32), r.rdb.Exists(background, slotKeys...).Val())
+	require.NotContains(t, w.log.String(), "is emptied")
+	what, err := r.acceptGap(0)
+	require.NoError(t, err)
+	require.Contains(t, what, "messages 1 to 4 are gone")
+	eventually(t, func() bool { return len(r.state("0 0")) == 1 }, "applies what the log has")
+}
+
+// The janitor has noted a purge that never happened. An operator lets the log fill the torn slot.
+func TestTornSlotWhoseMessagesAreAllThere(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.start()
+	for i := range 10 {
+		r.send(0, fmt.Sprint("0 ", i%5))
+	}
+	r.applied()
+	require.NoError(t, topology.RecordPurge(background, r.js, r.kv, 1, 0, topology.Purged{First: 5, Shards: map[int]uint64{0: 4}}))
+	tears["record"](r)
+	eventually(t, func() bool { return strings.Contains(w.shard(0).State, "accept-gap 0") }, "not stopped")
+	what, err := r.acceptGap(0)
+	require.NoError(t, err)
+	require.Contains(t, what, "the log has all its messages")
+	r.applied()
+	_, err = r.acceptGap(0)
+	require.ErrorIs(t, err, ErrNoGap)
+}
+
+// A Redis that has just been reached again may have no answer yet: the slot is compared when it has one, though its shard is never
+// idle.
+func TestComparisonWithoutAnswerIsMadeAgain(t *testing.T) {
+	r := newRig(t, 1)
+	refused := new(atomic.Int32)
+	w := r.worker(func(c *Config) {
+		open := c.Store
+		c.Store = func(id string) store.Store { return refusing{open(id), refused} }
+	})
+	w.waits.idle = time.Hour
+	require.NoError(t, w.Start(background))
+	r.send(0, "a")
+	r.applied()
+	refused.Store(1)
+	tears["bucket of lists"](r)
+	w.reconnects.Add(1)
+	for range 2 {
+		r.send(0, "a")
+		r.applied()
+	}
+	eventually(t, func() bool { return strings.Contains(w.log.String(), "is emptied") }, "not found torn")
+	r.applied()
+}
+
+// refusing is a store that does not answer some calls of Verify.
+type refusing struct {
+	store.Store
+	left *atomic.Int32
+}
+
+func (s refusing) Reconnected() <-chan struct{} { return nil } // a test counts connections
+
+func (s refusing) Verify(ctx context.Context, shard int, version store.Version) error {
+	if s.left.Add(-1) >= 0 {
+		return errors.New("LOADING Redis is loading the dataset in memory")
+	}
+	return s.Store.Verify(ctx, shard, version)
+}
+
+// slotKeys are shard 0's.
+var slotKeys = func() []string {
+	keys := []string{recordKey}
+	for i := range 16 {
+		keys = append(keys, fmt.Sprintf("{app:0}:state:%d", i), fmt.Sprintf("{app:0}:aside:%d", i))
+	}
+	return keys
+}()

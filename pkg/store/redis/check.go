@@ -26,8 +26,11 @@ func (s *Store) check(ctx context.Context, n int) error {
 	for shard := range topologies {
 		topologies[shard] = pipe.HGet(ctx, s.recordKey(shard), fieldTopology)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !ofOneKey(err) {
-		return unchecked(err)
+	_, _ = pipe.Exec(ctx) // it returns one command's error, perhaps that of a record that is not there
+	for _, cmd := range old {
+		if err := cmd.Err(); err != nil {
+			return unchecked(err)
+		}
 	}
 	for _, cmd := range old {
 		if cmd.Val() > 0 {
@@ -37,8 +40,11 @@ func (s *Store) check(ctx context.Context, n int) error {
 		}
 	}
 	for shard, cmd := range topologies {
-		if id, err := cmd.Result(); err == nil && id != s.topology {
+		switch id, err := cmd.Result(); {
+		case err == nil && id != s.topology:
 			return s.otherTopology(shard, id)
+		case err != nil && !errors.Is(err, redis.Nil) && !ofOneKey(err):
+			return unchecked(err)
 		}
 	}
 	if _, err := s.Intact(ctx, 0); redis.IsPermissionError(err) { // to run scripts

@@ -83,6 +83,18 @@ func TestRedisThatEvictsIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "maxmemory-policy allkeys-lru")
 }
 
+// A record that cannot be read for want of rights is no record that is not there.
+func TestCheckLooksAtEachRecord(t *testing.T) {
+	ctx := context.Background()
+	addr := testkit.RedisProcess(t).Addr
+	require.NoError(t, client(t, addr).Do(ctx, "ACL", "SETUSER", "worker", "on", "nopass", "+@all", "~app:*", "~{app:0}:*").Err())
+	rdb := redis.NewClient(&redis.Options{Addr: addr, Username: "worker", Password: "any"})
+	defer func() { require.NoError(t, rdb.Close()) }()
+	s := redisstore.New(rdb, "app", "one")
+	require.NoError(t, s.Check(ctx, 1))
+	require.ErrorContains(t, s.Check(ctx, 2), "NOPERM")
+}
+
 // A store that an earlier version has filled is refused, with a line that says what to do, and nothing in it is touched.
 func TestEarlierLayoutIsRefused(t *testing.T) {
 	ctx := context.Background()
