@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,6 +18,7 @@ func works(t *testing.T, to, from string) {
 	t.Helper()
 	var clients []redis.UniversalClient
 	for _, server := range []string{to, from} {
+		reached(t, server, true)
 		client, err := Connect("redis", server, slog.New(slog.DiscardHandler))
 		require.NoError(t, err, server)
 		defer Close(client)
@@ -30,6 +32,14 @@ func works(t *testing.T, to, from string) {
 	}
 }
 
+// reached requires that Reach comes to the same end as Connect.
+func reached(t *testing.T, server string, is bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	require.Equal(t, is, Reach(ctx, server) == nil, server)
+}
+
 func refused(t *testing.T, server, want string) {
 	t.Helper()
 	began := time.Now()
@@ -39,6 +49,7 @@ func refused(t *testing.T, server, want string) {
 	require.NotContains(t, err.Error(), "secret")
 	require.False(t, strings.Contains(err.Error(), "\n"), "%v", err)
 	require.Less(t, time.Since(began), 5*time.Second)
+	reached(t, server, false)
 }
 
 func TestDoors(t *testing.T) {

@@ -165,6 +165,41 @@ func TestReplicaTakesOver(t *testing.T) {
 	c.Masters[1].Resume(t)
 }
 
+// Under Sentinel too a replica takes over from a master that hangs.
+func TestReplicaTakesOverUnderSentinel(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	sentinel := testkit.StartRedisSentinel(t, 1, 3)
+	rdb, err := redisconn.Connect("redis", sentinel.URL(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { redisconn.Close(rdb) })
+	s := redisstore.New(rdb, "app", "one")
+	require.NoError(t, s.Check(ctx, 16))
+	reconnected := s.Reconnected()
+	o := own(t, s, 0)
+	for range 50 {
+		require.NoError(t, o.commit(ctx))
+	}
+	pairs, err := redisnodes.AwaitPairs(ctx, []string{sentinel.Master.Addr, sentinel.Replicas[0].Addr}, 1)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		lag, err := pairs[0].Lag(ctx)
+		return err == nil && lag == 0
+	}, patience, 10*time.Millisecond)
+	for len(reconnected) > 0 {
+		<-reconnected
+	}
+	sentinel.Master.Pause(t)
+	began := time.Now()
+	require.NoError(t, o.commit(ctx))
+	t.Logf("the first commit after %s", time.Since(began).Round(time.Millisecond))
+	for range 50 {
+		require.NoError(t, o.commit(ctx))
+	}
+	<-reconnected
+	sentinel.Master.Resume(t)
+}
+
 // While a shard's slot is being moved its calls wait, say so, and end with their context.
 func TestSlotOnTheMove(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
