@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"example.com/lockstep/pkg/redisconn"
 	"example.com/lockstep/pkg/store"
 	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
 
@@ -146,36 +147,42 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 
 // BenchmarkShards is the load and the commit of a round, by the owners of many shards at once.
 func BenchmarkShards(b *testing.B) {
+	one := testkit.RedisProcess(b).Addr
 	for _, shards := range []int{1, 16, 64} {
-		b.Run("shards="+strconv.Itoa(shards), func(b *testing.B) {
-			ctx := b.Context()
-			rdb := redis.NewClient(&redis.Options{Addr: testkit.RedisProcess(b).Addr})
-			defer func() { _ = rdb.Close() }()
-			s := redisstore.New(rdb, "app", "one")
-			var rounds atomic.Int64
-			var owners sync.WaitGroup
-			b.ReportAllocs()
-			b.ResetTimer()
-			for shard := range shards {
-				owners.Go(func() {
-					version := store.NewVersion()
-					if _, err := s.Claim(ctx, shard, 1, version); err != nil {
-						b.Error(err)
-					}
-					key := "key-" + strconv.Itoa(shard)
-					for rounds.Add(1) <= int64(b.N) {
-						if _, err := s.Load(ctx, shard, version, []string{key}); err != nil {
-							b.Error(err)
-						}
-						c := &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), States: []store.Pair{{Key: key, Value: make([]byte, 90)}}}
-						if err := s.Commit(ctx, c); err != nil {
-							b.Error(err)
-						}
-						version = c.New
-					}
-				})
+		b.Run("shards="+strconv.Itoa(shards), func(b *testing.B) { ownAtOnce(b, one, shards) })
+	}
+	cluster := testkit.StartRedisCluster(b, 3, 0).URL()
+	b.Run("cluster/shards=64", func(b *testing.B) { ownAtOnce(b, cluster, 64) })
+}
+
+func ownAtOnce(b *testing.B, server string, shards int) {
+	ctx := b.Context()
+	rdb, err := redisconn.Connect("redis", server, slog.New(slog.DiscardHandler))
+	require.NoError(b, err)
+	defer redisconn.Close(rdb)
+	s := redisstore.New(rdb, "app", "one")
+	var rounds atomic.Int64
+	var owners sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	for shard := range shards {
+		owners.Go(func() {
+			version := store.NewVersion()
+			if _, err := s.Claim(ctx, shard, 1, version); err != nil {
+				b.Error(err)
 			}
-			owners.Wait()
+			key := "key-" + strconv.Itoa(shard)
+			for rounds.Add(1) <= int64(b.N) {
+				if _, err := s.Load(ctx, shard, version, []string{key}); err != nil {
+					b.Error(err)
+				}
+				c := &store.Commit{Shard: shard, Old: version, New: store.NewVersion(), States: []store.Pair{{Key: key, Value: make([]byte, 90)}}}
+				if err := s.Commit(ctx, c); err != nil {
+					b.Error(err)
+				}
+				version = c.New
+			}
 		})
 	}
+	owners.Wait()
 }
