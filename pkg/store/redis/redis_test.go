@@ -166,27 +166,50 @@ func TestRecordOfManyPublishersBlocksNoOtherCommand(t *testing.T) {
 	require.NotContains(t, stats, "hgetall")
 }
 
+// A commit pays for each hash that it touches, so a few keys cost most.
+var benchmarkSizes = []int{1, 2, 20, 100, 600, 1000}
+
 func BenchmarkCommit(b *testing.B) {
-	ctx := context.Background()
-	srv := testkit.RedisProcess(b, testkit.WithAOF())
-	rdb := redis.NewClient(&redis.Options{Addr: srv.Addr})
-	defer func() { _ = rdb.Close() }()
-	s := redisstore.New(rdb, "app", "one")
-	for _, keys := range []int{1, 100, 1000} {
+	for _, keys := range benchmarkSizes {
 		b.Run("keys="+strconv.Itoa(keys), func(b *testing.B) {
-			version := store.NewVersion()
-			_, err := s.Claim(ctx, 0, 1, version)
-			require.NoError(b, err)
-			c := &store.Commit{Dedup: []store.Pair{{Key: "p", Value: make([]byte, 1024)}}}
-			for i := range keys {
-				c.States = append(c.States, store.Pair{Key: "load-abcdef-" + strconv.Itoa(i), Value: make([]byte, 70)})
-			}
+			s, c := committed(b, keys)
 			b.ReportAllocs()
 			for b.Loop() {
-				c.Old, c.New = version, store.NewVersion()
-				require.NoError(b, s.Commit(ctx, c))
-				version = c.New
+				c.Old, c.New = c.New, store.NewVersion()
+				require.NoError(b, s.Commit(context.Background(), c))
 			}
 		})
 	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for _, keys := range benchmarkSizes {
+		b.Run("keys="+strconv.Itoa(keys), func(b *testing.B) {
+			s, c := committed(b, keys)
+			names := make([]string, keys)
+			for i, state := range c.States {
+				names[i] = state.Key
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := s.Load(context.Background(), 0, c.New, names)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+// committed is a store of so many keys, with the commit that wrote them.
+func committed(b *testing.B, keys int) (store.Store, *store.Commit) {
+	rdb := redis.NewClient(&redis.Options{Addr: testkit.RedisProcess(b, testkit.WithAOF()).Addr})
+	b.Cleanup(func() { _ = rdb.Close() })
+	s := redisstore.New(rdb, "app", "one")
+	c := &store.Commit{Old: store.NewVersion(), New: store.NewVersion(), Dedup: []store.Pair{{Key: "p", Value: make([]byte, 1024)}}}
+	for i := range keys {
+		c.States = append(c.States, store.Pair{Key: "load-abcdef-" + strconv.Itoa(i), Value: make([]byte, 90)})
+	}
+	_, err := s.Claim(context.Background(), 0, 1, c.Old)
+	require.NoError(b, err)
+	require.NoError(b, s.Commit(context.Background(), c))
+	return s, c
 }
