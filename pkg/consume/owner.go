@@ -19,6 +19,7 @@ type owner struct {
 	own  group.Ownership
 	pace pace
 	said string // why the shard is stopped, as it was logged
+	tip  tip
 
 	// Of the claim at hand:
 	epoch topology.Epoch
@@ -28,13 +29,16 @@ type owner struct {
 	shard *shard
 
 	// Of the log as it was opened last:
-	feed  *feed
-	round *round
-	turn  <-chan struct{} // closed when the worker pauses
+	feed     *feed
+	messages <-chan message // the feed's; nil while the shard shares one
+	seat     *taker         // in a shared feed, nil for none
+	last     mark           // the newest message taken
+	round    *round
+	turn     <-chan struct{} // closed when the worker pauses
 }
 
 func newOwner(s *shared, own group.Ownership) *owner {
-	return &owner{shared: s, n: own.Shard, own: own}
+	return &owner{shared: s, n: own.Shard, own: own, tip: tip{patience: s.waits.tip}}
 }
 
 // run owns the shard until it is to be handed over, or ctx ends.
@@ -167,6 +171,7 @@ func (o *owner) follow() *ending {
 		o.feed.settle(len(o.round.msgs))
 		o.round.reset()
 		o.round.share.hold(0)
+		o.share()
 	}
 }
 
@@ -176,6 +181,7 @@ func (o *owner) open() (err error) {
 	if err != nil {
 		return noAnswer(err)
 	}
+	o.messages, o.last = o.feed.messages, mark{}
 	o.round = &round{
 		at: frame.Place{Epoch: o.epoch.Epoch, Shard: o.n}, owns: func(key []byte) bool { return o.owns(o.n, key) },
 		share: &share{of: &o.rounds},
@@ -187,6 +193,8 @@ func (o *owner) open() (err error) {
 func (o *owner) close() {
 	o.round.share.hold(0)
 	o.note(func(s *shardStatus) { s.feed = nil })
+	o.seat.leave()
+	o.seat = nil
 	o.closing.Go(o.feed.close) // it may wait for the server; the next owner need not
 }
 
@@ -197,7 +205,7 @@ func (o *owner) running() {
 		before = s.state
 		s.runs(stateRunning)
 	})
-	if before != statePaused {
+	if before != statePaused && before != stateRunning { // else its feed was changed
 		o.cfg.Log.Info("shard owned", "shard", o.n, "fence", o.shard.fence, "position", o.shard.position.Seq)
 	}
 }
@@ -240,17 +248,4 @@ func (o *owner) checkVersion(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// sleep waits, and tells whether the shard is to be handed over meanwhile.
-func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) (stopped bool) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return false
-	case <-stop:
-	case <-ctx.Done():
-	}
-	return true
 }

@@ -1,6 +1,9 @@
 package consume
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Bounds of the waits between two attempts at an event or a commit.
 const (
@@ -28,4 +31,17 @@ func (p *pace) later() time.Duration {
 	wait := max(p.next, retryMin)
 	p.next = min(2*wait, claimMax)
 	return wait
+}
+
+// sleep waits, and tells whether the shard is to be handed over meanwhile.
+func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) (stopped bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return false
+	case <-stop:
+	case <-ctx.Done():
+	}
+	return true
 }

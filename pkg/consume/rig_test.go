@@ -170,7 +170,7 @@ func (r *rig) workerOn(nc *nats.Conn, change ...func(*Config)) *tester {
 	require.NoError(r.t, err)
 	w.owns = func(int, []byte) bool { return true } // tests send what they like to any shard
 	w.waits = waits{
-		idle: 50 * time.Millisecond, place: 200 * time.Millisecond, stopped: 50 * time.Millisecond, hang: hangTime, handover: handoverTime,
+		idle: 50 * time.Millisecond, tip: 0, share: 2 * time.Millisecond, place: 200 * time.Millisecond, stopped: 50 * time.Millisecond, hang: hangTime, handover: handoverTime,
 		count: 50 * time.Millisecond, look: time.Minute, token: 20 * time.Millisecond,
 	}
 	r.t.Cleanup(func() {

@@ -33,6 +33,7 @@ type shared struct {
 	suspicion suspicion
 	foreign   foreignLog
 	closing   sync.WaitGroup // until the feeds are closed
+	feeds     *sharedFeeds
 
 	reconnects atomic.Int64 // to the store
 }
@@ -40,6 +41,8 @@ type shared struct {
 // waits are the times that owners and the worker wait. Tests make them shorter.
 type waits struct {
 	idle    time.Duration // until a shard that commits nothing looks whether its version is still the store's
+	tip     time.Duration // until a shard that is at the log's tip asks to share a feed
+	share   time.Duration // for more such changes, until a shared feed is opened
 	place   time.Duration // for the message at the position to arrive
 	stopped time.Duration // until a stopped shard looks whether log and store fit together again
 
@@ -51,6 +54,6 @@ type waits struct {
 }
 
 var defaultWaits = waits{
-	idle: time.Second, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second,
+	idle: time.Second, tip: 200 * time.Millisecond, share: 100 * time.Millisecond, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second,
 	look: time.Minute, token: time.Second,
 }

@@ -3,6 +3,7 @@ package consume
 import (
 	"context"
 	"fmt"
+	"runtime"
 )
 
 // take waits for a message and fills the round with those that have arrived. One that cannot be read ends the round, and stops
@@ -29,11 +30,15 @@ func (o *owner) take() *ending {
 
 func (o *owner) takeFirst() *ending {
 	for len(o.round.msgs) == 0 {
+		if end := o.takeShared(); end != nil || len(o.round.msgs) > 0 {
+			return end
+		}
 		select {
-		case m := <-o.feed.messages:
-			if err := o.round.add(m); err != nil {
-				return because(o.unreadable(m, err))
+		case m := <-o.messages:
+			if err := o.add(m); err != nil {
+				return because(err)
 			}
+		case <-o.seat.wake():
 		case <-o.idle.C: // a store that went back in time is to be brought up to date though no event comes
 			if err := o.checkVersion(o.link); err != nil {
 				return because(explained(o.link, err))
@@ -59,15 +64,44 @@ func (o *owner) takeMore() {
 		if len(r.items) >= o.cfg.RoundEvents || len(r.msgs) >= o.cfg.RoundEvents || r.bytes >= o.cfg.RoundBytes || !r.share.left() {
 			return
 		}
-		m, ok := o.feed.arrived()
+		m, ok := o.arrived()
 		if !ok {
 			return
 		}
-		if err := r.add(m); err != nil {
-			r.bad = o.unreadable(m, err)
+		if r.bad = o.add(m); r.bad != nil {
 			return
 		}
 	}
+}
+
+// arrived takes a message that has arrived. The client hands over one at a time, and must run to do so: without yielding to
+// it a round out of a long backlog would be of two messages.
+func (o *owner) arrived() (message, bool) {
+	for range 3 {
+		if m, ok := o.takeSeat(); ok {
+			return m, true
+		}
+		select {
+		case m := <-o.messages:
+			return m, true
+		default:
+			runtime.Gosched()
+		}
+	}
+	return message{}, false
+}
+
+// add adds a message to the round, unless it came before: two feeds deliver while the shard moves from one to the other.
+func (o *owner) add(m message) error {
+	if m.seq <= o.last.seq {
+		o.feed.settle(1)
+		return nil
+	}
+	if err := o.round.add(m); err != nil {
+		return o.unreadable(m, err)
+	}
+	o.last = mark{m.seq, m.time}
+	return nil
 }
 
 func (o *owner) unreadable(m message, err error) error {

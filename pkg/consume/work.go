@@ -37,7 +37,7 @@ func (o *owner) work() *ending {
 			if end := o.awaitRetry(backoff); end != nil {
 				return end
 			}
-			if err := o.feed.err(); err != nil { // the round cannot be committed any more
+			if err := o.interrupted(); err != nil { // the round cannot be committed any more
 				return because(err)
 			}
 			r.items[r.next].outcome = pending
@@ -86,7 +86,7 @@ func (o *owner) awaitRetry(backoff time.Duration) *ending {
 // settle commits the items before end, and tells of it. The shard may have waited for the first of them: those that failed
 // behind it are then tried again at once.
 func (o *owner) settle(c *store.Commit, end int, waited bool) *ending {
-	if err := o.feed.err(); err != nil {
+	if err := o.interrupted(); err != nil {
 		return because(err)
 	}
 	if err := o.commit(c); err != nil {

@@ -6,11 +6,12 @@
 //
 //	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; topology.go checks
 //	           the topology; acceptgap.go
-//	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, work.go are its steps;
-//	           storewaits.go
-//	shared     shared.go: what the owners of a worker share; config.go, feed.go, connection.go, fitness.go, pauses.go, pause.go,
-//	           pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go
-//	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); no I/O, no clock
+//	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, share.go, work.go are its
+//	           steps; storewaits.go
+//	shared     shared.go: what the owners of a worker share; config.go, feed.go, sharedfeed.go, connection.go, fitness.go, pauses.go,
+//	           pause.go, pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go
+//	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); sharing.go (a feed for
+//	           several shards); no I/O, no clock
 //	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, bounds.go, stint.go (the handler's time)
 //
 // The tests in history_*_test.go run the decisions of all packages without I/O.
@@ -72,6 +73,7 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	w.statuses, w.pauses, w.fitness = newStatuses(), newPauses(cfg.Log), newFitness()
 	w.outages.nc, w.outages.log = nc, cfg.Log
 	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, w.statuses.stopped, func() time.Duration { left, _ := w.pauses.left(); return left })
+	w.feeds = newSharedFeeds(nc, js, cfg.Log, &w.waits)
 	w.watching, w.unwatch = context.WithCancel(context.Background())
 	w.follows.ctx, w.follows.end = context.WithCancel(context.Background())
 	w.once = lifecycle.NewOnce("worker", w.start, w.stop)
@@ -177,6 +179,7 @@ func (w *Worker) stop(ctx context.Context) error {
 	w.unwatch()
 	w.watches.Wait()
 	w.unanswer()
+	w.feeds.stop()
 	w.closing.Wait()
 	if w.receipts != nil {
 		w.receipts.stop()
