@@ -6,11 +6,13 @@ import "unsafe"
 //
 //   - A shard's feed holds at most two pulls: the rest of one, and the next, which is asked for when half of the first has
 //     been taken.
+//   - While a shard shares a feed with others, that feed holds two pulls, and the shard's queue seatMessages or the bytes of one
+//     pull. A shard has a feed of its own beside it only while it moves from one to the other.
 //   - A round holds one message. It takes more only while all rounds of the worker together hold less than roundsBytes.
 //   - While a handler fails, a round keeps encoded states too: maxResults, and the last one.
 //
-// The first two shrink with the number of shards, for a worker may come to own them all. A pull must hold the largest message,
-// or it would never come: with more than 16 shards each one more may hold 2.1 MiB more in its feed, and a message in its round.
+// The bounds of feeds and rounds shrink with the number of shards, for a worker may come to own them all. A pull must hold the
+// largest message, or it would never come: with more than 16 shards each one more may hold 2.1 MiB more in its feed, and a message in its round.
 const (
 	feedsBytes    = 34 << 20 // of all feeds, as they stand on the wire
 	feedsMessages = 32 << 10 // of all feeds: small messages cost more than their bytes

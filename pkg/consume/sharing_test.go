@@ -364,6 +364,23 @@ func TestShardThatIsFarBackWaitsForASeat(t *testing.T) {
 	require.Equal(t, uint64(maxCatchUp+2), s.plan().from.seq)
 }
 
+// A store that goes back in time takes its shard back with it, while a feed is opened for the place where it was.
+func TestShardThatWentBackWaitsForAnotherFeed(t *testing.T) {
+	t.Parallel()
+	s := newSharing(3, 30)
+	a := s.ask("a", mark{6, time.Unix(6, 0)})
+	b := s.ask("b", mark{5, time.Unix(5, 0)})
+	sp := s.plan()
+	s.leave(a)
+	a = s.ask("a", mark{2, time.Unix(2, 0)})
+	delivers(t, s, sp, "b", 5)
+	require.True(t, b.sits)
+	require.False(t, a.sits, "it lacks messages")
+	delivers(t, s, sp, "a", 6)
+	require.Empty(t, queued(a))
+	require.Equal(t, uint64(2), s.plan().from.seq)
+}
+
 func TestQueue(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
