@@ -31,6 +31,7 @@ func (r *rig) feeds(want int, shards ...int) {
 func TestShardsAtTheTipShareAFeed(t *testing.T) {
 	r := newRig(t, 4)
 	w := r.calm()
+	eventually(t, func() bool { return w.Ready() == nil }, "ready")
 	r.feeds(1, 0, 1, 2, 3)
 	r.applied()
 	w.undisturbed()
@@ -57,6 +58,7 @@ func TestShardsAtTheTipShareAFeed(t *testing.T) {
 func TestSharedFeedThatBreaksIsReplaced(t *testing.T) {
 	r := newRig(t, 4)
 	w := r.start()
+	eventually(t, func() bool { return w.Ready() == nil }, "ready")
 	for range 3 {
 		r.feeds(1, 0, 1, 2, 3)
 		before := w.log.count("opening the log again")
@@ -81,6 +83,7 @@ func TestShardThatFallsBackLeavesTheSharedFeed(t *testing.T) {
 		}
 		return nil
 	})))
+	eventually(t, func() bool { return w.Ready() == nil }, "ready")
 	r.feeds(1, 0, 1, 2, 3)
 	r.applied()
 	r.send(0, "slow")
@@ -108,6 +111,7 @@ func TestShardThatFallsBackLeavesTheSharedFeed(t *testing.T) {
 func TestSharedFeedFollowsTheWorkersShards(t *testing.T) {
 	r := newRig(t, 6)
 	first := r.calm()
+	eventually(t, func() bool { return first.Ready() == nil }, "ready")
 	all := []int{0, 1, 2, 3, 4, 5}
 	r.feeds(1, all...)
 	second := r.calm()
