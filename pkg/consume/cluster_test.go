@@ -39,7 +39,9 @@ func workerInACluster(t *testing.T, crashes func(spare, maker *testkit.NATSNode)
 	home, spare, maker := servers.Roles(t)
 	const shards = 3
 	r := newRigIn(t, shards, testkit.Redis(t), home.Clients(t), len(servers.Nodes))
-	w := r.start()
+	w := r.worker()
+	w.waits.tip = time.Hour // each shard has a consumer of its own, so that the test knows how many there are
+	require.NoError(t, w.Start(background))
 	consumers := map[string]int{r.stream(): shards, "KV_app_members": 1, "KV_app_claims": 1}
 	for _, c := range crashes(spare, maker) {
 		servers.AwaitReplicas(t)

@@ -160,7 +160,7 @@ type Store interface {
 	States(ctx context.Context, shard int, keys []string) ([][]byte, error)
 	// Shards returns the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
 	Shards(ctx context.Context, n int) ([]Shard, error)
-	// Intact returns a shard whose slot was compared in all its parts, or an error that wraps ErrTorn.
+	// Intact returns a shard whose slot was compared in all its parts, or an error that wraps ErrTorn, ErrTopology or ErrFormat.
 	Intact(ctx context.Context, shard int) (Shard, error)
 	// PutToken stores a value under a name, for TokenTTL. Another client finds it if it uses the same store.
 	PutToken(ctx context.Context, name, value string) error

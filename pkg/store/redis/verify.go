@@ -21,7 +21,7 @@ func (s *Store) Verify(ctx context.Context, shard int, version store.Version) er
 
 // Intact implements store.Store.
 func (s *Store) Intact(ctx context.Context, shard int) (store.Shard, error) {
-	res, err := s.calls.alone(ctx, s.scripts.verify, s.slotKeys(shard), []any{""}).Slice()
+	res, err := s.calls.alone(ctx, s.scripts.verify, s.slotKeys(shard), []any{"", s.topology, store.Format}).Slice()
 	if err == nil {
 		err = s.refusal(shard, res)
 	}

@@ -61,6 +61,8 @@ func anotherTopology(t *testing.T, k Kept) {
 	_, err = k.At("two").Claim(ctx, 3, 1, "v2")
 	require.ErrorIs(t, err, store.ErrTopology)
 	require.ErrorIs(t, k.At("two").Empty(ctx, 3), store.ErrTopology)
+	_, err = k.At("two").Intact(ctx, 3)
+	require.ErrorIs(t, err, store.ErrTopology)
 	require.NoError(t, k.At("one").Verify(ctx, 3, "v1"), "nothing was written")
 }
 
@@ -74,6 +76,8 @@ func laterFormat(t *testing.T, k Kept) {
 	require.ErrorIs(t, err, store.ErrFormat)
 	require.ErrorContains(t, err, "2")
 	require.ErrorIs(t, s.Empty(ctx, 0), store.ErrFormat)
+	_, err = s.Intact(ctx, 0)
+	require.ErrorIs(t, err, store.ErrFormat)
 	require.NoError(t, s.Verify(ctx, 0, "v1"), "nothing was written")
 	_, err = s.Claim(ctx, 1, 2, "v2")
 	require.NoError(t, err, "the others go on")

@@ -381,6 +381,9 @@ func (v view) Intact(_ context.Context, shard int) (store.Shard, error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
 	s := v.m.kept.slots[shard]
+	if err := v.usable(shard, &s); err != nil {
+		return store.Shard{}, err
+	}
 	if s.torn() {
 		return store.Shard{}, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
 	}
