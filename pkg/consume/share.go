@@ -47,8 +47,8 @@ func (o *owner) share() {
 	}
 }
 
-// takeShared takes a message of the shared feed that has arrived, and acts on the news of the shard's seat. A shard whose seat ends because it is slow takes what its queue has, and
-// goes on with a feed of its own.
+// takeShared takes a message of the shared feed that has arrived, and acts on the news of the shard's seat. A shard that is too
+// slow loses its seat: it takes the rest of its queue and goes on with a feed of its own.
 func (o *owner) takeShared() *ending {
 	if o.seat == nil {
 		return nil

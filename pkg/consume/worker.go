@@ -160,7 +160,7 @@ func (w *Worker) startJanitor(ctx context.Context) error {
 // Stop hands the shards over, each after the commit at hand. When ctx ends, handlers are cancelled.
 func (w *Worker) Stop(ctx context.Context) error { return w.once.Stop(ctx) }
 
-// stop ends whatever start has begun. In this order: the topology is not followed any more; nothing is purged; the shards are
+// stop ends all that start has begun. In this order: the topology is not followed any more; nothing is purged; the shards are
 // handed over; the server forgets our consumers; the last receipts are sent; queries end, and with them requests to pause.
 func (w *Worker) stop(ctx context.Context) error {
 	w.joined.Store(false)

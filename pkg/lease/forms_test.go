@@ -22,7 +22,7 @@ func connect(t *testing.T, server string) redis.UniversalClient {
 	return c
 }
 
-// One Redis is one server of the quorum, whatever it consists of. Where its master dies, a replica takes over, and leases are taken,
+// A cluster, or a master with its replicas, is one server of the quorum. If a master dies, a replica takes over, and leases are taken,
 // renewed, unlocked and released as before. One that the replica had not received yet is found to be lost.
 func TestLeasesSurviveAFailover(t *testing.T) {
 	sentinel := testkit.StartRedisSentinel(t, 1, 3)

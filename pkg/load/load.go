@@ -1,5 +1,5 @@
 // Package load is how an application tells a load what its events look like. Package cli holds the commands that send such
-// events and verify that each was applied once and in order, whatever the application's handler keeps as its state.
+// events and verify that each was applied once and in order. The application's handler may keep any state.
 package load
 
 import "math/rand/v2"

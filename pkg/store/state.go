@@ -9,7 +9,7 @@ import (
 
 // A stored state is a key's Proof, followed by the Envelope that the application's handler made.
 
-// Proof says which events made a key's state, whatever its handler keeps in it. The platform computes it. Two states with the
+// Proof says which events made a key's state. The platform computes it, not the handler, whose state may be anything. Two with the
 // same Count and Chain were made by the same payloads in the same order.
 type Proof struct {
 	Count   uint64 // events applied to the key, counted from where its state began

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Producers compute the same chains from what they sent, in whatever version: they must not change. These are of an
+// Producers compute the same chains from what they sent, in all versions: they must not change. These are of an
 // implementation of xxhash64 that is not ours.
 func TestGoldenChains(t *testing.T) {
 	var p store.Proof

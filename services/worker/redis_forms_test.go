@@ -56,7 +56,7 @@ func applies(t *testing.T, env []string, meanwhile func(), flags ...string) {
 	require.NoError(t, cmd.Wait(), "%s", log)
 }
 
-// A worker applies events whatever form its Redis has, with its locks there too or on a quorum of other forms.
+// A worker applies events with each form of Redis, with its locks there too or on a quorum of other forms.
 func TestFormsOfRedis(t *testing.T) {
 	var doors testkit.RedisDoors
 	one := testkit.RedisProcess(t, testkit.WithDoors(t, &doors))

@@ -42,8 +42,8 @@ type fake struct {
 	garble  func(key string, s *Stored)
 	deletes func(ev publish.Event) bool // whether the handler deletes the state with an event
 	onSent  func(nth int)
-	refuse  error // told to whoever publishes
-	deaf    error // told to whoever pauses
+	refuse  error // the answer to an event
+	deaf    error // the answer to a pause
 
 	changed func(shard int, worker string)
 
