@@ -27,6 +27,9 @@ type reference struct {
 	first []int  // by message: its first item
 	fates []fate // by item
 	ids   []string
+	data  [][]byte
+	// deletes are the events with which the handler deletes its key's state, by id.
+	deletes map[string]bool
 }
 
 type fate struct{ applied, late, closed bool }
@@ -36,7 +39,7 @@ func newReference(t require.TestingT, log []message) *reference {
 		generation, floor uint64
 		applied           map[uint64]bool
 	}
-	w := &reference{all: testRound()}
+	w := &reference{all: testRound(), deletes: make(map[string]bool)}
 	for _, m := range log {
 		w.first = append(w.first, len(w.all.items))
 		require.NoError(t, w.all.add(m))
@@ -47,7 +50,7 @@ func newReference(t require.TestingT, log []message) *reference {
 		it := &w.all.items[i]
 		p := &w.all.parts[it.part]
 		ev := s.event(w.all, it, p, string(it.key))
-		w.ids = append(w.ids, ev.ID())
+		w.ids, w.data = append(w.ids, ev.ID()), append(w.data, ev.Data)
 		k := known[p.session.Publisher]
 		switch {
 		case p.plain:
@@ -70,12 +73,21 @@ func newReference(t require.TestingT, log []message) *reference {
 	return w
 }
 
+// made is a key's state: the events since one deleted the last, and the proof of these.
+type made struct {
+	ids   ids
+	proof store.Proof
+}
+
 // states are those of all keys when the items before end are applied.
-func (w *reference) states(end int) map[string]ids {
-	out := make(map[string]ids)
+func (w *reference) states(end int) map[string]made {
+	out := make(map[string]made)
 	for i := range end {
 		if key := string(w.all.items[i].key); w.fates[i].applied {
-			out[key] = append(out[key], w.ids[i])
+			out[key] = made{append(out[key].ids, w.ids[i]), out[key].proof.Apply(w.data[i])}
+			if w.deletes[w.ids[i]] {
+				delete(out, key)
+			}
 		}
 	}
 	return out
@@ -132,8 +144,9 @@ func (w *reference) position(end, last int) (seq uint64) {
 }
 
 // troubled is a handler whose attempts at an event fail so many times, in one way or another. A state is the ids of the
-// events applied to it.
+// events applied to it. Some events delete it.
 type troubled struct {
+	deletes   map[string]bool // by event
 	rand      *rand.Rand
 	left      map[string]int // failures of Apply, by event
 	unwritten map[string]int // of Encode, where the event is the state's newest
@@ -185,6 +198,9 @@ func (h *troubled) Apply(_ context.Context, state any, ev Event) error {
 		return h.fail("flaky")
 	}
 	h.succeeded[ev.ID()]++
+	if h.deletes[ev.ID()] {
+		return fmt.Errorf("closed: %w", Delete)
+	}
 	return nil
 }
 
@@ -346,10 +362,12 @@ func (d *differential) commit(s *shard, r *round, c *store.Commit, base, end, la
 	return true
 }
 
-func (d *differential) stored(key string) ids {
+func (d *differential) stored(key string) made {
 	states, err := d.store.At("one").States(context.Background(), testShard, []string{key})
 	require.NoError(d.t, err)
-	return *d.read(envelopeOf(d.t, states[0]))
+	proof, envelope, err := store.SplitState(states[0])
+	require.NoError(d.t, err)
+	return made{*d.read(envelope), proof}
 }
 
 func (d *differential) read(envelope []byte) *ids {
@@ -373,7 +391,9 @@ func (d *differential) checkCache(s *shard, r *round, base int) {
 		if state == nil {
 			state = d.read(e.envelope)
 		}
-		require.Equal(d.t, append(ids(nil), d.want.states(end)[key]...), append(ids(nil), *state.(*ids)...), "key %s before item %d", key, end)
+		want := d.want.states(end)[key]
+		require.Equal(d.t, append(ids(nil), want.ids...), append(ids(nil), *state.(*ids)...), "key %s before item %d", key, end)
+		require.Equal(d.t, want.proof, e.proof, "key %s before item %d", key, end)
 	}
 	sum, waits := 0, make(map[string]bool)
 	for i := r.next; i < len(r.items); i++ {
@@ -434,8 +454,13 @@ func drawTroubles(t *rapid.T, faults bool) *differential {
 	}
 	d.want = newReference(t, d.log)
 	d.moments = []kept{{d.store.Snapshot(), 0}}
-	d.h = &troubled{rand: d.rand, left: make(map[string]int), unwritten: make(map[string]int), succeeded: make(map[string]int)}
+	d.h = &troubled{deletes: d.want.deletes, rand: d.rand, left: make(map[string]int), unwritten: make(map[string]int), succeeded: make(map[string]int)}
 	d.steady = rapid.Bool().Draw(t, "steady")
+	if n := rapid.SampledFrom([]int{0, 3, 10}).Draw(t, "one of so many deletes"); n > 0 {
+		for _, id := range d.want.ids {
+			d.want.deletes[id] = d.want.deletes[id] || d.rand.IntN(n) == 0 // an event may have copies
+		}
+	}
 	often := rapid.SampledFrom([]int{2, 5, 20}).Draw(t, "one of so many fails")
 	for _, id := range d.want.ids {
 		if d.rand.IntN(often) == 0 {

@@ -14,7 +14,6 @@ import (
 	"example.com/lockstep/pkg/dedup"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/publish"
-	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 )
@@ -105,11 +104,13 @@ func (f *flow) step() {
 		f.remember()
 	case x < 88:
 		f.goBack()
-	case x < 91:
+	case x < 90:
+		f.tear()
+	case x < 92:
 		f.breakFor(f.server.Down, f.server.Serve, pick(f.World, gap))
-	case x < 93:
+	case x < 94:
 		f.breakFor(f.locks.Down, f.locks.Serve, 8*pick(f.World, gap))
-	case x < 95:
+	case x < 96:
 		f.breakFor(f.Broker.Stop, f.Broker.Start, pick(f.World, gap))
 	default:
 		for _, a := range f.all {
@@ -191,7 +192,7 @@ func (f *flow) heal() {
 			return false
 		}
 		for i, s := range shards {
-			if s.Position.Seq < log.newest[topology.WorkSubject("app", 1, 0, i)] {
+			if s.Position.Seq < log.newest[topology.WorkSubject("app", 1, 0, i)] || f.torn(i) {
 				return false
 			}
 		}
@@ -211,21 +212,11 @@ func (f *flow) until(within time.Duration, what string, so func() bool) {
 	}
 }
 
-// states are those of all keys: what workers have made of the log, or what they would.
-func (f *flow) states() (keys []string, states [][]byte) {
-	if f.worked {
-		for _, p := range f.kept.States() {
-			_, envelope, err := store.SplitState(p.Value)
-			if err != nil {
-				panic(err)
-			}
-			keys, states = append(keys, p.Key), append(states, envelope)
-		}
-		return keys, states
-	}
+// made are the events that the log has for each key, each once, in order.
+func (f *flow) made() map[string][]byte {
 	log := f.Broker.stream(topology.StreamName("app", 1, 0))
 	if log == nil {
-		return nil, nil // no router has come so far
+		return nil // no router has come so far
 	}
 	made := make(map[string][]byte)
 	records := make(map[string]*dedup.Record)
@@ -249,32 +240,32 @@ func (f *flow) states() (keys []string, states [][]byte) {
 			broken("message %d cannot be read: %v", m.seq, err)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(made)) {
-		keys, states = append(keys, key), append(states, made[key])
-	}
-	return keys, states
+	return made
 }
 
 // check holds what was applied against what was sent.
 func (f *flow) check() {
-	keys, states := f.states()
+	made := f.made()
+	if f.worked {
+		f.compare(made)
+	}
 	applied := make(map[string]bool) // by an event's data
-	for i, key := range keys {
+	for _, key := range slices.Sorted(maps.Keys(made)) {
 		last := make(map[byte]int)
-		for state := states[i]; len(state) > 0; state = state[3:] {
-			n, tag := state[0], int(binary.BigEndian.Uint16(state[1:]))
+		for events := made[key]; len(events) > 0; events = events[3:] {
+			n, tag := events[0], int(binary.BigEndian.Uint16(events[1:]))
 			e := f.publishers[n].posted[tag]
 			switch {
 			case e.key != key:
 				broken("event %d of publisher %d, of key %s, is applied to key %s", tag, n, e.key, key)
-			case applied[string(state[:3])]:
-				broken("twice: event %d of publisher %d is applied to key %s again:%s", tag, n, key, summary(states[i]))
+			case applied[string(events[:3])]:
+				broken("twice: event %d of publisher %d is applied to key %s again:%s", tag, n, key, summary(made[key]))
 			case tag+1 < last[n]:
-				broken("order: event %d of publisher %d is applied to key %s behind a later one:%s", tag, n, key, summary(states[i]))
+				broken("order: event %d of publisher %d is applied to key %s behind a later one:%s", tag, n, key, summary(made[key]))
 			case e.outcome == never:
 				broken("event %d of publisher %d was said not to be stored, and is applied", tag, n)
 			}
-			last[n], applied[string(state[:3])] = tag+1, true
+			last[n], applied[string(events[:3])] = tag+1, true
 		}
 	}
 	for _, s := range f.publishers {
@@ -288,7 +279,7 @@ func (f *flow) check() {
 	}
 }
 
-// summary is a key's history for people.
+// summary is a list of events for people.
 func summary(state []byte) string {
 	var b strings.Builder
 	for ; len(state) >= 3; state = state[3:] {

@@ -27,6 +27,7 @@ type flow struct {
 	*World
 	shards   int
 	worked   bool // there are workers
+	deleting bool // their handler deletes states
 	locks    *LockServer
 	server   *Server // of the store
 	kept     *storetest.Memory
@@ -39,15 +40,10 @@ type flow struct {
 	all        []*actor
 	renewed    map[*Process]time.Time // when a router's permit was stored last
 
-	mu       sync.Mutex // guards what follows: handlers use it
+	mu       sync.Mutex // guards what follows: workers use it
+	topology string     // its id, once a worker knows it
 	attempts map[string]int
 	fences   map[[2]uint64]string // by shard and fence: the worker that has used it
-}
-
-// moment is a past state of the store, to go back to.
-type moment struct {
-	kept     storetest.Snapshot
-	versions []store.Version
 }
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -68,7 +64,7 @@ func newFill(w *World) (run, end func()) {
 func newLog(w *World) *flow {
 	f := &flow{
 		World: w, shards: 1 + w.Rand.IntN(2), locks: w.NewLockServer("lock server"), server: w.NewServer("store"), kept: storetest.NewMemory(),
-		renewed: make(map[*Process]time.Time), attempts: make(map[string]int), fences: make(map[[2]uint64]string),
+		deleting: w.Rand.IntN(2) == 0, renewed: make(map[*Process]time.Time), attempts: make(map[string]int), fences: make(map[[2]uint64]string),
 	}
 	f.versions = make([]store.Version, f.shards)
 	w.Trap, w.Lose = f.trap, func() bool { return w.Rand.IntN(50) == 0 }
@@ -127,6 +123,9 @@ func (f *flow) worker(p *Process) func(context.Context, *nats.Conn) (func(contex
 		w, err := consume.New(nc, consume.Config{
 			App: "app", Name: p.Name, Handler: ledger{f, p.Name}, Locker: group.Leases(locker), Log: quiet,
 			Store: func(topology string) store.Store {
+				f.mu.Lock()
+				f.topology = topology
+				f.mu.Unlock()
 				return &RemoteStore{Process: p, Server: f.server, Kept: f.kept.At(topology), Claimed: f.claimed, Committed: f.committed}
 			},
 		})
@@ -170,24 +169,8 @@ func (f *flow) committed(c *store.Commit) {
 	f.versions[c.Shard] = c.New
 }
 
-func (f *flow) remember() {
-	f.past = append(f.past, moment{f.kept.Snapshot(), slices.Clone(f.versions)})
-}
-
-// goBack makes the store lose its latest writes: mostly a few, sometimes all.
-func (f *flow) goBack() {
-	i := len(f.past) - 1
-	if f.Rand.IntN(4) == 0 {
-		i = f.Rand.IntN(len(f.past))
-	}
-	f.Note("went back")
-	f.Say("the store goes back, %d of %d moments", len(f.past)-i, len(f.past))
-	f.kept.Restore(f.past[i].kept)
-	copy(f.versions, f.past[i].versions)
-}
-
-// ledger is the workers' handler: a key's state lists the events applied to it, in order. It sometimes fails after it has
-// changed the state.
+// ledger is the workers' handler: a key's state lists the events applied to it, in order, since one of them deleted it. It
+// sometimes fails after it has changed the state.
 type ledger struct {
 	f      *flow
 	worker string
@@ -215,12 +198,22 @@ func (l ledger) Apply(_ context.Context, state any, ev consume.Event) error {
 	default:
 		return fmt.Errorf("%s and %s have the same fence %d of shard %d", l.worker, l.f.fences[fence], ev.Fence, ev.Shard)
 	}
-	h := fnv.New32()
-	_, _ = h.Write(ev.Data)
-	if l.f.attempts[string(ev.Data)]++; l.f.attempts[string(ev.Data)] == 1 && h.Sum32()%16 == 0 {
+	if l.f.attempts[string(ev.Data)]++; l.f.attempts[string(ev.Data)] == 1 && hash(ev.Data)%16 == 0 {
 		return errHandler
 	}
+	if l.f.deletes(ev.Data) {
+		return consume.Delete
+	}
 	return nil
+}
+
+// deletes tells whether the handler deletes its key's state with an event.
+func (f *flow) deletes(data []byte) bool { return f.deleting && hash(data)>>4%6 == 0 }
+
+func hash(data []byte) uint32 {
+	h := fnv.New32()
+	_, _ = h.Write(data)
+	return h.Sum32()
 }
 
 func (f *flow) wait(d time.Duration) { f.Run(time.Duration(1 + f.Rand.Int64N(int64(d)))) }

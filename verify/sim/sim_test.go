@@ -25,7 +25,7 @@ var kinds = []kind{
 	{"Group", newCouncil, 2000, []string{"killed", "paused", "stalled", "cut", "broker stopped", "server down", "removed", "left"}},
 	{"Fill", newFill, 4000, []string{"acknowledged", "given up", "held", "stray", "killed", "paused", "stalled", "cut", "broker stopped"}},
 	{"Flow", newFlow, 2500, []string{"acknowledged", "given up", "committed", "commit stale", "commit repeated", "held", "stray",
-		"killed", "paused", "stalled", "cut", "broker stopped", "server down", "went back"}},
+		"killed", "paused", "stalled", "cut", "broker stopped", "server down", "went back", "torn", "emptied", "state deleted"}},
 }
 
 // broken ends a history.

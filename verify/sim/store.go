@@ -54,6 +54,7 @@ func (r *RemoteStore) Claim(ctx context.Context, shard int, revision uint64, ver
 // Empty is store.Store's.
 func (r *RemoteStore) Empty(ctx context.Context, shard int) error {
 	_, err := ask(ctx, r, fmt.Sprintf("empties shard %d if it is torn", shard), func() (struct{}, error) {
+		r.Process.w.Note("emptied")
 		return struct{}{}, r.Kept.Empty(context.Background(), shard)
 	})
 	return err
