@@ -17,6 +17,10 @@ type State struct {
 	Codec   uint64 `json:"codec,omitempty"`   // 1: JSON
 	Schema  uint64 `json:"schema,omitempty"`  // of the application's type
 	Data    []byte `json:"data,omitempty"`    // as its codec encodes it; base64 in JSON
+
+	// SetAside is how many events of the key wait in its list, whether it has a state or not. Parked: they wait for an operator.
+	SetAside uint64 `json:"set_aside,omitempty"`
+	Parked   bool   `json:"parked,omitempty"`
 }
 
 // Position is how far a shard has been committed.
