@@ -34,10 +34,10 @@ func TestModuleCanBeRenamed(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			copied := filepath.Join(dir, path)
-			for _, files := range []string{"go.mod", "go.sum", "frame/*.go", "frame/*/*.go"} {
+			for _, files := range []string{"go.mod", "go.sum", "frame/*.go", "frame/*/*.go", "aside/*.go", "aside/*/*.go"} {
 				copyRenamed(t, files, copied, own, path)
 			}
-			test := exec.Command("go", "test", "./frame/...")
+			test := exec.Command("go", "test", "./frame/...", "./aside/...")
 			test.Dir, test.Env = copied, append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false")
 			out, err := test.CombinedOutput()
 			require.NoError(t, err, "%s", out)
