@@ -33,7 +33,8 @@ const (
 	HeaderKey   = "Key"            // the event's key
 	HeaderType  = "Type"           // the event's type
 
-	KindEvent = "event"
+	KindEvent   = "event"
+	KindCommand = "command" // its body is a Command
 )
 
 // The faults of a frame or an event. Errors of this package wrap one of them and add the value.

@@ -52,7 +52,7 @@ func FuzzPlainHeader(f *testing.F) {
 			return
 		}
 		before := len(in)
-		out := plainHeader(in, key, frame.Place{Epoch: 1, Shard: 2})
+		out := single{kind: frame.KindEvent, key: key, sent: in}.header(frame.Place{Epoch: 1, Shard: 2})
 		require.Len(t, in, before)
 		require.LessOrEqual(t, len(out), len(in)+3)
 		stored := onTheWire(out)

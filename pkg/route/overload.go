@@ -49,4 +49,7 @@ func (r *Router) shedFrame(m *nats.Msg) {
 	r.refuse(m.Reply, frame.Answer{Code: frame.Busy, Reason: errOverloaded.Error(), Retry: true})
 }
 
-func (r *Router) shedEvent(m *nats.Msg) { r.refuseEvent(m.Reply, 503, errOverloaded) }
+// shed refuses plain events, or commands.
+func (r *Router) shed(kind string) nats.MsgHandler {
+	return func(m *nats.Msg) { r.refuseSingle(m.Reply, kind, 503, errOverloaded) }
+}

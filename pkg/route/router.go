@@ -1,4 +1,4 @@
-// Package route is the router: it takes frames and plain events, and stores them in the logs of their keys' shards. Any number
+// Package route is the router: it takes frames, plain events and operators' commands, and stores them in the logs of their keys' shards. Any number
 // of routers share the work; none keeps anything that must survive. A router acknowledges only under a valid permit, and only
 // events that arrived and were stored within one term of it.
 package route
@@ -136,7 +136,7 @@ func (r *Router) start(ctx context.Context) error {
 	return nil
 }
 
-// listen subscribes to frames and events. The router's own subject comes first, for every answer names it.
+// listen subscribes to frames, events and commands. The router's own subject comes first, for every answer names it.
 func (r *Router) listen(ctx context.Context) error {
 	for _, s := range []struct {
 		subject, queue string
@@ -144,7 +144,8 @@ func (r *Router) listen(ctx context.Context) error {
 	}{
 		{r.own, "", unlessOverloaded(r.framesOf(), r.shedFrame)},
 		{topology.FrameSubject(r.cfg.App), queueGroup, unlessOverloaded(r.framesOf(), r.shedFrame)},
-		{topology.EventSubject(r.cfg.App) + ".>", queueGroup, unlessOverloaded(r.takeEvent, r.shedEvent)},
+		{topology.EventSubject(r.cfg.App) + ".>", queueGroup, unlessOverloaded(r.takeEvent, r.shed(frame.KindEvent))},
+		{topology.CommandSubject(r.cfg.App), queueGroup, unlessOverloaded(r.takeCommand, r.shed(frame.KindCommand))},
 	} {
 		sub, err := r.nc.QueueSubscribe(s.subject, s.queue, s.fn)
 		if err != nil {

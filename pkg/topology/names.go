@@ -24,6 +24,9 @@ func RouterSubject(app, router string) string { return FrameSubject(app) + "." +
 // EventSubject is the prefix of the subjects where other clients send plain events: <app>.in.event.<key>.
 func EventSubject(app string) string { return app + ".in.event" }
 
+// CommandSubject is where operators send commands about parked keys.
+func CommandSubject(app string) string { return app + ".in.command" }
+
 // ControlSubject is one of the subjects that services use among themselves.
 func ControlSubject(app, what string) string { return app + ".ctl." + what }
 
