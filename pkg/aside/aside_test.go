@@ -47,9 +47,11 @@ func TestGoldenHead(t *testing.T) {
 			Head{
 				First: 300, Next: 305, Bytes: 900, Status: Parked, Attempts: 5, Error: "no such account",
 				Began: time.Unix(1_700_000_000, 123), Last: time.Unix(1_700_000_010, 456), Mark: Mark{Drop, 304},
+				Commands: []Command{{Retry, "1-7-9", "1-7-12", 3}, {Op: Drop, First: "a", Last: "a", Count: 1}},
 			},
 			"08ac02" + "10b102" + "188407" + "2002" + "2805" + "320f" + hex.EncodeToString([]byte("no such account")) +
-				"397b002a36fe9c9717" + "41c8e5358a009d9717" + "4802" + "50b002",
+				"397b002a36fe9c9717" + "41c8e5358a009d9717" + "4802" + "50b002" +
+				"5a13" + "0801" + "1205312d372d39" + "1a06312d372d3132" + "2003" + "5a0a" + "0802" + "120161" + "1a0161" + "2001",
 		},
 	} {
 		b := c.head.Append(nil)
@@ -95,6 +97,8 @@ func TestRefused(t *testing.T) {
 		"first is text":              {0x0a, 1, 'x', 0x10, 1},
 		"a status of later versions": {0x10, 1, 0x20, 3},
 		"an operation likewise":      {0x10, 1, 0x48, 3},
+		"a command likewise":         {0x10, 1, 0x5a, 2, 0x08, 3},
+		"a command that is cut":      {0x10, 1, 0x5a, 1, 0x08},
 	} {
 		t.Run("head: "+name, func(t *testing.T) {
 			_, err := DecodeHead(b)
@@ -142,11 +146,20 @@ func drawTime(t *rapid.T, label string) time.Time {
 
 func drawHead(t *rapid.T) Head {
 	first := rapid.Uint64Range(0, 1<<40).Draw(t, "first")
+	var commands []Command
+	for range rapid.IntRange(0, 3).Draw(t, "commands") {
+		commands = append(commands, Command{
+			Op:    rapid.SampledFrom([]Op{Retry, Drop}).Draw(t, "command"),
+			First: rapid.StringMatching("[a-z]{0,4}").Draw(t, "first id"), Last: rapid.StringMatching("[a-z]{0,4}").Draw(t, "last id"),
+			Count: rapid.Uint64().Draw(t, "count"),
+		})
+	}
 	return Head{
 		First: first, Next: first + rapid.Uint64Range(1, 1<<40).Draw(t, "len"), Bytes: rapid.Uint64().Draw(t, "bytes"),
 		Status: rapid.SampledFrom([]Status{Retrying, Running, Parked}).Draw(t, "status"), Attempts: rapid.Uint64().Draw(t, "attempts"),
 		Error: rapid.StringN(-1, -1, 2*MaxErrorBytes).Draw(t, "error"), Began: drawTime(t, "began"), Last: drawTime(t, "last"),
-		Mark: Mark{rapid.SampledFrom([]Op{None, Retry, Drop}).Draw(t, "op"), rapid.Uint64().Draw(t, "until")},
+		Mark:     Mark{rapid.SampledFrom([]Op{None, Retry, Drop}).Draw(t, "op"), rapid.Uint64().Draw(t, "until")},
+		Commands: commands,
 	}
 }
 
@@ -204,7 +217,7 @@ func TestAgainstGeneratedCode(t *testing.T) {
 }
 
 func FuzzHead(f *testing.F) {
-	head := Head{First: 3, Next: 9, Error: "\xff", Status: Parked, Mark: Mark{Retry, 5}, Began: time.Unix(1, 0)}
+	head := Head{First: 3, Next: 9, Error: "\xff", Status: Parked, Mark: Mark{Retry, 5}, Began: time.Unix(1, 0), Commands: []Command{{Drop, "a", "b", 2}}}
 	f.Add(head.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := DecodeHead(b)

@@ -60,6 +60,18 @@ type Head struct {
 	Began       time.Time // of the first attempt that failed, or was set aside as running
 	Last        time.Time // of the newest attempt's end
 	Mark        Mark
+	Commands    []Command // that wait until they can be judged, in the log's order; at most MaxCommands
+}
+
+// MaxCommands is how many commands may wait at a list.
+const MaxCommands = 16
+
+// Command is an operator's command about a list. It is carried out once the list begins with the events that it names: Count
+// of them, the first and the last with these ids.
+type Command struct {
+	Op          Op
+	First, Last string
+	Count       uint64
 }
 
 // Len is how many events the list holds.
@@ -69,13 +81,19 @@ func (h *Head) Len() uint64 { return h.Next - h.First }
 const (
 	headFirst, headNext, headBytes, headStatus, headAttempts = 1, 2, 3, 4, 5
 	headError, headBegan, headLast, headMark, headMarkUntil  = 6, 7, 8, 9, 10
+	headCommands                                             = 11
+	commandOp, commandFirst, commandLast, commandCount       = 1, 2, 3, 4
 )
+
+var commandTypes = []protowire.Type{
+	0: -1, commandOp: protowire.VarintType, commandFirst: protowire.BytesType, commandLast: protowire.BytesType, commandCount: protowire.VarintType,
+}
 
 var headTypes = []protowire.Type{
 	0: -1, headFirst: protowire.VarintType, headNext: protowire.VarintType, headBytes: protowire.VarintType,
 	headStatus: protowire.VarintType, headAttempts: protowire.VarintType, headError: protowire.BytesType,
 	headBegan: protowire.Fixed64Type, headLast: protowire.Fixed64Type,
-	headMark: protowire.VarintType, headMarkUntil: protowire.VarintType,
+	headMark: protowire.VarintType, headMarkUntil: protowire.VarintType, headCommands: protowire.BytesType,
 }
 
 // Append encodes h.
@@ -89,7 +107,38 @@ func (h *Head) Append(b []byte) []byte {
 	b = appendTime(b, headBegan, h.Began)
 	b = appendTime(b, headLast, h.Last)
 	b = appendUint(b, headMark, uint64(h.Mark.Op))
-	return appendUint(b, headMarkUntil, h.Mark.Until)
+	b = appendUint(b, headMarkUntil, h.Mark.Until)
+	for i := range h.Commands {
+		b = protowire.AppendBytes(protowire.AppendTag(b, headCommands, protowire.BytesType), h.Commands[i].append(nil))
+	}
+	return b
+}
+
+func (c *Command) append(b []byte) []byte {
+	b = appendUint(b, commandOp, uint64(c.Op))
+	b = appendText(b, commandFirst, c.First)
+	b = appendText(b, commandLast, c.Last)
+	return appendUint(b, commandCount, c.Count)
+}
+
+func decodeCommand(b []byte) (c Command, err error) {
+	err = eachField(b, commandTypes, func(f *field) error {
+		switch f.num {
+		case commandOp:
+			c.Op = Op(f.int)
+		case commandFirst:
+			c.First = string(f.bytes)
+		case commandLast:
+			c.Last = string(f.bytes)
+		case commandCount:
+			c.Count = f.int
+		}
+		return nil
+	})
+	if err == nil && c.Op > Drop {
+		err = malformed(fmt.Sprintf("command with operation %d", uint64(c.Op)))
+	}
+	return c, err
 }
 
 // DecodeHead reads a head. Its error wraps ErrMalformed, also for a status or an operation that this version does not know.
@@ -117,6 +166,12 @@ func DecodeHead(b []byte) (Head, error) {
 			h.Mark.Op = Op(f.int)
 		case headMarkUntil:
 			h.Mark.Until = f.int
+		case headCommands:
+			c, err := decodeCommand(f.bytes)
+			if err != nil {
+				return err
+			}
+			h.Commands = append(h.Commands, c)
 		}
 		return nil
 	})

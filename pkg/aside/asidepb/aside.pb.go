@@ -135,6 +135,7 @@ type Head struct {
 	Last          int64                  `protobuf:"fixed64,8,opt,name=last,proto3" json:"last,omitempty"`                                 // when the newest attempt ended: likewise
 	Mark          Operation              `protobuf:"varint,9,opt,name=mark,proto3,enum=lockstep.aside.v1.Operation" json:"mark,omitempty"` // what an operator has asked for and is at work
 	MarkUntil     uint64                 `protobuf:"varint,10,opt,name=mark_until,json=markUntil,proto3" json:"mark_until,omitempty"`      // it is about the events before this index
+	Commands      []*Command             `protobuf:"bytes,11,rep,name=commands,proto3" json:"commands,omitempty"`                          // that cannot be judged yet, in the log's order; at most 16
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +240,82 @@ func (x *Head) GetMarkUntil() uint64 {
 	return 0
 }
 
+func (x *Head) GetCommands() []*Command {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+// Command is what an operator asks for. It is carried out once the list begins with the events that it names.
+type Command struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Op            Operation              `protobuf:"varint,1,opt,name=op,proto3,enum=lockstep.aside.v1.Operation" json:"op,omitempty"`
+	First         string                 `protobuf:"bytes,2,opt,name=first,proto3" json:"first,omitempty"`  // id of the first event that it is about
+	Last          string                 `protobuf:"bytes,3,opt,name=last,proto3" json:"last,omitempty"`    // id of the last one
+	Count         uint64                 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"` // of the events from first to last
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Command) Reset() {
+	*x = Command{}
+	mi := &file_aside_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Command) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Command) ProtoMessage() {}
+
+func (x *Command) ProtoReflect() protoreflect.Message {
+	mi := &file_aside_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Command.ProtoReflect.Descriptor instead.
+func (*Command) Descriptor() ([]byte, []int) {
+	return file_aside_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Command) GetOp() Operation {
+	if x != nil {
+		return x.Op
+	}
+	return Operation_NONE
+}
+
+func (x *Command) GetFirst() string {
+	if x != nil {
+		return x.First
+	}
+	return ""
+}
+
+func (x *Command) GetLast() string {
+	if x != nil {
+		return x.Last
+	}
+	return ""
+}
+
+func (x *Command) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // Event is one event of a list, with all that a handler is given of it.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -257,7 +334,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_aside_proto_msgTypes[1]
+	mi := &file_aside_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +346,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_aside_proto_msgTypes[1]
+	mi := &file_aside_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +359,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_aside_proto_rawDescGZIP(), []int{1}
+	return file_aside_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Event) GetId() string {
@@ -358,7 +435,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_aside_proto_msgTypes[2]
+	mi := &file_aside_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -370,7 +447,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_aside_proto_msgTypes[2]
+	mi := &file_aside_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -383,7 +460,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_aside_proto_rawDescGZIP(), []int{2}
+	return file_aside_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Header) GetName() []byte {
@@ -404,7 +481,7 @@ var File_aside_proto protoreflect.FileDescriptor
 
 const file_aside_proto_rawDesc = "" +
 	"\n" +
-	"\vaside.proto\x12\x11lockstep.aside.v1\"\xa6\x02\n" +
+	"\vaside.proto\x12\x11lockstep.aside.v1\"\xde\x02\n" +
 	"\x04Head\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\x04R\x04next\x12\x14\n" +
@@ -417,7 +494,13 @@ const file_aside_proto_rawDesc = "" +
 	"\x04mark\x18\t \x01(\x0e2\x1c.lockstep.aside.v1.OperationR\x04mark\x12\x1d\n" +
 	"\n" +
 	"mark_until\x18\n" +
-	" \x01(\x04R\tmarkUntil\"\xf2\x01\n" +
+	" \x01(\x04R\tmarkUntil\x126\n" +
+	"\bcommands\x18\v \x03(\v2\x1a.lockstep.aside.v1.CommandR\bcommands\"w\n" +
+	"\aCommand\x12,\n" +
+	"\x02op\x18\x01 \x01(\x0e2\x1c.lockstep.aside.v1.OperationR\x02op\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\tR\x05first\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\tR\x04last\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\x04R\x05count\"\xf2\x01\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\fR\x04type\x12\x12\n" +
@@ -456,23 +539,26 @@ func file_aside_proto_rawDescGZIP() []byte {
 }
 
 var file_aside_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_aside_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_aside_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_aside_proto_goTypes = []any{
-	(Status)(0),    // 0: lockstep.aside.v1.Status
-	(Operation)(0), // 1: lockstep.aside.v1.Operation
-	(*Head)(nil),   // 2: lockstep.aside.v1.Head
-	(*Event)(nil),  // 3: lockstep.aside.v1.Event
-	(*Header)(nil), // 4: lockstep.aside.v1.Header
+	(Status)(0),     // 0: lockstep.aside.v1.Status
+	(Operation)(0),  // 1: lockstep.aside.v1.Operation
+	(*Head)(nil),    // 2: lockstep.aside.v1.Head
+	(*Command)(nil), // 3: lockstep.aside.v1.Command
+	(*Event)(nil),   // 4: lockstep.aside.v1.Event
+	(*Header)(nil),  // 5: lockstep.aside.v1.Header
 }
 var file_aside_proto_depIdxs = []int32{
 	0, // 0: lockstep.aside.v1.Head.status:type_name -> lockstep.aside.v1.Status
 	1, // 1: lockstep.aside.v1.Head.mark:type_name -> lockstep.aside.v1.Operation
-	4, // 2: lockstep.aside.v1.Event.headers:type_name -> lockstep.aside.v1.Header
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3, // 2: lockstep.aside.v1.Head.commands:type_name -> lockstep.aside.v1.Command
+	1, // 3: lockstep.aside.v1.Command.op:type_name -> lockstep.aside.v1.Operation
+	5, // 4: lockstep.aside.v1.Event.headers:type_name -> lockstep.aside.v1.Header
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_aside_proto_init() }
@@ -486,7 +572,7 @@ func file_aside_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_aside_proto_rawDesc), len(file_aside_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
