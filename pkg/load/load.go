@@ -35,6 +35,10 @@ type Draw struct {
 	// be applied: then the handler sees a sequence with a gap.
 	Counter uint64
 
+	// Poison asks for an event that the handler cannot apply, and says so in Event.Fails. Without --poison it is never set. With
+	// it, it is set for the second event of that share of the keys: they get one event that is applied, and one that is not.
+	Poison bool
+
 	// Rand is seeded by --seed, Key and Counter.
 	Rand *rand.Rand
 
@@ -58,6 +62,10 @@ type Event struct {
 	// load expects no state then, and that the key's next event begins a new one. A state that is deleted and not said to
 	// be cannot be told from one whose events were all lost: the key is reported as unproven.
 	Deletes bool
+
+	// Fails says that the application's handler may fail with this event for as long as nobody mends it. A load passes with
+	// such an event in the list of a parked key. A key that is parked with any other event leaves a load unfinished.
+	Fails bool
 
 	// Payload follows the key's own counter: the worker gets `3 {"amount":5}` if this is `{"amount":5}` and it is the key's
 	// third event. It may be empty. It is used until the next event is made.

@@ -56,6 +56,9 @@ b: b.json, run of-b of 2026-11-23 10:00:00
         unproven keys     0     0      -
          unknown keys     0     0      -
            unfinished     0     0      -
+            set aside     0     0      -
+               parked     0     0      -
+          parked keys     0     0      -
               acked/s   100   100   1.00
             applied/s   100    99  0.990
            ack p50 ms     2     5   2.50

@@ -169,6 +169,8 @@ func (l *Load) judge(r *measure.Run) {
 	r.Deleted = l.tally.Deleted
 	r.Unfinished, r.Short = l.tally.Unfinished, l.short
 	r.Dropped, r.Drops = l.tally.Dropped, l.tally.Drops()
+	r.SetAside, r.SetAsideKeys, r.Lists = l.tally.SetAside, l.tally.SetAsideKeys, l.tally.Lists()
+	r.Parked, r.ParkedKeys, r.Expected = l.tally.Parked, l.tally.ParkedKeys, l.tally.Expected
 	r.Violations = l.tally.Violations()
 	if failed, err := l.traffic.failure(); failed > 0 {
 		l.view.Say(fmt.Sprintf("%d events failed, the first one: %v", failed, err))

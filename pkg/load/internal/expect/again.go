@@ -8,6 +8,7 @@ type made struct {
 	counter uint32
 	outcome Outcome
 	deletes bool
+	fails   bool
 }
 
 // again makes those events of a key again that follow number after. Each holds until the next one is made.
@@ -23,7 +24,7 @@ func (b *Book) again(key int, exceptions []exception, after uint32) iter.Seq[mad
 			if len(exceptions) > 0 && exceptions[0].counter == counter {
 				outcome = exceptions[0].outcome
 			}
-			if !yield(made{l, counter, outcome, b.events.made.Deletes}) {
+			if !yield(made{l, counter, outcome, b.events.made.Deletes, b.events.made.Fails}) {
 				return
 			}
 		}

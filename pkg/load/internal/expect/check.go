@@ -17,19 +17,25 @@ const (
 	Unknown         // events were given up and no outcome of theirs explains the state, or it cannot be told
 	Unfinished      // right so far: what is missing lies in the log, before which the key's shard stands
 	Dropped         // right as far as counts tell: events were dropped
+	SetAside        // right so far: what is missing waits in the key's list
 )
 
 func (k Kind) String() string {
-	return [...]string{"fine", "lost", "duplicated", "reordered", "unproven", "unknown", "unfinished", "dropped"}[k]
+	return [...]string{"fine", "lost", "duplicated", "reordered", "unproven", "unknown", "unfinished", "dropped", "set aside"}[k]
 }
 
 // Finding is what was found at one key.
 type Finding struct {
 	Kind    Kind
-	Events  uint64 // how many are lost, duplicated, unproven, unfinished or dropped
+	Events  uint64 // how many are lost, duplicated, unproven, unfinished, dropped or set aside
 	Applied uint64 // events that were applied, as far as the state shows
 	Detail  string // for people; empty if the key is fine
 	Deleted bool   // the key is fine and has no state, as its last event deletes
+
+	// Of a key that has a list, whatever its kind:
+	SetAside uint64 // events in it
+	Parked   bool   // they wait for an operator
+	Expected bool   // the list begins with an event that fails, as generate says
 }
 
 // Check compares what the store holds for a key with what was sent. The key's
@@ -38,6 +44,9 @@ type Finding struct {
 // The count and the chain are those of the events that follow the last one that deletes. They tell nothing of the events
 // before it, if the one that deletes was applied.
 func (b *Book) Check(key int, got State) Finding {
+	if got.SetAside > 0 {
+		return b.checkList(key, got, true)
+	}
 	exceptions := b.unsettled(key, b.exceptions[int32(key)])
 	if len(exceptions) == 0 && got == b.want(key) {
 		return Finding{Applied: uint64(b.sent[key]), Deleted: !got.Found && b.sent[key] > 0}

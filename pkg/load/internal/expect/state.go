@@ -6,4 +6,7 @@ import "example.com/lockstep/pkg/store"
 type State struct {
 	Found bool // the key has a state
 	store.Proof
+
+	SetAside uint64 // events of the key that wait in its list, whether it has a state or not
+	Parked   bool   // they wait for an operator
 }

@@ -2,7 +2,7 @@ package expect
 
 import "fmt"
 
-// MaxViolations is how many violations a tally names, and how many keys of which events were dropped.
+// MaxViolations is how many violations a tally names, how many keys of which events were dropped, and how many that have a list.
 const MaxViolations = 20
 
 // Tally adds up what was found at the keys of a run.
@@ -18,8 +18,16 @@ type Tally struct {
 	Unfinished  uint64 // events; no violation
 	Dropped     uint64 // events; no violation
 
+	// Of keys that have a list; no violations.
+	SetAside     uint64 // events in the lists
+	SetAsideKeys uint64
+	Parked       uint64 // of these events, those of parked keys
+	ParkedKeys   uint64
+	Expected     uint64 // of the parked keys, those whose list begins with an event that fails, as generate says
+
 	violations listing
 	drops      listing // keys
+	lists      listing // keys
 }
 
 // Add counts one key and what was found there.
@@ -28,8 +36,9 @@ func (t *Tally) Add(name string, f Finding) {
 	if f.Deleted {
 		t.Deleted++
 	}
+	t.addList(name, f)
 	switch f.Kind {
-	case Fine:
+	case Fine, SetAside:
 		return
 	case Lost:
 		t.Lost += f.Events
@@ -50,6 +59,26 @@ func (t *Tally) Add(name string, f Finding) {
 		return
 	}
 	t.Violate(fmt.Sprintf("%s: key %s: %s", f.Kind, name, f.Detail))
+}
+
+// addList counts what waits in the key's list, if it has one.
+func (t *Tally) addList(name string, f Finding) {
+	if f.SetAside == 0 {
+		return
+	}
+	t.SetAside += f.SetAside
+	t.SetAsideKeys++
+	state := "set aside"
+	if f.Parked {
+		state = "parked"
+		t.Parked += f.SetAside
+		t.ParkedKeys++
+	}
+	if f.Parked && f.Expected {
+		state = "parked as expected"
+		t.Expected++
+	}
+	t.lists.add(fmt.Sprintf("key %s (%s): %s", name, state, f.Detail))
 }
 
 // AddUnread counts a key whose state could not be read.
@@ -74,6 +103,9 @@ func (t *Tally) Violations() []string { return t.violations.lines() }
 
 // Drops returns the first keys of which events were dropped, and if there are more, how many.
 func (t *Tally) Drops() []string { return t.drops.lines() }
+
+// Lists returns the first keys that have a list, and if there are more, how many.
+func (t *Tally) Lists() []string { return t.lists.lines() }
 
 // listing keeps the first MaxViolations lines.
 type listing struct {

@@ -7,6 +7,9 @@ import "slices"
 // yet be applied. Any other state is wrong: no later event mends it. Where events
 // were dropped, only the count is compared.
 func (b *Book) CheckUnfinished(key int, got State) Finding {
+	if got.SetAside > 0 {
+		return b.checkList(key, got, false)
+	}
 	f := b.Check(key, got)
 	deletes := b.lastDeleted(key) > 0
 	switch {

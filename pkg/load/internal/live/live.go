@@ -176,6 +176,7 @@ func (s *System) Stored(ctx context.Context, keys []string) ([]drive.Stored, err
 
 // stored reads an answer about one key.
 func stored(st query.State) (out drive.Stored) {
+	out.SetAside, out.Parked = st.SetAside, st.Parked
 	if !st.Found {
 		return out
 	}

@@ -21,6 +21,10 @@ func TestStored(t *testing.T) {
 	require.NoError(t, got.Err)
 	require.Zero(t, got.State, "a key without state has no events")
 
+	got = stored(query.State{Key: "k", SetAside: 3, Parked: true})
+	require.NoError(t, got.Err)
+	require.Equal(t, expect.State{SetAside: 3, Parked: true}, got.State, "all events of a key may be set aside")
+
 	for _, spoil := range []func(*query.State){
 		func(s *query.State) { s.Chain = "" },
 		func(s *query.State) { s.Chain = "10000000000000000" },

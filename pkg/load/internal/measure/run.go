@@ -59,6 +59,13 @@ type Run struct {
 	Dropped uint64   // events, by a handler or an operator
 	Drops   []string // the first keys of which events were dropped
 
+	SetAside     uint64   // events that wait in lists of their keys
+	SetAsideKeys uint64   // keys that have a list
+	Parked       uint64   // of these events, those of parked keys
+	ParkedKeys   uint64   // of these keys, those that wait for an operator
+	Expected     uint64   // of the parked keys, those whose first event fails as generate says
+	Lists        []string // the first keys that have a list
+
 	Deleted uint64 // keys without a state, as they ought to be
 
 	Unfinished uint64  // events that are acknowledged and not applied yet: their shards are short of the log's end
@@ -208,6 +215,12 @@ func (r *Run) Merge(o *Run) {
 	r.Deleted += o.Deleted
 	r.Dropped += o.Dropped
 	r.Drops = append(r.Drops, o.Drops...)
+	r.SetAside += o.SetAside
+	r.SetAsideKeys += o.SetAsideKeys
+	r.Parked += o.Parked
+	r.ParkedKeys += o.ParkedKeys
+	r.Expected += o.Expected
+	r.Lists = append(r.Lists, o.Lists...)
 	r.Unfinished += o.Unfinished
 	r.mergeShort(o.Short)
 }

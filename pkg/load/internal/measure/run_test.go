@@ -107,6 +107,8 @@ func TestMergeTakesTheWidest(t *testing.T) {
 	a.Lost, b.Lost, b.Duplicated, b.Reordered, b.UnknownKeys = 1, 2, 3, 4, 5
 	a.Overdue, b.Overdue, b.Unsent, a.WarmUpAcked, b.WarmUpAcked = 1, 2, 3, 4, 5
 	a.Unfinished, b.Unfinished = 5, 6
+	a.SetAside, a.SetAsideKeys, a.Parked, a.ParkedKeys, a.Expected, a.Lists = 1, 2, 3, 4, 5, []string{"a"}
+	b.SetAside, b.SetAsideKeys, b.Parked, b.ParkedKeys, b.Expected, b.Lists = 10, 20, 30, 40, 50, []string{"b"}
 	a.Short, b.Short = []Short{{Shard: 2, Seq: 8, End: 9}, {Shard: 4}}, []Short{{Shard: 1}, {Shard: 2, Seq: 9, End: 10}}
 	owners := []Owner{{At: 1, Shard: 2, Name: "w"}}
 	a.Owners, b.Owners = owners, owners
@@ -122,6 +124,7 @@ func TestMergeTakesTheWidest(t *testing.T) {
 	want.Lost, want.Duplicated, want.Reordered, want.UnknownKeys = 3, 3, 4, 5
 	want.Overdue, want.Unsent, want.WarmUpAcked = 3, 3, 9
 	want.Unfinished, want.Short = 11, []Short{{Shard: 1}, {Shard: 2, Seq: 8, End: 9}, {Shard: 4}}
+	want.SetAside, want.SetAsideKeys, want.Parked, want.ParkedKeys, want.Expected, want.Lists = 11, 22, 33, 44, 55, []string{"a", "b"}
 	want.Owners = owners
 	want.Backlog = &Backlog{Events: 30, Resumed: 5, Drained: 9}
 	sameRun(t, want, sum)

@@ -56,6 +56,7 @@ func (r Report) figures() []figure {
 	if r.Deleted > 0 {
 		out = append(out, figure{Name: "deleted in the end", Value: count(r.Deleted), Unit: "keys", Note: "nothing is left to compare"})
 	}
+	out = append(out, r.lists()...)
 	if r.Dropped > 0 {
 		out = append(out, counted("dropped", r.Dropped, "events", "odd"))
 	}
@@ -69,6 +70,24 @@ func (r Report) figures() []figure {
 	}
 	if f := r.FindMax; f != nil {
 		out = append(out, figure{Name: "highest rate that held", Value: count(f.Rate), Unit: "events/s", Note: "p99 at most " + number(f.BoundMS) + " ms"})
+	}
+	return out
+}
+
+// lists are the key figures of what waits in lists.
+func (r Report) lists() (out []figure) {
+	if n := r.SetAsideKeys - r.ParkedKeys; n > 0 {
+		f := counted("set aside", r.SetAside-r.Parked, "events", "bad")
+		f.Note = "of " + several(int(n), "key") + " whose first event is tried again"
+		out = append(out, f)
+	}
+	if r.ParkedKeys > 0 {
+		f := counted("parked", r.Parked, "events", "odd")
+		f.Note = fmt.Sprintf("of %s, %s as expected", several(int(r.ParkedKeys), "key"), count(r.ParkedExpected))
+		if r.ParkedKeys > r.ParkedExpected {
+			f.Class = "bad"
+		}
+		out = append(out, f)
 	}
 	return out
 }

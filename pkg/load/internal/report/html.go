@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 //go:embed page.html
@@ -25,6 +26,7 @@ type page struct {
 	Violations rows[string]
 	Short      rows[ShortShard]
 	Lacking    rows[string] // keys of which events were dropped
+	Waiting    rows[string] // keys that have a list
 	Thresholds rows[Threshold]
 	Figures    []figure
 	Latencies  []latencyRow
@@ -66,6 +68,7 @@ func (r Report) WriteHTML(w io.Writer) error {
 		Violations: firstOf(r.Violations),
 		Short:      firstOf(r.UnfinishedShards),
 		Lacking:    firstOf(r.Drops),
+		Waiting:    firstOf(r.Lists),
 		Thresholds: firstOf(r.Thresholds),
 		Figures:    r.figures(),
 		Latencies:  r.latencies(),
@@ -101,8 +104,15 @@ func (r Report) verdictInWords() (headline, words string) {
 		}
 	}
 	right := "Every event was applied once and in the order sent"
+	var but []string
+	if r.Parked > 0 {
+		but = append(but, fmt.Sprintf("%s that wait in the lists of %s, as expected", several(int(r.Parked), "event"), several(int(r.ParkedKeys), "parked key")))
+	}
 	if r.Dropped > 0 {
-		right = fmt.Sprintf("Every event was applied once and in the order sent, but for %s that were dropped, by a handler or an operator", several(int(r.Dropped), "event"))
+		but = append(but, fmt.Sprintf("%s that were dropped, by a handler or an operator", several(int(r.Dropped), "event")))
+	}
+	if len(but) > 0 {
+		right += ", but for " + strings.Join(but, " and ")
 	}
 	switch r.Verdict {
 	case Pass:
@@ -113,9 +123,22 @@ func (r Report) verdictInWords() (headline, words string) {
 	case Crossed:
 		return "Thresholds crossed", fmt.Sprintf("%s, but %d of %s did not hold.", right, crossed, several(len(r.Thresholds), "threshold"))
 	case Unfinished:
-		return "Unfinished", fmt.Sprintf("Nothing is wrong so far, but %s acknowledged events were not applied yet when the load gave up waiting: their shards, listed below, had not reached the log's end.", count(r.Unfinished))
+		return "Unfinished", "Nothing is wrong so far, but when the load gave up waiting " + r.unfinished() + "."
 	case Fail:
 		return "Fail", fmt.Sprintf("The load did not come out right: %s, listed below.", several(len(r.Violations), "violation"))
 	}
 	return r.Verdict, ""
+}
+
+// unfinished says why not everything is applied.
+func (r Report) unfinished() string {
+	var out []string
+	if r.Unfinished > 0 || len(r.UnfinishedShards) > 0 {
+		out = append(out, fmt.Sprintf("%s acknowledged events were not applied yet: their shards, listed below, had not reached the log's end", count(r.Unfinished)))
+	}
+	if r.SetAsideKeys > r.ParkedExpected {
+		out = append(out, fmt.Sprintf("%s waited in the lists of %s, of which %s were parked; %s of these were expected",
+			several(int(r.SetAside), "event"), several(int(r.SetAsideKeys), "key"), count(r.ParkedKeys), count(r.ParkedExpected)))
+	}
+	return strings.Join(out, ", and ")
 }

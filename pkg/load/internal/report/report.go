@@ -16,7 +16,7 @@ const schema = 2
 const (
 	Pass       = "pass"
 	Crossed    = "crossed"    // every event was right, but a threshold was crossed
-	Unfinished = "unfinished" // nothing is wrong so far, but not everything is applied yet
+	Unfinished = "unfinished" // nothing is wrong so far, but not everything is applied yet: it lies in the log, or in lists of keys
 	Fail       = "fail"       // something was lost, doubled or reordered, or cannot be told, or the application refuses a state
 )
 
@@ -73,7 +73,13 @@ type Report struct {
 	Deleted          uint64          `json:"deleted_keys,omitempty"` // their last event deletes, and they have no state
 	Dropped          uint64          `json:"dropped,omitempty"`      // events
 	Drops            []string        `json:"drops,omitempty"`        // of which keys, the first ones
-	Unfinished       uint64          `json:"unfinished"`             // events
+	SetAside         uint64          `json:"set_aside,omitempty"`    // events in lists of their keys
+	SetAsideKeys     uint64          `json:"set_aside_keys,omitempty"`
+	Parked           uint64          `json:"parked,omitempty"`      // of these events, those of parked keys
+	ParkedKeys       uint64          `json:"parked_keys,omitempty"` // of these keys, those that wait for an operator
+	ParkedExpected   uint64          `json:"parked_as_expected_keys,omitempty"`
+	Lists            []string        `json:"lists,omitempty"` // of which keys, the first ones
+	Unfinished       uint64          `json:"unfinished"`      // events
 	UnfinishedShards []ShortShard    `json:"unfinished_shards"`
 	Receipts         uint64          `json:"receipts"`
 	ReceiptsAsked    uint64          `json:"receipts_asked"`
@@ -227,6 +233,12 @@ func New(c Config, r *measure.Run) Report {
 		Deleted:          r.Deleted,
 		Dropped:          r.Dropped,
 		Drops:            r.Drops,
+		SetAside:         r.SetAside,
+		SetAsideKeys:     r.SetAsideKeys,
+		Parked:           r.Parked,
+		ParkedKeys:       r.ParkedKeys,
+		ParkedExpected:   r.Expected,
+		Lists:            r.Lists,
 		Unfinished:       r.Unfinished,
 		UnfinishedShards: []ShortShard{},
 		Receipts:         r.Receipts,
@@ -253,7 +265,7 @@ func New(c Config, r *measure.Run) Report {
 	switch {
 	case len(out.Violations) > 0:
 		out.Verdict = Fail
-	case out.Unfinished > 0 || len(out.UnfinishedShards) > 0:
+	case out.Unfinished > 0 || len(out.UnfinishedShards) > 0 || out.SetAsideKeys > out.ParkedExpected:
 		out.Verdict = Unfinished
 	}
 	for i, s := range r.Shards {

@@ -190,6 +190,38 @@ verdict: fail
 	}
 }
 
+// Events in lists are neither lost nor applied. Only those of keys that were expected to be parked let a load pass.
+func TestEventsInLists(t *testing.T) {
+	expected := func(r *measure.Run) {
+		r.SetAside, r.SetAsideKeys, r.Parked, r.ParkedKeys, r.Expected = 7, 1, 7, 1, 1
+		r.Lists = []string{"key a (parked as expected): 1 applied and 7 parked of 8 sent"}
+	}
+	r := sample(expected)
+	require.Equal(t, Pass, r.Verdict)
+	require.Contains(t, pageOf(t, r), "but for 7 events that wait in the lists of 1 parked key, as expected.")
+	var out strings.Builder
+	require.NoError(t, r.WriteTable(&out))
+	require.Contains(t, out.String(), `
+set aside 7 events of 1 key; of these 7 events of 1 parked key (1 as expected)
+  list: key a (parked as expected): 1 applied and 7 parked of 8 sent
+verdict: pass
+`)
+
+	r = sample(func(r *measure.Run) { expected(r); r.Expected = 0 })
+	require.Equal(t, Unfinished, r.Verdict)
+	require.Contains(t, pageOf(t, r), "when the load gave up waiting 7 events waited in the lists of 1 key, of which 1 were parked; 0 of these were expected.")
+
+	r = sample(func(r *measure.Run) { expected(r); r.SetAside, r.SetAsideKeys = 9, 2 })
+	require.Equal(t, Unfinished, r.Verdict)
+	require.Contains(t, pageOf(t, r), "of 1 key whose first event is tried again")
+
+	body, err := json.Marshal(sample(func(*measure.Run) {}))
+	require.NoError(t, err)
+	for _, field := range []string{"set_aside", "set_aside_keys", "parked", "parked_keys", "parked_as_expected_keys", "lists"} {
+		require.NotContains(t, string(body), `"`+field+`"`, "left out when there is none")
+	}
+}
+
 func TestInterruptedIsSaid(t *testing.T) {
 	r := sample(func(r *measure.Run) { r.Interrupted, r.Sending = true, 3140*time.Millisecond })
 	body, err := json.Marshal(r)

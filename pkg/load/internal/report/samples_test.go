@@ -192,6 +192,11 @@ func makeSamples() map[string]Report {
 	dropped.Deleted, dropped.Dropped, dropped.Drops = 3, 2, []string{`key load-ab12-1<script>alert("dropped")</script>: 2 of 40 events dropped, so only their count was compared`}
 	out["dropped"] = New(calm.config(), dropped)
 
+	parked := calm.run()
+	parked.SetAside, parked.SetAsideKeys, parked.Parked, parked.ParkedKeys, parked.Expected = 12, 3, 9, 2, 1
+	parked.Lists = []string{`key load-ab12-2<script>alert("parked")</script> (parked): 1 applied and 9 parked of 10 sent`}
+	out["parked"] = New(calm.config(), parked)
+
 	backlog := killed
 	backlog.stalls = []stall{{2500 * time.Millisecond, 7 * time.Second, every(1)}}
 	backlog.owners = nil

@@ -110,6 +110,14 @@ func (r Report) writeFindings(out io.Writer) {
 	if r.Deleted > 0 {
 		fmt.Fprintf(out, "keys deleted in the end %d: their last event deletes, and nothing else of them is left to compare\n", r.Deleted)
 	}
+	if r.SetAside > 0 {
+		fmt.Fprintf(out, "set aside %s of %s; of these %s of %s (%d as expected)\n",
+			several(int(r.SetAside), "event"), several(int(r.SetAsideKeys), "key"),
+			several(int(r.Parked), "event"), several(int(r.ParkedKeys), "parked key"), r.ParkedExpected)
+	}
+	for _, l := range r.Lists {
+		fmt.Fprintf(out, "  list: %s\n", l)
+	}
 	if r.Dropped > 0 {
 		fmt.Fprintf(out, "dropped %d events, by a handler or an operator\n", r.Dropped)
 	}
