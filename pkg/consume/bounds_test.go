@@ -73,7 +73,7 @@ func (r *rig) pulled(w *tester) {
 }
 
 // heap is what lives in this process.
-func heap() int64 {
+func heapBytes() int64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
@@ -113,14 +113,14 @@ func TestStalledStore(t *testing.T) {
 			eventually(t, func() bool { return w.Ready() == nil }, "ready")
 
 			link.Stall()
-			live, before := heap(), w.nc.Stats()
+			live, before := heapBytes(), w.nc.Stats()
 			r.load(c.events, c.size)
 			r.pulled(w)
 			came := w.nc.Stats()
 			require.LessOrEqual(t, came.InMsgs-before.InMsgs, uint64(c.mostMessages))
 			require.LessOrEqual(t, came.InBytes-before.InBytes, uint64(c.mostBytes))
 			require.LessOrEqual(t, w.rounds.used.Load(), w.rounds.max+shards*(minPullBytes+itemBytes))
-			require.Less(t, heap()-live, int64(64<<20), "with the caches of the server, which runs in this process")
+			require.Less(t, heapBytes()-live, int64(64<<20), "with the caches of the server, which runs in this process")
 
 			link.Resume()
 			r.applied()

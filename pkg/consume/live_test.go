@@ -26,7 +26,7 @@ func TestLiveHeapWithManyKeys(t *testing.T) {
 		return nil
 	})
 	b := &budget{max: DefaultCacheBytes}
-	before := heap()
+	before := heapBytes()
 	var owned []*shard
 	for n := range shards {
 		owned = append(owned, claimed(n, store.Record{}, b))
@@ -46,7 +46,7 @@ func TestLiveHeapWithManyKeys(t *testing.T) {
 		require.True(t, r.done())
 		r.reset()
 	}
-	live := heap() - before
+	live := heapBytes() - before
 	cached := 0
 	for _, s := range owned {
 		cached += len(s.cache.entries)

@@ -10,8 +10,9 @@
 //	           steps; storewaits.go
 //	shared     shared.go: what the owners of a worker share; config.go, feed.go, sharedfeed.go, connection.go, fitness.go, pauses.go,
 //	           pause.go, pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go
-//	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); sharing.go (a feed for
-//	           several shards); no I/O, no clock
+//	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); retries.go, schedule.go,
+//	           commands.go (lists of events set aside); brake.go, caps.go (what stops a shard); sharing.go (a feed for several shards);
+//	           no I/O, no clock
 //	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, bounds.go, stint.go (the handler's time)
 //
 // The tests in history_*_test.go run the decisions of all packages without I/O.
