@@ -1,5 +1,5 @@
-// Package store declares what keeps a shard's committed work, its slot: its position in the log, its deduplication record, and
-// the states of its keys with the proof of each. Package store/redis implements it, and storetest is the suite that every store
+// Package store declares what keeps a shard's committed work, its slot: its position in the log, its deduplication record, the
+// states of its keys with the proof of each, and the lists of events that are set aside. Package store/redis implements it, and storetest is the suite that every store
 // must pass.
 //
 // A slot is the unit of all that a store promises. A commit writes to one slot. A store may lose its latest writes, and then
@@ -98,6 +98,8 @@ type Record struct {
 	RoundStart uint64 // the first stream sequence of the last round committed, in the position's epoch
 	Late       uint64 // events of forgotten publishers, not applied
 	LateLast   string // the newest of them, for operators
+	Owed       []byte // the receipts that the last commit owes; nil for none
+	Caps       string // on what is set aside, as they were last committed; "" for the defaults
 }
 
 // Commit is one atomic write. It happens if the shard's version is Old, or not at all.
@@ -108,8 +110,11 @@ type Commit struct {
 	RoundStart uint64
 	Dedup      []Pair // nil values are removed
 	States     []Pair // likewise, each key once
+	Lists      []List // of events set aside, each key once
 	Late       uint64 // the new total
 	LateLast   string
+	Owed       []byte // the receipts that this commit owes, in place of those of the commit before; nil for none
+	Caps       string // "" leaves them as they are
 }
 
 // Pair is a key, or a publisher, with its value.
@@ -125,9 +130,12 @@ type Shard struct {
 	Err      error // the record of this shard cannot be read; nil if it could
 }
 
-// Format is the newest format of slots that this version reads and writes. A record names the least format that a version must
-// know to use its slot.
-const Format = 1
+// Formats of slots. A record names the least one that a version must know to use its slot.
+const (
+	FormatStates = 1           // a slot that never had a list
+	FormatLists  = 2           // any other: an older version would apply events past the lists of their keys
+	Format       = FormatLists // the newest one that this version reads and writes
+)
 
 // Store keeps shards and states. Its methods are safe for concurrent use. A key is any bytes, at least one: those that take keys return
 // ErrNoKey otherwise.
@@ -150,6 +158,17 @@ type Store interface {
 	Publishers(ctx context.Context, shard int, version Version, take func(id string, encoded []byte) (added bool, err error)) error
 	// Load returns the states of keys, nil where there is none, or ErrStale, also if what it reads is torn.
 	Load(ctx context.Context, shard int, version Version, keys []string) ([][]byte, error)
+	// Heads calls take with each key that has a list, and the list's head, with some perhaps twice. It may return ErrStale, also
+	// in the middle: discard the heads then. It reads in pages. Any process may call it with the version "": then it may return
+	// ErrTorn instead, and leave out lists that come or go meanwhile, or some of all if the store fails over meanwhile.
+	Heads(ctx context.Context, shard int, version Version, take func(key string, head []byte) error) error
+	// HeadsOf returns the heads of the lists of keys, nil where there is none, or an error that wraps ErrTorn. Any process may
+	// call it.
+	HeadsOf(ctx context.Context, shard int, keys []string) ([][]byte, error)
+	// Aside returns events of a key's list in order, from the index from on: up to the first that is not there, at most n, and
+	// not beyond AsideBytes: the event that reaches this limit is the last. It may return ErrStale, also if what it reads is
+	// torn. Any process may call it with the version "": then it may return ErrTorn instead.
+	Aside(ctx context.Context, shard int, version Version, key string, from uint64, n int) ([][]byte, error)
 	// Verify returns ErrStale if the shard's version is another one or any part of its slot is torn.
 	Verify(ctx context.Context, shard int, version Version) error
 	// Commit writes all of c or nothing. It returns nil if the version is c.New already: the call is a repetition. It may

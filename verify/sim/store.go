@@ -116,6 +116,37 @@ func (r *RemoteStore) States(ctx context.Context, shard int, keys []string) ([][
 	return ask(ctx, r, "reads states", func() ([][]byte, error) { return r.Kept.States(context.Background(), shard, keys) })
 }
 
+// Heads is store.Store's. It hands on the heads after the call has returned.
+func (r *RemoteStore) Heads(ctx context.Context, shard int, version store.Version, take func(string, []byte) error) error {
+	all, err := ask(ctx, r, fmt.Sprintf("reads the lists of shard %d", shard), func() (out []store.Pair, err error) {
+		err = r.Kept.Heads(context.Background(), shard, version, func(key string, head []byte) error {
+			out = append(out, store.Pair{Key: key, Value: head})
+			return nil
+		})
+		return out, err
+	})
+	for _, p := range all {
+		if err := take(p.Key, p.Value); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// HeadsOf is store.Store's.
+func (r *RemoteStore) HeadsOf(ctx context.Context, shard int, keys []string) ([][]byte, error) {
+	return ask(ctx, r, fmt.Sprintf("reads the heads of %d keys of shard %d", len(keys), shard), func() ([][]byte, error) {
+		return r.Kept.HeadsOf(context.Background(), shard, keys)
+	})
+}
+
+// Aside is store.Store's.
+func (r *RemoteStore) Aside(ctx context.Context, shard int, version store.Version, key string, from uint64, n int) ([][]byte, error) {
+	return ask(ctx, r, fmt.Sprintf("reads the list of key %s of shard %d from %d on", key, shard, from), func() ([][]byte, error) {
+		return r.Kept.Aside(context.Background(), shard, version, key, from, n)
+	})
+}
+
 // Shards is store.Store's.
 func (r *RemoteStore) Shards(ctx context.Context, n int) ([]store.Shard, error) {
 	return ask(ctx, r, "reads shards", func() ([]store.Shard, error) { return r.Kept.Shards(context.Background(), n) })

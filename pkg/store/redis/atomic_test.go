@@ -24,6 +24,10 @@ func TestTypesAreCheckedFirst(t *testing.T) {
 	for i := range states {
 		states[i] = store.Pair{Key: fmt.Sprint(i), Value: []byte("x")}
 	}
+	lists := []store.List{{Key: "k", Head: []byte("h"), Events: make([][]byte, 64*15)}} // of all hashes
+	for i := range lists[0].Events {
+		lists[0].Events[i] = []byte("x")
+	}
 	for i, key := range keys {
 		for _, torn := range []bool{false, true} {
 			require.NoError(t, rdb.FlushAll(ctx).Err())
@@ -35,8 +39,15 @@ func TestTypesAreCheckedFirst(t *testing.T) {
 				require.NoError(t, rdb.Del(ctx, keys[(i+2)%len(keys)]).Err())
 			}
 			before := dump(t, rdb)
-			if !strings.Contains(key, ":aside:") && !torn {
-				err = s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: states})
+			if !torn {
+				err = s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", States: states, Lists: lists})
+				require.ErrorContains(t, err, "WRONGTYPE", key)
+			}
+			if key == heads(0) && !torn {
+				_, err = storetest.Heads(s, 0, "v1")
+				require.ErrorContains(t, err, "WRONGTYPE")
+			} else if strings.Contains(key, ":aside:") && !torn {
+				_, err = s.Aside(ctx, 0, "v1", "k", 0, 64*15)
 				require.ErrorContains(t, err, "WRONGTYPE", key)
 			}
 			_, err = s.Claim(ctx, 0, 1, "v2")

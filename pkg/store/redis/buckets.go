@@ -71,7 +71,7 @@ func (b *bucketed) loadArgs(version store.Version, keys []string) []any {
 		if c == 0 {
 			continue
 		}
-		args = append(args, n, c+1, marker)
+		args = append(args, stateMarkers[n], c+1, marker)
 		for _, at := range b.order[i : i+c] {
 			args = append(args, keys[at])
 		}

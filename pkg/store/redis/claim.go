@@ -45,7 +45,7 @@ func (s *Store) Empty(ctx context.Context, shard int) error {
 }
 
 // claimFields are the fields that a claim returns.
-var claimFields = []string{fieldFence, fieldPosition, fieldRoundStart, fieldLate, fieldLateLast}
+var claimFields = []string{fieldFence, fieldPosition, fieldRoundStart, fieldLate, fieldLateLast, fieldOwed, fieldCaps}
 
 func setField(rec *store.Record, field, value string) (err error) {
 	switch {
@@ -59,6 +59,10 @@ func setField(rec *store.Record, field, value string) (err error) {
 		rec.Late, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldLateLast:
 		rec.LateLast = value
+	case field == fieldOwed && value != "":
+		rec.Owed = []byte(value)
+	case field == fieldCaps:
+		rec.Caps = value
 	}
 	return err
 }

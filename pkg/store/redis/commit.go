@@ -26,10 +26,15 @@ func (s *Store) Load(ctx context.Context, shard int, version store.Version, keys
 // Commit implements store.Store.
 func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
 	at, err := sorted(c.States)
+	var lists *listFields
+	if err == nil {
+		lists, err = fieldsOf(c.Lists)
+	}
 	if err != nil {
 		return fmt.Errorf("commit shard %d: %w", c.Shard, err)
 	}
-	res, err := s.calls.run(ctx, s.scripts.commit, s.touched(c.Shard, &at), at.commitArgs(c)).Text()
+	keys := lists.touched(s.touched(c.Shard, &at), s.slotPrefix(c.Shard))
+	res, err := s.calls.run(ctx, s.scripts.commit, keys, commitArgs(c, &at, lists)).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("commit shard %d: %w", c.Shard, err)
@@ -40,9 +45,9 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
 }
 
 // commitArgs are the arguments with which commit.lua makes a commit.
-func (b *bucketed) commitArgs(c *store.Commit) []any {
-	const fixed = 8
-	args := make([]any, fixed, fixed+5*b.used+2*len(c.Dedup)+2*len(c.States))
+func commitArgs(c *store.Commit, b *bucketed, lists *listFields) []any {
+	const fixed, recordFields = 8, 6
+	args := make([]any, fixed, fixed+recordFields+5*b.used+2*len(c.Dedup)+2*len(c.States)+lists.size())
 	first := 0
 	for n, count := range b.count {
 		if count > 0 {
@@ -52,13 +57,24 @@ func (b *bucketed) commitArgs(c *store.Commit) []any {
 					removed++
 				}
 			}
-			args = append(args, n, count-removed+1, removed)
+			args = append(args, stateMarkers[n], count-removed+1, removed)
 			first += count
 		}
 	}
+	args = lists.counts(args)
+	further := 1
+	args = append(args, fieldOwed, c.Owed)
+	if c.Caps != "" {
+		args = append(args, fieldCaps, c.Caps)
+		further++
+	}
+	if lists != nil {
+		args = append(args, fieldNeeds, store.FormatLists)
+		further++
+	}
 	args, sets := appendPairs(args, dedupPrefix, len(c.Dedup), func(i int) *store.Pair { return &c.Dedup[i] })
 	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
-		string(c.Old), string(c.New), c.Position.String(), c.RoundStart, c.Late, c.LateLast, sets, len(c.Dedup)-sets
+		string(c.Old), string(c.New), c.Position.String(), c.RoundStart, c.Late, c.LateLast, further+sets, len(c.Dedup)-sets
 	first = 0
 	for _, count := range b.count {
 		if count > 0 {
@@ -68,7 +84,7 @@ func (b *bucketed) commitArgs(c *store.Commit) []any {
 			first += count
 		}
 	}
-	return args
+	return lists.fields(args, c.New)
 }
 
 // appendPairs appends n pairs, prefix before the key: those with a value, of which it returns the number, then the keys of those

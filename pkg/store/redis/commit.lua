@@ -1,13 +1,14 @@
--- KEYS: the record, the hashes of states that are written to.
--- ARGV: old version, new version, position, round start, late, last late, number of publishers to set, number to remove; for
--- each of the hashes its number, how many fields to set and to remove; then the publishers to set with their values, those to
--- remove, and for each of the hashes the fields to set with their values, of which the first is its marker, and those to remove.
+-- KEYS: the record, the other hashes that are written to.
+-- ARGV: old version, new version, position, round start, late, last late, number of further fields of the record to set, number to
+-- remove; for each of the hashes the record's field that names its marker, how many fields to set and to remove; then the fields of
+-- the record to set with their values, those to remove, and for each of the hashes the fields to set with their values, of which the
+-- first is its marker, and those to remove.
 -- Returns 'ok', 'done' if this commit has happened already, or 'stale', also for a slot that is torn, and then it has written
 -- nothing.
 local fixed = 8
 local names = {'version'}
 for k = 2, #KEYS do
-  names[k] = 'm:state:' .. ARGV[fixed + 3 * k - 5]
+  names[k] = ARGV[fixed + 3 * k - 5]
 end
 local named = redis.call('HMGET', KEYS[1], unpack(names))
 if named[1] == ARGV[2] then

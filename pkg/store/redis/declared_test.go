@@ -70,6 +70,12 @@ func TestUndeclaredKeyIsFound(t *testing.T) {
 		undeclared(s.Commit(ctx, &store.Commit{Shard: 1, Old: "v1", New: "v2"}))
 		_, err = storetest.Publishers(s, 1, "v1")
 		undeclared(err)
+		_, err = storetest.Heads(s, 1, "v1")
+		undeclared(err)
+		_, err = s.HeadsOf(ctx, 1, []string{"k"})
+		undeclared(err)
+		_, err = s.Aside(ctx, 1, "v1", "k", 0, 10)
+		undeclared(err)
 		require.Zero(t, rdb.DBSize(ctx).Val())
 	}
 }

@@ -35,6 +35,10 @@ func FuzzRecord(f *testing.F) {
 				require.Equal(t, want, rec.Position)
 			case field == fieldLateLast:
 				require.Equal(t, value, rec.LateLast)
+			case field == fieldOwed:
+				require.Equal(t, value, string(rec.Owed))
+			case field == fieldCaps:
+				require.Equal(t, value, rec.Caps)
 			case field != fieldFence && field != fieldRoundStart && field != fieldLate:
 				require.Equal(t, before, rec, "of a field that is not known")
 			}
@@ -56,16 +60,18 @@ func FuzzPage(f *testing.F) {
 			}
 		}
 		got := make(map[string]bool)
-		s := scan{others: make(map[string]bool), take: func(id string, _ []byte) (bool, error) {
+		s := scan{take: ofPublishers(func(id string, _ []byte) (bool, error) {
 			added := !got[id]
 			got[id] = true
 			return added, nil
-		}}
+		})}
 		total, next, err := s.add([]any{int64(5), "12", page})
 		require.NoError(t, err)
 		require.Equal(t, 5, total)
 		require.Equal(t, "12", next)
-		require.Equal(t, len(distinct), s.added+len(s.others))
-		require.Len(t, got, s.added)
+		require.Equal(t, len(distinct), s.added)
+		for id := range got {
+			require.True(t, distinct[dedupPrefix+id])
+		}
 	})
 }

@@ -1,10 +1,10 @@
--- KEYS: the record, some hashes of states. ARGV: version, or '' for any; then for each of these hashes its number, how many
--- fields to read, and the fields, of which the first is its marker.
+-- KEYS: the record, some other hashes. ARGV: version, or '' for any; then for each of these hashes the record's field that names its
+-- marker, how many fields to read, and the fields, of which the first is its marker.
 -- Returns the values of all fields but the markers, 'stale' if the version is another one, or 'torn'.
 local names = {'version'}
 local at = 2
 for k = 2, #KEYS do
-  names[k] = 'm:state:' .. ARGV[at]
+  names[k] = ARGV[at]
   at = at + 2 + ARGV[at + 1]
 end
 local named = redis.call('HMGET', KEYS[1], unpack(names))

@@ -22,7 +22,7 @@ func (s *Store) States(ctx context.Context, shard int, keys []string) ([][]byte,
 		res, err = s.calls.alone(ctx, s.scripts.load, s.touched(shard, &at), at.loadArgs("", keys)).Result()
 	}
 	if err == nil && res == "torn" {
-		err = fmt.Errorf("%w: its owner will find out", store.ErrTorn)
+		err = errTornBeside
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the states of %d keys of shard %d: %w", len(keys), shard, err)

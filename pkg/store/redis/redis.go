@@ -29,34 +29,44 @@ var (
 	loadSource string
 	//go:embed commit.lua
 	commitSource string
+	//go:embed heads.lua
+	headsSource string
+	//go:embed aside.lua
+	asideSource string
 )
 
 // scripts are what a Store runs.
-type scripts struct{ claim, empty, verify, publishers, load, commit *redis.Script }
+type scripts struct{ claim, empty, verify, publishers, load, commit, heads, aside *redis.Script }
 
 // newScripts makes the scripts; prepare may change their sources.
 func newScripts(prepare func(source string) string) scripts {
 	script := func(parts ...string) *redis.Script { return redis.NewScript(prepare(strings.Join(parts, ""))) }
 	return scripts{
 		claim: script(compareSource, claimSource), empty: script(compareSource, emptySource), verify: script(compareSource, verifySource),
-		publishers: script(publishersSource), load: script(loadSource), commit: script(commitSource),
+		publishers: script(publishersSource), load: script(loadSource), commit: script(commitSource), heads: script(headsSource), aside: script(asideSource),
 	}
 }
 
 // Fields of a record. A publisher's deduplication record is in the field dedupPrefix + its id.
 const (
 	fieldTopology   = "topology"
+	fieldNeeds      = "needs"
 	fieldFence      = "fence"
 	fieldPosition   = "position"
 	fieldRoundStart = "round_start"
 	fieldLate       = "late"
 	fieldLateLast   = "late_last"
+	fieldOwed       = "owed"
+	fieldCaps       = "caps"
 	dedupPrefix     = "dedup:"
 )
 
-// buckets is how many hashes hold a shard's states: so many that none grows too large to be moved to another node, or to be
-// removed, at once.
+// buckets is how many hashes hold a shard's states, and how many its lists: so many that none grows too large to be moved to another
+// node, or to be removed, at once.
 const buckets = 16
+
+// headsBucket is the number of the hash that holds the heads of all lists. The others hold events.
+const headsBucket = 0
 
 // marker is the field of a hash that holds its marker: the version of the last commit that wrote to the hash. The record names
 // it too. No key is empty.
@@ -64,10 +74,12 @@ const marker = ""
 
 // Store is a store.Store in Redis. All of shard n lies in one slot of a cluster:
 //
-//	{<app>:<n>}:record         hash: topology, needs, fence, version, position, round_start, dedup:<publisher> ..., and the marker
-//	                           of each other hash: m:state:<0-15>, m:aside:<0-15>
+//	{<app>:<n>}:record         hash: topology, needs, fence, version, position, round_start, late, late_last, owed, caps,
+//	                           dedup:<publisher> ..., and the marker of each other hash: m:state:<0-15>, m:aside:<0-15>
 //	{<app>:<n>}:state:<0-15>   hash: a key's state by the low bits of the key's xxhash64; and its marker
-//	{<app>:<n>}:aside:<0-15>   hash: its marker. It has room for the events of those keys that are set aside
+//	{<app>:<n>}:aside:0        hash: the head of a key's list of events that are set aside, by the key; and its marker
+//	{<app>:<n>}:aside:<1-15>   hash: events of these lists, by index (8 bytes in big endian) and key; and its marker. Runs of 64 events
+//	                           of a key go round all 15 of them, beginning at the one that the key's hash says
 //	<app>:token:<name>         a value that a worker stored for itself and others to find, for some minutes
 type Store struct {
 	rdb      redis.UniversalClient
@@ -104,6 +116,16 @@ func (s *Store) slotKeys(shard int) []string {
 
 // bucketOf is the number of the hash that holds a key's state.
 func bucketOf(key string) int { return int(xxhash.Sum64String(key) % buckets) }
+
+// markers are the record's fields that name the markers of the other hashes.
+var stateMarkers, asideMarkers = markersOf("state"), markersOf("aside")
+
+func markersOf(kind string) (fields [buckets]string) {
+	for n := range fields {
+		fields[n] = "m:" + kind + ":" + strconv.Itoa(n)
+	}
+	return fields
+}
 
 // refusal is the error of a script's answer that the slot is not to be used, or nil.
 func (s *Store) refusal(shard int, answer []any) error {

@@ -37,6 +37,15 @@ func kept(t *testing.T, rdb redis.UniversalClient, open func(topology string) st
 		Need: func(shard int, format uint64) {
 			require.NoError(t, rdb.HSet(ctx, record(shard), "needs", format).Err())
 		},
+		Needs: func(shard int) uint64 {
+			needs, err := rdb.HGet(ctx, record(shard), "needs").Uint64()
+			require.NoError(t, err)
+			return needs
+		},
+		LoseHeads: func(shard int) { require.Equal(t, int64(1), rdb.Del(ctx, heads(shard)).Val()) },
+		LoseEvent: func(shard int, key string, index uint64) {
+			require.Equal(t, int64(1), rdb.Del(ctx, eventsOf(shard, key, index)).Val())
+		},
 	}
 }
 
@@ -51,6 +60,13 @@ func record(shard int) string { return fmt.Sprintf("{app:%d}:record", shard) }
 
 func bucketOf(shard int, key string) string {
 	return fmt.Sprintf("{app:%d}:state:%d", shard, xxhash.Sum64String(key)%16)
+}
+
+func heads(shard int) string { return fmt.Sprintf("{app:%d}:aside:0", shard) }
+
+// eventsOf is the hash that holds an event of a key's list.
+func eventsOf(shard int, key string, index uint64) string {
+	return fmt.Sprintf("{app:%d}:aside:%d", shard, 1+(index/64+xxhash.Sum64String(key)%16)%15)
 }
 
 // slot names all keys of a shard.

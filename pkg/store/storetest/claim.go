@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func laterFormat(t *testing.T, k Kept) {
 	k.Need(0, store.Format+1)
 	_, err = s.Claim(ctx, 0, 2, "v2")
 	require.ErrorIs(t, err, store.ErrFormat)
-	require.ErrorContains(t, err, "2")
+	require.ErrorContains(t, err, fmt.Sprint(store.Format+1))
 	require.ErrorIs(t, s.Empty(ctx, 0), store.ErrFormat)
 	_, err = s.Intact(ctx, 0)
 	require.ErrorIs(t, err, store.ErrFormat)

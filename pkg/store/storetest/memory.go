@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,20 +32,36 @@ type slot struct {
 	needs    uint64
 	record   store.Record
 	dedup    map[string][]byte
-	named    [memoryBuckets]store.Version // the markers, as the record names them
-	buckets  [memoryBuckets]bucket
+	named    [memoryHashes]store.Version // the markers, as the record names them
+	hashes   [memoryHashes]hash
 }
 
-// bucket holds some of a shard's states.
-type bucket struct {
-	marker store.Version // of the last commit that wrote to it; "": there is no such bucket
-	states map[string][]byte
+// hash holds some of a shard's states, the heads of its lists, or some events of its lists.
+type hash struct {
+	marker store.Version // of the last commit that wrote to it; "": there is no such hash
+	fields map[string][]byte
 }
 
-// memoryBuckets is how many buckets a slot of a Memory has: so few that most of them are touched by small tests.
-const memoryBuckets = 2
+// The hashes of a slot of a Memory: those of states, one of heads, those of events. They are so few, and so few events of a list that
+// follow one another lie in the same hash, that most hashes are touched by small tests.
+const (
+	memoryBuckets = 2
+	memoryHeads   = memoryBuckets
+	memoryEvents  = memoryHeads + 1
+	memoryHashes  = memoryEvents + 2
+	memoryRun     = 2
+)
 
 func bucketOf(key string) int { return int(key[len(key)-1]) % memoryBuckets }
+
+// eventsOf is the hash that holds a key's event with that index.
+func eventsOf(key string, index uint64) int {
+	return memoryEvents + int((index/memoryRun+uint64(bucketOf(key)))%(memoryHashes-memoryEvents))
+}
+
+func eventField(key string, index uint64) string {
+	return string(binary.BigEndian.AppendUint64(nil, index)) + key
+}
 
 func (s Snapshot) clone() Snapshot {
 	return Snapshot{slots: maps.Clone(s.slots), tokens: maps.Clone(s.tokens)}
@@ -69,16 +86,25 @@ func (m *Memory) LoseAll(shard int) { m.RestoreSlot(shard, Snapshot{}) }
 func (m *Memory) Lose(shard int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.kept.slots[shard] = slot{buckets: m.kept.slots[shard].buckets}
+	m.kept.slots[shard] = slot{hashes: m.kept.slots[shard].hashes}
 }
 
 // LoseState removes the bucket that holds a key's state, past all checks: the slot is torn, if it was claimed.
-func (m *Memory) LoseState(shard int, key string) {
+func (m *Memory) LoseState(shard int, key string) { m.restoreHash(shard, bucketOf(key), Snapshot{}) }
+
+// LoseHeads removes the hash with the heads of a shard's lists, past all checks: the slot is torn, if it was claimed.
+func (m *Memory) LoseHeads(shard int) { m.restoreHash(shard, memoryHeads, Snapshot{}) }
+
+// LoseEvent removes the hash that holds an event of a key's list, past all checks: the slot is torn, if it was claimed.
+func (m *Memory) LoseEvent(shard int, key string, index uint64) {
+	m.restoreHash(shard, eventsOf(key, index), Snapshot{})
+}
+
+// Needs is the least format that a version must know to use a shard's slot; 0 if nobody has claimed it.
+func (m *Memory) Needs(shard int) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.kept.slots[shard]
-	s.buckets[bucketOf(key)] = bucket{}
-	m.kept.slots[shard] = s
+	return m.kept.slots[shard].needs
 }
 
 // Need makes a shard's record one that a later version has written, in that format.
@@ -118,11 +144,22 @@ func (m *Memory) RestoreSlot(shard int, s Snapshot) {
 // RestoreState sets the bucket that holds a key's state back to a snapshot, apart from the rest of the slot, past all checks: the
 // slot is torn, if the bucket was written to.
 func (m *Memory) RestoreState(shard int, key string, s Snapshot) {
+	m.restoreHash(shard, bucketOf(key), s)
+}
+
+// RestoreHeads is RestoreState for the hash with the heads of a shard's lists.
+func (m *Memory) RestoreHeads(shard int, s Snapshot) { m.restoreHash(shard, memoryHeads, s) }
+
+// RestoreEvent is RestoreState for the hash that holds an event of a key's list.
+func (m *Memory) RestoreEvent(shard int, key string, index uint64, s Snapshot) {
+	m.restoreHash(shard, eventsOf(key, index), s)
+}
+
+func (m *Memory) restoreHash(shard, n int, s Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.kept.slots[shard]
-	n := bucketOf(key)
-	now.buckets[n] = s.slots[shard].buckets[n]
+	now.hashes[n] = s.slots[shard].hashes[n]
 	m.kept.slots[shard] = now
 }
 
@@ -132,8 +169,8 @@ func (m *Memory) States() []store.Pair {
 	defer m.mu.Unlock()
 	var out []store.Pair
 	for _, s := range m.kept.slots {
-		for _, b := range s.buckets {
-			for key, state := range b.states {
+		for _, b := range s.hashes[:memoryBuckets] {
+			for key, state := range b.fields {
 				out = append(out, store.Pair{Key: key, Value: slices.Clone(state)})
 			}
 		}
@@ -155,26 +192,28 @@ func (m *Memory) Put(shard int, key string, state []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.kept.slots[shard]
-	s.buckets[bucketOf(key)].put(key, state)
+	s.hashes[bucketOf(key)].put(store.Pair{Key: key, Value: state})
 	m.kept.slots[shard] = s
 }
 
-// put sets or, with nil, removes a state, and leaves the map of a snapshot as it is.
-func (b *bucket) put(key string, state []byte) {
-	if b.states = maps.Clone(b.states); b.states == nil {
-		b.states = make(map[string][]byte)
+// put sets fields or, with nil, removes them, and leaves the map of a snapshot as it is.
+func (h *hash) put(fields ...store.Pair) {
+	if h.fields = maps.Clone(h.fields); h.fields == nil {
+		h.fields = make(map[string][]byte)
 	}
-	if state == nil {
-		delete(b.states, key)
-	} else {
-		b.states[key] = slices.Clone(state)
+	for _, f := range fields {
+		if f.Value == nil {
+			delete(h.fields, f.Key)
+		} else {
+			h.fields[f.Key] = slices.Clone(f.Value)
+		}
 	}
 }
 
 // torn tells whether any part of the slot is missing or older than the rest.
 func (s *slot) torn() bool {
-	for i, b := range s.buckets {
-		if b.marker != s.named[i] || b.marker == "" && b.states != nil {
+	for i, h := range s.hashes {
+		if h.marker != s.named[i] || h.marker == "" && h.fields != nil {
 			return true
 		}
 	}
@@ -226,9 +265,9 @@ func (v view) Claim(_ context.Context, shard int, revision uint64, version store
 		return store.Record{}, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
 	}
 	if s.topology == "" {
-		s.topology, s.needs = v.topology, store.Format
-		for i := range s.buckets {
-			s.named[i], s.buckets[i].marker = version, version
+		s.topology, s.needs = v.topology, store.FormatStates
+		for i := range s.hashes {
+			s.named[i], s.hashes[i].marker = version, version
 		}
 	}
 	s.record.Fence, s.record.Version = max(s.record.Fence+1, revision), version
@@ -297,10 +336,10 @@ func (s *slot) states(keys []string) (out [][]byte, err error) {
 			return nil, store.ErrNoKey
 		}
 		n := bucketOf(k)
-		if s.buckets[n].marker != s.named[n] {
+		if s.hashes[n].marker != s.named[n] {
 			return nil, store.ErrTorn
 		}
-		out[i] = slices.Clone(s.buckets[n].states[k])
+		out[i] = slices.Clone(s.hashes[n].fields[k])
 	}
 	return out, nil
 }
@@ -325,16 +364,26 @@ func (v view) Commit(_ context.Context, c *store.Commit) error {
 	if s.record.Version != c.Old {
 		return store.ErrStale
 	}
-	for _, st := range c.States {
-		if st.Key == "" {
-			return store.ErrNoKey
-		}
-		if n := bucketOf(st.Key); s.buckets[n].marker != s.named[n] {
+	writes, err := writesOf(c)
+	if err != nil {
+		return err
+	}
+	for n := range s.hashes {
+		if len(writes[n]) > 0 && s.hashes[n].marker != s.named[n] {
 			return store.ErrStale
 		}
 	}
 	r := &s.record
 	r.Version, r.Position, r.RoundStart, r.Late, r.LateLast = c.New, c.Position, c.RoundStart, c.Late, c.LateLast
+	if r.Owed = slices.Clone(c.Owed); len(r.Owed) == 0 {
+		r.Owed = nil
+	}
+	if c.Caps != "" {
+		r.Caps = c.Caps
+	}
+	if len(c.Lists) > 0 {
+		s.needs = store.FormatLists
+	}
 	s.dedup = maps.Clone(s.dedup) // that of a snapshot stays
 	if s.dedup == nil {
 		s.dedup = make(map[string][]byte)
@@ -346,13 +395,42 @@ func (v view) Commit(_ context.Context, c *store.Commit) error {
 			s.dedup[d.Key] = slices.Clone(d.Value)
 		}
 	}
-	for _, st := range c.States {
-		n := bucketOf(st.Key)
-		s.named[n], s.buckets[n].marker = c.New, c.New
-		s.buckets[n].put(st.Key, st.Value)
+	for n := range s.hashes {
+		if len(writes[n]) == 0 {
+			continue
+		}
+		s.named[n], s.hashes[n].marker = c.New, c.New
+		s.hashes[n].put(writes[n]...)
 	}
 	v.m.kept.slots[c.Shard] = s
 	return nil
+}
+
+// writesOf are the fields that a commit sets or, with nil, removes in each hash, or store.ErrNoKey.
+func writesOf(c *store.Commit) (writes [memoryHashes][]store.Pair, err error) {
+	put := func(n int, field string, value []byte) {
+		writes[n] = append(writes[n], store.Pair{Key: field, Value: value})
+	}
+	for _, st := range c.States {
+		if st.Key == "" {
+			return writes, store.ErrNoKey
+		}
+		put(bucketOf(st.Key), st.Key, st.Value)
+	}
+	for _, l := range c.Lists {
+		if l.Key == "" {
+			return writes, store.ErrNoKey
+		}
+		put(memoryHeads, l.Key, l.Head)
+		for index := l.Drop; index < l.Till; index++ {
+			put(eventsOf(l.Key, index), eventField(l.Key, index), nil)
+		}
+		for i, event := range l.Events {
+			index := l.At + uint64(i)
+			put(eventsOf(l.Key, index), eventField(l.Key, index), event)
+		}
+	}
+	return writes, nil
 }
 
 func (v view) States(_ context.Context, shard int, keys []string) ([][]byte, error) {

@@ -12,7 +12,10 @@ import (
 func TestMemory(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Kept {
 		m := storetest.NewMemory()
-		return storetest.Kept{At: m.At, Wipe: m.Wipe, Lose: m.Lose, LoseState: m.LoseState, LoseAll: m.LoseAll, Need: m.Need}
+		return storetest.Kept{
+			At: m.At, Wipe: m.Wipe, Lose: m.Lose, LoseState: m.LoseState, LoseAll: m.LoseAll, Need: m.Need,
+			Needs: m.Needs, LoseHeads: m.LoseHeads, LoseEvent: m.LoseEvent,
+		}
 	})
 }
 

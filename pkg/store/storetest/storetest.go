@@ -18,6 +18,10 @@ type Kept struct {
 	LoseState func(shard int, key string)    // removes the bucket that holds a key's state, with all that it holds
 	LoseAll   func(shard int)                // removes all of a shard's slot
 	Need      func(shard int, format uint64) // makes a shard's record one of that format
+
+	Needs     func(shard int) uint64                    // the format that a shard's record needs
+	LoseHeads func(shard int)                           // removes the hash with the heads of a shard's lists
+	LoseEvent func(shard int, key string, index uint64) // removes the hash that holds an event of a key's list, with all that it holds
 }
 
 // Publishers are a shard's, as its owner reads them.
@@ -53,6 +57,17 @@ func Run(t *testing.T, open func(t *testing.T) Kept) {
 		"a record that changes while it is read is not mixed": changedWhileRead,
 		"reading a record ends with an error of its reader":   readerFails,
 		"large rounds":                                        largeRounds,
+		"a list grows and shrinks":                            listGrowsAndShrinks,
+		"lists are apart":                                     listsAreApart,
+		"a long list is read in pieces":                       longList,
+		"lists under another version":                         listsOfStaleOwners,
+		"a repeated commit of a list is done once":            repeatedListCommit,
+		"lists raise the format that a slot needs":            listsRaiseNeeds,
+		"what is owed, and caps":                              owedAndCaps,
+		"lists of a torn slot are not used":                   tornLists,
+		"lists have keys":                                     listsNeedKeys,
+		"reading heads ends with an error of its reader":      headsReaderFails,
+		"lists that change while they are read":               listsChangeWhileRead,
 		"of racing owners one wins each round":                racingOwners,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
