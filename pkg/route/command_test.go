@@ -22,7 +22,7 @@ func ordered(body string, headers ...string) *nats.Msg {
 }
 
 // A command lies in its key's log behind the events that were acknowledged before it.
-func TestCommandIsStoredBehindItsKeysEvents(t *testing.T) {
+func TestCommandFollowsTheEventsOfItsKey(t *testing.T) {
 	for _, key := range []string{"user-1", "a key > that is * no subject", " a blank and\na line break"} {
 		t.Run(key, func(t *testing.T) {
 			s := newSystem(t)
