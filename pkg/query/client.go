@@ -66,48 +66,56 @@ func (c *Client) ask(ctx context.Context, req request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	m, err := c.request(ctx, b)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return reply{}, ErrNoWorker
-	}
-	if errors.Is(err, nats.ErrMaxPayload) { // the keys alone
-		return reply{}, errTooLarge
-	}
-	if err != nil {
+	var out reply
+	m, err := c.request(ctx, "query", b)
+	if err = answerIn(m, err, &out); err != nil {
 		return reply{}, err
 	}
-	if code := m.Header.Get(micro.ErrorCodeHeader); code == codeTooLarge {
-		return reply{}, errTooLarge
-	} else if code != "" {
-		return reply{}, errors.New(m.Header.Get(micro.ErrorHeader))
-	}
-	var out reply
-	if err := json.Unmarshal(m.Data, &out); err != nil {
-		return reply{}, fmt.Errorf("read the answer: %w", err)
-	}
 	return out, nil
+}
+
+// answerIn reads an answer, given the error of the request for it.
+func answerIn(m *nats.Msg, err error, into any) error {
+	if errors.Is(err, nats.ErrNoResponders) {
+		return ErrNoWorker
+	}
+	if errors.Is(err, nats.ErrMaxPayload) { // the keys alone
+		return errTooLarge
+	}
+	if err != nil {
+		return err
+	}
+	if code := m.Header.Get(micro.ErrorCodeHeader); code == codeTooLarge {
+		return errTooLarge
+	} else if code != "" {
+		return errors.New(m.Header.Get(micro.ErrorHeader))
+	}
+	if err := json.Unmarshal(m.Data, into); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return nil
 }
 
 // silence is how long one worker may take to answer before all workers are asked.
 const silence = 300 * time.Millisecond
 
-// request asks one worker, and all of them if that one is stopping or does not answer: NATS still gives a worker that hangs its
+// request asks one worker on <app>.ctl.<what>, and all of them if that one is stopping or does not answer: NATS still gives a worker that hangs its
 // share of the requests, in a cluster perhaps all that come over one server.
-func (c *Client) request(ctx context.Context, body []byte) (*nats.Msg, error) {
+func (c *Client) request(ctx context.Context, what string, body []byte) (*nats.Msg, error) {
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.nc.PublishRequest(topology.ControlSubject(c.app, "query"), inbox, body); err != nil {
+	if err := c.nc.PublishRequest(topology.ControlSubject(c.app, what), inbox, body); err != nil {
 		return nil, err
 	}
 	first, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
 	m, err := sub.NextMsgWithContext(first)
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) || err == nil && m.Header.Get(micro.ErrorCodeHeader) == codeStopping {
-		if err := c.nc.PublishRequest(topology.ControlSubject(c.app, anyQuery), inbox, body); err != nil {
+		if err := c.nc.PublishRequest(topology.ControlSubject(c.app, what+anySuffix), inbox, body); err != nil {
 			return nil, err
 		}
 		if m != nil {

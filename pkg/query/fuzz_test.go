@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/ring"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/testkit"
@@ -70,6 +71,14 @@ func (s *fullStore) States(_ context.Context, _ int, keys []string) ([][]byte, e
 	return out, nil
 }
 
+func (s *fullStore) HeadsOf(_ context.Context, _ int, keys []string) ([][]byte, error) {
+	out := make([][]byte, len(keys))
+	for i := range keys {
+		out[i] = (&aside.Head{First: 3, Next: 5, Status: aside.Parked}).Append(nil)
+	}
+	return out, nil
+}
+
 func (s *fullStore) Shards(_ context.Context, n int) ([]store.Shard, error) {
 	out := make([]store.Shard, n)
 	for i := range out {
@@ -117,6 +126,8 @@ func FuzzRequest(f *testing.F) {
 			require.True(t, st.Found)
 			require.Equal(t, uint64(2), st.Count)
 			require.Equal(t, "00000000000000ff", st.Chain)
+			require.Equal(t, uint64(2), st.SetAside)
+			require.True(t, st.Parked)
 		}
 		require.Equal(t, req.Positions, len(out.Positions) == shards)
 	})

@@ -1,5 +1,5 @@
-// Package query lets clients ask workers over NATS: for stored states, for positions, for the workers' status, and to pause.
-// States and positions are read from the store, never from a cache. Bodies are JSON, so that `nats req` works too.
+// Package query lets clients ask workers over NATS: for stored states, for positions, for the workers' status, to pause, and about
+// parked keys. States, positions and what waits are read from the store, never from a cache. Bodies are JSON, so that `nats req` works too.
 package query
 
 import "time"
@@ -56,6 +56,8 @@ type ShardStatus struct {
 	Seq   uint64 `json:"seq"`   // committed
 	Lag   uint64 `json:"lag"`   // messages behind it in the log, counted every few seconds while the shard does not run
 	State string `json:"state"` // "running", StatePaused, or another activity in words
+	// AtCap: the shard takes nothing from its log, as it has set aside as much as it may.
+	AtCap bool `json:"at_cap,omitempty"`
 }
 
 // request is the body of <app>.ctl.query.
@@ -76,5 +78,5 @@ const (
 	codeStopping = "503" // the worker that got the request is stopping, or may not answer: ask another one
 )
 
-// anyQuery is where every worker answers a query, below <app>.ctl.
-const anyQuery = "query.any"
+// anySuffix is behind the name of an endpoint where every worker answers what else one of them does.
+const anySuffix = ".any"

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/lifecycle"
 	"example.com/lockstep/pkg/ring"
 	"example.com/lockstep/pkg/store"
@@ -20,8 +21,8 @@ const (
 	flushTime = time.Second
 )
 
-// Server answers on <app>.ctl.query, one of all workers to each request, and on <app>.ctl.query.any, <app>.ctl.status and
-// <app>.ctl.pause, each of them. It is a NATS micro service: `nats micro ls` shows it.
+// Server answers on <app>.ctl.query and .parked.list and .show, one of all workers to each request, on the same with .any behind,
+// .status and .pause, each of them, and on .parked.raise and .drop, the shard's owner. It is a NATS micro service: `nats micro ls` shows it.
 type Server struct {
 	nc      *nats.Conn
 	app     string
@@ -29,6 +30,7 @@ type Server struct {
 	store   store.Store
 	status  func() Worker
 	pause   func(d time.Duration, by string)
+	owner   Owner
 	once    *lifecycle.Once
 	service *service
 
@@ -60,10 +62,13 @@ func (s *Server) start(ctx context.Context) (err error) {
 		}
 	}()
 	s.service = newService(s.nc, s.app)
-	s.service.add("query", "query", s.query)
-	s.service.add(anyQuery, "", s.queryAny)
+	s.addShared("query", s.answerQuery)
 	s.service.add("status", "", s.answerStatus)
 	s.service.add("pause", "", s.answerPause)
+	s.addShared(listsEndpoint, s.answerLists)
+	s.addShared(eventsEndpoint, s.answerEvents)
+	s.service.add(raiseEndpoint, "", s.any(s.answerRaise))
+	s.service.add(dropEndpoint, "", s.any(s.answerDrop))
 	if err = s.service.start(); err != nil {
 		return err
 	}
@@ -76,32 +81,37 @@ func (s *Server) answerStatus(r micro.Request) {
 	_ = r.RespondJSON(s.status()) // fails only without a connection, and then no client waits
 }
 
-func (s *Server) query(r micro.Request) {
-	if !s.enter() {
-		_ = r.Error(codeStopping, "this worker is stopping: ask again", nil)
-		return
-	}
-	defer s.busy.Done()
-	if why := s.refuses(r); why != "" {
-		_ = r.Error(codeStopping, why, nil)
-		return
-	}
-	s.answerQuery(r)
-}
-
-// queryAny leaves the answer to the others if this worker is stopping or refuses it.
-func (s *Server) queryAny(r micro.Request) {
-	if !s.enter() {
-		return
-	}
-	defer s.busy.Done()
-	if s.refuses(r) == "" {
-		s.answerQuery(r)
+// one answers for all workers, unless this one is stopping or may not answer.
+func (s *Server) one(answer micro.HandlerFunc) micro.HandlerFunc {
+	return func(r micro.Request) {
+		if !s.enter() {
+			_ = r.Error(codeStopping, "this worker is stopping: ask again", nil)
+			return
+		}
+		defer s.busy.Done()
+		if why := s.refuses(r); why != "" {
+			_ = r.Error(codeStopping, why, nil)
+			return
+		}
+		answer(r)
 	}
 }
 
-// Refuse refuses queries of states from now on, with a reason, or answers them again with "". Positions, status and pauses are
-// answered all the same.
+// any leaves the answer to the others if this worker is stopping or may not answer.
+func (s *Server) any(answer micro.HandlerFunc) micro.HandlerFunc {
+	return func(r micro.Request) {
+		if !s.enter() {
+			return
+		}
+		defer s.busy.Done()
+		if s.refuses(r) == "" {
+			answer(r)
+		}
+	}
+}
+
+// Refuse refuses queries of states and of what waits from now on, with a reason, or answers them again with "". Positions, status
+// and pauses are answered all the same.
 func (s *Server) Refuse(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +124,7 @@ func (s *Server) refuses(r micro.Request) (why string) {
 	why = s.refused
 	s.mu.Unlock()
 	var req request
-	if why == "" || json.Unmarshal(r.Data(), &req) == nil && len(req.Keys) == 0 {
+	if why == "" || json.Unmarshal(r.Data(), &req) == nil && req.Positions && len(req.Keys) == 0 {
 		return ""
 	}
 	return why
@@ -123,8 +133,11 @@ func (s *Server) refuses(r micro.Request) (why string) {
 func (s *Server) answerQuery(r micro.Request) {
 	ctx, cancel := context.WithTimeout(s.serving, serveTime)
 	defer cancel()
-	answer(ctx, r, s.store, s.ring, int(s.nc.MaxPayload())-4096)
+	answer(ctx, r, s.store, s.ring, s.limit())
 }
+
+// limit is how many bytes an answer may have.
+func (s *Server) limit() int { return int(s.nc.MaxPayload()) - 4096 }
 
 // enter begins an answer, unless Stop waits for the last one.
 func (s *Server) enter() bool {
@@ -228,10 +241,22 @@ func readStates(ctx context.Context, s store.Store, shards *ring.Ring, keys []st
 		if err != nil {
 			return nil, err
 		}
+		heads, err := s.HeadsOf(ctx, shard, own)
+		if err != nil {
+			return nil, err
+		}
 		for j, i := range indices {
 			if out[i], err = decode(own[j], states[j]); err != nil {
 				return nil, fmt.Errorf("state of key %q: %w", own[j], err)
 			}
+			if heads[j] == nil {
+				continue
+			}
+			head, err := aside.DecodeHead(heads[j])
+			if err != nil {
+				return nil, fmt.Errorf("list of key %q: %w", own[j], err)
+			}
+			out[i].SetAside, out[i].Parked = head.Len(), head.Status == aside.Parked
 		}
 	}
 	return out, nil

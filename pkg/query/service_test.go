@@ -35,6 +35,12 @@ func TestServerIsAMicroService(t *testing.T) {
 		{Name: "query.any", Subject: "app.ctl.query.any"},
 		{Name: "status", Subject: "app.ctl.status"},
 		{Name: "pause", Subject: "app.ctl.pause"},
+		{Name: "parked.list", Subject: "app.ctl.parked.list", QueueGroup: "query"},
+		{Name: "parked.list.any", Subject: "app.ctl.parked.list.any"},
+		{Name: "parked.show", Subject: "app.ctl.parked.show", QueueGroup: "query"},
+		{Name: "parked.show.any", Subject: "app.ctl.parked.show.any"},
+		{Name: "parked.raise", Subject: "app.ctl.parked.raise"},
+		{Name: "parked.drop", Subject: "app.ctl.parked.drop"},
 	}, info.Endpoints)
 
 	_, err := r.client.States(limit(t), []string{"a"})
@@ -43,7 +49,7 @@ func TestServerIsAMicroService(t *testing.T) {
 	require.NoError(t, err)
 	var stats micro.Stats
 	ask(micro.StatsVerb, "app-worker", info.ID, &stats)
-	require.Len(t, stats.Endpoints, 4)
+	require.Len(t, stats.Endpoints, 10)
 	require.Equal(t, 2, stats.Endpoints[0].NumRequests)
 	require.Equal(t, 1, stats.Endpoints[0].NumErrors)
 	require.Contains(t, stats.Endpoints[0].LastError, "400:not a query")
