@@ -162,12 +162,12 @@ func (c *town) eventually(condition func() bool, says string, args ...any) {
 	require.Eventually(c.t, condition, 30*time.Second, 5*time.Millisecond, append([]any{says}, args...)...)
 }
 
-// applied waits until so many events of a key are applied, and returns its state.
+// applied waits until so many events of a key are applied and none waits, and returns its state.
 func (c *town) applied(key string, events int) (state Payouts) {
 	c.t.Helper()
 	c.eventually(func() bool {
 		states, err := query.NewClient(c.nats.Conn, "town").States(c.t.Context(), []string{key})
-		return err == nil && states[0].Found && json.Unmarshal(states[0].Data, &state) == nil && state.Events >= events
+		return err == nil && states[0].Found && states[0].SetAside == 0 && json.Unmarshal(states[0].Data, &state) == nil && state.Events >= events
 	}, "not %d events of key %s", events, key)
 	return state
 }
