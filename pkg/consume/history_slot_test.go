@@ -168,14 +168,14 @@ func (h *history) believed(n int) (out []moment) {
 
 // tear loses a part of a slot, or sets it back apart from the rest.
 func (h *history) tear(n int) {
-	switch bucket := string(byte('0' + h.rand.IntN(2))); h.rand.IntN(4) {
+	switch hash := h.rand.IntN(storetest.Hashes); h.rand.IntN(4) {
 	case 0:
 		h.store.Lose(n)
 		h.slots[n].version = ""
 	case 1:
-		h.store.LoseState(n, bucket)
+		h.store.LoseHash(n, hash)
 	default:
-		h.store.RestoreState(n, bucket, pick(h, h.moments).kept)
+		h.store.RestoreHash(n, hash, pick(h, h.moments).kept)
 	}
 	if h.torn(n) {
 		h.note("torn")

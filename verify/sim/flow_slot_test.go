@@ -46,15 +46,15 @@ func (f *flow) goBackAlone(n int) {
 // tear loses a part of a slot, or sets it back apart from the rest.
 func (f *flow) tear() {
 	n := f.Rand.IntN(f.shards)
-	key := pick(f.World, []string{"a", "b"}) // of either bucket
+	hash := f.Rand.IntN(storetest.Hashes)
 	switch f.Rand.IntN(4) {
 	case 0:
 		f.kept.Lose(n)
 		f.versions[n] = ""
 	case 1:
-		f.kept.LoseState(n, key)
+		f.kept.LoseHash(n, hash)
 	default:
-		f.kept.RestoreState(n, key, pick(f.World, f.past).kept)
+		f.kept.RestoreHash(n, hash, pick(f.World, f.past).kept)
 	}
 	if f.torn(n) {
 		f.Note("torn")
