@@ -1,20 +1,24 @@
 package consume
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-
-	"example.com/lockstep/pkg/store"
 )
-
-// maxWaiting is how many keys of a round may wait for another attempt. Behind more, nothing is begun: a handler that fails
-// all would run once for each key, to no purpose.
-const maxWaiting = 16
 
 // maxResults bounds the encoded states that a round keeps beside the cache, in bytes. Behind more, nothing is begun.
 const maxResults = 256 << 10
+
+// pass is one run through a round, in the log's order. Keys may run side by side, one key never does.
+type pass struct {
+	cursor    int       // items before it were looked at
+	ready     []int     // items before it that waited for their key, and do so no longer
+	admission admission // of the items at r.seen
+	held      bool      // nothing more is to be begun
+	underWay  int       // attempts
+	tried     int       // first attempts that have ended
+	failures  []failure // of these, with those that were set aside as running
+}
 
 // failure is an attempt to apply an item that failed.
 type failure struct {
@@ -26,98 +30,165 @@ type failure struct {
 
 func (f *failure) Error() string { return f.err.Error() }
 
-// run goes through the round once, in the log's order, and applies its items. What it did comes back in the items' outcomes,
-// and failures tells more of those that failed.
-//
-//   - An item that fails leaves its key's state as it was before, and later items of its key wait. Other keys go on.
-//   - The pass ends at an item that fails if all before it can be committed: they are committed first. It also ends if
-//     earlier items of its key had to be undone: they are applied first.
-//   - It ends after the event at hand when the handler has taken its time, or when too much waits behind an item that
-//     failed. The item at r.next is tried nevertheless, and those that were undone.
-func (s *shard) run(ctx context.Context, h Handler, r *round) (failures []failure) {
-	s.stint.begin()
-	defer s.stint.end()
-	s.pass++
-	a, waiting := admission{part: -1}, 0
-	for i := r.next; i < len(r.items); i++ {
-		it := &r.items[i]
-		if it.outcome == pending && i > r.next && (s.stint.spent.Load() || waiting > maxWaiting || r.resultBytes > maxResults) {
-			break
-		}
-		if i == r.seen {
-			r.seen++
-			if !s.admit(&a, r, i) {
-				it.outcome = dropped
-			}
-		}
-		if it.outcome == applied || it.outcome == dropped {
-			continue
-		}
-		if it.outcome != failed && it.entry.held != s.pass {
-			err := s.try(ctx, h, r, i)
-			if err == nil {
-				it.outcome = applied
-				s.cache.change(it.entry, i)
-				continue
-			}
-			it.outcome = failed
-			failures = append(failures, s.failure(r, i, err))
-			if s.undo(r, it.entry, false) || ctx.Err() != nil {
-				break
-			}
-		}
-		if it.entry.held != s.pass {
-			it.entry.held = s.pass
-			waiting++
-		}
-		if i > r.next && r.complete() == i {
-			break
-		}
-	}
-	return failures
+// beginPass begins a pass. The states of the keys in question are in the cache (missing, fill).
+func (s *shard) beginPass(r *round) {
+	s.pass = pass{cursor: r.next, ready: s.pass.ready[:0], admission: admission{part: -1}, failures: s.pass.failures[:0]}
 }
 
-// try makes an attempt to apply an item. Once the handler has failed, the key's state is encoded after each event: so the
-// state to go back to is at hand, and an event that makes a state which cannot be encoded is found out.
-func (s *shard) try(ctx context.Context, h Handler, r *round, i int) (err error) {
-	defer recovered(&err)
+// begin makes the next attempt. It returns false if none can be made now: when nothing is under way, the pass is over.
+//
+//   - Items of a key with a list join it. So do all behind an item of their key that is set aside.
+//   - An item waits while an attempt of its key is under way.
+//   - Behind what is begun at least, nothing is begun when the handler has had its time (spent), when too much waits to be
+//     committed, or when there is no room to set aside what may fail. The item at r.next is tried nevertheless.
+//   - An operator's command is the only item of its commit: the pass ends before it.
+func (s *shard) begin(r *round, a *attempt) bool {
+	for {
+		i, ok := s.next(r)
+		if !ok {
+			return false
+		}
+		it := &r.items[i]
+		switch {
+		case it.outcome.done(), it.outcome == pending && i > r.next && s.held(r):
+		case s.joins(r, i):
+			s.join(r, i)
+		case it.entry == nil:
+			r.fail(i, trouble{err: fmt.Errorf("state of key %q was not loaded", it.key)}) // a bug: missing is called before every pass
+			s.join(r, i)
+		case it.entry.dropped(): // its state is to be loaded again, in the next pass
+		case it.entry.busy:
+			it.entry.later = append(it.entry.later, i)
+		case it.outcome == failed:
+			s.decide(r, i)
+		default:
+			s.attempt(r, i, a)
+			return true
+		}
+	}
+}
+
+// next returns the next item to look at, or false if there is none, or no room for it.
+func (s *shard) next(r *round) (i int, ok bool) {
+	p := &s.pass
+	if len(p.ready) > 0 {
+		if i = p.ready[0]; r.items[i].outcome == pending && s.full() {
+			return 0, false
+		}
+		p.ready = p.ready[1:]
+		return i, true
+	}
+	i = p.cursor
+	if i == len(r.items) || r.items[i].command || r.items[i].outcome == pending && s.full() || i == r.seen && i > r.next && s.held(r) {
+		return 0, false
+	}
+	p.cursor++
+	if i == r.seen {
+		r.seen++
+		if !s.admit(&p.admission, r, i) {
+			r.items[i].outcome = skipped
+		}
+	}
+	return i, true
+}
+
+// held tells whether nothing more is to be begun in the pass, but for the item at r.next and those that were undone.
+func (s *shard) held(r *round) bool {
+	s.pass.held = s.pass.held || s.spent.Load() || r.resultBytes > maxResults
+	return s.pass.held
+}
+
+// full tells whether there is no room to set aside one more event beside those that are under way.
+func (s *shard) full() bool { return false }
+
+// attempt makes an attempt. Once the handler has failed, the key's state is encoded behind each event: so the state to go back
+// to is at hand, and an event that makes a state which cannot be encoded is found out.
+func (s *shard) attempt(r *round, i int, a *attempt) {
 	it := &r.items[i]
 	e := it.entry
-	if e == nil || e.dropped() {
-		return fmt.Errorf("state of key %q was not loaded", it.key) // a bug: missing is called before every pass
+	e.busy = true
+	s.pass.underWay++
+	*a = attempt{
+		item: i, key: e.key, ev: s.event(r, it, &r.parts[it.part], e.key),
+		state: e.state, envelope: e.envelope, proof: e.proof, careful: s.careful,
 	}
-	s.stint.key.Store(&e.key)
-	if e.state == nil {
-		state, err := h.Decode(e.envelope)
-		if err != nil {
-			return err
+}
+
+// ended takes an attempt's result.
+func (s *shard) ended(r *round, a *attempt, res *result) {
+	it := &r.items[a.item]
+	e := it.entry
+	s.settled(e, it.outcome == pending)
+	if res.err == nil {
+		e.state, e.envelope, e.proof = res.state, nil, res.proof
+		if a.careful {
+			r.keep(a.item, res.stored)
 		}
-		e.state, e.envelope = state, nil
+		it.outcome = applied
+		s.cache.change(e, a.item)
+		return
 	}
-	ev := s.event(r, it, &r.parts[it.part], e.key)
-	switch err := h.Apply(ctx, e.state, ev); {
-	case err == nil:
-		e.proof = e.proof.Apply(ev.Data)
-	case errors.Is(err, Delete):
-		e.proof, e.state = store.Proof{}, nil
-	default:
-		return err
+	s.failed(r, a, trouble{err: res.err})
+}
+
+// overdue sets an attempt aside that still runs.
+func (s *shard) overdue(r *round, a *attempt, c *call) {
+	it := &r.items[a.item]
+	s.settled(it.entry, it.outcome == pending)
+	s.failed(r, a, trouble{err: errRunning, call: c})
+}
+
+// settled says that an attempt of a key is not under way any more: the key's items that waited for it come next.
+func (s *shard) settled(e *entry, first bool) {
+	s.pass.underWay--
+	if first {
+		s.pass.tried++
 	}
-	if !s.careful {
-		return nil
+	e.busy = false
+	if len(e.later) > 0 {
+		s.pass.ready = append(s.pass.ready, e.later...)
+		e.later = nil
 	}
-	b, err := e.stored(h)
-	if err == nil {
+}
+
+// failed notes why an item was not applied. Its key goes back to its state before the attempt, and the item is set aside, or
+// counted as given up. If that state was not kept, the key goes back to its committed state, and the items that are undone by it
+// come first, in the next pass.
+func (s *shard) failed(r *round, a *attempt, t trouble) {
+	r.fail(a.item, t)
+	s.pass.failures = append(s.pass.failures, failure{item: a.item, key: a.key, event: a.ev.ID(), err: t.err})
+	if again := s.undo(r, r.items[a.item].entry, false); !again {
+		s.decide(r, a.item)
+	}
+}
+
+// decide gives an item that failed its outcome: all earlier ones of its key have theirs.
+func (s *shard) decide(r *round, i int) {
+	it := &r.items[i]
+	if !errors.Is(r.troubles[i].err, errDropped) {
+		s.join(r, i)
+		return
+	}
+	e := it.entry
+	if e.dropped() { // its state is to be loaded again, in the next pass
+		return
+	}
+	if b := r.result(int(e.last)); e.changed && b != nil {
+		_ = e.set(slices.Clone(b))
+	}
+	e.proof.Dropped++
+	it.outcome = given
+	s.cache.change(e, i)
+	if e.state == nil {
+		b, _ := e.stored(nil)
 		r.keep(i, b)
 	}
-	return err
 }
 
 // undo gives a key back its state from before the attempt that failed. If that was not kept, or with all, the key goes back
 // to its committed state: the round's items of this key are undone, and are to be applied again.
 func (s *shard) undo(r *round, e *entry, all bool) (again bool) {
 	s.careful = true
-	r.failures++
 	if e.changed {
 		if b := r.result(int(e.last)); b != nil && !all {
 			_ = e.set(slices.Clone(b)) // a commit may take b, and the next state may be made of this one
@@ -128,10 +199,4 @@ func (s *shard) undo(r *round, e *entry, all bool) (again bool) {
 	}
 	s.cache.undo(e)
 	return again
-}
-
-func (s *shard) failure(r *round, i int, err error) failure {
-	it := &r.items[i]
-	ev := s.event(r, it, &r.parts[it.part], string(it.key))
-	return failure{item: i, key: ev.Key, event: ev.ID(), err: err}
 }

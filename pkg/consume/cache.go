@@ -39,7 +39,8 @@ type entry struct {
 	size       int    // as it is stored
 	changed    bool   // by items of the round at hand that are not committed
 	last       int32  // the newest of them
-	held       uint32 // the pass in which an item of the key waits for another attempt, and the later ones with it
+	busy       bool   // an attempt is under way
+	later      []int  // items of the round that wait for its end
 	prev, next *entry
 }
 
@@ -84,21 +85,30 @@ func (e *entry) set(stored []byte) (err error) {
 		if e.proof, e.envelope, err = store.SplitState(stored); err != nil {
 			return fmt.Errorf("state of key %.64q: %w", e.key, err)
 		}
+		if len(e.envelope) == 0 {
+			e.envelope = nil
+		}
 	}
 	return nil
 }
 
-// stored is the entry's state as it is to be stored. It never returns nil without an error: no bytes say that there is none.
+// stored is the entry's state as it is to be stored. It never returns nil without an error: no bytes say that there is nothing. A key
+// whose events were all given up has a proof and no state.
 func (e *entry) stored(h Handler) (b []byte, err error) {
 	defer recovered(&err)
-	if e.state == nil && e.envelope == nil {
+	return encode(h, e.state, e.envelope, e.proof)
+}
+
+// encode encodes a state, which is decoded or an envelope, with its proof. The handler may panic.
+func encode(h Handler, state any, envelope []byte, p store.Proof) (b []byte, err error) {
+	if state == nil && envelope == nil && p == (store.Proof{}) {
 		return []byte{}, nil
 	}
-	proof := e.proof.Append(nil)
-	if e.state == nil {
-		return append(proof, e.envelope...), nil
+	proof := p.Append(nil)
+	if state == nil {
+		return append(proof, envelope...), nil
 	}
-	if b, err = h.Encode(proof, e.state); err == nil && !bytes.HasPrefix(b, proof) {
+	if b, err = h.Encode(proof, state); err == nil && !bytes.HasPrefix(b, proof) {
 		err = errors.New("the handler's Encode has not appended to the bytes that it was given")
 	}
 	return b, err

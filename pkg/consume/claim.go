@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/store"
@@ -34,6 +33,13 @@ func (o *owner) claim() error {
 	if err := o.store.Publishers(o.link, o.n, s.version, s.restore); err != nil {
 		return err
 	}
+	if err := o.store.Heads(o.link, o.n, s.version, s.restoreList); err != nil {
+		return err
+	}
+	owed, err := decodeOwed(s.owed)
+	if err != nil {
+		return fmt.Errorf("%w: shard %d: %w", store.ErrFormat, o.n, err)
+	}
 	if n := s.record.Len(); n >= manyPublishers {
 		o.cfg.Log.Warn("shard remembers very many publishers; is one made for each event?", "shard", o.n, "publishers", n)
 	}
@@ -44,7 +50,7 @@ func (o *owner) claim() error {
 		return err
 	}
 	o.shard = s
-	o.watch(&s.stint)
+	o.receipts.add(owed) // the owner before may have died before it sent them
 	o.note(func(st *shardStatus) {
 		st.begins(stateCatching)
 		st.fence, st.position = s.fence, s.position
@@ -96,20 +102,5 @@ func confirm(ctx context.Context, o group.Ownership, revision, fence uint64) err
 		if revision >= fence || fence-revision > maxFenceLag {
 			return nil
 		}
-	}
-}
-
-// watch makes the shard's stint tell of calls of the handler that do not return.
-func (o *owner) watch(s *stint) {
-	s.limit, s.hang = o.cfg.RoundTime, o.waits.hang
-	s.hangs = func(key string) {
-		o.metrics.hanging.Inc()
-		o.note(func(st *shardStatus) { st.sticks(stateHanging) })
-		o.cfg.Log.Error("handler does not return; its shard waits for it", "shard", o.n, keyHash(key), printableKey(key), "for", o.waits.hang)
-	}
-	s.returned = func(key string, took time.Duration) {
-		o.metrics.hanging.Dec()
-		o.note(func(st *shardStatus) { st.runs(stateRunning) })
-		o.cfg.Log.Warn("handler has returned", "shard", o.n, keyHash(key), printableKey(key), "after", took)
 	}
 }

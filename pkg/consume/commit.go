@@ -1,19 +1,22 @@
 package consume
 
 import (
+	"time"
+
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
 )
 
-// commit makes a commit of the items from r.next up to end, the first that is not applied or dropped: a commit covers a prefix
-// of the log, whatever was applied behind it. It returns nil if there are none, or if some were undone and are to be applied
-// again. Unless the item at r.next has failed, the round is then to be run once more at once.
-func (s *shard) commit(h Handler, r *round) (_ *store.Commit, end int) {
+// commit makes a commit of the items from r.next up to end, the first that has no outcome: a commit covers a prefix of the log,
+// whatever was applied behind it. now is the clock's time, for lists. It returns nil if there are none, or if some were undone and
+// are to be applied again: the round is then to be run once more at once.
+func (s *shard) commit(h Handler, r *round, now time.Time) (_ *store.Commit, end int) {
 	end = r.complete()
 	if end == r.next && !r.done() || end < r.seen && r.items[end].outcome == undone {
 		return nil, end
 	}
-	c := &store.Commit{Shard: s.n, Old: s.version, New: store.NewVersion(), Position: r.position(end, s.position), RoundStart: s.roundStart}
+	c := s.nextCommit()
+	c.Position = r.position(end, s.position)
 	if !s.write(h, r, c, end) {
 		return nil, end
 	}
@@ -28,18 +31,24 @@ func (s *shard) commit(h Handler, r *round) (_ *store.Commit, end int) {
 	if s.tally.late > 0 {
 		c.LateLast = s.tally.lateLast
 	}
-	if c.Position != s.position {
-		c.RoundStart = r.msgs[0].seq
-	}
-	r.appliedReceipts(s.receipts, end)
+	r.receipts(s.receipts, end)
+	c.Owed = appendOwed(nil, s.receipts)
+	s.now = now
+	s.joined = s.joining(r, end, now)
+	c.Lists = s.joined
 	return c, end
+}
+
+// nextCommit is a commit that changes nothing yet, but for the version.
+func (s *shard) nextCommit() *store.Commit {
+	return &store.Commit{
+		Shard: s.n, Old: s.version, New: store.NewVersion(), Position: s.position, Late: s.late, LateLast: s.lateLast,
+	}
 }
 
 // write puts the states that the items before end have changed into the commit. It returns false if one of them cannot be
 // encoded, or was changed by later items and not kept as it was before. Such keys are undone.
 func (s *shard) write(h Handler, r *round, c *store.Commit, end int) bool {
-	s.stint.begin()
-	defer s.stint.end()
 	s.written = s.written[:0]
 	var unknown []*entry
 	for _, e := range s.cache.dirty {
@@ -49,7 +58,6 @@ func (s *shard) write(h Handler, r *round, c *store.Commit, end int) bool {
 		}
 		b := r.result(at)
 		if b == nil && at == int(e.last) {
-			s.stint.key.Store(&e.key)
 			b, _ = e.stored(h) // its error comes back when the items are applied one by one
 		}
 		if b == nil {
@@ -70,17 +78,15 @@ func (s *shard) write(h Handler, r *round, c *store.Commit, end int) bool {
 
 // committed says that the commit has happened.
 func (s *shard) committed(c *store.Commit, r *round, end int) {
-	s.version, s.position, s.roundStart, s.late, s.lateLast = c.New, c.Position, c.RoundStart, c.Late, c.LateLast
+	s.version, s.position, s.owed, s.late, s.lateLast = c.New, c.Position, c.Owed, c.Late, c.LateLast
 	s.record.Clean()
 	s.cache.settle(s.written, c.States, end)
+	s.joinedLists(s.joined, s.now)
 	clear(s.receipts)
 	s.tally = tally{}
 	r.committed(end)
 	if end < r.seen {
 		s.readmit(r, end, r.seen)
-	}
-	if !r.uncommitted() {
-		s.stint.settle()
 	}
 	if r.done() {
 		s.careful = r.failures > 0

@@ -78,8 +78,33 @@ func (e *Event) Headers() map[string]string {
 //lint:ignore ST1012 handlers return it as a word, not as a failure
 var Delete = errors.New("the key's state is deleted")
 
+// Park makes an error that parks an event's key at once: the event is not retried, and waits for an operator with all later ones
+// of its key.
+func Park(err error) error { return &decided{errParked, err} }
+
+// Drop makes an error that gives an event up: the key's state stays as it was, the event is counted in its proof, and the key's next
+// event comes. Use it for an event that is never to be applied.
+func Drop(err error) error { return &decided{errDropped, err} }
+
+var (
+	errParked  = errors.New("parked by the handler")
+	errDropped = errors.New("dropped by the handler")
+)
+
+// decided is an error with which the handler says what is to become of the event.
+type decided struct{ how, why error }
+
+func (d *decided) Error() string {
+	if d.why == nil {
+		return d.how.Error()
+	}
+	return d.how.Error() + ": " + d.why.Error()
+}
+
+func (d *decided) Unwrap() []error { return []error{d.how, d.why} }
+
 // Handler folds events into states. Typed makes one from a plain function. An error or a panic of any method fails the event
-// at hand: it is retried with backoff.
+// at hand: it is set aside with all later events of its key, and retried with backoff.
 type Handler interface {
 	// Decode returns the state that an envelope holds, or a fresh one if it is nil. The state may share the envelope's memory.
 	Decode(envelope []byte) (state any, err error)
@@ -87,7 +112,8 @@ type Handler interface {
 	// memory: later events change the state.
 	Encode(b []byte, state any) ([]byte, error)
 	// Apply folds an event into a state. If it fails the state is thrown away, and decoded anew for the next attempt. If it
-	// returns Delete, also wrapped, the event is applied and its key has no state any more.
+	// returns Delete, also wrapped, the event is applied and its key has no state any more; Park and Drop make errors that are
+	// not retried. Attempts of different keys run side by side.
 	Apply(ctx context.Context, state any, ev Event) error
 }
 

@@ -19,7 +19,7 @@ func TestSlotFromTheFuture(t *testing.T) {
 	eventually(t, func() bool { return w.Ready() == nil }, "ready")
 
 	// As the shard's next owner, of a later version, would do.
-	const says = "{app:0}:record needs format 2, this version knows format 1: upgrade this program"
+	const says = "{app:0}:record needs format 3, this version knows format 2: upgrade this program"
 	later := store.NewVersion()
 	_, err := r.store().Claim(background, 0, 0, later)
 	require.NoError(t, err)

@@ -100,7 +100,7 @@ func (h *history) check() {
 	}
 	for _, key := range slices.Sorted(maps.Keys(courses)) {
 		last := make([]int, len(h.publishers))
-		all := courses[key].all
+		all := courses[key].whole()
 		for events := all; len(events) > 0; events = events[3:] {
 			n, tag := events[0]-1, int(tagOf(events))
 			e := h.publishers[n].posted[tag]
@@ -139,8 +139,8 @@ func (h *history) replay(courses map[string]course) {
 		h.broken("a replay comes to %d keys, not %d", len(again), len(courses))
 	}
 	for key, c := range courses {
-		if !bytes.Equal(c.all, again[key].all) {
-			h.broken("a replay applies to key %s:%s, not%s", key, summary(again[key].all), summary(c.all))
+		if !bytes.Equal(c.whole(), again[key].whole()) {
+			h.broken("a replay applies to key %s:%s, not%s", key, summary(again[key].whole()), summary(c.whole()))
 		}
 	}
 	for n, late := range h.totals() {

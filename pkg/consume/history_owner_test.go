@@ -21,10 +21,10 @@ type process struct {
 	budget   budget
 	s        *shard
 	r        *round
-	read     int // so many messages of the log have arrived
+	under    []*attempt // under way
+	read     int        // so many messages of the log have arrived
 	c        *store.Commit
-	end      int  // of the items that the commit covers
-	waited   bool // for an item that failed
+	end      int // of the items that the commit covers
 }
 
 // own begins another ownership of a shard.
@@ -74,7 +74,7 @@ func (p *process) claim() {
 	if slot.version = version; fresh {
 		slot.keys = nil
 	}
-	p.s = claimed(p.n, rec, &p.budget)
+	p.s, p.under = claimed(p.n, rec, &p.budget), nil
 	p.next = (*process).restore
 }
 
@@ -88,11 +88,15 @@ func (p *process) empty() {
 
 func (p *process) restore() {
 	p.next = (*process).confirm
-	switch err := p.view().Publishers(context.Background(), p.n, p.s.version, p.s.restore); {
+	err := p.view().Publishers(context.Background(), p.n, p.s.version, p.s.restore)
+	if err == nil {
+		err = p.view().Heads(context.Background(), p.n, p.s.version, p.s.restoreList)
+	}
+	switch {
 	case errors.Is(err, store.ErrStale):
 		p.anew("record stale")
 	case err != nil:
-		p.h.broken("read the publishers: %v", err)
+		p.h.broken("read publishers and lists: %v", err)
 	}
 }
 
@@ -172,7 +176,6 @@ func (p *process) fill() {
 		p.next = (*process).place
 		return
 	}
-	p.waited = false
 	p.next = (*process).load
 }
 
@@ -208,10 +211,41 @@ func (p *process) load() {
 	}
 }
 
+// apply begins a pass.
 func (p *process) apply() {
-	failures := p.s.run(context.Background(), ledger{p.h, p.s}, p.r)
+	p.s.spent.Store(false)
+	p.s.beginPass(p.r)
+	p.next = (*process).attempt
+}
+
+// attempt begins an attempt or ends one of those under way, of different keys, as it comes. Now and then one takes so long that it is
+// set aside while it runs.
+func (p *process) attempt() {
+	if len(p.under) < 3 && p.h.rand.IntN(2) == 0 || len(p.under) == 0 {
+		a := new(attempt)
+		if p.s.begin(p.r, a) {
+			p.under = append(p.under, a)
+			return
+		}
+		if len(p.under) == 0 {
+			p.ended()
+			return
+		}
+	}
+	a := take(p.h, &p.under)
+	if p.h.one(60) {
+		p.h.note("set aside as running")
+		p.s.overdue(p.r, a, new(call))
+		return
+	}
+	res := a.run(context.Background(), ledger{p.h, p.s})
+	p.s.ended(p.r, a, &res)
+}
+
+func (p *process) ended() {
+	failures := p.s.pass.failures
 	for i := range failures {
-		if err := failures[i].err; !errors.Is(err, errRefused) {
+		if err := failures[i].err; !errors.Is(err, errRefused) && !errors.Is(err, errRunning) {
 			p.h.broken("apply: %v", err)
 		}
 		if failures[i].item > p.r.next {
@@ -221,9 +255,9 @@ func (p *process) apply() {
 	p.next = (*process).prepare
 }
 
-// prepare makes a commit of the pass's outcomes, or waits for the item that failed, as owner.work does.
+// prepare makes a commit of the pass's outcomes, as owner.work does.
 func (p *process) prepare() {
-	if p.c, p.end = p.s.commit(ledger{p.h, p.s}, p.r); p.c == nil && p.end > p.r.next {
+	if p.c, p.end = p.s.commit(ledger{p.h, p.s}, p.r, p.h.now); p.c == nil && p.end > p.r.next {
 		p.h.note("undone")
 	}
 	if p.c != nil {
@@ -233,20 +267,6 @@ func (p *process) prepare() {
 		p.next = (*process).commit
 		return
 	}
-	p.next = (*process).load
-	if p.r.items[p.r.next].outcome == failed {
-		p.next = (*process).await
-	}
-}
-
-// await waits for the next attempt. Meanwhile the owner looks whether its version is still the store's.
-func (p *process) await() {
-	if p.h.one(4) {
-		p.verify("waiting")
-		return
-	}
-	p.r.items[p.r.next].outcome = pending
-	p.waited = true
 	p.next = (*process).load
 }
 
@@ -284,10 +304,6 @@ func (p *process) committed() {
 		p.h.broken("a floor is taken for forged: %s", t.suspect.jumpLast)
 	}
 	p.s.committed(p.c, p.r, p.end)
-	if p.waited {
-		p.r.retry()
-		p.waited = false
-	}
 	p.next = (*process).load
 	if p.r.done() {
 		p.r.reset()
@@ -319,7 +335,7 @@ func (l ledger) Apply(_ context.Context, state any, ev Event) error {
 	s := state.(*[]byte)
 	*s = append(*s, ev.Data...)
 	if l.h.one(20) {
-		l.s.stint.spent.Store(true)
+		l.s.spent.Store(true)
 	}
 	if l.h.one(l.h.failing) {
 		l.h.note("handler failed")

@@ -23,7 +23,11 @@ type course struct {
 	all   []byte // three bytes for each event
 	begin int    // where the state begins in all: behind the last event that deleted one
 	proof store.Proof
+	waits []byte // what is set aside behind them
 }
+
+// whole is all that was applied, and what waits behind it.
+func (c course) whole() []byte { return append(slices.Clip(c.all), c.waits...) }
 
 func (c course) apply(data []byte, deletes bool) course {
 	c.all, c.proof = append(slices.Clip(c.all), data...), c.proof.Apply(data)
@@ -48,11 +52,22 @@ func (c content) apply(h *history, version store.Version, r *round, end int) (af
 		after.keys = make(map[string]course)
 	}
 	for i := r.next; i < end; i++ {
-		if it := &r.items[i]; it.outcome == applied {
-			key := string(it.key)
-			after.keys[key] = after.keys[key].apply(it.ev.Data, h.deletes(it.ev.Data))
+		it, key := &r.items[i], string(r.items[i].key)
+		c := after.keys[key]
+		switch it.outcome {
+		case applied:
+			if len(c.waits) > 0 {
+				h.broken("an event of key %s is applied past those that are set aside", key)
+			}
+			c = c.apply(it.ev.Data, h.deletes(it.ev.Data))
 			changed = append(changed, key)
+		case setAside:
+			h.note("set aside")
+			c.waits = append(slices.Clip(c.waits), it.ev.Data...)
+		default:
+			continue
 		}
+		after.keys[key] = c
 	}
 	return after, changed
 }

@@ -64,9 +64,9 @@ func tryHistories(t *testing.T, n int) {
 	t.Logf("%d histories: %v", n, total)
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "withdrawn", "taken by nobody", "sent again", "untold", "stray", "router died", "batch failed",
-		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "waiting stale", "handler failed",
+		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "set aside", "set aside as running", "handler failed",
 		"state not encoded", "state deleted", "undone", "failed behind", "committed in part", "paused", "owner died", "went back",
-		"went back to an owner", "wiped", "torn", "commit torn", "load torn", "idle torn", "waiting torn", "emptied",
+		"went back to an owner", "wiped", "torn", "commit torn", "load torn", "idle torn", "emptied",
 		"announcement outrun", "session renewed", "late", "duplicate",
 	} {
 		require.NotZero(t, total[what], "no history saw: %s", what)

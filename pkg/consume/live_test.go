@@ -40,8 +40,8 @@ func TestLiveHeapWithManyKeys(t *testing.T) {
 		}
 		require.NoError(t, r.add(batchAt(uint64(i+1), p)))
 		s.fill(make([][]byte, len(s.missing(r))))
-		require.Empty(t, s.run(background, h, r))
-		c, end := s.commit(h, r)
+		require.Empty(t, runPass(s, h, r))
+		c, end := s.commit(h, r, epochStart)
 		s.committed(c, r, end)
 		require.True(t, r.done())
 		r.reset()

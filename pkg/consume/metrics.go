@@ -11,12 +11,11 @@ import (
 type metrics struct {
 	applied, duplicates, late, closed, jumps, stale, failures prometheus.Counter
 
-	retrying, hanging   prometheus.Gauge
 	commit, roundEvents prometheus.Histogram
 	passed              *prometheus.CounterVec
 }
 
-func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func() int, paused func() time.Duration) *metrics {
+func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped, givenUp func() int, paused func() time.Duration) *metrics {
 	f, ns := promauto.With(reg), strings.ReplaceAll(app, "-", "_")
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: name, Help: help})
@@ -25,6 +24,9 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func()
 		func() float64 { return float64(b.used.Load()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_stopped", Help: "Shards that wait for an operator."},
 		func() float64 { return float64(stopped()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "handlers_given_up",
+		Help: "Calls of the handler that were given up, as they did not return in time, and still run."},
+		func() float64 { return float64(givenUp()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "pause_seconds",
 		Help: "How much is left of a pause of all of this worker's shards; 0: they take events."},
 		func() float64 { return paused().Seconds() })
@@ -38,10 +40,6 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped func()
 		failures:   counter("handler_failures_total", "Events that the handler failed, each attempt."),
 		passed: f.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: "messages_passed_over_total",
 			Help: "Messages of the log that no router stored there: foreign ones, and copies of messages for another place."}, []string{"why"}),
-		retrying: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_retrying",
-			Help: "Shards that wait for an event that its handler fails."}),
-		hanging: f.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_hanging",
-			Help: "Shards that wait for a handler that has not returned for 5 s."}),
 		commit: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "worker", Name: "commit_seconds",
 			Help: "Time of a commit that happened.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
 		roundEvents: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "worker", Name: "commit_events",

@@ -4,17 +4,31 @@ package consume
 type outcome uint8
 
 const (
-	pending outcome = iota // to be applied
-	applied                // its key's state holds it
-	undone                 // it was applied, and is to be applied again: its key's state was not kept
-	failed                 // the newest attempt failed; it is to be retried
-	dropped                // a copy, or of a session that was closed or forgotten
+	pending  outcome = iota // to be applied, or to join its key's list
+	undone                  // it was applied, and is to be applied again: its key's state was not kept
+	failed                  // its attempt failed, and is not repeated here; earlier items of its key are undone, and come first
+	applied                 // its key's state holds it
+	given                   // the handler gave it up: its key's proof counts it
+	setAside                // it joins its key's list
+	skipped                 // a copy, or of a session that was closed or forgotten
 )
+
+// done tells whether a commit may cover the item.
+func (o outcome) done() bool { return o >= applied }
+
+// changes tells whether the outcome is a part of what is stored of the item's key beside its list.
+func (o outcome) changes() bool { return o == applied || o == given }
+
+// trouble is why an item was not applied.
+type trouble struct {
+	err  error
+	call *call // the attempt, if it still runs
+}
 
 // complete is the first item that has no outcome to commit.
 func (r *round) complete() int {
 	i := r.next
-	for i < r.seen && (r.items[i].outcome == applied || r.items[i].outcome == dropped) {
+	for i < r.seen && r.items[i].outcome.done() {
 		i++
 	}
 	return i
@@ -26,29 +40,40 @@ func (r *round) lastOf(e *entry, end int) int {
 		return int(e.last)
 	}
 	for i := end - 1; i >= r.next; i-- {
-		if it := &r.items[i]; it.entry == e && it.outcome == applied {
+		if it := &r.items[i]; it.entry == e && it.outcome.changes() {
 			return i
 		}
 	}
 	return -1
 }
 
-// retry makes the items that failed pending again.
-func (r *round) retry() {
-	for i := r.next; i < r.seen; i++ {
-		if r.items[i].outcome == failed {
-			r.items[i].outcome = pending
-		}
+// fail keeps why an item was not applied.
+func (r *round) fail(i int, t trouble) {
+	if r.troubles == nil {
+		r.troubles = make(map[int]trouble)
 	}
+	r.troubles[i] = t
+	r.items[i].outcome = failed
+	r.failures++
 }
 
-// undo says that a key went back to its committed state.
+// undo says that a key went back to its committed state. Its items are to be applied again, but for those that the handler gave
+// up: they are not tried again.
 func (r *round) undo(e *entry) {
 	for i := r.next; i < r.seen; i++ {
-		if it := &r.items[i]; it.entry == e && it.outcome == applied {
-			it.outcome = undone
-			r.forget(i)
+		it := &r.items[i]
+		if it.entry != e {
+			continue
 		}
+		switch it.outcome {
+		case applied:
+			it.outcome = undone
+		case given:
+			it.outcome = failed
+		default:
+			continue
+		}
+		r.forget(i)
 	}
 }
 
@@ -86,12 +111,22 @@ func (r *round) committed(end int) {
 	r.next = end
 }
 
-// uncommitted tells whether an item was applied and waits for its commit.
+// uncommitted tells whether a handler has run whose outcome waits for its commit.
 func (r *round) uncommitted() bool {
 	for i := r.next; i < r.seen; i++ {
-		if r.items[i].outcome == applied {
+		if o := r.items[i].outcome; o.changes() || o == setAside {
 			return true
 		}
 	}
 	return false
+}
+
+// applied is how many items before end are applied and not committed.
+func (r *round) applied(end int) (n int) {
+	for i := r.next; i < end; i++ {
+		if r.items[i].outcome == applied {
+			n++
+		}
+	}
+	return n
 }

@@ -27,6 +27,7 @@ type owner struct {
 	link  context.Context // of questions to NATS: ends also when the connection is lost
 	idle  *time.Ticker
 	shard *shard
+	crew  *crew
 
 	// Of the log as it was opened last:
 	feed     *feed
@@ -107,10 +108,14 @@ func (o *owner) serve(ctx context.Context) *ending {
 	ctx = o.tellingWaits(ctx)
 	link, unlink := unbroken(ctx, o.nc)
 	defer unlink()
+	attempting, endAttempts := context.WithCancelCause(ctx)
 	o.ctx, o.link, o.epoch = ctx, link, o.topology.Current()
 	if err := o.claim(); err != nil {
+		endAttempts(nil)
 		return because(explained(link, err))
 	}
+	o.crew = o.newCrew(attempting)
+	defer o.crew.leave(endAttempts)
 	defer o.shard.cache.clear()
 	o.idle = time.NewTicker(o.waits.idle)
 	defer o.idle.Stop()

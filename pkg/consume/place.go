@@ -10,7 +10,7 @@ import (
 
 // findPlace finds the shard's place in the log: the message that the position names must still be there, with its time. Else
 // the log has lost its tail, or is another one. The message may have been purged, if nothing behind it was that the shard has
-// yet to commit. Receipts for the last round are sent again, as the last owner may have died before it sent them.
+// yet to commit.
 func (o *owner) findPlace() *ending {
 	purged, err := o.compare()
 	if err != nil || purged {
@@ -64,7 +64,7 @@ func (o *owner) compare() (nothing bool, err error) {
 
 // passTo takes a message that lies at the position or before it. found tells that it is the one at the position.
 func (o *owner) passTo(m message) (found bool, err error) {
-	at, r := o.shard.position, o.round
+	at := o.shard.position
 	o.feed.settle(1)
 	switch {
 	case m.seq > at.Seq:
@@ -72,13 +72,7 @@ func (o *owner) passTo(m message) (found bool, err error) {
 	case m.seq == at.Seq && !m.time.Equal(at.Time):
 		return false, o.gap(fmt.Sprintf("of %s, but finds one of %s there: the log lost its tail or was made anew", at.Time.UTC(), m.time.UTC()))
 	}
-	_ = r.add(m) // one that cannot be read was passed over
-	if m.seq < at.Seq {
-		return false, nil
-	}
-	o.receipts.add(r.askedReceipts())
-	r.reset()
-	return true, nil
+	return m.seq == at.Seq, nil
 }
 
 // misplaced is the error of a log that does not deliver the message at the position.

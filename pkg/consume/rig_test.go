@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/lease"
@@ -102,6 +103,32 @@ func (r *rig) send(shard int, keys ...string) uint64 {
 	return r.put(shard, batchFor(shard, p), nil)
 }
 
+// list is what the store has of a key's events that are set aside.
+func (r *rig) list(key string) (out []string) {
+	r.t.Helper()
+	for shard := range r.shards {
+		heads, err := r.store().HeadsOf(background, shard, []string{key})
+		require.NoError(r.t, err)
+		if heads[0] == nil {
+			continue
+		}
+		h, err := aside.DecodeHead(heads[0])
+		require.NoError(r.t, err)
+		for at := h.First; at < h.Next; {
+			events, err := r.store().Aside(background, shard, "", key, at, 100)
+			require.NoError(r.t, err)
+			require.NotEmpty(r.t, events)
+			for _, b := range events {
+				e, err := aside.DecodeEvent(b)
+				require.NoError(r.t, err)
+				out = append(out, e.ID)
+			}
+			at += uint64(len(events))
+		}
+	}
+	return out
+}
+
 // state is what the store has for a key.
 func (r *rig) state(key string) []string {
 	r.t.Helper()
@@ -115,7 +142,7 @@ func (r *rig) state(key string) []string {
 	return nil
 }
 
-// applied waits until all that was sent is applied, and holds it against what was sent.
+// applied waits until all that was sent is applied or set aside, and holds it against what was sent.
 func (r *rig) applied() {
 	r.t.Helper()
 	ends, err := topology.Ends(background, r.js, "app", r.topo.Current())
@@ -127,7 +154,7 @@ func (r *rig) applied() {
 		}, "shard %d: not at %d", shard, end)
 	}
 	for key, want := range r.want {
-		require.Equal(r.t, want, r.state(key), "key %s", key)
+		require.Equal(r.t, want, append(r.state(key), r.list(key)...), "key %s", key)
 	}
 }
 
@@ -170,7 +197,7 @@ func (r *rig) workerOn(nc *nats.Conn, change ...func(*Config)) *tester {
 	require.NoError(r.t, err)
 	w.owns = func(int, []byte) bool { return true } // tests send what they like to any shard
 	w.waits = waits{
-		idle: 50 * time.Millisecond, tip: 0, share: 2 * time.Millisecond, place: 200 * time.Millisecond, stopped: 50 * time.Millisecond, hang: hangTime, handover: handoverTime,
+		idle: 50 * time.Millisecond, tip: 0, share: 2 * time.Millisecond, place: 200 * time.Millisecond, stopped: 50 * time.Millisecond, handover: handoverTime,
 		count: 50 * time.Millisecond, look: time.Minute, token: 20 * time.Millisecond,
 	}
 	r.t.Cleanup(func() {

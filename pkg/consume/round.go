@@ -32,9 +32,11 @@ type round struct {
 	share  *share // of the memory of all rounds; the owner's
 	bad    error  // of the message behind them, which cannot be read
 
-	failures    int      // of the handler
-	results     [][]byte // by item: its key's state behind it, where that was kept
+	failures    int             // of the handler
+	troubles    map[int]trouble // by item: why it was not applied
+	results     [][]byte        // by item: its key's state behind it, where that was kept
 	resultBytes int
+	lent        bool // an attempt may still read the messages and items
 
 	scratch frame.Frame
 }
@@ -55,6 +57,7 @@ type item struct {
 	key     []byte
 	ev      frame.Event // of a frame
 	typ     string      // of a plain event
+	command bool        // an operator's, in the message's data; no event
 }
 
 // add takes a message, all of it or nothing.
@@ -98,7 +101,7 @@ func (r *round) pass() {
 func (r *round) readPlain(m message, kind string) error {
 	n := len(r.msgs) - 1
 	switch kind {
-	case frame.KindEvent:
+	case frame.KindEvent, frame.KindCommand:
 		key := []byte(m.header.Get(frame.HeaderKey))
 		if err := frame.CheckKey(key); err != nil {
 			return err
@@ -107,7 +110,7 @@ func (r *round) readPlain(m message, kind string) error {
 			return fmt.Errorf("key %q belongs to another shard", key)
 		}
 		r.parts = append(r.parts, part{plain: true})
-		r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: key, typ: m.header.Get(frame.HeaderType)})
+		r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: key, typ: m.header.Get(frame.HeaderType), command: kind == frame.KindCommand})
 		return nil
 	default:
 		return fmt.Errorf("messages of kind %q are not known to this version", kind)
@@ -141,15 +144,18 @@ func (r *round) readBatch(m message) error {
 	})
 }
 
-// reset empties the round, keeping its memory.
+// reset empties the round, keeping its memory unless an attempt may read it.
 func (r *round) reset() {
+	if r.lent {
+		r.msgs, r.parts, r.items, r.scratch = nil, nil, nil, frame.Frame{}
+	}
 	clear(r.msgs)
 	clear(r.items)
 	if cap(r.items) > keepItems {
 		r.items = nil
 	}
 	r.msgs, r.parts, r.items, r.next, r.seen, r.bytes, r.passed = r.msgs[:0], r.parts[:0], r.items[:0], 0, 0, 0, passed{}
-	r.failures, r.results, r.resultBytes = 0, nil, 0
+	r.failures, r.troubles, r.results, r.resultBytes, r.lent = 0, nil, nil, 0, false
 }
 
 // cost is the size of the round, in bytes.
@@ -170,19 +176,11 @@ func (r *round) position(end int, before store.Position) store.Position {
 	return store.Position{Epoch: r.at.Epoch, Seq: r.msgs[last].seq, Time: r.msgs[last].time}
 }
 
-// askedReceipts are the receipts that the round's events ask for.
-func (r *round) askedReceipts() map[receiptTo][]uint64 {
-	out := make(map[receiptTo][]uint64)
-	for i := range r.items {
-		r.receipt(out, &r.items[i])
-	}
-	return out
-}
-
-// appliedReceipts adds the receipts that the items from r.next up to end ask for, where they were applied.
-func (r *round) appliedReceipts(out map[receiptTo][]uint64, end int) {
+// receipts adds the receipts that the items from r.next up to end ask for, where the commit settles them. Those that are set aside are owed
+// by the commit that takes them from their list.
+func (r *round) receipts(out map[receiptTo][]uint64, end int) {
 	for i := r.next; i < end; i++ {
-		if it := &r.items[i]; it.outcome == applied {
+		if it := &r.items[i]; it.outcome.changes() {
 			r.receipt(out, it)
 		}
 	}

@@ -1,44 +1,50 @@
 package consume
 
 import (
+	"sync/atomic"
+	"time"
+
 	"example.com/lockstep/pkg/dedup"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
 )
 
-// shard holds an owner's knowledge of its shard and makes the decisions: which events to apply, to drop, to commit. It has no
-// goroutine, no clock and no connection.
+// shard holds an owner's knowledge of its shard and makes the decisions: which events to apply, to set aside, to drop, to commit. It
+// has no goroutine, no clock and no connection.
 //
-// A round is run in passes (run), and each pass is followed by a commit (commit, committed) of all that it did, unless the
-// handler was slow or failed. An event that fails is tried again in a later pass. Until then the outcomes of events behind it
-// wait here, in the cache and in the items. They belong to this claim alone: the next one begins with what is committed.
+// A round is run in passes (beginPass, begin, ended), and each pass is followed by a commit (commit, committed) of the outcomes before
+// the first item that has none. Outcomes behind it wait here, in the cache and in the items. They belong to this claim alone: the
+// next one begins with what is committed.
 type shard struct {
-	n          int
-	fence      uint64
-	version    store.Version
-	position   store.Position
-	roundStart uint64 // the first message of the last round committed: its receipts may be owed
-	late       uint64
-	lateLast   string
-	logEnd     uint64 // at the claim: up to it a janitor that had looked before may purge under us
-	record     dedup.Record
-	cache      *cache
-	stint      stint
+	n        int
+	fence    uint64
+	version  store.Version
+	position store.Position
+	owed     []byte // receipts, by the last commit
+	late     uint64
+	lateLast string
+	logEnd   uint64 // at the claim: up to it a janitor that had looked before may purge under us
+	record   dedup.Record
+	cache    *cache
+	lists    map[string]*list // by key, of those with events that are set aside
 
-	pass    uint32 // counts the runs
-	careful bool   // the handler has failed: states are kept as they were behind each event, until a round without a failure
+	pass    pass
+	spent   atomic.Bool // the handler has had its time: nothing more is to be begun
+	careful bool        // the handler has failed: states are kept as they were behind each event, until a round without a failure
 
 	wanted   []*entry               // to be filled in
 	tally    tally                  // of the items that are not committed
 	written  []*entry               // whose states the commit holds, in its order
 	receipts map[receiptTo][]uint64 // of the commit
+	joined   []store.List           // likewise
+	now      time.Time              // of the commit
 }
 
-// claimed makes a shard of its record as it was at the claim. Its publishers are still to be restored.
+// claimed makes a shard of its record as it was at the claim. Its publishers and lists are still to be restored.
 func claimed(n int, rec store.Record, b *budget) *shard {
 	return &shard{
-		n: n, fence: rec.Fence, version: rec.Version, position: rec.Position, roundStart: rec.RoundStart, late: rec.Late, lateLast: rec.LateLast,
-		cache: newCache(b), receipts: make(map[receiptTo][]uint64),
+		n: n, fence: rec.Fence, version: rec.Version, position: rec.Position, owed: rec.Owed, late: rec.Late, lateLast: rec.LateLast,
+		cache: newCache(b), lists: make(map[string]*list), receipts: make(map[receiptTo][]uint64),
 	}
 }
 
@@ -60,11 +66,11 @@ func (s *shard) start() uint64 {
 	if s.position.Time.IsZero() && s.position.Seq > 0 {
 		return s.position.Seq + 1
 	}
-	return min(s.roundStart, s.position.Seq)
+	return s.position.Seq
 }
 
 // missing finds the states of the events that are still to be applied, and returns the keys of those that are not in the
-// cache, each once. They are to be loaded, and filled in, before the round is run.
+// cache, each once. They are to be loaded, and filled in, before each pass. Events that join a list need none.
 func (s *shard) missing(r *round) []string {
 	for _, e := range s.wanted { // that were never filled in
 		s.cache.drop(e)
@@ -73,7 +79,7 @@ func (s *shard) missing(r *round) []string {
 	var keys []string
 	for i := r.next; i < len(r.items); i++ {
 		it := &r.items[i]
-		if it.outcome == applied || it.outcome == dropped {
+		if it.outcome.done() || it.command || s.joins(r, i) {
 			continue
 		}
 		if it.entry = s.cache.get(it.key); it.entry == nil {

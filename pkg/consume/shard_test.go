@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/store/storetest"
@@ -76,6 +77,7 @@ func claim(t require.TestingT, m *storetest.Memory, b *budget) *shard {
 	require.NoError(t, err)
 	s := claimed(testShard, rec, b)
 	require.NoError(t, m.At("one").Publishers(context.Background(), testShard, s.version, s.restore))
+	require.NoError(t, m.At("one").Heads(context.Background(), testShard, s.version, s.restoreList))
 	return s
 }
 
@@ -88,24 +90,56 @@ func load(t require.TestingT, m *storetest.Memory, s *shard, r *round) error {
 	return s.fill(states)
 }
 
-// commits runs a round until it is done, or until the item at r.next has failed and nothing is to be done but to wait for it.
-// It returns how many items each commit covered.
+// runPass makes the attempts of a pass one by one, as the runner does.
+func runPass(s *shard, h Handler, r *round) []failure {
+	s.beginPass(r)
+	var a attempt
+	for s.begin(r, &a) {
+		res := a.run(background, h)
+		s.ended(r, &a, &res)
+	}
+	return s.pass.failures
+}
+
+// commits runs a round until it is done. It returns how many items each commit covered.
 func commits(t require.TestingT, m *storetest.Memory, s *shard, h Handler, r *round) (covered []int) {
-	for !r.done() {
+	for passes := 0; !r.done(); passes++ {
+		require.Less(t, passes, 100)
 		require.NoError(t, load(t, m, s, r))
-		s.run(context.Background(), h, r)
-		c, end := s.commit(h, r)
+		runPass(s, h, r)
+		c, end := s.commit(h, r, epochStart)
 		if c == nil {
-			if r.items[r.next].outcome == failed {
-				break
-			}
 			continue
 		}
 		require.NoError(t, m.At("one").Commit(context.Background(), c))
 		covered = append(covered, end-r.next)
 		s.committed(c, r, end)
+		s.spent.Store(false)
 	}
 	return covered
+}
+
+// waiting are the ids of a key's events that are set aside, and the list's head, nil if there is none.
+func waiting(t require.TestingT, m *storetest.Memory, key string) (out ids, head *aside.Head) {
+	heads, err := m.At("one").HeadsOf(background, testShard, []string{key})
+	require.NoError(t, err)
+	if heads[0] == nil {
+		return nil, nil
+	}
+	h, err := aside.DecodeHead(heads[0])
+	require.NoError(t, err)
+	for at := h.First; at < h.Next; {
+		events, err := m.At("one").Aside(background, testShard, "", key, at, 100)
+		require.NoError(t, err)
+		require.NotEmpty(t, events)
+		for _, b := range events {
+			e, err := aside.DecodeEvent(b)
+			require.NoError(t, err)
+			out = append(out, e.ID)
+		}
+		at += uint64(len(events))
+	}
+	return out, &h
 }
 
 // runs counts a handler's attempts, by event.
@@ -124,152 +158,180 @@ func (c runs) Apply(ctx context.Context, state any, ev Event) error {
 // id is that of an event of publisher 1.
 func id(seq int) string { return fmt.Sprintf("%s-%d", frame.PublisherID{1}, seq) }
 
-// An event that fails gives its key's state back as it was before. What comes before it is committed; what comes behind it is
-// applied, but for its key's, and waits.
+// An event that fails is set aside with all later ones of its key, and the key's state is as it was before. The others go on.
 func TestFailureIsItsKeysAlone(t *testing.T) {
 	m := storetest.NewMemory()
 	b := budget{max: 1 << 20}
 	s := claim(t, m, &b)
-	broken := true
 	h := counted(collect(func(ev Event) error {
-		if ev.seq == 3 && broken {
+		if ev.seq == 3 {
 			return errRefused
 		}
 		return nil
 	}))
 	second := sent{publisher: 1, generation: 1, floor: 1, events: []sentEvent{
-		{seq: 2, key: "b"}, {seq: 3, key: "a"}, {seq: 4, key: "b"}, {seq: 5, key: "a"},
+		{seq: 2, key: "b"}, {seq: 3, key: "a", receipt: true}, {seq: 4, key: "b", receipt: true}, {seq: 5, key: "a"},
 	}}
 	r := roundOf(t, batchAt(5, one(1, "c")), batchAt(6, second, one(2, "b")), batchAt(9, one(6, "b")))
-	require.Equal(t, []int{2}, commits(t, m, s, h, r))
-	require.Equal(t, uint64(5), s.position.Seq, "message 6 is applied in part: the position stays before it")
-	require.Equal(t, uint64(5), s.roundStart)
-	require.Equal(t, ids{id(2)}, stored(t, m, "b"))
-	require.Empty(t, stored(t, m, "a"))
-	require.Equal(t, map[string]int{id(1): 1, id(2): 1, id(3): 1, id(4): 1, id(6): 1}, h.of, "event 5 waits for event 3")
-	require.Len(t, s.cache.dirty, 1, "b as it is behind the event that failed")
-
-	for range 3 {
-		r.items[r.next].outcome = pending
-		require.Empty(t, commits(t, m, s, h, r))
-	}
-	require.Equal(t, map[string]int{id(1): 1, id(2): 1, id(3): 4, id(4): 1, id(6): 1}, h.of)
-
-	// Killed here, the next owner finds nothing of what waited.
-	s2 := claim(t, m, &b)
-	again := roundOf(t, batchAt(6, second, one(2, "b")), batchAt(9, one(6, "b")))
-	broken = false
-	require.Equal(t, []int{6}, commits(t, m, s2, h, again), "event 2 is in the record, and nothing behind it")
-	require.Equal(t, ids{id(3), id(5)}, stored(t, m, "a"))
+	require.Equal(t, []int{7}, commits(t, m, s, h, r))
+	require.Equal(t, uint64(9), s.position.Seq)
 	require.Equal(t, ids{id(2), id(4), id(6)}, stored(t, m, "b"))
-	require.Equal(t, uint64(9), s2.position.Seq)
-	require.Equal(t, uint64(6), s2.roundStart)
+	require.Empty(t, stored(t, m, "a"))
+	require.Equal(t, map[string]int{id(1): 1, id(2): 1, id(3): 1, id(4): 1, id(6): 1}, h.of, "event 5 joins event 3")
+	events, head := waiting(t, m, "a")
+	require.Equal(t, ids{id(3), id(5)}, events)
+	require.Equal(t, aside.Retrying, head.Status)
+	require.EqualValues(t, 1, head.Attempts)
+	require.Equal(t, errRefused.Error(), head.Error)
+	owed, err := decodeOwed(s.owed)
+	require.NoError(t, err)
+	require.Len(t, owed, 1, "none is owed for what is set aside")
+	for _, seqs := range owed {
+		require.Contains(t, seqs, uint64(4))
+		require.NotContains(t, seqs, uint64(3))
+	}
+
+	// The next owner finds the list, and later events join it.
+	s2 := claim(t, m, &b)
+	require.Equal(t, []int{2}, commits(t, m, s2, h, roundOf(t, batchAt(10, one(7, "a"), one(8, "b")))))
+	events, head = waiting(t, m, "a")
+	require.Equal(t, ids{id(3), id(5), id(7)}, events)
+	require.EqualValues(t, 1, head.Attempts)
+	require.Equal(t, ids{id(2), id(4), id(6), id(8)}, stored(t, m, "b"))
 
 	// And the owner from before commits nothing more.
-	r.items[r.next].outcome = pending
-	require.Equal(t, []string{"a"}, s.missing(r))
-	_, err := m.At("one").Load(context.Background(), s.n, s.version, []string{"a"})
+	_, err = m.At("one").Load(context.Background(), s.n, s.version, []string{"a"})
 	require.ErrorIs(t, err, store.ErrStale)
 }
 
-// A key's second event fails: the first is committed, and is applied once more at most.
+// A key's second event fails: the first is applied, once more at most, and committed.
 func TestSecondEventOfAKeyFails(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
-	left := 3
 	h := counted(collect(func(ev Event) error {
-		if ev.seq == 3 && left > 0 {
-			left--
+		if ev.seq == 3 {
 			return errRefused
 		}
 		return nil
 	}))
 	r := roundOf(t, batchAt(1, one(1, "a"), one(2, "b")), batchAt(2, one(3, "a"), one(4, "b")), batchAt(3, one(5, "a"), one(6, "c")))
-	require.Equal(t, []int{2}, commits(t, m, s, h, r))
+	require.Equal(t, []int{6}, commits(t, m, s, h, r))
 	require.Equal(t, ids{id(1)}, stored(t, m, "a"))
-	for left > 0 {
-		r.items[r.next].outcome = pending
-		require.Empty(t, commits(t, m, s, h, r))
-	}
-	r.items[r.next].outcome = pending
-	require.Equal(t, []int{4}, commits(t, m, s, h, r))
-	require.Equal(t, ids{id(1), id(3), id(5)}, stored(t, m, "a"))
 	require.Equal(t, ids{id(2), id(4)}, stored(t, m, "b"))
-	require.Equal(t, map[string]int{id(1): 2, id(2): 1, id(3): 4, id(4): 1, id(5): 1, id(6): 1}, h.of)
+	events, _ := waiting(t, m, "a")
+	require.Equal(t, ids{id(3), id(5)}, events)
+	require.Equal(t, map[string]int{id(1): 2, id(2): 1, id(3): 1, id(4): 1, id(6): 1}, h.of, "the event that failed is not tried again")
 }
 
-// Once a handler has failed, states are kept behind each event: an event that fails repeats nothing of its key then, and a
-// commit holds the states as they were at its end, though they have gone on.
+// Once a handler has failed, states are kept behind each event: an event that fails repeats nothing of its key then.
 func TestSeveralKeysFail(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
-	bad := map[uint64]bool{1: true, 4: true, 6: true}
 	h := counted(collect(func(ev Event) error {
-		if bad[ev.seq] {
+		if ev.seq == 1 || ev.seq == 4 || ev.seq == 6 {
 			return errRefused
 		}
 		return nil
 	}))
 	r := roundOf(t, batchAt(1, one(1, "a")), batchAt(2, one(2, "c")), batchAt(3, one(3, "b")), batchAt(4, one(4, "b")),
 		batchAt(5, one(5, "c")), batchAt(6, one(6, "d")), batchAt(7, one(7, "c")))
-	require.Empty(t, commits(t, m, s, h, r))
-	delete(bad, 1)
-	r.items[r.next].outcome = pending
-	require.Equal(t, []int{3}, commits(t, m, s, h, r))
-	require.Equal(t, ids{id(2)}, stored(t, m, "c"), "as it was at the end of the commit")
-	require.Equal(t, ids{id(3)}, stored(t, m, "b"))
-	require.Equal(t, uint64(3), s.position.Seq)
-	clear(bad)
-	r.retry()
-	require.Equal(t, []int{4}, commits(t, m, s, h, r))
+	require.Equal(t, []int{7}, commits(t, m, s, h, r))
 	require.Equal(t, ids{id(2), id(5), id(7)}, stored(t, m, "c"))
-	require.Equal(t, ids{id(3), id(4)}, stored(t, m, "b"))
-	require.Equal(t, map[string]int{id(1): 2, id(2): 1, id(3): 1, id(4): 2, id(5): 1, id(6): 2, id(7): 1}, h.of)
+	require.Equal(t, ids{id(3)}, stored(t, m, "b"))
+	for _, n := range h.of {
+		require.Equal(t, 1, n)
+	}
+	for key, want := range map[string]ids{"a": {id(1)}, "b": {id(4)}, "d": {id(6)}} {
+		events, _ := waiting(t, m, key)
+		require.Equal(t, want, events)
+	}
 }
 
-// A handler that fails everything is not run for each key there is.
-func TestFewKeysFailAtOnce(t *testing.T) {
+// A handler that gives an event up leaves the state as it was, and the proof counts it.
+func TestDroppedEvents(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
-	h := counted(collect(func(Event) error { return errRefused }))
-	var parts []sent
-	for i := range 10 * maxWaiting {
-		parts = append(parts, one(uint64(i+1), fmt.Sprint(i)))
-	}
-	r := roundOf(t, batchAt(1, parts...))
-	for range 3 {
-		require.Empty(t, commits(t, m, s, h, r))
-		r.items[r.next].outcome = pending
-	}
-	require.LessOrEqual(t, len(h.of), maxWaiting+1)
-	require.Equal(t, 3, h.of[id(1)])
-	require.Equal(t, 1, h.of[id(2)])
-}
-
-// Nothing more is begun behind an event that fails once what waits has taken the handler's time of one commit.
-func TestTimeAfterAFailureIsBounded(t *testing.T) {
-	m := storetest.NewMemory()
-	s := claim(t, m, &budget{max: 1 << 20})
-	s.stint.limit, s.stint.hang = time.Hour, time.Hour
-	h := counted(collect(func(ev Event) error {
-		if ev.seq == 1 {
-			return errRefused
-		}
-		if ev.seq == 3 {
-			s.stint.used = s.stint.limit
-			s.stint.spent.Store(true)
+	h := collect(func(ev Event) error {
+		if ev.seq%2 == 0 {
+			return fmt.Errorf("refused: %w", Drop(errRefused))
 		}
 		return nil
-	}))
-	r := roundOf(t, batchAt(1, one(1, "a"), one(2, "b"), one(3, "c"), one(4, "d")))
-	for range 3 {
-		require.Empty(t, commits(t, m, s, h, r))
-		r.items[r.next].outcome = pending
+	})
+	r := roundOf(t, batchAt(1, one(1, "a"), one(2, "a"), one(3, "a"), one(4, "b"), one(5, "c"), one(6, "a")))
+	commits(t, m, s, h, r)
+	require.Empty(t, s.lists)
+	for key, want := range map[string]store.Proof{"a": {Count: 2, Dropped: 2}, "b": {Dropped: 1}, "c": {Count: 1}} {
+		states, err := m.At("one").States(background, testShard, []string{key})
+		require.NoError(t, err)
+		got, _, err := store.SplitState(states[0])
+		require.NoError(t, err)
+		got.Chain = 0
+		require.Equal(t, want, got, "key %s", key)
 	}
-	require.Equal(t, map[string]int{id(1): 3, id(2): 1, id(3): 1}, h.of)
+	require.Equal(t, ids{id(1), id(3)}, stored(t, m, "a"))
+	commits(t, m, s, h, roundOf(t, batchAt(2, one(7, "b"))))
+	require.Equal(t, ids{id(7)}, stored(t, m, "b"), "a key with a proof alone finds a fresh state")
 }
 
-// What waits behind an event that fails is bounded in bytes.
+// Park does not wait for the last attempt.
+func TestParkedByTheHandler(t *testing.T) {
+	m := storetest.NewMemory()
+	s := claim(t, m, &budget{max: 1 << 20})
+	h := collect(func(Event) error { return Park(errRefused) })
+	commits(t, m, s, h, roundOf(t, batchAt(1, one(1, "a"), one(2, "a"))))
+	events, head := waiting(t, m, "a")
+	require.Equal(t, ids{id(1), id(2)}, events)
+	require.Equal(t, aside.Parked, head.Status)
+	require.Contains(t, head.Error, errRefused.Error())
+}
+
+// Keys run side by side, one key never does, and outcomes behind an attempt that still runs wait.
+func TestKeysRunSideBySide(t *testing.T) {
+	m := storetest.NewMemory()
+	s := claim(t, m, &budget{max: 1 << 20})
+	h := collect(nil)
+	r := roundOf(t, batchAt(1, one(1, "a"), one(2, "b"), one(3, "a"), one(4, "c"), one(5, "b")))
+	require.NoError(t, load(t, m, s, r))
+	s.beginPass(r)
+	var under []*attempt
+	begin := func() {
+		for a := new(attempt); s.begin(r, a); a = new(attempt) {
+			under = append(under, a)
+		}
+	}
+	end := func(key string) {
+		for i, a := range under {
+			if a.key == key {
+				under = append(under[:i], under[i+1:]...)
+				res := a.run(background, h)
+				s.ended(r, a, &res)
+				return
+			}
+		}
+		require.Fail(t, "not under way: "+key)
+	}
+	begin()
+	require.Len(t, under, 3, "an event waits for the one before of its key")
+	end("c")
+	end("b")
+	begin()
+	end("b")
+	require.Zero(t, r.complete(), "a has not ended")
+	s.overdue(r, under[0], new(call))
+	begin()
+	require.Empty(t, under[1:], "event 3 joins event 1")
+	c, upto := s.commit(h, r, epochStart)
+	require.Equal(t, 5, upto)
+	require.NoError(t, m.At("one").Commit(background, c))
+	s.committed(c, r, upto)
+	require.Equal(t, ids{id(2), id(5)}, stored(t, m, "b"))
+	events, head := waiting(t, m, "a")
+	require.Equal(t, ids{id(1), id(3)}, events)
+	require.Equal(t, aside.Running, head.Status)
+	require.Zero(t, head.Attempts)
+}
+
+// Nothing more is begun behind an attempt that failed once what waits is large.
 func TestResultsAreBounded(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
@@ -284,31 +346,11 @@ func TestResultsAreBounded(t *testing.T) {
 		parts = append(parts, one(uint64(i+1), fmt.Sprint(i)))
 	}
 	r := roundOf(t, batchAt(1, parts...))
-	require.Empty(t, commits(t, m, s, h, r))
+	require.NoError(t, load(t, m, s, r))
+	runPass(s, h, r)
 	require.Greater(t, r.resultBytes, maxResults)
 	require.Less(t, r.resultBytes, maxResults+2*largeState)
 	require.Less(t, len(h.of), 20)
-}
-
-// An event has failed for longer than a commit's time. Once it succeeds, the rest of its round is committed as fast as any other.
-func TestRoundAfterALongFailureIsCommittedAtOnce(t *testing.T) {
-	m := storetest.NewMemory()
-	s := claim(t, m, &budget{max: 1 << 20})
-	s.stint.limit, s.stint.hang = time.Hour, time.Hour
-	fails := true
-	h := inPlace{func(Event) bool { return fails }}
-	var parts []sent
-	for i := range 500 {
-		parts = append(parts, one(uint64(i+1), "hot"))
-	}
-	r := roundOf(t, batchAt(1, parts...))
-	require.Empty(t, commits(t, m, s, h, r))
-	s.stint.used = s.stint.limit // by the attempts that failed
-	fails = false
-	r.items[r.next].outcome = pending
-	covered := commits(t, m, s, h, r)
-	require.True(t, r.done())
-	require.Equal(t, []int{1, 499}, covered)
 }
 
 // inPlace is a handler whose states are the envelopes that they were decoded from.
@@ -335,26 +377,13 @@ func (h inPlace) Apply(_ context.Context, state any, ev Event) error {
 func TestKeptStatesAreNotShared(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
-	bad := map[uint64]bool{1: true, 4: true}
-	h := inPlace{func(ev Event) bool { return bad[ev.seq] }}
+	h := inPlace{func(ev Event) bool { return ev.seq == 1 || ev.seq == 4 }}
 	r := roundOf(t, batchAt(1, one(1, "a"), one(2, "b"), one(3, "c"), one(4, "b"), one(5, "c")))
-	require.Empty(t, commits(t, m, s, h, r))
-	require.NoError(t, load(t, m, s, r))
-	bad[1] = false
-	r.retry() // event 4 fails again, on a state that was decoded from what event 2 left
-	require.Equal(t, []int{3}, commits(t, m, s, h, r))
-	for _, key := range []string{"a", "b", "c"} {
+	commits(t, m, s, h, r)
+	for key, want := range map[string][]byte{"a": nil, "b": {1}, "c": {2}} {
 		states, err := m.At("one").States(context.Background(), testShard, []string{key})
 		require.NoError(t, err)
-		require.Equal(t, []byte{1}, envelopeOf(t, states[0]), "key %s", key)
-	}
-	clear(bad)
-	r.retry()
-	require.Equal(t, []int{2}, commits(t, m, s, h, r))
-	states, err := m.At("one").States(context.Background(), testShard, []string{"a", "b", "c"})
-	require.NoError(t, err)
-	for i, want := range [][]byte{{1}, {2}, {2}} {
-		require.Equal(t, want, envelopeOf(t, states[i]))
+		require.Equal(t, want, envelopeOf(t, states[0]), "key %s", key)
 	}
 }
 
@@ -374,7 +403,7 @@ func TestSlowHandlerEndsTheSegment(t *testing.T) {
 	s := claim(t, m, &budget{max: 1 << 20})
 	h := collect(func(ev Event) error {
 		if ev.seq%2 == 0 {
-			s.stint.spent.Store(true)
+			s.spent.Store(true)
 		}
 		return nil
 	})
@@ -382,8 +411,9 @@ func TestSlowHandlerEndsTheSegment(t *testing.T) {
 	r := roundOf(t, batchAt(5, first), batchAt(6, one(4, "b"), one(5, "a")))
 	for _, want := range []struct{ end, position int }{{2, 0}, {4, 5}, {5, 6}} {
 		require.NoError(t, load(t, m, s, r))
-		require.Empty(t, s.run(context.Background(), h, r))
-		c, end := s.commit(h, r)
+		s.spent.Store(false)
+		require.Empty(t, runPass(s, h, r))
+		c, end := s.commit(h, r, epochStart)
 		require.Equal(t, want.end, end)
 		require.Equal(t, uint64(want.position), c.Position.Seq)
 		require.NoError(t, m.At("one").Commit(context.Background(), c))
@@ -401,8 +431,8 @@ func TestLateEventsAreCountedAndNotApplied(t *testing.T) {
 	old.events = []sentEvent{{seq: 1, key: "a", receipt: true}, {seq: 2, key: "b"}}
 	r := roundOf(t, batchAt(1, old, one(1, "a")))
 	require.NoError(t, load(t, m, s, r))
-	require.Empty(t, s.run(context.Background(), collect(nil), r))
-	c, end := s.commit(collect(nil), r)
+	require.Empty(t, runPass(s, collect(nil), r))
+	c, end := s.commit(collect(nil), r, epochStart)
 	require.Equal(t, len(r.items), end)
 	require.Equal(t, uint64(2), c.Late)
 	require.Contains(t, c.LateLast, "seq 2")
@@ -420,10 +450,11 @@ func TestStateThatCannotBeReadIsAFailure(t *testing.T) {
 	m.Put(testShard, "a", append(store.Proof{Count: 1}.Append(nil), 9, 9, 'x'))
 	r := roundOf(t, batchAt(1, one(1, "b")), batchAt(2, one(2, "a")))
 	require.NoError(t, load(t, m, s, r))
-	failures := s.run(context.Background(), collect(nil), r)
+	failures := runPass(s, collect(nil), r)
 	require.Len(t, failures, 1)
 	require.Equal(t, 1, failures[0].item)
 	require.ErrorContains(t, failures[0].err, "codec 9")
+	require.ErrorIs(t, failures[0].err, errParked, "no attempt can succeed")
 }
 
 // explosive is a handler of an application's own, that panics wherever it can.
@@ -447,13 +478,13 @@ func TestPanicsAreFailures(t *testing.T) {
 		s := claim(t, m, &budget{max: 1 << 20})
 		r := roundOf(t, batchAt(1, one(1, "a")))
 		require.NoError(t, load(t, m, s, r))
-		failures := s.run(context.Background(), explosive{where}, r)
+		failures := runPass(s, explosive{where}, r)
 		if where == "encode" { // it is only encoded when it is to be committed; then the event is tried by itself
 			require.Empty(t, failures)
-			c, _ := s.commit(explosive{where}, r)
+			c, _ := s.commit(explosive{where}, r, epochStart)
 			require.Nil(t, c)
 			require.NoError(t, load(t, m, s, r))
-			failures = s.run(context.Background(), explosive{where}, r)
+			failures = runPass(s, explosive{where}, r)
 		}
 		require.Len(t, failures, 1)
 		require.ErrorContains(t, failures[0].err, "boom in "+where)
@@ -475,19 +506,16 @@ func (u unwritable) Encode(b []byte, state any) ([]byte, error) {
 	return u.Handler.Encode(b, state)
 }
 
-// A state that cannot be encoded is laid to the event that made it so: those before it are committed without a wait.
+// A state that cannot be encoded is laid to the event that made it so: those before it are committed.
 func TestStateThatCannotBeWritten(t *testing.T) {
 	m := storetest.NewMemory()
 	s := claim(t, m, &budget{max: 1 << 20})
 	r := roundOf(t, batchAt(1, one(1, "a")), batchAt(2, one(2, "b")), batchAt(3, one(3, "a")), batchAt(4, one(4, "a")), batchAt(5, one(5, "b")))
 	h := counted(unwritable{collect(nil), id(3)})
-	require.Equal(t, []int{2}, commits(t, m, s, h, r))
-	require.Equal(t, failed, r.items[2].outcome)
+	require.Equal(t, []int{5}, commits(t, m, s, h, r))
 	require.Equal(t, ids{id(1)}, stored(t, m, "a"))
-	require.Equal(t, ids{id(2)}, stored(t, m, "b"))
-	runs := h.of[id(3)]
-	r.items[r.next].outcome = pending
-	require.Empty(t, commits(t, m, s, h, r), "it is what the shard waits for")
-	require.Equal(t, runs+1, h.of[id(3)])
+	require.Equal(t, ids{id(2), id(5)}, stored(t, m, "b"))
+	events, _ := waiting(t, m, "a")
+	require.Equal(t, ids{id(3), id(4)}, events)
 	require.LessOrEqual(t, h.of[id(2)], 2)
 }

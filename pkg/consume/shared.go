@@ -22,6 +22,8 @@ type shared struct {
 	store    store.Store
 	waits    waits
 
+	places    *places
+	givenUp   givenUp
 	caches    budget // of all shards' states
 	rounds    budget // of all shards' rounds
 	statuses  statuses
@@ -46,7 +48,6 @@ type waits struct {
 	place   time.Duration // for the message at the position to arrive
 	stopped time.Duration // until a stopped shard looks whether log and store fit together again
 
-	hang     time.Duration // until a handler's call counts as one that hangs
 	handover time.Duration // until a shard that is on its way between two workers counts as stuck
 	count    time.Duration // between two counts of the backlogs of shards that do not run
 	look     time.Duration // between two looks whether the store is still suitable
@@ -54,6 +55,6 @@ type waits struct {
 }
 
 var defaultWaits = waits{
-	idle: time.Second, tip: 200 * time.Millisecond, share: 100 * time.Millisecond, place: 5 * time.Second, stopped: 5 * time.Second, hang: hangTime, handover: handoverTime, count: 5 * time.Second,
+	idle: time.Second, tip: 200 * time.Millisecond, share: 100 * time.Millisecond, place: 5 * time.Second, stopped: 5 * time.Second, handover: handoverTime, count: 5 * time.Second,
 	look: time.Minute, token: time.Second,
 }

@@ -16,8 +16,6 @@ const (
 	stateCatching    = "finding its place in the log"
 	stateRunning     = "running"
 	statePaused      = query.StatePaused
-	stateRetrying    = "retrying an event that its handler failed"
-	stateHanging     = "waiting for a handler that does not return"
 	stateStopped     = "stopped: "
 	stateInterrupted = "interrupted: "
 )

@@ -8,41 +8,40 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// work applies and commits the round, in passes, and waits for events that fail. A shard that is to be handed over goes after
-// the commit at hand: a round may take a slow handler minutes.
+// work applies and commits the round, in passes. A shard that is to be handed over goes after the commit at hand: a round may take
+// a slow handler minutes.
 func (o *owner) work() *ending {
 	s, r := o.shard, o.round
-	var backoff time.Duration // of the item at r.next; 0: the shard has not waited for it
 	for {
-		if err := o.load(); err != nil {
-			return because(err)
+		if r.next < len(r.items) && r.items[r.next].command {
+			o.command()
+		} else {
+			if err := o.load(); err != nil {
+				return because(err)
+			}
+			if end := o.pass(); end != nil {
+				return end
+			}
+			o.reportFailures()
 		}
-		failures := s.run(o.ctx, o.cfg.Handler, r)
-		if err := context.Cause(o.ctx); err != nil && failures != nil { // they are not the handler's
-			return because(err)
-		}
-		o.reportFailures(failures, longer(backoff))
-		c, end := s.commit(o.cfg.Handler, r)
-		switch {
-		case c != nil:
-			if end := o.settle(c, end, backoff > 0); end != nil || r.done() {
+		if c, end := s.commit(o.cfg.Handler, r, time.Now()); c != nil {
+			if end := o.settle(c, end); end != nil || r.done() {
 				return end
 			}
 			if o.leaving() {
 				return &ending{next: handOver}
 			}
-			backoff = 0
-		case r.items[r.next].outcome == failed:
-			backoff = longer(backoff)
-			if end := o.awaitRetry(backoff); end != nil {
-				return end
-			}
-			if err := o.interrupted(); err != nil { // the round cannot be committed any more
-				return because(err)
-			}
-			r.items[r.next].outcome = pending
 		}
 	}
+}
+
+// command takes the operator's command at the head of the round.
+func (o *owner) command() {
+	r := o.round
+	it := &r.items[r.next]
+	o.cfg.Log.Warn("command passed over", "shard", o.n, "message", r.msgs[it.msg].seq)
+	it.outcome = skipped
+	r.seen = max(r.seen, r.next+1)
 }
 
 // load brings the states of a round's keys into the cache.
@@ -58,34 +57,18 @@ func (o *owner) load() error {
 	return o.shard.fill(states)
 }
 
-// reportFailures tells of the events that the handler has failed in one pass, and when the shard tries the first one again.
-func (o *owner) reportFailures(failures []failure, again time.Duration) {
-	for i := range failures {
-		f := &failures[i]
+// reportFailures tells of the events that the handler has failed in one pass.
+func (o *owner) reportFailures() {
+	for i := range o.shard.pass.failures {
+		f := &o.shard.pass.failures[i]
 		o.metrics.failures.Inc()
-		log := o.cfg.Log.With("shard", o.n, keyHash(f.key), printableKey(f.key), "event", f.event,
+		o.cfg.Log.Warn("handler failed; its key waits for it", "shard", o.n, keyHash(f.key), printableKey(f.key), "event", f.event,
 			"message", o.round.msgs[o.round.items[f.item].msg].seq, "error", f.err)
-		if f.item == o.round.next {
-			log.Warn("handler failed; its shard waits for it", "again_in", again)
-		} else {
-			log.Warn("handler failed; its key waits for it")
-		}
 	}
 }
 
-// awaitRetry waits until the item at r.next is to be tried again.
-func (o *owner) awaitRetry(backoff time.Duration) *ending {
-	o.note(func(s *shardStatus) { s.sticks(stateRetrying) })
-	o.metrics.retrying.Inc()
-	defer o.metrics.retrying.Dec()
-	due := time.NewTimer(backoff)
-	defer due.Stop()
-	return await(o, o.ctx, due.C)
-}
-
-// settle commits the items before end, and tells of it. The shard may have waited for the first of them: those that failed
-// behind it are then tried again at once.
-func (o *owner) settle(c *store.Commit, end int, waited bool) *ending {
+// settle commits the items before end, and tells of it.
+func (o *owner) settle(c *store.Commit, end int) *ending {
 	if err := o.interrupted(); err != nil {
 		return because(err)
 	}
@@ -94,22 +77,14 @@ func (o *owner) settle(c *store.Commit, end int, waited bool) *ending {
 	}
 	s, r := o.shard, o.round
 	t := s.tally
-	o.metrics.count(end-r.next-t.duplicates-t.suspect.closed-t.late, t)
+	o.metrics.count(r.applied(end), t)
 	o.suspicion.note(o.cfg.Log, o.n, t.suspect, time.Now())
 	if t.late > 0 {
 		o.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", o.n, "last", c.LateLast, "total", c.Late)
 	}
 	o.receipts.add(s.receipts)
 	s.committed(c, r, end)
-	o.note(func(st *shardStatus) {
-		st.position = s.position
-		if waited {
-			st.runs(stateRunning)
-		}
-	})
-	if waited {
-		r.retry()
-	}
+	o.note(func(st *shardStatus) { st.position = s.position })
 	return nil
 }
 

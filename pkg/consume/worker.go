@@ -7,13 +7,14 @@
 //	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; topology.go checks
 //	           the topology; acceptgap.go
 //	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, share.go, work.go are its
-//	           steps; storewaits.go
+//	           steps; pass.go and runner.go run attempts; storewaits.go
 //	shared     shared.go: what the owners of a worker share; config.go, feed.go, sharedfeed.go, connection.go, fitness.go, pauses.go,
-//	           pause.go, pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go
-//	decisions  shard.go: admit.go (deduplication), apply.go (the handler), commit.go (a prefix of the log); retries.go, schedule.go,
+//	           pause.go, pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go, places.go,
+//	           calls.go (attempts that run side by side)
+//	decisions  shard.go: admit.go (deduplication), apply.go (a pass), commit.go (a prefix of the log); lists.go, retries.go, schedule.go,
 //	           commands.go (lists of events set aside); brake.go, caps.go (what stops a shard); sharing.go (a feed for several shards);
 //	           no I/O, no clock
-//	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, bounds.go, stint.go (the handler's time)
+//	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, attempt.go (the handler); bounds.go
 //
 // The tests in history_*_test.go run the decisions of all packages without I/O.
 package consume
@@ -71,9 +72,11 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	w := &Worker{failed: make(chan error, 1), mark: rand.Text(), unanswer: func() {}}
 	w.cfg, w.nc, w.js, w.waits = cfg, nc, js, defaultWaits
 	w.caches.max, w.rounds.max = cfg.CacheBytes, roundsBytes
+	w.places = newPlaces(cfg.Concurrency)
+	w.givenUp.max, w.givenUp.many = cfg.MaxGivenUp, w.tooManyGivenUp
 	w.statuses, w.pauses, w.fitness = newStatuses(), newPauses(cfg.Log), newFitness()
 	w.outages.nc, w.outages.log = nc, cfg.Log
-	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, w.statuses.stopped, func() time.Duration { left, _ := w.pauses.left(); return left })
+	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, w.statuses.stopped, w.givenUp.count, func() time.Duration { left, _ := w.pauses.left(); return left })
 	w.feeds = newSharedFeeds(nc, js, cfg.Log, &w.waits)
 	w.watching, w.unwatch = context.WithCancel(context.Background())
 	w.follows.ctx, w.follows.end = context.WithCancel(context.Background())
@@ -145,6 +148,14 @@ func (w *Worker) join(ctx context.Context) (err error) {
 		return err
 	}
 	return w.unfollowed()
+}
+
+// tooManyGivenUp ends the worker: what such handlers hold is never given back.
+func (w *Worker) tooManyGivenUp(n int) {
+	select {
+	case w.failed <- fmt.Errorf("%d calls of the handler were given up and still run, more than %d: the worker ends", n, w.cfg.MaxGivenUp):
+	default:
+	}
 }
 
 func (w *Worker) startJanitor(ctx context.Context) error {

@@ -3,7 +3,6 @@ package consume
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -64,52 +63,33 @@ func TestWorkerAppliesDropsAndTells(t *testing.T) {
 	require.Zero(t, w.shard(1).Lag)
 }
 
-func TestFailingHandlerHoldsItsShardOnly(t *testing.T) {
+// An event that its handler fails, by an error or a panic, waits in its key's list. Everything else goes on.
+func TestFailingHandlerHoldsItsKeyOnly(t *testing.T) {
 	for name, fail := range map[string]func() error{
 		"error": func() error { return errRefused },
 		"panic": func() error { panic("the handler panicked") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 2)
-			var mu sync.Mutex
-			seen := make(map[string]int)
-			mended := make(chan struct{})
 			w := r.start(handler(collect(func(ev Event) error {
-				mu.Lock()
-				defer mu.Unlock()
 				if ev.Key != "bad" {
 					return nil
 				}
-				seen[ev.ID()]++
-				select {
-				case <-mended:
-					return nil
-				default:
-					return fail()
-				}
+				return fail()
 			})))
 			r.send(0, "a", "bad", "a")
 			r.send(0, "bad", "b")
 			r.send(1, "c")
-			eventually(t, func() bool { return w.metric("handler_failures_total") >= 3 }, "not tried again")
-			eventually(t, func() bool { return len(r.state("c")) == 1 }, "the other shard")
-			require.Len(t, r.state("a"), 1, "what comes before it is committed")
-			require.Empty(t, r.state("b"))
-			require.Equal(t, 1.0, w.metric("shards_retrying"))
-			require.Equal(t, stateRetrying, w.shard(0).State)
-			eventually(t, func() bool { return w.Ready() == nil }, "a shard that is stuck makes no worker unready")
-			require.Equal(t, "shard 0: "+stateRetrying, w.Stuck())
-			for range 10 {
-				r.send(0, "b")
-			}
-			eventually(t, func() bool { return w.shard(0).Lag == 12 }, "what waits")
-			close(mended)
 			r.applied()
+			require.Len(t, r.state("a"), 2)
+			require.Len(t, r.state("b"), 1)
+			require.Len(t, r.state("c"), 1)
+			require.Empty(t, r.state("bad"))
+			require.Equal(t, stateRunning, w.shard(0).State)
 			eventually(t, func() bool { return w.Ready() == nil }, "ready")
-			require.Zero(t, w.metric("shards_retrying"))
 			require.Empty(t, w.Stuck())
-			require.Regexp(t, `msg="handler failed; its shard waits for it" shard=0 key_hash=[0-9a-f]{16} key=bad event=`, w.log.String())
-			require.Len(t, seen, 2, "an id is the same on every attempt")
+			require.GreaterOrEqual(t, w.metric("handler_failures_total"), 1.0)
+			require.Regexp(t, `msg="handler failed; its key waits for it" shard=0 key_hash=[0-9a-f]{16} key=bad event=`, w.log.String())
 		})
 	}
 }
