@@ -31,5 +31,8 @@ func application() load.Application {
 //		Deletes: status == "closed",
 //	}
 func generate(d *load.Draw) load.Event {
+	if d.Poison { // a worker with --overdraft=refuse cannot apply it
+		return load.Event{Payload: append(d.Buf, `{"amount":-1000000000000}`...), Fails: true}
+	}
 	return load.Event{Payload: d.Content()} // as --payload and --size say
 }

@@ -95,6 +95,7 @@ func TestBadUsage(t *testing.T) {
 		{"--topology-timeout=0s", "--topology-timeout"},
 		{"--shards=16", "unknown flag --shards"},
 		{"run --log-level=loud", "--log-level"},
+		{"--overdraft=maybe", "--overdraft must be one of"},
 		{"fly", "unexpected argument fly"},
 		{"--cache-bytes=-1", "--cache-bytes: -1 is out of range: want a size from 0 up, like 64MiB"},
 		{"--cache-bytes=5x", `--cache-bytes: "5x" is not a size: want one like 64MiB or 1.5GiB`},

@@ -25,6 +25,12 @@ func TestAmount(t *testing.T) {
 		`{"amount":"5"}`:                0,
 		`{}`:                            0,
 		`{"amount":5`:                   0,
+		`3 {"amount":5}`:                5, // of a load
+		`3 {"amount":-5}`:               -5,
+		`3 {"amount":5`:                 3,
+		`3 {`:                           3,
+		`3{"amount":5}`:                 5,
+		`3  {"amount":5}`:               3,
 	} {
 		require.Equal(t, want, amount([]byte(data)), data)
 	}
@@ -37,6 +43,28 @@ func TestApply(t *testing.T) {
 		require.NoError(t, Apply(context.Background(), &acc, consume.Event{Key: "k", Data: []byte(payload)}))
 		require.Equal(t, want, acc.Balance, "after %q", payload)
 	}
+}
+
+// With overdrafts refused an event that would take more than there is fails, and it alone.
+func TestApplyCovered(t *testing.T) {
+	acc := Account{Balance: 5}
+	apply := func(payload string) error {
+		before := acc
+		err := ApplyCovered(context.Background(), &acc, consume.Event{Key: "k", Data: []byte(payload)})
+		if err != nil {
+			acc = before // the worker throws a state away whose event failed
+		}
+		return err
+	}
+	require.NoError(t, apply(`{"amount":-5}`))
+	require.EqualError(t, apply(`2 {"amount":-7}`), "the balance is 0 and would become -7: overdrafts are refused")
+	require.NoError(t, apply(`{"amount":3}`))
+	require.EqualValues(t, 3, acc.Balance)
+
+	acc.Balance = -9 // from a time when overdrafts were allowed
+	require.NoError(t, apply(`{"amount":3}`))
+	require.Error(t, apply(`{"amount":-1}`))
+	require.EqualValues(t, -6, acc.Balance)
 }
 
 // Other programs read the stored state.

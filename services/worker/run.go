@@ -20,6 +20,7 @@ import (
 type RunCommand struct {
 	service.Config  `embed:""`
 	redisconn.Flags `embed:""`
+	Rules           Rules `embed:""`
 
 	Name            string        `help:"Name of this worker, for people. Default: the host's name."`
 	TopologyTimeout time.Duration `default:"30s" help:"How long to wait for a router to create the app's topology; then the worker ends."`
@@ -77,7 +78,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	worker, err := consume.New(nats, consume.Config{
 		App:             c.App,
 		Name:            c.name(),
-		Handler:         consume.Typed(Apply), // your code, in handler.go
+		Handler:         c.Rules.Handler(), // your code, in handler.go
 		Store:           storeIn(state, c.App),
 		Locker:          group.Leases(locker),
 		JanitorLease:    func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") },

@@ -31,6 +31,7 @@ type loadFlags struct {
 	Distribution    pick.Distribution     `default:"uniform" help:"How events spread over the keys: uniform (the default); sequential, each key in turn; zipf:S, the key of rank r in proportion to 1/r^S, S from 0.5 to 10 (of 10,000 keys under zipf:1.0, the hottest gets 10% of all events); hot:P:N, the share P of all events for N keys, above 0 and below 1; file:PATH, the keys of a file, a line an event, from the top again at its end." placeholder:"uniform|sequential|zipf:S|hot:P:N|file:PATH"`
 	Size            expect.Size           `help:"Bytes of a payload, or a range like 64-1024. Default: 128, or those of the file's lines." placeholder:"N|FROM-TO"`
 	Payload         expect.Content        `default:"random" help:"What a payload consists of, after its key's own counter: random (the default), compressible, or file:PATH, the lines of a file." placeholder:"random|compressible|file:PATH"`
+	Poison          float64               `default:"0" help:"Share of the keys, as in 0.01, whose second event is one that the handler cannot apply: of the ledger, one that a worker with --overdraft=refuse refuses. The load expects these keys to be parked, or applied." placeholder:"SHARE"`
 	Receipts        string                `default:"auto" help:"Which events ask for a receipt of their commit: all, a share like 1/16, or auto: all up to 50,000 events/s, else 1/16." placeholder:"auto|all|SHARE"`
 	Seed            uint64                `default:"1" help:"Decides the order of keys and the payloads."`
 	Producers       int                   `default:"1" help:"Processes that send: the schedule, the keys and the events are split among them." placeholder:"N"`
@@ -68,6 +69,7 @@ func (f *loadFlags) config(app, run string, part int) (drive.Config, error) {
 		Keys:            keys,
 		Distribution:    f.Distribution,
 		Payload:         expect.Payload{Content: f.Payload, Size: f.Size},
+		Poison:          f.Poison,
 		Seed:            f.Seed + uint64(part),
 		Receipts:        share,
 		DeliveryTimeout: f.DeliveryTimeout,
@@ -152,6 +154,7 @@ func (f *loadFlags) report(app, run, profile string, shards int) report.Config {
 		Keys:         f.keys(),
 		Distribution: f.Distribution.String(),
 		Payload:      expect.Payload{Content: f.Payload, Size: f.Size}.String(),
+		Poison:       f.Poison,
 		Seed:         f.Seed,
 		Receipts:     float64(share),
 		Shards:       shards,

@@ -98,7 +98,7 @@ func TestEveryPartOfAConfigurationCounts(t *testing.T) {
 	base := report.Config{}
 	for name, other := range map[string]report.Config{
 		"rate": {Rate: "1"}, "in flight": {InFlight: 1}, "duration": {Duration: "1s"}, "events": {Events: 1}, "warm up": {WarmUp: "1s"}, "producers": {Producers: 1}, "keys": {Keys: 1},
-		"distribution": {Distribution: "zipf:1"}, "payload": {Payload: "random"}, "seed": {Seed: 1}, "receipts": {Receipts: 1}, "shards": {Shards: 1},
+		"distribution": {Distribution: "zipf:1"}, "payload": {Payload: "random"}, "seed": {Seed: 1}, "poison": {Poison: 0.5}, "receipts": {Receipts: 1}, "shards": {Shards: 1},
 	} {
 		found := differ(base, other)
 		require.Len(t, found, 1)

@@ -45,6 +45,7 @@ type Config struct {
 	Keys            int           // 0: as many as a recorded distribution has
 	Distribution    pick.Distribution
 	Payload         expect.Payload
+	Poison          float64 // share of the keys of which an event is to fail, from 0 to 1
 	Seed            uint64
 	Receipts        pace.Share
 	DeliveryTimeout time.Duration // after which the publisher gives an event up
@@ -61,6 +62,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("keys must be from 1 to %d, not %d", expect.MaxKeys, c.Keys)
 	case c.Duration < 0 || c.Duration == 0 && c.Events == 0:
 		return errors.New("duration must be more than 0, or a number of events given")
+	case !(c.Poison >= 0 && c.Poison <= 1):
+		return fmt.Errorf("poison must be a share of the keys from 0 to 1, as in 0.01, not %v", c.Poison)
 	case c.WarmUp < 0:
 		return errors.New("warm-up must be at least 0")
 	case c.WarmUp+c.Duration > maxElapsed:

@@ -42,6 +42,7 @@ func New(cfg Config, app load.Application, sys System, view progress.View) (*Loa
 	if err != nil {
 		return nil, err
 	}
+	events.Poison = cfg.Poison
 	names, keys, err := keysOf(cfg, events)
 	if err != nil {
 		return nil, err

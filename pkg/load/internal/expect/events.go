@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"strconv"
 
@@ -29,6 +30,8 @@ type Events struct {
 	draw     load.Draw // of the event being made
 	counter  int       // bytes of its counter, with the space
 	made     load.Event
+
+	Poison float64 // share of the keys whose second event is to be one that fails, from 0 to 1
 }
 
 // NewEvents returns the events of a run. An error says why payloads as asked for cannot be made; a file of them is read now.
@@ -71,11 +74,21 @@ func (e *Events) write(l link, key int, counter uint32) link {
 	l = append(strconv.AppendUint(l[:chainSize], uint64(counter), 10), ' ')
 	e.random = random(e.seed ^ uint64(key)<<32 ^ uint64(counter))
 	e.draw.Key, e.draw.Counter, e.draw.Buf = key, uint64(counter), l[len(l):]
+	e.draw.Poison = counter == poisoned && e.poisons(key)
 	e.counter = len(l.payload())
 	e.made = e.generate(&e.draw)
 	l = append(l, e.made.Payload...)
 	e.made.Payload = l.payload()
 	return l
+}
+
+// poisoned is the number of the event of a key that is to fail, if any is.
+const poisoned = 2
+
+// poisons tells whether a key is one of those that get an event that fails. They are spread evenly: under a share of 0.01 each
+// hundredth key is one.
+func (e *Events) poisons(key int) bool {
+	return math.Floor(float64(key+1)*e.Poison) > math.Floor(float64(key)*e.Poison)
 }
 
 // Keys names n keys for a run, as the application calls them.
@@ -99,11 +112,19 @@ const (
 // check makes the first events of the first of n keys twice. An error says how the application's function breaks its rules.
 func (e *Events) check(n int) error {
 	first := make(map[[2]int]load.Event)
+	if e.Poison > 0 {
+		share := e.Poison
+		defer func() { e.Poison = share }()
+		e.Poison = 1 // the first keys, too
+	}
 	for range 2 {
 		for key := range min(n, triedKeys) {
 			for counter := 1; counter <= triedEvents; counter++ {
 				e.write(e.newLink(), key, uint32(counter))
 				ev, of := e.made, [2]int{key, counter}
+				if e.draw.Poison && !ev.Fails {
+					return errNoPoison
+				}
 				before, again := first[of]
 				switch {
 				case len(ev.Payload) > MaxSize:
@@ -122,11 +143,14 @@ func (e *Events) check(n int) error {
 	return nil
 }
 
+// errNoPoison is what is wrong with a generate that pays no heed to Draw.Poison though it is asked to.
+var errNoPoison = errors.New("generate makes no event that fails, and says so, where its Draw asks for Poison: make one as services/producer/generate.go does, or load without --poison")
+
 func tooLarge(n, counter int, key string) error {
 	return fmt.Errorf("generate returned too large a payload for event %d of key %s: %d bytes with the counter, at most %d fit into an event",
 		counter, key, n, MaxSize)
 }
 
 func same(a, b load.Event) bool {
-	return a.Key == b.Key && a.Type == b.Type && a.Deletes == b.Deletes && maps.Equal(a.Headers, b.Headers) && bytes.Equal(a.Payload, b.Payload)
+	return a.Key == b.Key && a.Type == b.Type && a.Deletes == b.Deletes && a.Fails == b.Fails && maps.Equal(a.Headers, b.Headers) && bytes.Equal(a.Payload, b.Payload)
 }

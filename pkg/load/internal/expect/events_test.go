@@ -155,3 +155,35 @@ func TestEventsThatCannotBeMadeAgainProveNothing(t *testing.T) {
 	require.Equal(t, Unknown, got.Kind)
 	require.Contains(t, got.Detail, "must decide from its Draw alone")
 }
+
+// --poison asks for an event that fails in that share of the keys, spread evenly, and for the second event of each.
+func TestPoison(t *testing.T) {
+	generate := func(d *load.Draw) load.Event { return load.Event{Payload: d.Content(), Fails: d.Poison} }
+	for share, want := range map[float64]int{0: 0, 0.01: 10, 0.5: 500, 1: 1000} {
+		events, err := NewEvents(generate, Payload{}, 1)
+		require.NoError(t, err)
+		events.Poison = share
+		keys, err := events.Keys("r", 1000)
+		require.NoError(t, err)
+		_, err = NewBook(keys, events)
+		require.NoError(t, err)
+		fails := 0
+		for key := range 1000 {
+			for counter := 1; counter <= 3; counter++ {
+				if events.write(events.newLink(), key, uint32(counter)); events.made.Fails {
+					require.Equal(t, 2, counter)
+					fails++
+				}
+			}
+		}
+		require.Equal(t, want, fails, "share %v", share)
+	}
+
+	events, err := NewEvents(asFlagsSay, Payload{}, 1)
+	require.NoError(t, err)
+	events.Poison = 0.001
+	keys, err := events.Keys("r", 10)
+	require.NoError(t, err)
+	_, err = NewBook(keys, events)
+	require.ErrorIs(t, err, errNoPoison)
+}

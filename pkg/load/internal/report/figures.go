@@ -135,6 +135,7 @@ func (c Config) settings() []setting {
 		{"warm-up", c.WarmUp},
 		{"keys", fmt.Sprintf("%s, %s", count(uint64(max(c.Keys, 0))), c.Distribution)},
 		{"payload", c.Payload},
+		{"keys with an event that fails", poison(c.Poison)},
 		{"producers", strconv.Itoa(c.Producers)},
 		{"in flight, at most", fmt.Sprintf("%s events a producer", count(uint64(max(c.InFlight, 0))))},
 		{"shards", strconv.Itoa(c.Shards)},
@@ -144,6 +145,13 @@ func (c Config) settings() []setting {
 		{"run", c.Run},
 	}
 	return slices.DeleteFunc(all, func(s setting) bool { return s.Value == "" })
+}
+
+func poison(share float64) string {
+	if share == 0 {
+		return ""
+	}
+	return number(100*share) + "%"
 }
 
 func zeroIsNone(n uint64) string {

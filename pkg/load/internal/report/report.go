@@ -32,8 +32,9 @@ type Config struct {
 	WarmUp       string  `json:"warm_up,omitempty"`  // left out of latencies and rates
 	Producers    int     `json:"producers"`
 	Keys         int     `json:"keys"`
-	Distribution string  `json:"distribution"` // of events over keys
-	Payload      string  `json:"payload"`      // as in 128 random bytes
+	Distribution string  `json:"distribution"`     // of events over keys
+	Payload      string  `json:"payload"`          // as in 128 random bytes
+	Poison       float64 `json:"poison,omitempty"` // share of the keys of which an event is to fail
 	Seed         uint64  `json:"seed"`
 	Receipts     float64 `json:"receipts"` // the share of events that asked for one
 	Shards       int     `json:"shards"`

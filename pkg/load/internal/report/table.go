@@ -147,7 +147,11 @@ func (c Config) Describe() string {
 	if c.Keys > 0 { // those of a trace are known once it has run
 		out += fmt.Sprintf(", %d keys", c.Keys)
 	}
-	out += fmt.Sprintf(" (%s), payloads of %s, seed %d", c.Distribution, c.Payload, c.Seed)
+	out += fmt.Sprintf(" (%s), ", c.Distribution)
+	if c.Poison > 0 {
+		out += fmt.Sprintf("%s%% of them with an event that fails, ", number(100*c.Poison))
+	}
+	out += fmt.Sprintf("payloads of %s, seed %d", c.Payload, c.Seed)
 	if c.Shards > 0 { // known once it has run
 		out += fmt.Sprintf(", %d shards", c.Shards)
 	}

@@ -15,6 +15,12 @@ type Order struct {
 // follows is the status that an order must have for each type of event.
 var follows = map[string]string{"created": "", "paid": "created", "shipped": "paid", "closed": "shipped"}
 
+// Rules are the application's own flags: none.
+type Rules struct{}
+
+// Handler returns what applies events.
+func (Rules) Handler() consume.Handler { return consume.Typed(Apply) }
+
 // Apply takes an order from one status to the next. A closed one is deleted.
 func Apply(_ context.Context, o *Order, ev consume.Event) error {
 	before, known := follows[ev.Type]
