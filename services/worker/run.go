@@ -21,6 +21,7 @@ type RunCommand struct {
 	service.Config  `embed:""`
 	redisconn.Flags `embed:""`
 	Rules           Rules `embed:""`
+	Handling        `embed:""`
 
 	Name            string        `help:"Name of this worker, for people. Default: the host's name."`
 	TopologyTimeout time.Duration `default:"30s" help:"How long to wait for a router to create the app's topology; then the worker ends."`
@@ -34,6 +35,9 @@ func (c *RunCommand) Validate() error {
 	}
 	if c.TopologyTimeout <= 0 {
 		return fmt.Errorf("--topology-timeout=%s: must be above 0", c.TopologyTimeout)
+	}
+	if err := c.check(); err != nil {
+		return err
 	}
 	return validate(&c.Config, &c.Flags)
 }
@@ -75,7 +79,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	worker, err := consume.New(nats, consume.Config{
+	cfg := consume.Config{
 		App:             c.App,
 		Name:            c.name(),
 		Handler:         c.Rules.Handler(), // your code, in handler.go
@@ -86,7 +90,9 @@ func (c *RunCommand) Run(ctx context.Context) error {
 		TopologyTimeout: c.TopologyTimeout,
 		Log:             log,
 		Metrics:         admin.Registry(),
-	})
+	}
+	c.set(&cfg)
+	worker, err := consume.New(nats, cfg)
 	if err != nil {
 		return err
 	}
