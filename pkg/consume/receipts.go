@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -17,6 +18,9 @@ const (
 	maxReceipts = 64 << 10
 	// receiptsAtOnce go into one message: some 10 bytes each, so that it stays small for any server.
 	receiptsAtOnce = 16 << 10
+	// receiptYields is how often the sender lets other goroutines run before it sends: commits that Redis answered in one
+	// read end one after another, and without that each would cost a message of its own.
+	receiptYields = 4
 )
 
 // receipts sends receipts: those of all shards that have come while the last ones were being sent go together.
@@ -72,6 +76,9 @@ func (r *receipts) run() {
 	for {
 		select {
 		case <-r.kick:
+			for range receiptYields {
+				runtime.Gosched()
+			}
 			r.send()
 		case <-r.quit:
 			r.send()
