@@ -217,6 +217,7 @@ func TestFullRedisDoesNothingByHalves(t *testing.T) {
 		c := &store.Commit{Shard: 0, Old: version, New: store.NewVersion(), RoundStart: uint64(n)}
 		for i := range 2000 {
 			c.States = append(c.States, store.Pair{Key: fmt.Sprint(n, i), Value: make([]byte, 1000)})
+			c.Lists = append(c.Lists, store.List{Key: fmt.Sprint(n, i), Head: []byte("h"), Events: [][]byte{make([]byte, 100)}})
 		}
 		err := s.Commit(ctx, c)
 		if err != nil {
@@ -226,6 +227,9 @@ func TestFullRedisDoesNothingByHalves(t *testing.T) {
 			states, err := s.Load(ctx, 0, version, []string{c.States[0].Key, c.States[1999].Key})
 			require.NoError(t, err)
 			require.Equal(t, [][]byte{nil, nil}, states)
+			list, err := s.Aside(ctx, 0, version, c.Lists[0].Key, 0, 1)
+			require.NoError(t, err)
+			require.Empty(t, list)
 			require.NoError(t, rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(20+10*full, "mb")).Err())
 			require.NoError(t, s.Commit(ctx, c))
 		}
@@ -262,7 +266,8 @@ func TestKilledScriptDoesNothingByHalves(t *testing.T) {
 	s := redisstore.New(rdb, "app", "one")
 	_, err := s.Claim(ctx, 0, 1, "v1")
 	require.NoError(t, err)
-	c := &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "a", Value: []byte("x")}, {Key: "b", Value: []byte("x")}}}
+	c := &store.Commit{Shard: 0, Old: "v1", New: "v2", States: []store.Pair{{Key: "a", Value: []byte("x")}, {Key: "b", Value: []byte("x")}},
+		Lists: []store.List{{Key: "a", Head: []byte("h"), Events: [][]byte{[]byte("x")}}}}
 	err = killed(ctx, rdb, func() error { return at("spin() local answer = server.call(command, ...)").Commit(ctx, c) }, "")
 	require.ErrorContains(t, err, "killed by user")
 	require.NoError(t, s.Verify(ctx, 0, "v1"), "nothing was written")
@@ -274,6 +279,9 @@ func TestKilledScriptDoesNothingByHalves(t *testing.T) {
 	states, err := s.Load(ctx, 0, "v2", []string{"a", "b"})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{[]byte("x"), []byte("x")}, states)
+	list, err := s.Aside(ctx, 0, "v2", "a", 0, 2)
+	require.NoError(t, err)
+	require.Equal(t, [][]byte{[]byte("x")}, list)
 }
 
 // killed makes a call, and tries to kill its script until that works or Redis answers with refusal. It returns the call's error.

@@ -52,12 +52,15 @@ func own(t *testing.T, s store.Store, shard int) *owned {
 	return o
 }
 
-// commit writes a state, repeating the call while its outcome is unknown and ctx lasts.
+// commit writes a state and moves a list on, repeating the call while its outcome is unknown and ctx lasts.
 func (o *owned) commit(ctx context.Context) error {
 	o.n++
 	c := &store.Commit{
 		Shard: o.shard, Old: o.version, New: store.NewVersion(),
 		States: []store.Pair{{Key: "k", Value: fmt.Append(nil, o.n)}, {Key: "other", Value: []byte("x")}},
+		Lists: []store.List{{
+			Key: "k", Head: fmt.Append(nil, o.n), Drop: uint64(o.n - 1), Till: uint64(o.n), At: uint64(o.n), Events: [][]byte{fmt.Append(nil, o.n)},
+		}},
 	}
 	for {
 		err := o.store.Commit(ctx, c)

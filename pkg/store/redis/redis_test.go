@@ -59,14 +59,16 @@ func conformance(t *testing.T, addr func(*testing.T) string) {
 func record(shard int) string { return fmt.Sprintf("{app:%d}:record", shard) }
 
 func bucketOf(shard int, key string) string {
-	return fmt.Sprintf("{app:%d}:state:%d", shard, xxhash.Sum64String(key)%16)
+	return fmt.Sprintf("{app:%d}:state:%d", shard, bucket(key))
 }
+
+func bucket(key string) uint64 { return xxhash.Sum64String(key) % 16 }
 
 func heads(shard int) string { return fmt.Sprintf("{app:%d}:aside:0", shard) }
 
 // eventsOf is the hash that holds an event of a key's list.
 func eventsOf(shard int, key string, index uint64) string {
-	return fmt.Sprintf("{app:%d}:aside:%d", shard, 1+(index/64+xxhash.Sum64String(key)%16)%15)
+	return fmt.Sprintf("{app:%d}:aside:%d", shard, 1+(index/64+bucket(key))%15)
 }
 
 // slot names all keys of a shard.
