@@ -39,7 +39,8 @@ type loadFlags struct {
 	FindMax         time.Duration         `help:"Search the highest rate whose p99 from intended send to commit stays under this, each trial as long as the duration." placeholder:"50ms"`
 	Threshold       []threshold.Threshold `sep:"none" help:"What must hold, as in apply.p99<50ms, applied.rate>=20000, failed==0; repeatable. Exit code 99 if one does not." placeholder:"METRIC<BOUND"`
 	DeliveryTimeout time.Duration         `default:"30s" help:"When the publisher gives an event up."`
-	DrainTimeout    time.Duration         `default:"60s" help:"How long the verification waits for every shard to reach the log's end."`
+	DrainTimeout    time.Duration         `default:"60s" help:"How long the verification waits for every shard to reach the log's end, and then for events that failed to be tried again."`
+	WaitParked      time.Duration         `default:"0s" help:"How long the verification waits for parked keys, until an operator has retried or dropped their events. Default: not at all."`
 }
 
 // config returns one producer's part of the load. part counts from 0.
@@ -74,6 +75,7 @@ func (f *loadFlags) config(app, run string, part int) (drive.Config, error) {
 		Receipts:        share,
 		DeliveryTimeout: f.DeliveryTimeout,
 		DrainTimeout:    f.DrainTimeout,
+		WaitParked:      f.WaitParked,
 		Backlog:         f.Backlog,
 		Part:            part,
 		Parts:           f.Producers,

@@ -50,6 +50,7 @@ type Config struct {
 	Receipts        pace.Share
 	DeliveryTimeout time.Duration // after which the publisher gives an event up
 	DrainTimeout    time.Duration // for every shard's position to reach the log's end
+	WaitParked      time.Duration // for parked keys to be worked off by an operator; 0: not at all
 	Backlog         bool          // workers take nothing until all is sent
 	Part, Parts     int           // of several producers that share the events, this one, from 0
 }
@@ -76,6 +77,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%d events are not enough for %d producers", c.Events, c.Parts)
 	case c.DeliveryTimeout < time.Second:
 		return errors.New("delivery timeout must be at least 1s")
+	case c.WaitParked < 0:
+		return errors.New("wait for parked keys must be at least 0")
 	case c.DrainTimeout <= 0:
 		return errors.New("drain timeout must be more than 0")
 	}

@@ -40,6 +40,9 @@ type fake struct {
 	lost    error // told to those who ask for positions
 	unread  error // told to those who ask for states
 	garble  func(key string, s *Stored)
+	fails   func(ev publish.Event) bool // whether the handler fails with an event: its key is parked
+	failing bool                        // the lists are still tried again
+	looked  func(f *fake)               // called when states are asked for, with the lock held
 	deletes func(ev publish.Event) bool // whether the handler deletes the state with an event
 	onSent  func(nth int)
 	refuse  error // the answer to an event
@@ -56,6 +59,7 @@ type fake struct {
 	stopped bool
 	done    chan struct{}
 	states  map[string]expect.State
+	lists   map[string][]publish.Event // of the keys of which one has failed
 	ends    []uint64
 	held    *publish.Event
 	waiting map[int][]publish.Event // by stuck shard, the events that are not applied yet
@@ -69,6 +73,8 @@ func newFake() *fake {
 		shards: 4, room: 64, done: make(chan struct{}),
 		fate:    func(int, publish.Event) fate { return fine },
 		deletes: func(publish.Event) bool { return false },
+		fails:   func(publish.Event) bool { return false },
+		lists:   map[string][]publish.Event{},
 		states:  map[string]expect.State{}, waiting: map[int][]publish.Event{}, last: map[int]publish.Event{},
 	}
 	f.ends = make([]uint64, f.shards)
@@ -102,13 +108,14 @@ func (f *fake) work() {
 		ev := f.queue[0]
 		fate := f.fate(nth, ev)
 		f.store(ev, fate)
+		_, aside := f.lists[ev.Key]
 		f.mu.Unlock()
 
 		if f.onSent != nil {
 			f.onSent(nth)
 		}
 		f.onResolve(ev.Tag, fate.err)
-		if ev.Receipt && fate.applied > 0 && !fate.silent {
+		if ev.Receipt && fate.applied > 0 && !fate.silent && !aside {
 			f.onReceipt(ev.Tag)
 		}
 
@@ -150,6 +157,10 @@ func (f *fake) commit(shard int, ev publish.Event) {
 }
 
 func (f *fake) apply(ev publish.Event) {
+	if list, aside := f.lists[ev.Key]; aside || f.fails(ev) {
+		f.lists[ev.Key] = append(list, ev)
+		return
+	}
 	if f.deletes(ev) {
 		delete(f.states, ev.Key)
 		return
@@ -159,6 +170,27 @@ func (f *fake) apply(ev publish.Event) {
 	s.Count++
 	s.Chain = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, s.Chain), ev.Data...))
 	f.states[ev.Key] = s
+}
+
+// retry applies what is set aside of a key. The lock is held.
+func (f *fake) retry(key string) {
+	list := f.lists[key]
+	delete(f.lists, key)
+	f.fails = func(publish.Event) bool { return false }
+	for _, ev := range list {
+		f.apply(ev)
+	}
+}
+
+func (f *fake) Waiting(_ context.Context, key string, take func([]byte) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, ev := range f.lists[key] {
+		if err := take(ev.Data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *fake) Publish(_ context.Context, ev publish.Event) (*publish.Handle, error) {
@@ -264,9 +296,14 @@ func (f *fake) Stored(_ context.Context, keys []string) ([]Stored, error) {
 	if len(keys) > maxStored {
 		return nil, fmt.Errorf("%d keys at once", len(keys))
 	}
+	if f.looked != nil {
+		f.looked(f)
+	}
 	out := make([]Stored, len(keys))
 	for i, k := range keys {
 		out[i].State = f.states[k]
+		out[i].SetAside = uint64(len(f.lists[k]))
+		out[i].Parked = out[i].SetAside > 0 && !f.failing
 		out[i].Data = []byte(strconv.FormatUint(f.states[k].Count, 10))
 		if f.garble != nil {
 			f.garble(k, &out[i])

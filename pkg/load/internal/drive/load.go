@@ -142,11 +142,14 @@ func (l *Load) Run(ctx, sending context.Context) (*measure.Run, error) {
 		}
 	}
 	reached := l.settle(ctx, sending, layout)
-	l.stop(publisher)
 
 	l.view.Say("verifying every key")
-	v := verification{sys: l.sys, book: l.book, refuse: l.refuse, timeout: l.cfg.DrainTimeout, reached: reached, tally: &l.tally}
+	v := &verification{sys: l.sys, book: l.book, refuse: l.refuse, timeout: l.cfg.DrainTimeout, reached: reached, tally: &l.tally}
 	v.run(ctx)
+	l.settleLists(ctx, sending, v)
+	l.stop(publisher)
+	l.awaitOperator(ctx, sending, v)
+	v.close(ctx)
 	if ctx.Err() != nil {
 		return nil, ErrAborted
 	}
@@ -293,14 +296,8 @@ func (l *Load) close(ctx context.Context, p Publisher, s *sender) {
 // settle waits until all is applied, and told. What it returns tells whether the
 // shard of a key has reached the log's end. When sending ends meanwhile, it waits no longer.
 func (l *Load) settle(ctx, sending context.Context, layout Layout) (reached func(key string) bool) {
-	waiting, enough := context.WithCancel(ctx)
+	waiting, enough := l.waiting(ctx, sending)
 	defer enough()
-	if sending.Err() == nil {
-		defer context.AfterFunc(sending, func() {
-			l.view.Say("interrupted: waiting no longer, verifying what is applied")
-			enough()
-		})()
-	}
 	l.view.Say("waiting until every shard has reached the log's end")
 	began := time.Now()
 	short, err := drained(waiting, l.sys, l.cfg.DrainTimeout)

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"example.com/lockstep/pkg/load/internal/expect"
@@ -29,6 +30,9 @@ type System interface {
 	Pause(ctx context.Context, d time.Duration) error
 	// Stored returns what the store holds for each key, in the order given.
 	Stored(ctx context.Context, keys []string) ([]Stored, error)
+	// Waiting calls take with the payloads of the events in a key's list, in order. It returns take's error as it is or wrapped,
+	// or ErrListChanged, wrapped, if the list was worked off meanwhile.
+	Waiting(ctx context.Context, key string, take func(payload []byte) error) error
 }
 
 // Publisher is the part of publish.Publisher that a load uses.
@@ -58,6 +62,9 @@ type Stored struct {
 	Data []byte // the state, as the application's codec has encoded it
 	Err  error
 }
+
+// ErrListChanged says that a list was worked off while it was read.
+var ErrListChanged = errors.New("the list has changed while it was read")
 
 // maxStored is how many keys one call of Stored may ask for.
 const maxStored = 1000

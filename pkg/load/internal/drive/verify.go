@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,10 @@ type verification struct {
 	timeout time.Duration         // to read a page of states
 	reached func(key string) bool // whether the key's shard has reached the log's end
 	tally   *expect.Tally
+
+	listed  []int                // keys that have a list: judged by close, as it may go
+	last    map[int]expect.State // of each of them, as it was read last
+	closing bool
 
 	unreadable error // why no more states can be read
 }
@@ -43,10 +48,7 @@ func (v *verification) check(ctx context.Context, page []int) {
 	if len(page) == 0 {
 		return
 	}
-	names := make([]string, len(page))
-	for i, key := range page {
-		names[i] = v.book.Name(key)
-	}
+	names := v.names(page)
 	var states []Stored
 	if v.unreadable == nil {
 		states, v.unreadable = v.read(ctx, names)
@@ -58,19 +60,48 @@ func (v *verification) check(ctx context.Context, page []int) {
 		case states[i].Err != nil:
 			v.tally.AddUnread(names[i], states[i].Err.Error())
 		default:
-			v.judge(key, names[i], states[i])
+			v.judge(ctx, key, names[i], states[i])
 		}
 	}
 }
 
-// judge verifies one key.
-func (v *verification) judge(key int, name string, got Stored) {
+func (v *verification) names(page []int) []string {
+	names := make([]string, len(page))
+	for i, key := range page {
+		names[i] = v.book.Name(key)
+	}
+	return names
+}
+
+// judge verifies one key. One that has a list is left for close.
+func (v *verification) judge(ctx context.Context, key int, name string, got Stored) {
+	if got.SetAside > 0 && !v.closing {
+		if v.last == nil {
+			v.last = make(map[int]expect.State)
+		}
+		v.listed = append(v.listed, key)
+		v.last[key] = got.State
+		return
+	}
+	if got.SetAside > 0 && got.Parked && v.reached(name) {
+		f, err := v.checkList(ctx, key, name, got.State)
+		switch {
+		case errors.Is(err, ErrListChanged):
+			f.Parked = false // an operator's command is at work
+			fallthrough
+		case err == nil:
+			v.tally.Add(name, f)
+		default:
+			v.tally.AddUnread(name, err.Error())
+		}
+		return
+	}
 	if !v.reached(name) {
 		v.tally.Add(name, v.book.CheckUnfinished(key, got.State))
 		return
 	}
 	v.tally.Add(name, v.book.Check(key, got.State))
-	if v.refuse == nil || !got.Found {
+	if v.refuse == nil || !got.Found || got.SetAside > 0 {
 		return
 	}
 	if err := v.refuse(name, got.Data); err != nil {

@@ -1,6 +1,11 @@
 package expect
 
-import "fmt"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+)
 
 // checkList judges a key of which events wait in its list: its state must be what the events before the list come to, and
 // the list must hold those that follow. Ended: the key's shard has reached the log's end, so the list must hold all of them.
@@ -174,3 +179,48 @@ func (p *parting) look(states []grown, got State, ahead, open uint64, ended bool
 		}
 	}
 }
+
+// CheckList is Check for a key whose list can be read: each calls take with the payloads of the events in it, in order, and
+// returns take's error as it is or wrapped. They must be those that follow the events which the state comes to. Where events were
+// dropped the list is not read. An error says that it could not be.
+func (b *Book) CheckList(key int, got State, each func(take func(payload []byte) error) error) (Finding, error) {
+	f := b.Check(key, got)
+	if f.Kind != SetAside {
+		return f, nil
+	}
+	exceptions := b.unsettled(key, b.exceptions[int32(key)])
+	c := check{search: search{book: b, key: key, exceptions: exceptions}, got: got, starts: b.starts(key, exceptions)}
+	next, stop := iter.Pull(b.again(key, exceptions, c.part(true).after))
+	defer stop()
+	n := 0 // payloads so far
+	err := each(func(payload []byte) error {
+		n++
+		for ev, more := next(); more; ev, more = next() {
+			switch {
+			case ev.outcome != NotStored && bytes.Equal(ev.payload(), payload):
+				return nil
+			case ev.outcome == Stored:
+				return fmt.Errorf("%w: its event %d is not event %d of those sent", errList, n, ev.counter)
+			}
+		}
+		return fmt.Errorf("%w: its event %d is none of those that must follow", errList, n)
+	})
+	switch {
+	case errors.Is(err, errList):
+	case err != nil:
+		return f, err
+	default:
+		for ev, more := next(); more && err == nil; ev, more = next() {
+			if ev.outcome == Stored {
+				err = fmt.Errorf("%w: it ends before event %d of those sent", errList, ev.counter)
+			}
+		}
+	}
+	if err != nil {
+		f.Kind, f.Events, f.Detail = Reordered, 0, fmt.Sprintf("%s, and %v", f.Detail, err)
+	}
+	return f, nil
+}
+
+// errList says that a list does not hold the events that it must.
+var errList = errors.New("its list is wrong")

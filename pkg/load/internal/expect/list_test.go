@@ -1,6 +1,8 @@
 package expect
 
 import (
+	"fmt"
+	"io"
 	"slices"
 	"testing"
 
@@ -192,4 +194,61 @@ func TestParkedAsExpected(t *testing.T) {
 	}
 	dropped := State{Found: true, Proof: store.Proof{Count: 1, Dropped: 1}, SetAside: 2, Parked: true}
 	require.True(t, b.Check(0, dropped).Expected)
+}
+
+// What is in a list is compared, too: it must be the events that follow, in order.
+func TestContentOfLists(t *testing.T) {
+	const (
+		s = Stored
+		g = GivenUp
+		n = NotStored
+	)
+	for name, c := range map[string]struct {
+		outcomes []Outcome
+		applied  int
+		list     []int // by counter
+		want     Kind
+	}{
+		"all that follow":              {[]Outcome{s, s, s, s}, 1, []int{2, 3, 4}, SetAside},
+		"the first one twice":          {[]Outcome{s, s, s, s}, 1, []int{2, 2, 4}, Reordered},
+		"swapped":                      {[]Outcome{s, s, s, s}, 1, []int{3, 2, 4}, Reordered},
+		"one that was applied":         {[]Outcome{s, s, s, s}, 1, []int{1, 3, 4}, Reordered},
+		"fewer than told":              {[]Outcome{s, s, s, s}, 1, []int{2, 3}, Reordered},
+		"more than told":               {[]Outcome{s, s, s, s}, 1, []int{2, 3, 4, 4}, Reordered},
+		"one given up is in it":        {[]Outcome{s, s, g, s}, 1, []int{2, 3, 4}, SetAside},
+		"one given up is not in it":    {[]Outcome{s, s, g, s}, 1, []int{2, 4}, SetAside},
+		"one given up, at the end":     {[]Outcome{s, s, s, g}, 1, []int{2, 3}, SetAside},
+		"one not stored is not in it":  {[]Outcome{s, s, n, s}, 1, []int{2, 4}, SetAside},
+		"one not stored in its place":  {[]Outcome{s, s, n, s}, 1, []int{2, 3}, Reordered},
+		"one given up, another gone":   {[]Outcome{s, s, g, s}, 1, []int{2, 3}, Reordered},
+		"one given up, in wrong order": {[]Outcome{s, s, g, s}, 1, []int{2, 4, 3}, Reordered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBook(t, 1, 40)
+			sent := sendAll(b, 0, c.outcomes...)
+			got := applied(sent[:c.applied]...)
+			got.SetAside = uint64(len(c.list))
+			if name == "fewer than told" || name == "more than told" {
+				got.SetAside = 3
+			}
+			f, err := b.CheckList(0, got, func(take func([]byte) error) error {
+				for _, counter := range c.list {
+					if err := take(sent[counter-1]); err != nil {
+						return fmt.Errorf("read: %w", err)
+					}
+				}
+				return nil
+			})
+			require.NoError(t, err)
+			require.Equal(t, c.want.String(), f.Kind.String(), f.Detail)
+			require.Equal(t, got.SetAside, f.SetAside)
+		})
+	}
+
+	b := newBook(t, 1, 40)
+	got := applied(sendAll(b, 0, s)...)
+	sendAll(b, 0, s)
+	got.SetAside = 1
+	_, err := b.CheckList(0, got, func(func([]byte) error) error { return io.ErrUnexpectedEOF })
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }

@@ -174,6 +174,15 @@ func (s *System) Stored(ctx context.Context, keys []string) ([]drive.Stored, err
 	return out, nil
 }
 
+// Waiting reads a key's list.
+func (s *System) Waiting(ctx context.Context, key string, take func(payload []byte) error) error {
+	_, err := s.query.EachWaiting(ctx, key, func(e query.WaitingEvent) error { return take(e.Data) })
+	if errors.Is(err, query.ErrListChanged) {
+		return fmt.Errorf("key %s: %w", key, drive.ErrListChanged)
+	}
+	return err
+}
+
 // stored reads an answer about one key.
 func stored(st query.State) (out drive.Stored) {
 	out.SetAside, out.Parked = st.SetAside, st.Parked
