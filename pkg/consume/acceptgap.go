@@ -77,10 +77,11 @@ func AcceptGap(
 }
 
 func emptyIfTorn(ctx context.Context, st store.Store, shard int) (torn bool, err error) {
-	if _, err := st.Intact(ctx, shard); !errors.Is(err, store.ErrTorn) {
-		return false, err
+	_, found := st.Intact(ctx, shard)
+	if !errors.Is(found, store.ErrTorn) {
+		return false, found
 	}
-	return true, st.Empty(ctx, shard)
+	return true, st.Empty(ctx, shard, store.MarkersOf(found))
 }
 
 // acceptTries is how often a shard is claimed to move its position: its owner, which looks from time to time whether log

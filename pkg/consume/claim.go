@@ -78,7 +78,7 @@ func (o *owner) emptyTorn(torn error) error {
 		return fmt.Errorf("%w; messages that made it are purged: restore this Redis, "+
 			"or accept that the log's remaining messages are applied to an empty slot (worker accept-gap %d)", torn, o.n)
 	}
-	if err := o.store.Empty(o.link, o.n); err != nil {
+	if err := o.store.Empty(o.link, o.n, store.MarkersOf(torn)); err != nil {
 		return err
 	}
 	o.cfg.Log.Warn("shard's slot was torn and is emptied; it is filled again from the log", "shard", o.n, "cause", torn)

@@ -18,6 +18,7 @@ type process struct {
 	next func(*process) // the step that follows
 
 	revision uint64
+	torn     store.Markers // of the slot that was found torn
 	budget   budget
 	s        *shard
 	r        *round
@@ -64,7 +65,7 @@ func (p *process) claim() {
 	version, fresh := store.NewVersion(), p.h.unclaimed(p.n)
 	rec, err := p.view().Claim(context.Background(), p.n, p.revision, version)
 	if errors.Is(err, store.ErrTorn) {
-		p.next = (*process).empty
+		p.torn, p.next = store.MarkersOf(err), (*process).empty
 		return
 	}
 	if err != nil {
@@ -80,10 +81,14 @@ func (p *process) claim() {
 
 // empty is what emptyTorn does. The log reaches back to its beginning.
 func (p *process) empty() {
-	if err := p.view().Empty(context.Background(), p.n); err != nil {
+	switch err := p.view().Empty(context.Background(), p.n, p.torn); {
+	case errors.Is(err, store.ErrStale):
+		p.anew("emptied late")
+	case err != nil:
 		p.h.broken("empty a slot: %v", err)
+	default:
+		p.anew("emptied")
 	}
-	p.anew("emptied")
 }
 
 func (p *process) restore() {

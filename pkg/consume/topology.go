@@ -27,6 +27,9 @@ func (f *following) why() string {
 // followTopology keeps the worker in its group while the topology in NATS is the one that it joined. Under any other its shards
 // may be other workers', and what it committed might be passed over: it lets its leases go, and takes leases anew when its own
 // topology is back. It ends with ctx.
+//
+// After a newer epoch it does not come back, though the older topology is written again: events may have been acknowledged in the
+// newer epoch, whose log it would pass over in silence. To go on by the older topology, restart all routers and workers.
 func (w *Worker) followTopology(ctx context.Context) {
 	for {
 		changed := w.watcher.Changed()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,24 @@ func TestWorkerUnderAnotherTopology(t *testing.T) {
 			require.Zero(t, w.metric("leases_lost_total"))
 		})
 	}
+}
+
+// Events may have been acknowledged in a newer epoch: a worker does not go back to an older topology without a restart.
+func TestWorkerStaysAwayAfterANewerEpoch(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.start()
+	r.send(0, "a")
+	r.applied()
+	r.write(func(t *topology.Topology) { t.Epochs = []topology.Epoch{{Epoch: 2, Shards: 1, Lanes: 1}} })
+	eventually(t, func() bool { return len(r.leases()) == 0 }, "its lease")
+	r.restore()
+	eventually(t, func() bool { return strings.Contains(w.log.String(), "received an older topology") }, "not told of the older one")
+	require.ErrorContains(t, w.Ready(), "the topology has epoch 2 with 1 shards, this worker follows epoch 1 with 1 shards: restart it")
+	require.Empty(t, r.leases())
+	require.NoError(t, w.Stop(background))
+	r.start()
+	r.send(0, "a")
+	r.applied()
 }
 
 // The handler's context ends: a worker does not finish what it has begun under a topology that it cannot read, for that may take

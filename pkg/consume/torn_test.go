@@ -182,3 +182,32 @@ var slotKeys = func() []string {
 	}
 	return keys
 }()
+
+// An owner that found a slot torn is frozen before it empties it. Another owner empties and fills the slot, messages are purged,
+// and the slot is torn once more. The first owner's late call touches nothing of it: only an operator may give it up.
+func TestFrozenOwnerEmptiesOnlyTheSlotThatItFound(t *testing.T) {
+	for name, tear := range tears {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			w := r.start()
+			for i := range 10 {
+				r.send(0, fmt.Sprint("0 ", i%5))
+			}
+			r.applied()
+			require.NoError(t, w.Stop(background))
+			tear(r)
+			_, found := r.store().Claim(background, 0, 1, store.NewVersion())
+			require.ErrorIs(t, found, store.ErrTorn)
+			w = r.start()
+			eventually(t, func() bool { return strings.Contains(w.log.String(), "is emptied") }, "found torn")
+			r.applied()
+			require.NoError(t, topology.RecordPurge(background, r.js, r.kv, 1, 0, topology.Purged{First: 5, Shards: map[int]uint64{0: 4}}))
+			r.purge(5)
+			tear(r)
+			eventually(t, func() bool { return strings.Contains(w.shard(0).State, "accept-gap 0") }, "not stopped")
+			before := r.rdb.Exists(background, slotKeys...).Val()
+			require.ErrorIs(t, r.store().Empty(background, 0, store.MarkersOf(found)), store.ErrStale)
+			require.Equal(t, before, r.rdb.Exists(background, slotKeys...).Val())
+		})
+	}
+}

@@ -27,7 +27,7 @@ var (
 	// ErrTopology means that the store holds another topology's state. Nothing was written.
 	ErrTopology = errors.New("the store belongs to another topology")
 	// ErrTorn means that a part of the shard's slot is missing, or older than the rest of it: a replay would apply events to
-	// states that have them already. Nothing was written. Empty empties such a slot.
+	// states that have them already. Nothing was written. Empty empties such a slot. Errors of Claim and Intact are TornErrors.
 	ErrTorn = errors.New("the shard's slot is torn")
 	// ErrFormat means that the shard's record, or the whole store, has a format that this version does not read. Nothing was
 	// written.
@@ -149,9 +149,10 @@ type Store interface {
 	// Claim makes the caller the shard's owner, with a new version and a fence that is the larger of revision and the
 	// previous fence + 1. An empty slot is made. It may return an error that wraps ErrTopology, ErrFormat or ErrTorn.
 	Claim(ctx context.Context, shard int, revision uint64, version Version) (Record, error)
-	// Empty removes all of a slot that is torn, and leaves any other as it is. The shard is then to be filled by a replay of
-	// the log from its beginning: call Empty only if the log still reaches as far.
-	Empty(ctx context.Context, shard int) error
+	// Empty removes all of a slot that is torn as Claim or Intact found it. Any other slot stays as it is, and Empty returns an
+	// error that wraps ErrStale: a late call must not remove what another owner has filled meanwhile, even if it is torn again.
+	// The shard is then to be filled by a replay of the log from its beginning: call Empty only if the log still reaches as far.
+	Empty(ctx context.Context, shard int, found Markers) error
 	// Publishers calls take with each publisher's entry in the shard's deduplication record, with some perhaps more than
 	// once. take returns true when it sees a publisher for the first time. Publishers may return ErrStale, also in the
 	// middle: discard the entries then. It reads in pages, so that a large record never blocks the store for long.

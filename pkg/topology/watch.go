@@ -91,7 +91,9 @@ func (w *Watcher) deliver(e jetstream.KeyValueEntry) {
 	case t.ID != w.current.ID:
 		w.replacedBy(t)
 	case t.Current().Epoch < w.current.Current().Epoch:
-		w.log.Error("received an older topology; keeping the newer one", "epoch", w.current.Current().Epoch, "other", t.Current().Epoch)
+		w.log.Error("received an older topology; keeping the newer one, under which events may have been acknowledged: "+
+			"write the newer one again, or restart all routers and workers to go on by the older one",
+			"epoch", w.current.Current().Epoch, "other", t.Current().Epoch)
 	default:
 		w.take(t)
 	}

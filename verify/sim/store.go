@@ -52,10 +52,13 @@ func (r *RemoteStore) Claim(ctx context.Context, shard int, revision uint64, ver
 }
 
 // Empty is store.Store's.
-func (r *RemoteStore) Empty(ctx context.Context, shard int) error {
+func (r *RemoteStore) Empty(ctx context.Context, shard int, found store.Markers) error {
 	_, err := ask(ctx, r, fmt.Sprintf("empties shard %d if it is torn", shard), func() (struct{}, error) {
-		r.Process.w.Note("emptied")
-		return struct{}{}, r.Kept.Empty(context.Background(), shard)
+		err := r.Kept.Empty(context.Background(), shard, found)
+		if err == nil {
+			r.Process.w.Note("emptied")
+		}
+		return struct{}{}, err
 	})
 	return err
 }

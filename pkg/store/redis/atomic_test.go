@@ -52,7 +52,7 @@ func TestTypesAreCheckedFirst(t *testing.T) {
 			}
 			_, err = s.Claim(ctx, 0, 1, "v2")
 			require.ErrorContains(t, err, "WRONGTYPE", key)
-			require.ErrorContains(t, s.Empty(ctx, 0), "WRONGTYPE", key)
+			require.ErrorContains(t, s.Empty(ctx, 0, ""), "WRONGTYPE", key)
 			_, err = s.Intact(ctx, 0)
 			require.ErrorContains(t, err, "WRONGTYPE", key)
 			require.Equal(t, before, dump(t, rdb), key)

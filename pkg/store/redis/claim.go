@@ -32,11 +32,13 @@ func (s *Store) Claim(ctx context.Context, shard int, revision uint64, version s
 }
 
 // Empty implements store.Store.
-func (s *Store) Empty(ctx context.Context, shard int) error {
-	res, err := s.calls.alone(ctx, s.scripts.empty, s.slotKeys(shard), []any{s.topology, store.Format}).Result()
+func (s *Store) Empty(ctx context.Context, shard int, found store.Markers) error {
+	res, err := s.calls.alone(ctx, s.scripts.empty, s.slotKeys(shard), []any{s.topology, store.Format, string(found)}).Slice()
 	if err == nil {
-		answer, _ := res.([]any)
-		err = s.refusal(shard, answer)
+		err = s.refusal(shard, res)
+	}
+	if err == nil && (len(res) == 0 || res[0] != "ok") {
+		err = store.ErrStale
 	}
 	if err != nil {
 		return fmt.Errorf("empty the torn slot of shard %d: %w", shard, err)

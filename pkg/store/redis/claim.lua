@@ -1,13 +1,13 @@
 -- KEYS: all of the slot. ARGV: topology, format, revision, new version.
 -- Returns the shard's fence, position, round start, late, last late, owed and caps. It writes nothing and returns {'topology', its id},
--- {'needs', format} or {'torn', a hash of the slot} if the slot cannot be claimed.
+-- {'needs', format} or {'torn', a hash of the slot, all markers} if the slot cannot be claimed.
 local refused = foreign(ARGV[1], ARGV[2])
 if refused then
   return refused
 end
-local differs, names, named = torn()
+local differs, names, named, found = torn()
 if differs then
-  return {'torn', differs}
+  return {'torn', differs, found}
 end
 local before = redis.call('HMGET', KEYS[1], 'fence', 'needs')
 local fence = tonumber(before[1] or '0') + 1

@@ -59,7 +59,7 @@ func TestUndeclaredKeyIsFound(t *testing.T) {
 		_, err := s.Claim(ctx, 1, 1, "v1")
 		undeclared := func(err error) { require.ErrorContains(t, err, "undeclared key", touch) }
 		undeclared(err)
-		undeclared(s.Empty(ctx, 1))
+		undeclared(s.Empty(ctx, 1, ""))
 		undeclared(s.Verify(ctx, 1, "v1"))
 		_, err = s.Intact(ctx, 1)
 		undeclared(err)

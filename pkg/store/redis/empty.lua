@@ -1,10 +1,12 @@
--- KEYS: all of the slot. ARGV: topology, format. Removes a slot that is torn.
--- Returns 'ok', also for a slot that is not torn, or {'topology', its id} or {'needs', format} if the slot is not to be touched.
+-- KEYS: all of the slot. ARGV: topology, format, markers. Removes a slot that is torn and has these markers.
+-- Returns {'ok'}, {'stale'} if the slot is another one by now, or {'topology', its id} or {'needs', format} if it is not to be touched.
 local refused = foreign(ARGV[1], ARGV[2])
 if refused then
   return refused
 end
-if torn() then
-  redis.call('UNLINK', unpack(KEYS))
+local differs, _, _, found = torn()
+if not differs or found ~= ARGV[3] then
+  return {'stale'}
 end
-return 'ok'
+redis.call('UNLINK', unpack(KEYS))
+return {'ok'}

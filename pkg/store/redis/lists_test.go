@@ -37,7 +37,7 @@ func TestSlotWithListsIsRefusedByAnEarlierVersion(t *testing.T) {
 	for _, call := range []func() error{
 		func() error { _, err := earlier.Claim(ctx, 1, 2, "v3"); return err },
 		func() error { _, err := earlier.Intact(ctx, 1); return err },
-		func() error { return earlier.Empty(ctx, 1) },
+		func() error { return earlier.Empty(ctx, 1, "") },
 	} {
 		err := call()
 		require.ErrorIs(t, err, store.ErrFormat)

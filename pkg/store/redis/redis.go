@@ -129,7 +129,7 @@ func markersOf(kind string) (fields [buckets]string) {
 
 // refusal is the error of a script's answer that the slot is not to be used, or nil.
 func (s *Store) refusal(shard int, answer []any) error {
-	if len(answer) != 2 {
+	if len(answer) < 2 {
 		return nil
 	}
 	switch answer[0] {
@@ -139,7 +139,9 @@ func (s *Store) refusal(shard int, answer []any) error {
 		return fmt.Errorf("%w: %s needs format %v, this version knows format %d: upgrade this program",
 			store.ErrFormat, s.recordKey(shard), answer[1], store.Format)
 	case "torn":
-		return fmt.Errorf("%w: %v does not go with %s", store.ErrTorn, answer[1], s.recordKey(shard))
+		return &store.TornError{
+			Part: fmt.Sprintf("%v does not go with %s", answer[1], s.recordKey(shard)), Markers: store.Markers(fmt.Sprint(answer[2:]...)),
+		}
 	}
 	return nil
 }

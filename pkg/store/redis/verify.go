@@ -13,7 +13,7 @@ func (s *Store) Verify(ctx context.Context, shard int, version store.Version) er
 	if err != nil {
 		return fmt.Errorf("verify shard %d: %w", shard, err)
 	}
-	if len(res) < 3 {
+	if len(res) == 0 || res[0] != "" {
 		return store.ErrStale
 	}
 	return nil

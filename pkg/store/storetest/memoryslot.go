@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -70,6 +71,19 @@ func (s *slot) torn() bool {
 		}
 	}
 	return false
+}
+
+// markers are the slot's version and all its markers.
+func (s *slot) markers() store.Markers {
+	all := []store.Version{s.record.Version}
+	for i, h := range s.hashes {
+		all = append(all, s.named[i], h.marker)
+	}
+	return store.Markers(fmt.Sprint(all))
+}
+
+func (s *slot) tornError(shard int) error {
+	return &store.TornError{Part: fmt.Sprintf("shard %d", shard), Markers: s.markers()}
 }
 
 // states returns the states of keys, or store.ErrTorn if one of their buckets is.

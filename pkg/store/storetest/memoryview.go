@@ -52,7 +52,7 @@ func (v view) Claim(_ context.Context, shard int, revision uint64, version store
 		return store.Record{}, err
 	}
 	if s.torn() {
-		return store.Record{}, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
+		return store.Record{}, s.tornError(shard)
 	}
 	if s.topology == "" {
 		s.topology, s.needs = v.topology, store.FormatStates
@@ -65,16 +65,17 @@ func (v view) Claim(_ context.Context, shard int, revision uint64, version store
 	return s.record, nil
 }
 
-func (v view) Empty(_ context.Context, shard int) error {
+func (v view) Empty(_ context.Context, shard int, found store.Markers) error {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
 	s := v.m.kept.slots[shard]
 	if err := v.usable(shard, &s); err != nil {
 		return err
 	}
-	if s.torn() {
-		delete(v.m.kept.slots, shard)
+	if !s.torn() || s.markers() != found {
+		return store.ErrStale
 	}
+	delete(v.m.kept.slots, shard)
 	return nil
 }
 
@@ -182,7 +183,7 @@ func (v view) Intact(_ context.Context, shard int) (store.Shard, error) {
 		return store.Shard{}, err
 	}
 	if s.torn() {
-		return store.Shard{}, fmt.Errorf("%w: shard %d", store.ErrTorn, shard)
+		return store.Shard{}, s.tornError(shard)
 	}
 	return store.Shard{Fence: s.record.Fence, Position: s.record.Position}, nil
 }

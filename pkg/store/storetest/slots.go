@@ -38,7 +38,12 @@ func independentSlots(t *testing.T, k Kept) {
 	require.ErrorIs(t, err, store.ErrTorn)
 	for shard := range 2 {
 		require.ErrorIs(t, s.Verify(ctx, shard, "v2"), store.ErrStale)
-		require.NoError(t, s.Empty(ctx, shard))
+		if _, err := s.Intact(ctx, shard); shard == 1 {
+			require.ErrorIs(t, err, store.ErrTorn)
+			require.NoError(t, s.Empty(ctx, shard, store.MarkersOf(err)))
+		} else {
+			require.NoError(t, err)
+		}
 		r, err := s.Claim(ctx, shard, 9, "v3")
 		require.NoError(t, err)
 		require.Equal(t, store.Record{Fence: 9, Version: "v3"}, r)
@@ -67,7 +72,7 @@ func neverClaimed(t *testing.T, k Kept) {
 	for range 2 {
 		const shard = 77
 		require.NoError(t, s.Check(ctx, shard+1))
-		require.NoError(t, s.Empty(ctx, shard))
+		require.ErrorIs(t, s.Empty(ctx, shard, ""), store.ErrStale)
 		found, err := s.Intact(ctx, shard)
 		require.NoError(t, err)
 		require.Equal(t, store.Shard{}, found)

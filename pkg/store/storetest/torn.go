@@ -50,19 +50,31 @@ func tornSlotOf(t *testing.T, s store.Store, tear func()) {
 		_, err = s.Claim(ctx, 0, 5, "v4")
 		require.ErrorIs(t, err, store.ErrTorn, "a replay would apply the log to states that have it")
 	}
+	found := store.MarkersOf(err)
+	require.NotEmpty(t, found)
 	require.NoError(t, s.Verify(ctx, 1, "v2"), "the others go on")
-	require.NoError(t, s.Empty(ctx, 1))
+	require.ErrorIs(t, s.Empty(ctx, 1, found), store.ErrStale)
 	require.NoError(t, s.Verify(ctx, 1, "v2"), "a slot that is not torn stays")
 
-	require.NoError(t, s.Empty(ctx, 0))
+	require.NoError(t, s.Empty(ctx, 0, found))
 	r, err := s.Claim(ctx, 0, 7, "v5")
 	require.NoError(t, err)
 	require.Equal(t, store.Record{Fence: 7, Version: "v5"}, r)
 	states, err := s.States(ctx, 0, both)
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{nil, nil}, states)
-	require.NoError(t, s.Empty(ctx, 0))
+	require.ErrorIs(t, s.Empty(ctx, 0, found), store.ErrStale)
 	require.NoError(t, s.Verify(ctx, 0, "v5"), "a late call of Empty leaves the slot as it is")
+
+	require.NoError(t, s.Commit(ctx, &store.Commit{Old: "v5", New: "v6", Position: at, States: []store.Pair{{Key: "a", Value: []byte("x")}, {Key: "b", Value: []byte("y")}}}))
+	tear()
+	_, again := s.Intact(ctx, 0)
+	require.ErrorIs(t, again, store.ErrTorn)
+	require.ErrorIs(t, s.Empty(ctx, 0, found), store.ErrStale, "though it is torn as it was")
+	_, err = s.Claim(ctx, 0, 8, "v7")
+	require.ErrorIs(t, err, store.ErrTorn)
+	require.Equal(t, store.MarkersOf(again), store.MarkersOf(err), "nothing of it is touched")
+	require.NoError(t, s.Empty(ctx, 0, store.MarkersOf(err)))
 }
 
 // stateGoes removes states: they are no longer there, and nothing else has changed.
