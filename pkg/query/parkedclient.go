@@ -93,7 +93,12 @@ func (c *Client) askOne(ctx context.Context, what string, req, into any) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.request(ctx, what, body)
+	limited, cancel := context.WithTimeout(ctx, 2*serveTime)
+	defer cancel()
+	m, err := c.request(limited, what, body)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("workers run, and none has answered in time")
+	}
 	return answerIn(m, err, into)
 }
 

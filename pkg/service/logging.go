@@ -23,7 +23,7 @@ func NewLogger(name string, cfg Config, out io.Writer) *slog.Logger {
 	}
 	opts := &slog.HandlerOptions{Level: level}
 	var handler slog.Handler = slog.NewJSONHandler(out, opts)
-	if cfg.LogFormat == "text" || cfg.LogFormat != "json" && isTerminal(out) {
+	if cfg.LogFormat == "text" || cfg.LogFormat != "json" && IsTerminal(out) {
 		handler = slog.NewTextHandler(out, opts)
 	}
 	return slog.New(handler).With("service", name, appFlag, cfg.App)
@@ -31,9 +31,10 @@ func NewLogger(name string, cfg Config, out io.Writer) *slog.Logger {
 
 const appFlag = "app"
 
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+// IsTerminal tells whether a program's input or output is a terminal.
+func IsTerminal(f any) bool {
+	file, ok := f.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // LogConfig logs a service's configuration as one line: every flag in cli, a parsed struct or a pointer to one, by its name. It
