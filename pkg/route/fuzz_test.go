@@ -82,6 +82,9 @@ func FuzzConfirmation(f *testing.F) {
 	for _, s := range []string{
 		`{"stream":"APP_1_0","seq":7}`, `{"stream":"APP_1_0","seq":7,"duplicate":true}`, `{"stream":"APP_1_0"}`, `{"seq":7}`, `{}`, `null`, ``, `+OK`,
 		`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"APP_1_0","seq":7}`, `{"error":null,"stream":"s","seq":1}`,
+		`{"stream":"s","seq":0}`, `{"stream":"s","seq":01}`, `{"stream":"","seq":1}`, `{"stream":"s\","seq":1}`, `{"stream":"s","seq":}`,
+		`{"stream":"s","seq":18446744073709551615}`, `{"stream":"s","seq":18446744073709551616}`, `{"stream":"s","seq":1}}`,
+		`{"stream":"s","seq":1,"error":{"code":503},"seq":1}`, "{\"stream\":\"\n\",\"seq\":1}", `{"stream":"s","domain":"d","seq":1}`,
 	} {
 		f.Add([]byte(s), "")
 		f.Add([]byte(s), "503")

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,6 +129,11 @@ func (l *logWriter) confirmed(m *nats.Msg) {
 		l.end(id, nil, errNoStream)
 		return
 	}
+	if isConfirmation(m.Data) {
+		l.pass(id)
+		l.end(id, m.Data, nil)
+		return
+	}
 	var ack struct {
 		Stream    string    `json:"stream"`
 		Seq       uint64    `json:"seq"`
@@ -147,6 +153,31 @@ func (l *logWriter) confirmed(m *nats.Msg) {
 		}
 		l.end(id, m.Data, nil)
 	}
+}
+
+// isConfirmation tells whether data is what JetStream answers to nearly every message: a stream's name and a sequence, and nothing
+// else. To read such an answer as any JSON takes an eighth of a router's time. Any other answer is read so.
+func isConfirmation(data []byte) bool {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
+	if !ok {
+		return false
+	}
+	name, rest, ok := bytes.Cut(rest, []byte(`","seq":`))
+	seq, ended := bytes.CutSuffix(rest, []byte("}"))
+	if !ok || !ended || len(name) == 0 || len(seq) == 0 || len(seq) > 19 || seq[0] == '0' {
+		return false
+	}
+	for _, c := range name {
+		if c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	for _, c := range seq {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // pass notes that a lane has confirmed a message in order.

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ func StreamName(app string, epoch uint64, lane int) string {
 
 // WorkSubject is the subject of one shard in an epoch.
 func WorkSubject(app string, epoch uint64, lane, shard int) string {
-	return fmt.Sprintf("%s.work.%d.%d.%d", app, epoch, lane, shard)
+	return app + ".work." + strconv.FormatUint(epoch, 10) + "." + strconv.Itoa(lane) + "." + strconv.Itoa(shard)
 }
 
 // FrameSubject is where publishers send frames.
