@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +22,9 @@ type child struct {
 	env    []string
 	keeper *process.Keeper
 
-	mu    sync.Mutex // guards admin
+	mu    sync.Mutex // guards what follows
 	admin string
+	more  []string // flags added by a restart
 }
 
 func newChild(s *Stack, p stackfile.Process, flags, env []string) *child {
@@ -38,6 +40,13 @@ func (c *child) address() string {
 	return c.admin
 }
 
+// reflag adds flags for the next start. They win over those that are there.
+func (c *child) reflag(flags []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.more = append(c.more, flags...)
+}
+
 // spec keeps the admin address over restarts unless another program has taken it.
 func (c *child) spec() process.Spec {
 	c.mu.Lock()
@@ -50,7 +59,7 @@ func (c *child) spec() process.Spec {
 	return process.Spec{
 		Name: c.name,
 		Path: filepath.Join(c.stack.cfg.Bin, c.role),
-		Args: append([]string{"--admin=" + c.admin}, c.flags...),
+		Args: slices.Concat([]string{"--admin=" + c.admin}, c.flags, c.more),
 		Env:  c.env,
 		Log:  c.stack.dir.Path(stackdir.LogsDir, c.name+".log"),
 	}

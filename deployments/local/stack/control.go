@@ -80,6 +80,20 @@ func (s *Stack) AwaitReady(ctx context.Context, name string, not *process.Proces
 	return s.awaitReady(ctx, c)
 }
 
+// Restart ends a service in order, and waits until it is ready again, from now on with flags that win over those it had.
+func (s *Stack) Restart(ctx context.Context, name string, flags ...string) error {
+	c := s.child(name)
+	if c == nil {
+		return fmt.Errorf("%w: %s", errNone, name)
+	}
+	c.reflag(flags)
+	p, err := s.Signal(name, syscall.SIGTERM)
+	if err != nil {
+		return err
+	}
+	return s.AwaitReady(ctx, name, p)
+}
+
 // child returns the service of that name, nil if there is none.
 func (s *Stack) child(name string) *child {
 	for _, c := range slices.Concat(s.routers, s.workers) {

@@ -17,6 +17,7 @@ type commands struct {
 	Clean   clean   `cmd:"" help:"Remove what a stopped stack has stored."`
 	Status  status  `cmd:"" help:"Show shards, owners, fences, positions, lag and members."`
 	Demo    demo    `cmd:"" help:"Load a stack, break its parts meanwhile, and verify every event."`
+	Parking parking `cmd:"" name:"demo-parking" help:"Load a stack with events that its handler refuses, then mend the handler and retry them."`
 	Profile profile `cmd:"" help:"Load a running stack and collect profiles of every service."`
 
 	NATSServer command.NATSServer `cmd:"" name:"nats-server" hidden:"" help:"Run NATS as a process of its own, which can be killed."`

@@ -110,6 +110,25 @@ func TestDemoRefusesBeforeItStarts(t *testing.T) {
 	}
 }
 
+func TestDemoOfParkingRefusesBeforeItStarts(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	programs := standin.Bin(t, "local")
+	for flag, says := range map[string]string{
+		"--duration=0s":  "--duration=0s: must be at least 1s",
+		"--rate=fast":    "--rate=fast: must be max or a number",
+		"--poison=0":     "--poison=0 of --keys=1000: must be a share above 0, and at least one key",
+		"--poison=1.5":   "must be a share above 0",
+		"--poison=1e-9":  "at least one key",
+		"--keys=-1":      "--keys=-1: must be",
+		"--workers=none": "--workers",
+	} {
+		code, out, errOut := local("demo-parking", "--bin="+programs, flag)
+		require.Equal(t, command.ExitUsage, code, flag)
+		require.Empty(t, out, flag)
+		require.Contains(t, errOut, says)
+	}
+}
+
 func TestHintsNameTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	for _, command := range []string{"status", "profile"} {

@@ -65,21 +65,31 @@ type demo struct {
 // Run runs the demonstration. When soft ends it stops everything in order, when hard ends at once. It removes the directory
 // if the verdict is pass or the run was interrupted; otherwise it keeps the directory and prints its name.
 func Run(soft, hard context.Context, cfg Config) error {
-	if err := cfg.Stack.Check(); err != nil {
+	if err := cfg.check(); err != nil {
 		return err
-	}
-	if err := stack.CheckPrograms(cfg.Stack.Bin, "producer"); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "lockstep-demo-")
-	if err != nil {
-		return fmt.Errorf("cannot make a directory for the demo: %w", err)
 	}
 	if cfg.Owned == nil {
 		cfg.Owned = Owned
 	}
-	d := &demo{cfg: cfg, dir: dir}
-	err = d.run(soft, hard)
+	d := &demo{cfg: cfg}
+	return d.inDirectory(soft, func() error { return d.run(soft, hard, d.load) })
+}
+
+func (c *Config) check() error {
+	if err := c.Stack.Check(); err != nil {
+		return err
+	}
+	return stack.CheckPrograms(c.Stack.Bin, "producer")
+}
+
+// inDirectory runs a demonstration in a new directory.
+func (d *demo) inDirectory(soft context.Context, run func() error) error {
+	dir, err := os.MkdirTemp("", "lockstep-demo-")
+	if err != nil {
+		return fmt.Errorf("cannot make a directory for the demo: %w", err)
+	}
+	d.dir = dir
+	err = run()
 	if soft.Err() != nil {
 		err = fmt.Errorf("demo stopped: %w", context.Cause(soft))
 	} else if err != nil {
@@ -89,7 +99,8 @@ func Run(soft, hard context.Context, cfg Config) error {
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
-func (d *demo) run(soft, hard context.Context) (err error) {
+// run starts a stack, plays on it and prints the report that the producer has written then.
+func (d *demo) run(soft, hard context.Context, play func(soft, hard context.Context, s *stack.Stack) error) (err error) {
 	cfg := d.cfg.Stack
 	cfg.Dir, cfg.NATSPort = d.stackDir(), stack.PortAny
 	s, err := stack.New(cfg)
@@ -107,7 +118,7 @@ func (d *demo) run(soft, hard context.Context) (err error) {
 	}
 	d.say("a stack is up after %.1f s: %s, %s, %s, NATS JetStream", time.Since(began).Seconds(),
 		count(cfg.Workers, "worker"), count(cfg.Routers, "router"), s.RedisKind())
-	if err := d.load(soft, hard, s); err != nil {
+	if err := play(soft, hard, s); err != nil {
 		return err
 	}
 	r, err := readReport(d.reportFile())
@@ -152,16 +163,20 @@ func (d *demo) load(soft, hard context.Context, s *stack.Stack) error {
 			}
 			steps = steps[1:]
 		case <-producer.Ended():
-			// The exit code is not checked: the report has the verdict.
-			if _, err := os.Stat(d.reportFile()); err != nil {
-				return fmt.Errorf("the load wrote no report: %s", producer.Outcome())
-			}
-			return nil
+			return d.reported(producer)
 		case <-soft.Done():
 			stopProducer(hard, producer)
 			return context.Cause(soft)
 		}
 	}
+}
+
+// reported returns an error unless the producer has written its report. The exit code is not checked: the report has the verdict.
+func (d *demo) reported(producer *process.Process) error {
+	if _, err := os.Stat(d.reportFile()); err != nil {
+		return fmt.Errorf("the load wrote no report: %s", producer.Outcome())
+	}
+	return nil
 }
 
 func (d *demo) producer() process.Spec {

@@ -24,6 +24,9 @@ type report struct {
 	Refused          uint64  `json:"refused_keys"`
 	Deleted          uint64  `json:"deleted_keys"`
 	Dropped          uint64  `json:"dropped"`
+	SetAside         uint64  `json:"set_aside"`
+	SetAsideKeys     uint64  `json:"set_aside_keys"`
+	ParkedKeys       uint64  `json:"parked_keys"`
 	Unfinished       uint64  `json:"unfinished"`
 	AckedPerSecond   float64 `json:"acked_per_second"`
 	AppliedPerSecond float64 `json:"applied_per_second"`
@@ -81,6 +84,9 @@ func (r report) table() string {
 	}
 	if r.Dropped > 0 {
 		row("dropped", "%d\tby a handler or an operator", r.Dropped)
+	}
+	if r.SetAside > 0 {
+		row("set aside", "%d\tof %s, %d of them parked", r.SetAside, count(int(r.SetAsideKeys), "key"), r.ParkedKeys)
 	}
 	if r.Unfinished > 0 {
 		row("unfinished", "%d\tacknowledged and not applied yet", r.Unfinished)
