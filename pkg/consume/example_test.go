@@ -34,11 +34,11 @@ type Account struct {
 
 var errNoAmount = errors.New("event has no amount")
 
-// Apply folds one event into its account. Return an error only for what may succeed later: the worker tries the event again.
+// Apply folds one event into its account. An error sets the event aside and is tried again; Park says that it is of no use to try.
 func Apply(_ context.Context, acc *Account, ev consume.Event) error {
 	amount, err := strconv.ParseInt(string(ev.Data), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%w: %q", errNoAmount, ev.Data)
+		return consume.Park(fmt.Errorf("%w: %q", errNoAmount, ev.Data))
 	}
 	acc.Balance += amount
 	acc.Events++
@@ -56,7 +56,7 @@ func ExampleNewEvent() {
 	}
 	fmt.Printf("%+v\n", acc)
 	// Output:
-	// event has no amount: "many"
+	// parked by the handler: event has no amount: "many"
 	// {Balance:12 Events:2}
 }
 

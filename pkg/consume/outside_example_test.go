@@ -115,7 +115,7 @@ func PayOut(client *http.Client, url string) func(context.Context, *Payouts, con
 	return func(ctx context.Context, state *Payouts, ev consume.Event) error {
 		var amount int64
 		if err := json.Unmarshal(ev.Data, &amount); err != nil {
-			return fmt.Errorf("event has no amount: %w", err)
+			return consume.Park(fmt.Errorf("event has no amount: %w", err)) // no attempt can succeed
 		}
 		if err := askToPay(ctx, client, url, Payment{ID: ev.ID(), Key: ev.Key, Fence: ev.Fence, Amount: amount}); err != nil {
 			return err // to be tried again, with the same id: perhaps it was paid, and only the answer was lost

@@ -29,8 +29,8 @@ func (r Rules) Handler() consume.Handler {
 }
 
 // Apply folds one event into its account. It decides from the account and the event alone, so that a replay of the log
-// comes to the same account. Return an error only for what may succeed later: the shard retries it, and waits meanwhile.
-// Return consume.Delete to say that the event is applied and that nothing more is kept of its key.
+// comes to the same account. An event for which it returns an error is retried, and later ones of its key wait meanwhile;
+// consume.Park, Drop and Delete say something else (docs/handlers.md).
 func Apply(_ context.Context, acc *Account, ev consume.Event) error {
 	acc.Balance += amount(ev.Data)
 	return nil
