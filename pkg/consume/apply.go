@@ -35,6 +35,20 @@ func (s *shard) beginPass(r *round) {
 	s.pass = pass{cursor: r.next, ready: s.pass.ready[:0], admission: admission{part: -1}, failures: s.pass.failures[:0]}
 }
 
+// beside says that attempts run side by side from now on: a commit may then end between two events of a key, and needs its state
+// as it was there.
+func (s *shard) beside(h Handler, r *round) {
+	s.careful = true
+	for _, e := range s.cache.dirty {
+		if e.busy || r.result(int(e.last)) != nil {
+			continue
+		}
+		if b, err := e.stored(h); err == nil {
+			r.keep(int(e.last), b)
+		}
+	}
+}
+
 // begin makes the next attempt. It returns false if none can be made now: when nothing is under way, the pass is over.
 //
 //   - Items of a key with a list join it. So do all behind an item of their key that is set aside.
@@ -159,6 +173,9 @@ func (s *shard) failed(r *round, a *attempt, t trouble) {
 	s.pass.failures = append(s.pass.failures, failure{item: a.item, key: a.key, event: a.ev.ID(), err: t.err})
 	if again := s.undo(r, r.items[a.item].entry, false); !again {
 		s.decide(r, a.item)
+	}
+	if !r.items[a.item].outcome.done() { // what was begun behind it might have to be repeated
+		s.pass.held = true
 	}
 }
 

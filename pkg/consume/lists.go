@@ -53,7 +53,7 @@ func (s *shard) joins(r *round, i int) bool {
 		return false
 	}
 	l := s.lists[string(r.items[i].key)]
-	return l != nil && (l.stored || l.from < i) && r.items[i].outcome <= undone
+	return l != nil && (l.stored || l.from < i) && r.items[i].outcome <= failed
 }
 
 // joining are the lists to which the items before end are added, as a commit writes them. now is the time of the attempts.

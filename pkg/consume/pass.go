@@ -145,6 +145,7 @@ func (o *owner) awaitPlace() *ending {
 func (o *owner) sideBySide() *ending {
 	r, c := o.round, o.crew
 	place := c.calls.place
+	o.shard.beside(o.cfg.Handler, r)
 	defer c.timer.Stop()
 	more, waits, quick := true, false, len(c.underWay) == 0
 	defer func() {

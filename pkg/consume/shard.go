@@ -30,7 +30,7 @@ type shard struct {
 
 	pass    pass
 	spent   atomic.Bool // the handler has had its time: nothing more is to be begun
-	careful bool        // the handler has failed: states are kept as they were behind each event, until a round without a failure
+	careful bool        // states are kept as they were behind each event: the handler has failed, or keys run side by side
 
 	wanted   []*entry               // to be filled in
 	tally    tally                  // of the items that are not committed

@@ -1,0 +1,588 @@
+package consume
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/lockstep/pkg/dedup"
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/store/storetest"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// reference knows of each item of a log whether it is to be applied, by the words of the design alone.
+type reference struct {
+	all   *round // the whole log
+	first []int  // by message: its first item
+	fates []fate // by item
+	ids   []string
+	data  [][]byte
+	// deletes are the events with which the handler deletes its key's state, by id; drops those that it gives up.
+	deletes, drops map[string]bool
+}
+
+type fate struct{ applied, late, closed bool }
+
+func newReference(t require.TestingT, log []message) *reference {
+	type publisher struct {
+		generation, floor uint64
+		applied           map[uint64]bool
+	}
+	w := &reference{all: testRound(), deletes: make(map[string]bool), drops: make(map[string]bool)}
+	for _, m := range log {
+		w.first = append(w.first, len(w.all.items))
+		require.NoError(t, w.all.add(m))
+	}
+	known := make(map[frame.PublisherID]*publisher)
+	s := &shard{n: testShard}
+	for i := range w.all.items {
+		it := &w.all.items[i]
+		p := &w.all.parts[it.part]
+		ev := s.event(w.all, it, p, string(it.key))
+		w.ids, w.data = append(w.ids, ev.ID()), append(w.data, ev.Data)
+		k := known[p.session.Publisher]
+		switch {
+		case p.plain:
+			w.fates = append(w.fates, fate{applied: true})
+			continue
+		case k == nil && p.session.BirthTime().Add(dedup.Retention).Before(w.all.msgs[it.msg].time):
+			w.fates = append(w.fates, fate{late: true})
+			continue
+		case k == nil:
+			k = &publisher{applied: make(map[uint64]bool)}
+			known[p.session.Publisher] = k
+		case p.session.Generation < k.generation:
+			w.fates = append(w.fates, fate{closed: true})
+			continue
+		}
+		k.generation, k.floor = p.session.Generation, max(k.floor, p.floor)
+		w.fates = append(w.fates, fate{applied: it.ev.Seq >= k.floor && !k.applied[it.ev.Seq]})
+		k.applied[it.ev.Seq] = true
+	}
+	return w
+}
+
+// made is a key's state: the events since one deleted the last, and the proof of these.
+type made struct {
+	ids   ids
+	proof store.Proof
+}
+
+// state is a key's, when the items before end are applied; false: it has none.
+func (w *reference) state(key string, end int) (m made, ok bool) {
+	for i := range end {
+		switch id := w.ids[i]; {
+		case string(w.all.items[i].key) != key || !w.fates[i].applied:
+		case w.drops[id]:
+			m.proof.Dropped++
+			ok = true
+		case w.deletes[id]:
+			m, ok = made{}, false
+		default:
+			m, ok = made{append(m.ids, id), m.proof.Apply(w.data[i])}, true
+		}
+	}
+	return m, ok
+}
+
+// between are the ids of a key's events that are applied, of the items from from on and before end.
+func (w *reference) between(key string, from, end int) (out ids) {
+	for i := from; i < end; i++ {
+		if string(w.all.items[i].key) == key && w.fates[i].applied {
+			out = append(out, w.ids[i])
+		}
+	}
+	return out
+}
+
+// find returns the item with an id that is applied.
+func (w *reference) find(id string) int {
+	for i := range w.ids {
+		if w.ids[i] == id && w.fates[i].applied {
+			return i
+		}
+	}
+	return -1
+}
+
+// record is the deduplication record when it has seen the items before end, each once, and nothing else.
+func (w *reference) record(end int) map[string]string {
+	var r dedup.Record
+	out := make(map[string]string)
+	for i := range end {
+		it := &w.all.items[i]
+		if p := &w.all.parts[it.part]; !p.plain {
+			if publisher, verdict := r.Part(p.session, p.floor, w.all.msgs[it.msg].time); verdict == dedup.Open {
+				publisher.Admit(it.ev.Seq)
+			}
+		}
+	}
+	r.Changes(func(id frame.PublisherID, encoded []byte) { out[id.String()] = meaning(id, encoded) })
+	return out
+}
+
+// meaning is what an encoded publisher says: generation, birth, floor, last event, and the seqs applied from the floor on.
+// There is more than one encoding of the same.
+func meaning(id frame.PublisherID, encoded []byte) string {
+	var head [4]uint64
+	b := encoded[1:]
+	for i := range head {
+		v, n := binary.Uvarint(b)
+		head[i], b = v, b[n:]
+	}
+	var r dedup.Record
+	if err := r.Restore(id, encoded); err != nil {
+		return err.Error()
+	}
+	p, _ := r.Part(frame.Session{Publisher: id, Generation: head[0], Birth: time.Now().UnixMilli()}, 0, epochStart)
+	text := fmt.Sprint(head)
+	for seq := head[2]; seq < head[2]+1000; seq++ {
+		if !p.Admit(seq) {
+			text += fmt.Sprint(" ", seq)
+		}
+	}
+	return text
+}
+
+// position is the last message that lies behind no item from end on, among those before the message at last.
+func (w *reference) position(end, last int) (seq uint64) {
+	for n := range last {
+		if n+1 < len(w.first) && w.first[n+1] > end || n+1 == len(w.first) && len(w.all.items) > end {
+			break
+		}
+		seq = w.all.msgs[n].seq
+	}
+	return seq
+}
+
+// troubled is a handler whose attempts at an event fail so many times, in one way or another. A state is the ids of the
+// events applied to it. Some events delete it.
+type troubled struct {
+	deletes   map[string]bool // by event
+	drops     map[string]bool
+	rand      *rand.Rand
+	left      map[string]int // failures of Apply, by event
+	unwritten map[string]int // of Encode, where the event is the state's newest
+	unread    int            // of Decode
+	flaky     int            // Apply fails once in so many attempts, also at an event that has succeeded; 0: never
+	padding   int            // of a stored state
+	slow      func()         // is called in every attempt
+	succeeded map[string]int // attempts that succeeded, by event
+}
+
+func (h *troubled) fail(what string) error {
+	if h.rand.IntN(3) == 0 {
+		panic(what)
+	}
+	return errRefused
+}
+
+func (h *troubled) Decode(envelope []byte) (any, error) {
+	if h.unread > 0 && h.rand.IntN(4) == 0 {
+		h.unread--
+		return nil, h.fail("decode")
+	}
+	state := new(ids)
+	if text := strings.TrimRight(string(envelope), "."); text != "" {
+		*state = strings.Split(text, ",")
+	}
+	return state, nil
+}
+
+func (h *troubled) Encode(b []byte, state any) ([]byte, error) {
+	s := *state.(*ids)
+	if newest := s[len(s)-1]; h.unwritten[newest] > 0 {
+		h.unwritten[newest]--
+		h.succeeded[newest]--
+		return nil, h.fail("encode")
+	}
+	return append(append(b, strings.Join(s, ",")...), bytes.Repeat([]byte("."), h.padding)...), nil
+}
+
+func (h *troubled) Apply(_ context.Context, state any, ev Event) error {
+	h.slow()
+	s := state.(*ids)
+	*s = append(*s, ev.ID())
+	if h.left[ev.ID()] > 0 {
+		h.left[ev.ID()]--
+		return h.fail("apply")
+	}
+	if h.flaky > 0 && h.rand.IntN(h.flaky) == 0 {
+		return h.fail("flaky")
+	}
+	h.succeeded[ev.ID()]++
+	if h.drops[ev.ID()] {
+		return fmt.Errorf("not wanted: %w", Drop(errRefused))
+	}
+	if h.deletes[ev.ID()] {
+		return fmt.Errorf("closed: %w", Delete)
+	}
+	return nil
+}
+
+// differential runs a log through shards, one after the other and some at once, and holds each step against the reference.
+type differential struct {
+	t       *rapid.T
+	rand    *rand.Rand
+	log     []message
+	want    *reference
+	store   *storetest.Memory
+	budget  budget
+	h       *troubled
+	faults  bool
+	steady  bool            // the handler fails an event before it succeeds only, and only in Apply
+	fails   map[string]bool // events that Apply fails at first
+	beside  int             // attempts that run at a time
+	held    int             // items that the store holds
+	moments []kept
+}
+
+type kept struct {
+	storetest.Snapshot
+	held int
+}
+
+func (d *differential) one(n int) bool { return d.faults && d.rand.IntN(n) == 0 }
+
+// own works off the log until it is done or the ownership ends.
+func (d *differential) own() (done bool) {
+	s := claim(d.t, d.store, &d.budget)
+	defer s.cache.clear()
+	d.h.slow = func() {
+		if d.rand.IntN(20) == 0 {
+			s.spent.Store(true)
+		}
+	}
+	next := slices.IndexFunc(d.log, func(m message) bool { return m.seq > s.position.Seq })
+	r := testRound()
+	for next >= 0 && next < len(d.log) {
+		n := min(len(d.log), next+1+d.rand.IntN(6))
+		r.reset()
+		for _, m := range d.log[next:n] {
+			require.NoError(d.t, r.add(m))
+		}
+		if !d.work(s, r, d.want.first[next], n) {
+			return false
+		}
+		next = n
+	}
+	return true
+}
+
+// work is Worker.work, for a round whose first item is the log's at base, and whose messages are those before last.
+func (d *differential) work(s *shard, r *round, base, last int) bool {
+	clear(d.h.succeeded)
+	careful, idle := s.careful, 0
+	for {
+		if d.one(30) {
+			d.moments = append(d.moments, kept{d.store.Snapshot(), d.held})
+		}
+		if d.one(60) {
+			m := d.moments[d.rand.IntN(len(d.moments))]
+			d.store.Restore(m.Snapshot)
+			d.held = m.held
+		}
+		if d.one(60) {
+			claim(d.t, d.store, &d.budget)
+		}
+		if err := load(d.t, d.store, s, r); err != nil {
+			require.ErrorIs(d.t, err, store.ErrStale)
+			return false
+		}
+		s.spent.Store(d.rand.IntN(20) == 0) // from the beginning
+		d.pass(s, r)
+		d.checkCache(s, r, base)
+		c, end := s.commit(d.h, r, epochStart)
+		d.checkCache(s, r, base)
+		if c == nil {
+			idle++
+			require.LessOrEqual(d.t, idle, len(r.items)+2, "it goes round and round")
+			continue
+		}
+		idle = 0
+		if !d.commit(s, r, c, base, end, last) {
+			return false
+		}
+		d.checkCache(s, r, base)
+		if r.done() {
+			d.checkRuns(r, base, careful)
+			return true
+		}
+	}
+}
+
+// pass makes attempts of different keys that end in any order. Some are set aside while they run.
+func (d *differential) pass(s *shard, r *round) {
+	s.beginPass(r)
+	if d.beside > 1 {
+		s.beside(d.h, r)
+	}
+	var under []*attempt
+	for {
+		if len(under) == 0 || len(under) < d.beside && d.rand.IntN(2) == 0 {
+			a := new(attempt)
+			if s.begin(r, a) {
+				under = append(under, a)
+				continue
+			}
+			if len(under) == 0 {
+				return
+			}
+		}
+		n := d.rand.IntN(len(under))
+		a := under[n]
+		under = slices.Delete(under, n, n+1)
+		if d.beside > 1 && !d.steady && d.rand.IntN(30) == 0 {
+			r.lent = true
+			s.overdue(r, a, new(call))
+			continue
+		}
+		res := a.run(background, d.h)
+		s.ended(r, a, &res)
+	}
+}
+
+// commit makes a commit, and looks what the store then has.
+func (d *differential) commit(s *shard, r *round, c *store.Commit, base, end, last int) bool {
+	require.True(d.t, end > r.next || r.done(), "an empty commit")
+	receipts, count, news := make(map[receiptTo][]uint64), tally{}, 0
+	for i := r.next; i < end; i++ {
+		f := d.want.fates[base+i]
+		switch {
+		case f.late:
+			count.late++
+		case f.closed:
+			count.suspect.closed++
+		case f.applied && base+i >= d.held:
+			news++
+			if r.items[i].outcome != setAside {
+				r.receipt(receipts, &r.items[i])
+			}
+		default:
+			count.duplicates++
+		}
+	}
+	standing, held := s.version, d.held
+	if err := d.store.At("one").Commit(context.Background(), c); err != nil {
+		require.ErrorIs(d.t, err, store.ErrStale)
+		return false
+	}
+	if d.one(4) {
+		require.NoError(d.t, d.store.At("one").Commit(context.Background(), c), "the answer was lost")
+	}
+	require.Equal(d.t, standing, c.Old)
+	d.held = max(held, base+end)
+	if d.one(40) {
+		return false // killed before it knew
+	}
+	require.Equal(d.t, receipts, s.receipts)
+	require.Equal(d.t, count.late, s.tally.late)
+	require.Equal(d.t, count.late, int(c.Late-s.late))
+	if held <= base { // else an item that was closed may be seen as a copy, and the other way round
+		require.Equal(d.t, count.duplicates, s.tally.duplicates)
+		require.Equal(d.t, count.suspect.closed, s.tally.suspect.closed)
+	}
+	require.Equal(d.t, news, end-r.next-s.tally.duplicates-s.tally.late-s.tally.suspect.closed)
+	s.committed(c, r, end)
+
+	owed, err := decodeOwed(c.Owed)
+	require.NoError(d.t, err)
+	require.Equal(d.t, receipts, owed)
+	d.checkStore()
+	record := make(map[string]string)
+	require.NoError(d.t, d.store.At("one").Publishers(context.Background(), s.n, s.version, func(id string, encoded []byte) (bool, error) {
+		publisher, err := frame.ParsePublisherID(id)
+		record[id] = meaning(publisher, encoded)
+		return true, err
+	}))
+	require.Equal(d.t, d.want.record(d.held), record, "the record is that of the states, item %d", d.held)
+	require.Equal(d.t, d.want.position(base+end, last), s.position.Seq)
+	return true
+}
+
+// checkStore looks that each key's state, and the list behind it, are what the items before d.held make of it.
+func (d *differential) checkStore() {
+	kept := append([]string(nil), d.store.Keys()...)
+	for key := range d.keys() {
+		end := d.held
+		list, _ := waiting(d.t, d.store, key)
+		if len(list) > 0 {
+			end = d.want.find(list[0])
+			require.Equal(d.t, d.want.between(key, end, d.held), list, "list of key %s as of item %d", key, d.held)
+		}
+		want, ok := d.want.state(key, end)
+		require.Equal(d.t, ok, slices.Contains(kept, key), "a commit is a prefix of the log: key %s as of item %d", key, d.held)
+		if ok {
+			require.Equal(d.t, want, d.stored(key), "key %s as of item %d", key, end)
+		}
+	}
+}
+
+func (d *differential) keys() map[string]bool {
+	out := make(map[string]bool)
+	for i := range d.want.all.items {
+		out[string(d.want.all.items[i].key)] = true
+	}
+	return out
+}
+
+func (d *differential) stored(key string) made {
+	states, err := d.store.At("one").States(context.Background(), testShard, []string{key})
+	require.NoError(d.t, err)
+	proof, envelope, err := store.SplitState(states[0])
+	require.NoError(d.t, err)
+	return made{*d.read(envelope), proof}
+}
+
+func (d *differential) read(envelope []byte) *ids {
+	state, err := (&troubled{}).Decode(envelope)
+	require.NoError(d.t, err)
+	return state.(*ids)
+}
+
+// checkCache looks that each state in the cache is what the items that it is said to hold make of its key.
+func (d *differential) checkCache(s *shard, r *round, base int) {
+	for key, e := range s.cache.entries {
+		require.Equal(d.t, e.changed, slices.Contains(s.cache.dirty, e))
+		end := max(d.held, base+r.next)
+		if e.changed {
+			require.GreaterOrEqual(d.t, int(e.last), r.next)
+			end = base + int(e.last) + 1
+		} else if _, err := d.store.At("one").Load(context.Background(), s.n, s.version, nil); errors.Is(err, store.ErrStale) {
+			continue // the store is another's now
+		}
+		state := e.state
+		if state == nil {
+			state = d.read(e.envelope)
+		}
+		if l := s.lists[key]; l != nil && l.stored {
+			list, _ := waiting(d.t, d.store, key)
+			end = min(end, d.want.find(list[0]))
+		} else if l != nil {
+			end = min(end, base+l.from)
+		}
+		want, _ := d.want.state(key, end)
+		require.Equal(d.t, append(ids(nil), want.ids...), append(ids(nil), *state.(*ids)...), "key %s before item %d", key, end)
+		require.Equal(d.t, want.proof, e.proof, "key %s before item %d", key, end)
+	}
+	sum, waits := 0, make(map[string]bool)
+	for i := r.next; i < len(r.items); i++ {
+		it := &r.items[i]
+		switch it.outcome {
+		case applied, given:
+			require.False(d.t, waits[string(it.key)], "item %d is applied before an earlier one of its key", i)
+			require.True(d.t, it.entry.changed)
+		case pending, undone, failed, setAside:
+			waits[string(it.key)] = true
+		}
+		sum += len(r.result(i))
+		if r.result(i) != nil {
+			require.True(d.t, it.outcome.changes())
+		}
+	}
+	require.Equal(d.t, sum, r.resultBytes)
+}
+
+// checkRuns looks how often an event was applied until its round was committed.
+func (d *differential) checkRuns(r *round, base int, careful bool) {
+	bad := make(map[string]bool) // keys
+	for i := range r.items {
+		if id := d.want.ids[base+i]; d.fails[id] || d.want.drops[id] {
+			bad[string(r.items[i].key)] = true
+		}
+	}
+	for i := range r.items {
+		if !d.want.fates[base+i].applied {
+			continue
+		}
+		n := d.h.succeeded[d.want.ids[base+i]]
+		require.LessOrEqual(d.t, n, 2, "item %d", base+i)
+		if careful || d.steady && !bad[string(r.items[i].key)] {
+			require.LessOrEqual(d.t, n, 1, "item %d", base+i)
+		}
+	}
+}
+
+// drawTroubles draws a shard's log, and a handler that has troubles with some of its events.
+func drawTroubles(t *rapid.T, faults bool) *differential {
+	d := &differential{t: t, rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), store: storetest.NewMemory(), faults: faults, fails: make(map[string]bool)}
+	d.budget.max = rapid.SampledFrom([]int64{1, 700, 1 << 20}).Draw(t, "cache bytes")
+	d.log = drawLog(t)
+	for i := range d.log {
+		switch m := &d.log[i]; rapid.IntRange(0, 11).Draw(t, "another message") {
+		case 0:
+			m.data, m.header = []byte("foreign"), nil
+		case 1:
+			m.data, m.header = batch(), nil
+		case 2, 3:
+			if m.header != nil {
+				continue
+			}
+			late := sent{publisher: 9, generation: 1, floor: 1, birth: epochStart.Add(-8 * 24 * time.Hour), events: []sentEvent{{seq: 1, key: "a", receipt: true}}}
+			m.data = append(batch(late), m.data[len(batch()):]...)
+		}
+	}
+	d.want = newReference(t, d.log)
+	d.moments = []kept{{d.store.Snapshot(), 0}}
+	d.h = &troubled{deletes: d.want.deletes, drops: d.want.drops, rand: d.rand, left: make(map[string]int), unwritten: make(map[string]int), succeeded: make(map[string]int)}
+	d.steady = rapid.Bool().Draw(t, "steady")
+	if n := rapid.SampledFrom([]int{0, 3, 10}).Draw(t, "one of so many deletes"); n > 0 {
+		for _, id := range d.want.ids {
+			d.want.deletes[id] = d.want.deletes[id] || d.rand.IntN(n) == 0 // an event may have copies
+		}
+	}
+	if n := rapid.SampledFrom([]int{0, 10}).Draw(t, "one of so many is given up"); n > 0 {
+		for _, id := range d.want.ids {
+			d.want.drops[id] = d.want.drops[id] || d.rand.IntN(n) == 0
+		}
+	}
+	d.beside = rapid.SampledFrom([]int{1, 2, 5}).Draw(t, "attempts side by side")
+	often := rapid.SampledFrom([]int{2, 5, 20}).Draw(t, "one of so many fails")
+	for _, id := range d.want.ids {
+		if d.rand.IntN(often) == 0 {
+			d.h.left[id] = 1 + d.rand.IntN(4)
+			d.fails[id] = true
+		}
+		if !d.steady && d.rand.IntN(2*often) == 0 {
+			d.h.unwritten[id] = 1 + d.rand.IntN(4)
+		}
+	}
+	if !d.steady {
+		d.h.unread = d.rand.IntN(5)
+		d.h.flaky = rapid.SampledFrom([]int{0, 5, 30}).Draw(t, "flaky")
+	}
+	if rapid.IntRange(0, 40).Draw(t, "large states") == 0 {
+		d.h.padding = maxResults / 3
+	}
+	return d
+}
+
+// However the handler fails, each commit is a prefix of the log, with the states and the deduplication record of
+// just that prefix; the cache holds what it is said to hold; and no event is applied more often than it must be.
+func TestPassesAgainstAReference(t *testing.T) {
+	for name, faults := range map[string]bool{"one owner": false, "owners die and the store goes back": true} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				d := drawTroubles(t, faults)
+				for owners := 0; !d.own(); owners++ {
+					require.True(t, faults)
+					require.Less(t, owners, 10_000)
+				}
+				require.Equal(t, len(d.want.ids), d.held)
+				d.checkStore()
+				require.Equal(t, d.log[len(d.log)-1].seq, claim(t, d.store, &d.budget).position.Seq)
+				require.Zero(t, d.budget.used.Load())
+			})
+		})
+	}
+}
