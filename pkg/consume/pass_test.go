@@ -15,11 +15,11 @@ func TestSlowRoundIsCommittedOnItsWay(t *testing.T) {
 	r := newRig(t, 1)
 	third, finish := make(chan struct{}), make(chan struct{})
 	w := r.worker(func(c *Config) {
-		c.RoundTime = time.Nanosecond
+		c.RoundTime = time.Millisecond
 		c.Handler = collect(func(ev Event) error {
 			switch ev.Key {
 			case "a", "b":
-				time.Sleep(time.Millisecond) // longer than RoundTime, as the timer must have rung
+				time.Sleep(4 * glanceTime) // the owner must have looked
 			case "c":
 				close(third)
 				<-finish
@@ -31,7 +31,6 @@ func TestSlowRoundIsCommittedOnItsWay(t *testing.T) {
 	require.NoError(t, w.Start(background))
 	<-third
 	require.Len(t, r.state("a"), 1, "a crash now would not repeat it")
-	require.Len(t, r.state("b"), 1)
 	require.Zero(t, r.position(0), "the message is applied in part")
 	close(finish)
 	r.applied()
