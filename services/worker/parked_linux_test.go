@@ -38,13 +38,13 @@ func terminal(t *testing.T) (operator, program *os.File) {
 
 // On a terminal a drop asks, and only yes is yes.
 func TestParkedDropAsks(t *testing.T) {
-	b := newDesk(t)
-	b.serve(t, query.Worker{}, query.Owner{})
-	b.route(t)
-	b.three(t)
+	d := newDesk(t)
+	d.serve(t, query.Worker{}, query.Owner{})
+	d.route(t)
+	d.three(t)
 	drop := func(answer string) (said string, err error) {
 		operator, program := terminal(t)
-		cmd, _ := worker(t, "parked", "drop", "alice", b.at)
+		cmd, _ := worker(t, "parked", "drop", "alice", d.at)
 		cmd.Stdin, cmd.Stderr = program, program
 		require.NoError(t, cmd.Start())
 		screen := bufio.NewReader(operator)
@@ -61,9 +61,9 @@ func TestParkedDropAsks(t *testing.T) {
 		said, err := drop(answer)
 		require.Error(t, err)
 		require.Contains(t, said, "Drop 12 events of key alice, 1-0-10 to 1-0-21? They will never be applied. [y/N] ")
-		require.Empty(t, b.commands(t))
+		require.Empty(t, d.commands(t))
 	}
 	_, err := drop("y\n")
 	require.NoError(t, err)
-	require.Len(t, b.commands(t), 1)
+	require.Len(t, d.commands(t), 1)
 }
