@@ -246,6 +246,29 @@ func TestReplayUnderOlderFencesIsRefused(t *testing.T) {
 	c.requirePaid("alice", events)
 }
 
+// A client without our library sends what the handler cannot read: its key is parked at once, and others go on.
+func TestEventThatCannotBeReadParksItsKey(t *testing.T) {
+	c := newTown(t, 100, 1)
+	c.worker()
+	for _, event := range []struct{ key, data string }{{"alice", "1"}, {"alice", `{"amount":`}, {"bob", "1"}, {"alice", "2"}, {"bob", "2"}} {
+		m, err := c.nats.Conn.Request(topology.EventSubject("town")+"."+event.key, []byte(event.data), 10*time.Second)
+		require.NoError(t, err)
+		require.Contains(t, string(m.Data), `"stream":"TOWN_1_0"`)
+	}
+	require.Equal(t, Payouts{Total: sum(2), Events: 2}, c.applied("bob", 2))
+	var alice query.State
+	c.eventually(func() bool {
+		states, err := query.NewClient(c.nats.Conn, "town").States(t.Context(), []string{"alice"})
+		if err == nil {
+			alice = states[0]
+		}
+		return alice.SetAside == 2
+	}, "not both events of the key are set aside")
+	require.True(t, alice.Parked)
+	require.EqualValues(t, 1, alice.Count)
+	c.requirePaid("alice", 1)
+}
+
 // A request of an owner of the past reaches the bank when the next owner has paid: it has no effect.
 func TestRequestOfAnOwnerOfThePastHasNoEffect(t *testing.T) {
 	for name, c := range map[string]struct {
