@@ -40,7 +40,7 @@ func (a *application) build(t *testing.T, bin string, edits map[string]string) (
 		overlay[programs.InRoot(t, "services/worker/handler.go")] = string(source)
 	}
 	if len(edits) > 0 {
-		overlay.Edit(t, programs.InRoot(t, "pkg/consume/apply.go"), edits)
+		overlay.Edit(t, programs.InRoot(t, "pkg/consume/attempt.go"), edits)
 	}
 	programs.BuildModule(t, "services/worker", services, overlay.Flag(t))
 	return services
@@ -113,7 +113,7 @@ func testOrders(t *testing.T, bin string) {
 	t.Run("a worker that deletes nothing", func(t *testing.T) {
 		t.Parallel()
 		services := orders.build(t, bin, map[string]string{
-			"case errors.Is(err, Delete):": "case errors.Is(err, Delete):\n\t\te.proof = e.proof.Apply(ev.Data)\n\tcase err != nil && false:"})
+			"res = result{}\n": "res = result{state: state, proof: a.proof.Apply(a.ev.Data)}\n"})
 		r := up(t, bin, services).load(t, flags...).Ended(98)
 		require.Equal(t, "fail", r.Verdict)
 		require.NotZero(t, r.Lost)

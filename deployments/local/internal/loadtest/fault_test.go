@@ -20,9 +20,9 @@ type fault struct {
 var faults = []fault{
 	{"an event is dropped", `case "5": return true`, ``,
 		"lost", "lost 1, duplicated 0, reordered 0, unproven keys 0, unknown keys 0"},
-	{"an event is applied twice", ``, `case "5": _ = s.tryOnce(ctx, h, r, i)`,
+	{"an event is applied twice", ``, `case "5": _ = a.once(ctx, h, state)`,
 		"duplicated", "lost 0, duplicated 1, reordered 0, unproven keys 0, unknown keys 0"},
-	{"two events are swapped", `case "5": kept = append(kept, it.ev.Data...); return true`, `case "6": _ = s.tryOnce(ctx, h, r, i); r.items[i].ev.Data = kept`,
+	{"two events are swapped", `case "5": kept = append(kept, a.ev.Data...); return true`, `case "6": _ = a.once(ctx, h, state); a.ev.Data = kept`,
 		"reordered", "lost 0, duplicated 0, reordered 1, unproven keys 0, unknown keys 0"},
 }
 
@@ -51,31 +51,40 @@ func testFaults(t *testing.T, bin string) {
 
 // edits put the fault into the worker, at the place where it applies events.
 func (f fault) edits() map[string]string {
-	const try = "(ctx context.Context, h Handler, r *round, i int) (err error) {\n"
 	return map[string]string{
-		"\t\"slices\"\n":          "\t\"slices\"\n\t\"strings\"\n",
-		"if !s.admit(&a, r, i) {": "if !s.admit(&a, r, i) || misses(it) {",
-		"func (s *shard) try" + try: `
+		"\t\"runtime/debug\"\n":                   "\t\"runtime/debug\"\n\t\"strings\"\n",
+		"switch err := h.Apply(ctx, state, a.ev)": "switch err := a.apply(ctx, h, state)",
+		"proof: a.proof.Apply(a.ev.Data)":         "proof: a.proof",
+		"// run runs the handler.\n": `
 var kept []byte
 
-func number(it *item) string {
-	if !strings.HasSuffix(string(it.key), "-7") {
+func (a *attempt) number() string {
+	if !strings.HasSuffix(a.key, "-7") {
 		return ""
 	}
-	counter, _, _ := strings.Cut(string(it.ev.Data), " ")
+	counter, _, _ := strings.Cut(string(a.ev.Data), " ")
 	return counter
 }
 
-func misses(it *item) bool {
-	switch number(it) { ` + f.misses + ` }
+func (a *attempt) misses() bool {
+	switch a.number() { ` + f.misses + ` }
 	return false
 }
 
-func (s *shard) try(ctx context.Context, h Handler, r *round, i int) error {
-	switch number(&r.items[i]) { ` + f.applies + ` }
-	return s.tryOnce(ctx, h, r, i)
+func (a *attempt) apply(ctx context.Context, h Handler, state any) error {
+	if a.misses() {
+		return nil
+	}
+	switch a.number() { ` + f.applies + ` }
+	return a.once(ctx, h, state)
 }
 
-func (s *shard) tryOnce` + try,
+func (a *attempt) once(ctx context.Context, h Handler, state any) error {
+	a.proof = a.proof.Apply(a.ev.Data)
+	return h.Apply(ctx, state, a.ev)
+}
+
+// run runs the handler.
+`,
 	}
 }
