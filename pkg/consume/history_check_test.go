@@ -94,13 +94,14 @@ func (p *process) idle() bool {
 func (h *history) check() {
 	h.compare()
 	courses := h.courses()
+	h.checkReceipts(courses)
 	applied := make([][]bool, len(h.publishers)) // by publisher and tag
 	for i, s := range h.publishers {
 		applied[i] = make([]bool, len(s.posted))
 	}
 	for _, key := range slices.Sorted(maps.Keys(courses)) {
 		last := make([]int, len(h.publishers))
-		all := courses[key].whole()
+		all := courses[key].all()
 		for events := all; len(events) > 0; events = events[3:] {
 			n, tag := events[0]-1, int(tagOf(events))
 			e := h.publishers[n].posted[tag]
@@ -135,12 +136,13 @@ func (h *history) replay(courses map[string]course) {
 	h.settle()
 	h.compare()
 	again := h.courses()
+	h.checkReceipts(again)
 	if len(again) != len(courses) {
 		h.broken("a replay comes to %d keys, not %d", len(again), len(courses))
 	}
 	for key, c := range courses {
-		if !bytes.Equal(c.whole(), again[key].whole()) {
-			h.broken("a replay applies to key %s:%s, not%s", key, summary(again[key].whole()), summary(c.whole()))
+		if !bytes.Equal(c.all(), again[key].all()) {
+			h.broken("a replay applies to key %s:%s, not%s", key, summary(again[key].all()), summary(c.all()))
 		}
 	}
 	for n, late := range h.totals() {

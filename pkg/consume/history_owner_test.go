@@ -120,6 +120,7 @@ func (p *process) confirm() {
 		p.h.broken("fence of shard %d: handlers will see %d after %d", p.n, p.s.fence, p.h.fences[p.n])
 	}
 	p.h.fences[p.n] = p.s.fence
+	p.h.tellSettled(p.s.owed) // the owner before may have died before it did
 	p.next = (*process).place
 }
 
@@ -250,7 +251,8 @@ func (p *process) attempt() {
 func (p *process) ended() {
 	failures := p.s.pass.failures
 	for i := range failures {
-		if err := failures[i].err; !errors.Is(err, errRefused) && !errors.Is(err, errRunning) {
+		err := failures[i].err
+		if !errors.Is(err, errRefused) && !errors.Is(err, errRunning) {
 			p.h.broken("apply: %v", err)
 		}
 		if failures[i].item > p.r.next {
@@ -284,8 +286,9 @@ func (p *process) commit() {
 	switch slot := p.h.slots[p.n]; slot.version {
 	case c.Old:
 		p.h.note("committed")
-		after, changed := slot.apply(p.h, c.New, p.r, p.end)
-		p.h.hold(p.n, after, changed)
+		after, by := slot.apply(p.h, c.New, p.r, p.end)
+		p.h.hold(p.n, after, by)
+		p.h.owes(c.Owed, by.settled)
 	case c.New:
 		p.h.note("commit repeated")
 	default:
@@ -309,6 +312,7 @@ func (p *process) committed() {
 		p.h.broken("a floor is taken for forged: %s", t.suspect.jumpLast)
 	}
 	p.s.committed(p.c, p.r, p.end)
+	p.h.tellSettled(p.c.Owed)
 	p.next = (*process).load
 	if p.r.done() {
 		p.r.reset()
@@ -342,11 +346,16 @@ func (l ledger) Apply(_ context.Context, state any, ev Event) error {
 	if l.h.one(20) {
 		l.s.spent.Store(true)
 	}
-	if l.h.one(l.h.failing) {
+	switch {
+	case l.h.parks(ev.Data) && !l.h.mended:
+		l.h.note("parked")
+		return Park(errRefused)
+	case l.h.one(l.h.failing):
 		l.h.note("handler failed")
 		return fmt.Errorf("%w: %s", errRefused, ev.ID())
-	}
-	if l.h.deletes(ev.Data) {
+	case l.h.drops(ev.Data):
+		return Drop(errRefused)
+	case l.h.deletes(ev.Data):
 		l.h.note("state deleted")
 		return fmt.Errorf("%w: %s", Delete, ev.ID())
 	}

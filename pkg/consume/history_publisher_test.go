@@ -85,7 +85,7 @@ func (s *source) post() {
 	e := &posted{key: string([]byte{'k', byte('0' + s.h.rand.IntN(s.h.keys))}), tag: uint16(len(s.posted))}
 	e.Of = e
 	var err error
-	if e.Draft, err = frame.NewDraft(e.key, s.data(e.tag), "", nil, false); err != nil {
+	if e.Draft, err = frame.NewDraft(e.key, s.data(e.tag), "", nil, true); err != nil {
 		panic(err)
 	}
 	if s.w.Full(e.Draft.Size()) {
@@ -122,6 +122,7 @@ func (s *source) pump() {
 
 func (s *source) send(f *window.Frame) {
 	c := copied{from: s, frame: f.ID, attempt: f.Attempt, data: f.Data}
+	s.h.sent(f.Data)
 	switch {
 	case s.h.one(8):
 	case s.h.one(12): // no router is listening

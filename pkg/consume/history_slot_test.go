@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/store/storetest"
 )
@@ -18,35 +19,52 @@ type content struct {
 	keys    map[string]course
 }
 
-// course is all that was applied to a key, in order, with what was deleted again.
+// course is what the platform made of a key's events, three bytes for each.
 type course struct {
-	all   []byte // three bytes for each event
-	begin int    // where the state begins in all: behind the last event that deleted one
+	past  []byte // that were applied, or dropped, in order
+	state []byte // that were applied since one of them deleted the state
 	proof store.Proof
-	waits []byte // what is set aside behind them
+	waits []byte // that are set aside, in order
 }
 
-// whole is all that was applied, and what waits behind it.
-func (c course) whole() []byte { return append(slices.Clip(c.all), c.waits...) }
+// all are the events of the course, in order.
+func (c course) all() []byte { return append(slices.Clip(c.past), c.waits...) }
 
 func (c course) apply(data []byte, deletes bool) course {
-	c.all, c.proof = append(slices.Clip(c.all), data...), c.proof.Apply(data)
+	c.past, c.state, c.proof = append(slices.Clip(c.past), data...), append(slices.Clip(c.state), data...), c.proof.Apply(data)
 	if deletes {
-		c.begin, c.proof = len(c.all), store.Proof{}
+		c.state, c.proof = nil, store.Proof{}
 	}
+	return c
+}
+
+func (c course) drop(data []byte) course {
+	c.past = append(slices.Clip(c.past), data...)
+	c.proof.Dropped++
+	return c
+}
+
+func (c course) setAside(data []byte) course {
+	c.waits = append(slices.Clip(c.waits), data...)
 	return c
 }
 
 // stored is the key's state with its proof, as a store is to have it: nil if there is none.
 func (c course) stored() []byte {
-	if c.begin == len(c.all) {
+	if c.state == nil && c.proof == (store.Proof{}) {
 		return nil
 	}
-	return append(c.proof.Append(nil), c.all[c.begin:]...)
+	return append(c.proof.Append(nil), c.state...)
 }
 
-// apply returns the content behind a commit of a round's items up to end, and the keys that they have changed.
-func (c content) apply(h *history, version store.Version, r *round, end int) (after content, changed []string) {
+// change is what a commit does to the content of a slot.
+type change struct {
+	states, lists []string // keys
+	settled       [][]byte // events that are applied or dropped
+}
+
+// apply returns the content behind a commit of a round's items up to end, and how they have changed it.
+func (c content) apply(h *history, version store.Version, r *round, end int) (after content, by change) {
 	after = content{version, maps.Clone(c.keys)}
 	if after.keys == nil {
 		after.keys = make(map[string]course)
@@ -54,41 +72,110 @@ func (c content) apply(h *history, version store.Version, r *round, end int) (af
 	for i := r.next; i < end; i++ {
 		it, key := &r.items[i], string(r.items[i].key)
 		c := after.keys[key]
+		if it.outcome.changes() && len(c.waits) > 0 {
+			h.broken("an event of key %s is applied past those that are set aside", key)
+		}
 		switch it.outcome {
-		case applied:
-			if len(c.waits) > 0 {
-				h.broken("an event of key %s is applied past those that are set aside", key)
-			}
-			c = c.apply(it.ev.Data, h.deletes(it.ev.Data))
-			changed = append(changed, key)
-		case setAside:
-			h.note("set aside")
-			c.waits = append(slices.Clip(c.waits), it.ev.Data...)
 		default:
 			continue
+		case applied:
+			c = c.apply(it.ev.Data, h.deletes(it.ev.Data))
+		case given:
+			h.note("dropped")
+			c = c.drop(it.ev.Data)
+		case setAside:
+			h.note("set aside")
+			c = c.setAside(it.ev.Data)
+			by.lists = append(by.lists, key)
+		}
+		if it.outcome.changes() {
+			by.states, by.settled = append(by.states, key), append(by.settled, bytes.Clone(it.ev.Data))
 		}
 		after.keys[key] = c
 	}
-	return after, changed
+	return after, by
 }
+
+// sort is a number from 0 to n-1 that an event always has.
+func sort(data []byte, n int) int { return (7*int(data[0]) + int(tagOf(data))) % n }
 
 // deletes tells whether the handler deletes its key's state with this event.
 func (h *history) deletes(data []byte) bool {
 	return h.deleting > 0 && (int(data[0])+int(tagOf(data)))%h.deleting == 0
 }
 
+// drops tells whether the handler drops this event, and parks whether it parks the key for it, before it is mended.
+func (h *history) drops(data []byte) bool { return h.picky && sort(data, 13) == 0 }
+func (h *history) parks(data []byte) bool { return h.picky && sort(data, 17) == 1 }
+
 // hold says that a commit has changed a shard's slot, and looks what the store now has of it.
-func (h *history) hold(n int, after content, changed []string) {
+func (h *history) hold(n int, after content, by change) {
 	h.slots[n] = after
-	states, err := h.store.At("one").States(context.Background(), n, changed)
+	states, err := h.store.At("one").States(context.Background(), n, by.states)
 	if err != nil {
 		h.broken("states of shard %d after a commit: %v", n, err)
 	}
-	for i, key := range changed {
+	for i, key := range by.states {
 		if want := after.keys[key].stored(); !bytes.Equal(want, states[i]) {
 			h.broken("a commit makes of key %s %s, not %s", key, shown(states[i]), shown(want))
 		}
 	}
+	for _, key := range by.lists {
+		h.holdList(n, key, after.keys[key].waits)
+	}
+}
+
+// holdList looks what the store has of a key's events that are set aside.
+func (h *history) holdList(n int, key string, waits []byte) {
+	head, events, torn := h.list(n, key)
+	if torn {
+		return // elsewhere than the commit at hand wrote
+	}
+	var got []byte
+	for i := range events {
+		got = append(got, events[i].Data...)
+	}
+	switch {
+	case !bytes.Equal(got, waits):
+		h.broken("of key %s are set aside:%s, not%s", key, summary(got), summary(waits))
+	case head != nil && head.Status == aside.Retrying && head.Attempts == 1 && h.parks(waits[:3]) && !h.mended:
+		h.broken("key %s is not parked", key)
+	case head != nil && head.Len() != uint64(len(events)):
+		h.broken("the list of key %s has %d events, not %d", key, len(events), head.Len())
+	}
+}
+
+// list is what the store has of a key's events that are set aside; no head: none are. torn: the store cannot tell.
+func (h *history) list(n int, key string) (_ *aside.Head, events []aside.Event, torn bool) {
+	at := h.store.At("one")
+	heads, err := at.HeadsOf(context.Background(), n, []string{key})
+	switch {
+	case errors.Is(err, store.ErrTorn):
+		return nil, nil, true
+	case err != nil:
+		h.broken("read the head of key %s: %v", key, err)
+	case heads[0] == nil:
+		return nil, nil, false
+	}
+	head, err := aside.DecodeHead(heads[0])
+	if err != nil {
+		h.broken("the head of key %s: %v", key, err)
+	}
+	kept, err := at.Aside(context.Background(), n, "", key, head.First, int(head.Len())+1)
+	switch {
+	case errors.Is(err, store.ErrTorn):
+		return nil, nil, true
+	case err != nil:
+		h.broken("read the list of key %s: %v", key, err)
+	}
+	for _, b := range kept {
+		e, err := aside.DecodeEvent(b)
+		if err != nil {
+			h.broken("an event of the list of key %s: %v", key, err)
+		}
+		events = append(events, e)
+	}
+	return &head, events, false
 }
 
 // compare holds all that the store has against what it is to have.
@@ -101,6 +188,7 @@ func (h *history) compare() {
 		if want := c.stored(); !bytes.Equal(want, kept[key]) {
 			h.broken("key %s has %s, not %s", key, shown(kept[key]), shown(want))
 		}
+		h.holdList(h.shardOf([]byte(key)), key, c.waits)
 		delete(kept, key)
 	}
 	for key, state := range kept {

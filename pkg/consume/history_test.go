@@ -64,7 +64,7 @@ func tryHistories(t *testing.T, n int) {
 	t.Logf("%d histories: %v", n, total)
 	for _, what := range []string{
 		"acknowledged", "refused", "given up", "not sent", "withdrawn", "taken by nobody", "sent again", "untold", "stray", "router died", "batch failed",
-		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "set aside", "set aside as running", "handler failed",
+		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "set aside", "set aside as running", "parked", "dropped", "handler failed",
 		"state not encoded", "state deleted", "undone", "failed behind", "committed in part", "paused", "owner died", "went back",
 		"went back to an owner", "wiped", "torn", "commit torn", "load torn", "idle torn", "emptied",
 		"announcement outrun", "session renewed", "late", "duplicate",
@@ -110,7 +110,13 @@ type history struct {
 	fences    []uint64 // by shard: the largest that handlers were given
 	owners    []*process
 	cacheMax  int64
-	failing   int // the handler fails once in so many attempts
+	failing   int  // the handler fails once in so many attempts
+	picky     bool // it drops some events, and parks the keys of others
+	mended    bool // it parks no more
+
+	asked   map[asked][]byte // the events that ask for receipts
+	settled map[string]bool  // events that some commit has applied or dropped
+	told    map[string]bool  // events whose receipts were sent
 }
 
 // logged is a message of the log, whose stream sequence is its index + 1.
@@ -144,7 +150,8 @@ func newHistory(seed uint64) *history {
 		store:    storetest.NewMemory(),
 		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)], failing: []int{5, 20, 60}[r.IntN(3)],
 	}
-	h.deleting = []int{0, 3, 12}[r.IntN(3)]
+	h.deleting, h.picky = []int{0, 3, 12}[r.IntN(3)], r.IntN(2) == 0
+	h.asked, h.settled, h.told = make(map[asked][]byte), make(map[string]bool), make(map[string]bool)
 	h.slots, h.announced, h.fences = make([]content, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
 	for i := range 1 + r.IntN(3) {
 		h.publishers = append(h.publishers, h.newSource(byte(i+1)))
