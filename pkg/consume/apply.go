@@ -2,7 +2,7 @@ package consume
 
 import (
 	"errors"
-	"fmt"
+	"math"
 	"slices"
 )
 
@@ -17,6 +17,9 @@ type pass struct {
 	held      bool      // nothing more is to be begun
 	underWay  int       // attempts
 	tried     int       // first attempts that have ended
+	room      int       // for first attempts that may begin
+	bad       int       // first attempts that failed
+	blocked   bool      // an item was not begun: there was no room, or the shard is braked
 	failures  []failure // of these, with those that were set aside as running
 }
 
@@ -32,7 +35,7 @@ func (f *failure) Error() string { return f.err.Error() }
 
 // beginPass begins a pass. The states of the keys in question are in the cache (missing, fill).
 func (s *shard) beginPass(r *round) {
-	s.pass = pass{cursor: r.next, ready: s.pass.ready[:0], admission: admission{part: -1}, failures: s.pass.failures[:0]}
+	s.pass = pass{cursor: r.next, ready: s.pass.ready[:0], admission: admission{part: -1}, failures: s.pass.failures[:0], room: math.MaxInt}
 }
 
 // beside says that attempts run side by side from now on: a commit may then end between two events of a key, and needs its state
@@ -67,10 +70,7 @@ func (s *shard) begin(r *round, a *attempt) bool {
 		case it.outcome.done(), it.outcome == pending && i > r.next && s.held(r):
 		case s.joins(r, i):
 			s.join(r, i)
-		case it.entry == nil:
-			r.fail(i, trouble{err: fmt.Errorf("state of key %q was not loaded", it.key)}) // a bug: missing is called before every pass
-			s.join(r, i)
-		case it.entry.dropped(): // its state is to be loaded again, in the next pass
+		case it.entry == nil, it.entry.dropped(): // its state is to be loaded, in the next pass: its list was worked off in this one
 		case it.entry.busy:
 			it.entry.later = append(it.entry.later, i)
 		case it.outcome == failed:
@@ -86,14 +86,14 @@ func (s *shard) begin(r *round, a *attempt) bool {
 func (s *shard) next(r *round) (i int, ok bool) {
 	p := &s.pass
 	if len(p.ready) > 0 {
-		if i = p.ready[0]; r.items[i].outcome == pending && s.full() {
+		if i = p.ready[0]; s.full(r, i) {
 			return 0, false
 		}
 		p.ready = p.ready[1:]
 		return i, true
 	}
 	i = p.cursor
-	if i == len(r.items) || r.items[i].command || r.items[i].outcome == pending && s.full() || i == r.seen && i > r.next && s.held(r) {
+	if i == len(r.items) || r.items[i].command || s.full(r, i) || i == r.seen && i > r.next && s.held(r) {
 		return 0, false
 	}
 	p.cursor++
@@ -108,12 +108,31 @@ func (s *shard) next(r *round) (i int, ok bool) {
 
 // held tells whether nothing more is to be begun in the pass, but for the item at r.next and those that were undone.
 func (s *shard) held(r *round) bool {
-	s.pass.held = s.pass.held || s.spent.Load() || r.resultBytes > maxResults
+	s.pass.held = s.pass.held || s.spent.Load() || r.resultBytes > maxResults || s.pass.bad >= brakeKeys // so that the brake sees them soon
 	return s.pass.held
 }
 
-// full tells whether there is no room to set aside one more event beside those that are under way.
-func (s *shard) full() bool { return false }
+// full tells whether an item may not be looked at now: there is no room to set it aside beside those under way, or the brake does not
+// let it begin.
+func (s *shard) full(r *round, i int) bool {
+	if r.items[i].outcome != pending {
+		return false
+	}
+	full := false
+	switch capped := s.caps != (caps{}); {
+	case s.joins(r, i):
+		full = capped && !s.caps.joins(s.extent())
+	default:
+		full = s.pass.room <= 0 || capped && !s.caps.begins(s.extent())
+	}
+	s.pass.blocked = s.pass.blocked || full
+	return full
+}
+
+// extent is how much is set aside, and may become so.
+func (s *shard) extent() extent {
+	return extent{keys: uint64(len(s.lists)), events: s.asideEvents, underWay: uint64(s.pass.underWay)}
+}
 
 // attempt makes an attempt. Once the handler has failed, the key's state is encoded behind each event: so the state to go back
 // to is at hand, and an event that makes a state which cannot be encoded is found out.
@@ -122,6 +141,9 @@ func (s *shard) attempt(r *round, i int, a *attempt) {
 	e := it.entry
 	e.busy = true
 	s.pass.underWay++
+	if it.outcome == pending {
+		s.pass.room--
+	}
 	*a = attempt{
 		item: i, key: e.key, ev: s.event(r, it, &r.parts[it.part], e.key),
 		state: e.state, envelope: e.envelope, proof: e.proof, careful: s.careful,
@@ -169,6 +191,9 @@ func (s *shard) settled(e *entry, first bool) {
 // counted as given up. If that state was not kept, the key goes back to its committed state, and the items that are undone by it
 // come first, in the next pass.
 func (s *shard) failed(r *round, a *attempt, t trouble) {
+	if r.items[a.item].outcome == pending && t.call == nil && !errors.Is(t.err, errDropped) {
+		s.pass.bad++
+	}
 	r.fail(a.item, t)
 	s.pass.failures = append(s.pass.failures, failure{item: a.item, key: a.key, event: a.ev.ID(), err: t.err})
 	if again := s.undo(r, r.items[a.item].entry, false); !again {

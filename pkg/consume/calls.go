@@ -130,6 +130,27 @@ func (g *givenUp) remove(shard int, key string) {
 	}
 }
 
+// watch returns a channel that receives after a handler of a shard that was given up has returned.
+func (g *givenUp) watch(shard int) chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := make(chan struct{}, 1)
+	g.wake[shard] = c
+	return c
+}
+
+// keys are the keys of a shard of which a handler was given up and still runs.
+func (g *givenUp) keys(shard int) (out []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for k := range g.running {
+		if k.shard == shard {
+			out = append(out, k.key)
+		}
+	}
+	return out
+}
+
 // has tells whether a handler of the key was given up and still runs.
 func (g *givenUp) has(shard int, key string) bool {
 	g.mu.Lock()

@@ -2,8 +2,8 @@ package consume
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
+
+	"example.com/lockstep/pkg/topology"
 )
 
 // caps bound the events that a shard has set aside. They are part of its record once an operator has raised them.
@@ -12,29 +12,10 @@ type caps struct {
 	events uint64 // in all lists
 }
 
-// parseCaps reads caps as String writes them; "" is none.
-func parseCaps(s string) (c caps, err error) {
-	if s == "" {
-		return caps{}, nil
-	}
-	keys, events, _ := strings.Cut(s, " ")
-	if c.keys, err = strconv.ParseUint(keys, 10, 64); err == nil {
-		c.events, err = strconv.ParseUint(events, 10, 64)
-	}
-	if err != nil {
-		return caps{}, fmt.Errorf("caps %.64q: must be a number of keys and one of events", s)
-	}
-	return c, nil
-}
-
-// String is the caps as the store has them: the keys, a blank, the events.
-func (c caps) String() string {
-	return strconv.FormatUint(c.keys, 10) + " " + strconv.FormatUint(c.events, 10)
-}
-
-// atLeast raises c to what other allows.
-func (c caps) atLeast(other caps) caps {
-	return caps{keys: max(c.keys, other.keys), events: max(c.events, other.events)}
+// capsOf makes caps of raised ones: where these are lower, the configured ones stand.
+func (cfg *Config) capsOf(raised topology.Caps) caps {
+	c := topology.Caps{Keys: uint64(cfg.CapKeys), Events: uint64(cfg.CapEvents)}.Raised(raised)
+	return caps{keys: c.Keys, events: c.Events}
 }
 
 // extent is how much a shard has set aside, committed or not, and how much more that may become.

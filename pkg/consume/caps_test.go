@@ -3,30 +3,15 @@ package consume
 import (
 	"testing"
 
+	"example.com/lockstep/pkg/topology"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
-func TestCapsAreReadAsWritten(t *testing.T) {
-	require.Equal(t, "10000 4000000", caps{10_000, 4_000_000}.String()) // the store keeps it so
-	none, err := parseCaps("")
-	require.NoError(t, err)
-	require.Zero(t, none)
-	for _, bad := range []string{" ", "1", "1 ", " 1", "1 x", "x 1", "1 2 3", "-1 2", "1  2"} {
-		_, err := parseCaps(bad)
-		require.ErrorContains(t, err, bad)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		c := caps{rapid.Uint64().Draw(t, "keys"), rapid.Uint64().Draw(t, "events")}
-		got, err := parseCaps(c.String())
-		require.NoError(t, err)
-		require.Equal(t, c, got)
-	})
-}
-
 func TestCapsAreOnlyRaised(t *testing.T) {
-	require.Equal(t, caps{9, 8}, caps{9, 1}.atLeast(caps{2, 8}))
-	require.Equal(t, caps{9, 1}, caps{9, 1}.atLeast(caps{}))
+	cfg := Config{CapKeys: 9, CapEvents: 10}
+	require.Equal(t, caps{9, 10}, cfg.capsOf(topology.Caps{}))
+	require.Equal(t, caps{9, 20}, cfg.capsOf(topology.Caps{Keys: 3, Events: 20}))
 }
 
 func TestRoomBelowCaps(t *testing.T) {

@@ -30,6 +30,16 @@ func (o *owner) claim() error {
 		return err
 	}
 	s := claimed(o.n, rec, &o.caches)
+	s.rules = retryRules{attempts: uint64(o.cfg.Attempts), min: o.cfg.RetryMin, max: o.cfg.RetryMax}
+	raised, err := topology.ParseCaps(rec.Caps)
+	if err != nil {
+		return fmt.Errorf("%w: shard %d: %w", store.ErrFormat, o.n, err)
+	}
+	kept, err := topology.LoadCaps(o.link, o.js, o.kv, o.n) // a slot that went back in time has lost them
+	if err != nil {
+		return noAnswer(err)
+	}
+	s.caps = o.cfg.capsOf(raised.Raised(kept))
 	if err := o.store.Publishers(o.link, o.n, s.version, s.restore); err != nil {
 		return err
 	}

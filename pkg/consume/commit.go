@@ -36,6 +36,9 @@ func (s *shard) commit(h Handler, r *round, now time.Time) (_ *store.Commit, end
 	s.now = now
 	s.joined = s.joining(r, end, now)
 	c.Lists = s.joined
+	if s.order != nil {
+		c.Lists = append(c.Lists, s.order.list())
+	}
 	return c, end
 }
 
@@ -82,6 +85,10 @@ func (s *shard) committed(c *store.Commit, r *round, end int) {
 	s.record.Clean()
 	s.cache.settle(s.written, c.States, end)
 	s.joinedLists(s.joined, s.now)
+	if s.order != nil {
+		s.changedList(s.order)
+		s.order = nil
+	}
 	clear(s.receipts)
 	s.tally = tally{}
 	r.committed(end)

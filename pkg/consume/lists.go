@@ -13,12 +13,23 @@ var errRunning = errors.New("the attempt still runs")
 
 // list is what the owner knows of the events of one key that are set aside. They lie in the store, and may be very many.
 type list struct {
-	head   aside.Head // as it is committed
-	stored bool       // there is a head in the store
-	joined int        // items of the round at hand that join it, and are not committed
-	from   int        // the first of these, until the list is stored
-	first  trouble    // why that was set aside
-	call   *call      // the attempt of its first event, if it was set aside while that ran
+	head   aside.Head   // as it is committed
+	stored bool         // there is a head in the store
+	joined int          // items of the round at hand that join it, and are not committed
+	from   int          // the first of these, until the list is stored
+	first  trouble      // why that was set aside
+	call   *call        // the attempt under way: at the list, or of its first event, which was set aside while that ran
+	began  runningEvent // that event
+	stamp  stamp        // with which the attempt under way began
+	proof  store.Proof  // of the key's state, while an attempt is under way
+	gaveUp bool         // a handler of the key was given up and still runs: there is no other attempt until it has returned
+	judged uint64       // the index behind the first event when the first command that waits was judged last
+}
+
+// runningEvent is the first event of a list that was set aside while its attempt ran: what the attempt's result will need.
+type runningEvent struct {
+	bytes uint64
+	event aside.Event
 }
 
 // restoreList takes a list's head as the store has it.
@@ -27,9 +38,34 @@ func (s *shard) restoreList(key string, encoded []byte) error {
 	if err != nil {
 		return err
 	}
+	if before := s.lists[key]; before != nil { // a store may tell of a list twice
+		s.asideEvents -= before.head.Len()
+		s.countParked(&before.head, -1)
+	}
 	s.lists[key] = &list{head: head, stored: true}
+	s.asideEvents += head.Len()
+	s.countParked(&head, 1)
 	return nil
 }
+
+func (s *shard) countParked(h *aside.Head, by int) {
+	if h.Status == aside.Parked {
+		s.parked += by
+	}
+}
+
+// hold gives a key whose handler still runs an empty list: its events join it until that has returned.
+func (s *shard) hold(key string) *list {
+	l := s.lists[key]
+	if l == nil {
+		l = &list{from: beforeAll}
+		s.lists[key] = l
+	}
+	return l
+}
+
+// beforeAll is an item's index before all.
+const beforeAll = -1
 
 // join sets an item aside, behind all of its key that are. The first of a list is one that failed.
 func (s *shard) join(r *round, i int) {
@@ -45,6 +81,7 @@ func (s *shard) join(r *round, i int) {
 		l.call = l.first.call
 	}
 	l.joined++
+	s.asideEvents++
 }
 
 // joins tells whether an item that is to be applied must join its key's list: it comes behind those that are set aside.
@@ -77,16 +114,19 @@ func (s *shard) joining(r *round, end int, now time.Time) []store.List {
 		}
 		ev := s.asideEvent(r, it)
 		out[n].Events = append(out[n].Events, ev.Append(nil))
+		if l := s.lists[key]; !l.stored && l.first.call != nil && !ok {
+			l.began = runningEvent{uint64(len(out[n].Events[0])), ev}
+		}
 	}
 	for i := range out {
-		head := s.lists[out[i].Key].grown(out[i].Events, now)
+		head := s.lists[out[i].Key].grown(out[i].Events, now, s.rules.attempts)
 		out[i].Head = head.Append(nil)
 	}
 	return out
 }
 
 // grown is the list's head with more events.
-func (l *list) grown(events [][]byte, now time.Time) aside.Head {
+func (l *list) grown(events [][]byte, now time.Time, attempts uint64) aside.Head {
 	h := l.head
 	if !l.stored {
 		h.Began, h.Last = now, now
@@ -96,7 +136,7 @@ func (l *list) grown(events [][]byte, now time.Time) aside.Head {
 			h.Status = aside.Running
 		default:
 			h.Attempts, h.Error = 1, aside.ErrorText(err)
-			if errors.Is(err, errParked) {
+			if errors.Is(err, errParked) || attempts == 1 {
 				h.Status = aside.Parked
 			}
 		}
@@ -112,8 +152,16 @@ func (l *list) grown(events [][]byte, now time.Time) aside.Head {
 func (s *shard) joinedLists(lists []store.List, now time.Time) {
 	for i := range lists {
 		l := s.lists[lists[i].Key]
-		l.head = l.grown(lists[i].Events, now)
+		stored := l.stored
+		l.head = l.grown(lists[i].Events, now, s.rules.attempts)
 		l.joined -= len(lists[i].Events)
+		if !stored {
+			s.countParked(&l.head, 1)
+			if c := l.first.call; c != nil {
+				l.proof = c.proof
+				l.stamp = stampOf(&l.head, c.proof)
+			}
+		}
 		l.stored, l.first = true, trouble{}
 	}
 }
@@ -130,6 +178,8 @@ func (s *shard) asideEvent(r *round, it *item) aside.Event {
 }
 
 // listed is an event of a list as handlers see it.
-func (s *shard) listed(key string, e *aside.Event) Event {
-	return Event{Key: key, Data: e.Data, Type: e.Type, Time: e.Time, Shard: s.n, Fence: s.fence, id: e.ID, headers: e.Headers}
+func (s *shard) listed(key string, e *aside.Event) Event { return listedEvent(s.n, s.fence, key, e) }
+
+func listedEvent(shard int, fence uint64, key string, e *aside.Event) Event {
+	return Event{Key: key, Data: e.Data, Type: e.Type, Time: e.Time, Shard: shard, Fence: fence, id: e.ID, headers: e.Headers}
 }

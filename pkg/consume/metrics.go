@@ -9,13 +9,13 @@ import (
 )
 
 type metrics struct {
-	applied, duplicates, late, closed, jumps, stale, failures prometheus.Counter
+	applied, duplicates, late, closed, jumps, stale, failures, retries, passedOver prometheus.Counter
 
 	commit, roundEvents prometheus.Histogram
 	passed              *prometheus.CounterVec
 }
 
-func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped, givenUp func() int, paused func() time.Duration) *metrics {
+func newMetrics(app string, reg prometheus.Registerer, b *budget, of *statuses, givenUp func() int, paused func() time.Duration) *metrics {
 	f, ns := promauto.With(reg), strings.ReplaceAll(app, "-", "_")
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: name, Help: help})
@@ -23,7 +23,15 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped, given
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "cache_bytes", Help: "States in memory."},
 		func() float64 { return float64(b.used.Load()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_stopped", Help: "Shards that wait for an operator."},
-		func() float64 { return float64(stopped()) })
+		func() float64 { return float64(of.stopped()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "shards_braked",
+		Help: "Shards that take no events, as too many of them fail."}, func() float64 { return float64(of.braked()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "keys_set_aside",
+		Help: "Keys with events that wait because one failed."}, func() float64 { keys, _, _ := of.aside(); return float64(keys) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "keys_parked",
+		Help: "Those of them that wait for an operator."}, func() float64 { _, parked, _ := of.aside(); return float64(parked) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "events_set_aside",
+		Help: "Events that wait because one of their key failed."}, func() float64 { _, _, events := of.aside(); return float64(events) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: "worker", Name: "handlers_given_up",
 		Help: "Calls of the handler that were given up, as they did not return in time, and still run."},
 		func() float64 { return float64(givenUp()) })
@@ -38,6 +46,8 @@ func newMetrics(app string, reg prometheus.Registerer, b *budget, stopped, given
 		jumps:      counter("floor_jumps_total", "Floors that rose further than their publisher can have sent."),
 		stale:      counter("stale_total", "Commits and loads refused because the shard's version was another one."),
 		failures:   counter("handler_failures_total", "Events that the handler failed, each attempt."),
+		retries:    counter("retries_total", "Attempts at events that were set aside, that have ended."),
+		passedOver: counter("commands_passed_over_total", "Operators' commands that did not fit their key's events."),
 		passed: f.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: "worker", Name: "messages_passed_over_total",
 			Help: "Messages of the log that no router stored there: foreign ones, and copies of messages for another place."}, []string{"why"}),
 		commit: f.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: "worker", Name: "commit_seconds",

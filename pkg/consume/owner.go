@@ -29,6 +29,11 @@ type owner struct {
 	shard *shard
 	crew  *crew
 
+	tending *tending
+	asks    chan func() error // requests by operators
+	brake   brake             // outlives the claim
+	fullOf  string            // the cap that the shard has reached, as it was logged
+
 	// Of the log as it was opened last:
 	feed     *feed
 	messages <-chan message // the feed's; nil while the shard shares one
@@ -116,6 +121,12 @@ func (o *owner) serve(ctx context.Context) *ending {
 	}
 	o.crew = o.newCrew(attempting)
 	defer o.crew.leave(endAttempts)
+	o.newTending()
+	defer func() { o.tending.leave() }()
+	o.asks = make(chan func() error)
+	o.owners.join(o)
+	defer o.owners.leave(o)
+	o.noteLists()
 	defer o.shard.cache.clear()
 	o.idle = time.NewTicker(o.waits.idle)
 	defer o.idle.Stop()
@@ -234,6 +245,8 @@ func await[T any](o *owner, ctx context.Context, done <-chan T) *ending {
 		select {
 		case <-done:
 			return nil
+		case call := <-o.crew.calls.ended:
+			o.crew.late = append(o.crew.late, call)
 		case <-o.idle.C:
 			if err := o.checkVersion(ctx); err != nil {
 				return because(err)

@@ -11,9 +11,6 @@ const (
 	retryMax = 5 * time.Second
 )
 
-// longer is the wait that follows one.
-func longer(backoff time.Duration) time.Duration { return min(max(2*backoff, retryMin), retryMax) }
-
 // claimMax is the longest wait between two attempts to serve a shard. It adds to every pause that outlasts some of them.
 const claimMax = 2 * time.Second
 

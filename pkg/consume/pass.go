@@ -66,6 +66,8 @@ func (o *owner) pass() *ending {
 		c.began = now
 	}
 	s.spent.Store(now.Sub(c.began) >= o.cfg.RoundTime)
+	term := o.brakePass(now)
+	defer o.countPass(term)
 	if !c.slow {
 		if end, over := o.oneByOne(); over || end != nil {
 			return end
@@ -178,6 +180,16 @@ func (o *owner) sideBySide() *ending {
 			if o.endCall(call) {
 				quick = quick && time.Since(call.began) < quickTime
 				more = true
+			} else if end := o.tend(); end != nil {
+				return end
+			}
+		case <-o.tending.timer.C:
+			if end := o.tend(); end != nil {
+				return end
+			}
+		case <-o.tending.granted():
+			if end := o.tendGranted(); end != nil {
+				return end
 			}
 		case <-c.timer.C:
 			if o.setOverdueAside() {

@@ -101,7 +101,11 @@ func (r *round) pass() {
 func (r *round) readPlain(m message, kind string) error {
 	n := len(r.msgs) - 1
 	switch kind {
-	case frame.KindEvent, frame.KindCommand:
+	case frame.KindCommand: // one that cannot be read is passed over when its turn comes
+		r.parts = append(r.parts, part{plain: true})
+		r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, command: true})
+		return nil
+	case frame.KindEvent:
 		key := []byte(m.header.Get(frame.HeaderKey))
 		if err := frame.CheckKey(key); err != nil {
 			return err
@@ -110,7 +114,7 @@ func (r *round) readPlain(m message, kind string) error {
 			return fmt.Errorf("key %q belongs to another shard", key)
 		}
 		r.parts = append(r.parts, part{plain: true})
-		r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: key, typ: m.header.Get(frame.HeaderType), command: kind == frame.KindCommand})
+		r.items = append(r.items, item{msg: n, part: len(r.parts) - 1, key: key, typ: m.header.Get(frame.HeaderType)})
 		return nil
 	default:
 		return fmt.Errorf("messages of kind %q are not known to this version", kind)

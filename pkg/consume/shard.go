@@ -28,6 +28,11 @@ type shard struct {
 	cache    *cache
 	lists    map[string]*list // by key, of those with events that are set aside
 
+	asideEvents uint64 // in all lists, committed or not
+	parked      int    // lists
+	caps        caps   // zero: there are none
+	rules       retryRules
+
 	pass    pass
 	spent   atomic.Bool // the handler has had its time: nothing more is to be begun
 	careful bool        // states are kept as they were behind each event: the handler has failed, or keys run side by side
@@ -37,6 +42,7 @@ type shard struct {
 	written  []*entry               // whose states the commit holds, in its order
 	receipts map[receiptTo][]uint64 // of the commit
 	joined   []store.List           // likewise
+	order    *listChange            // by an operator's command, which is the commit's only item
 	now      time.Time              // of the commit
 }
 

@@ -24,6 +24,7 @@ type shared struct {
 
 	places    *places
 	givenUp   givenUp
+	owners    owners
 	caches    budget // of all shards' states
 	rounds    budget // of all shards' rounds
 	statuses  statuses

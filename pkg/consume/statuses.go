@@ -16,6 +16,8 @@ const (
 	stateCatching    = "finding its place in the log"
 	stateRunning     = "running"
 	statePaused      = query.StatePaused
+	stateFull        = "takes nothing more from its log: "
+	stateBraked      = "braked: "
 	stateStopped     = "stopped: "
 	stateInterrupted = "interrupted: "
 )
@@ -31,6 +33,9 @@ type shardStatus struct {
 	stuck    string // the state that has kept it from running; "" once it runs
 	feed     *feed
 	lag      uint64 // as it was counted last while the shard does not run
+
+	keys, parked int    // lists, and those of parked keys
+	events       uint64 // in all lists
 }
 
 // begins says that the shard is on its way to run. What it was stuck in may hold it up again.
@@ -107,6 +112,28 @@ func (s *statuses) stopped() (n int) {
 	defer s.mu.Unlock()
 	for _, of := range s.shards {
 		if strings.HasPrefix(of.stuck, stateStopped) {
+			n++
+		}
+	}
+	return n
+}
+
+// aside is how much all shards have set aside.
+func (s *statuses) aside() (keys, parked int, events uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.shards {
+		keys, parked, events = keys+of.keys, parked+of.parked, events+of.events
+	}
+	return keys, parked, events
+}
+
+// braked is how many shards are braked.
+func (s *statuses) braked() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.shards {
+		if strings.HasPrefix(of.stuck, stateBraked) {
 			n++
 		}
 	}

@@ -15,6 +15,9 @@ func (o *owner) take() *ending {
 	if o.round.bad != nil {
 		return because(o.round.bad)
 	}
+	if end := o.tend(); end != nil {
+		return end
+	}
 	if end := o.takeFirst(); end != nil {
 		return end
 	}
@@ -39,6 +42,25 @@ func (o *owner) takeFirst() *ending {
 				return because(err)
 			}
 		case <-o.seat.wake():
+		case call := <-o.crew.calls.ended:
+			if end := o.tendAfter(call); end != nil {
+				return end
+			}
+		case ask := <-o.asks:
+			if err := ask(); err != nil {
+				return because(err)
+			}
+		case <-o.tending.timer.C:
+			if end := o.tend(); end != nil {
+				return end
+			}
+		case <-o.tending.free:
+			o.handlersReturned()
+			o.setTimer()
+		case <-o.tending.granted():
+			if end := o.tendGranted(); end != nil {
+				return end
+			}
 		case <-o.idle.C: // a store that went back in time is to be brought up to date though no event comes
 			if err := o.checkVersion(o.link); err != nil {
 				return because(explained(o.link, err))

@@ -14,7 +14,9 @@ func (o *owner) work() *ending {
 	s, r := o.shard, o.round
 	for {
 		if r.next < len(r.items) && r.items[r.next].command {
-			o.command()
+			if err := o.command(); err != nil {
+				return because(err)
+			}
 		} else {
 			if err := o.load(); err != nil {
 				return because(err)
@@ -31,17 +33,15 @@ func (o *owner) work() *ending {
 			if o.leaving() {
 				return &ending{next: handOver}
 			}
+			if end := o.tend(); end != nil {
+				return end
+			}
+		} else if s.pass.blocked && r.complete() == r.next {
+			if end := o.awaitRoom(); end != nil {
+				return end
+			}
 		}
 	}
-}
-
-// command takes the operator's command at the head of the round.
-func (o *owner) command() {
-	r := o.round
-	it := &r.items[r.next]
-	o.cfg.Log.Warn("command passed over", "shard", o.n, "message", r.msgs[it.msg].seq)
-	it.outcome = skipped
-	r.seen = max(r.seen, r.next+1)
 }
 
 // load brings the states of a round's keys into the cache.
@@ -83,8 +83,16 @@ func (o *owner) settle(c *store.Commit, end int) *ending {
 		o.cfg.Log.Warn("events of a forgotten publisher were not applied; is a clock off?", "shard", o.n, "last", c.LateLast, "total", c.Late)
 	}
 	o.receipts.add(s.receipts)
+	order := s.order
 	s.committed(c, r, end)
 	o.note(func(st *shardStatus) { st.position = s.position })
+	if order != nil {
+		o.listChanged(order.key, order.of, true, false)
+		o.setTimer()
+	}
+	if len(c.Lists) > 0 {
+		o.joinedAside(c.Lists)
+	}
 	return nil
 }
 

@@ -73,10 +73,11 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	w.cfg, w.nc, w.js, w.waits = cfg, nc, js, defaultWaits
 	w.caches.max, w.rounds.max = cfg.CacheBytes, roundsBytes
 	w.places = newPlaces(cfg.Concurrency)
+	w.givenUp.running, w.givenUp.wake = make(map[keyOfShard]int), make(map[int]chan<- struct{})
 	w.givenUp.max, w.givenUp.many = cfg.MaxGivenUp, w.tooManyGivenUp
 	w.statuses, w.pauses, w.fitness = newStatuses(), newPauses(cfg.Log), newFitness()
 	w.outages.nc, w.outages.log = nc, cfg.Log
-	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, w.statuses.stopped, w.givenUp.count, func() time.Duration { left, _ := w.pauses.left(); return left })
+	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, &w.statuses, w.givenUp.count, func() time.Duration { left, _ := w.pauses.left(); return left })
 	w.feeds = newSharedFeeds(nc, js, cfg.Log, &w.waits)
 	w.watching, w.unwatch = context.WithCancel(context.Background())
 	w.follows.ctx, w.follows.end = context.WithCancel(context.Background())
@@ -117,6 +118,7 @@ func (w *Worker) start(ctx context.Context) error {
 	w.pauses.start()
 	w.watches.Go(func() { w.countBacklogs(w.watching) })
 	w.server = query.NewServer(w.nc, w.cfg.App, ring, w.store, w.status, w.pauses.ask)
+	w.server.SetOwner(query.Owner{Raise: w.raiseCaps, Drop: w.dropEvents})
 	if err := w.server.Start(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,163 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/aside"
+	"example.com/lockstep/pkg/frame"
+	"example.com/lockstep/pkg/store"
+)
+
+// Bounds of one attempt at a list: what it is given, and for how long it goes on to the next event.
+const (
+	listEvents = 256
+	listTime   = 100 * time.Millisecond
+)
+
+// listWork is an attempt at a list: it applies the list's events from the first one on, until one fails. It touches neither shard
+// nor cache: it may run beside others, and go on when its shard has given it up.
+type listWork struct {
+	shard  int
+	fence  uint64
+	key    string
+	events [][]byte // as they are stored
+	spent  func() bool
+
+	envelope []byte // of the state before; nil: the key has none
+	proof    store.Proof
+
+	mu       sync.Mutex // guards what follows
+	closed   bool       // what comes later counts no more
+	progress progress
+	stored   []byte      // the key's state behind the events that are done; none: it has none
+	after    store.Proof // of it
+	applied  int
+	receipts map[receiptTo][]uint64
+}
+
+// run runs the handler, event by event. The state is encoded behind each: an event that fails leaves the state as it was before.
+func (w *listWork) run(ctx context.Context, h Handler) result {
+	before := store.Proof{}
+	var state any
+	decoded := false
+	proof := w.proof
+	for i, b := range w.events {
+		if i > 0 && (w.spent() || ctx.Err() != nil) {
+			break
+		}
+		e, err := aside.DecodeEvent(b)
+		if err != nil {
+			return result{err: Park(err)}
+		}
+		before = proof
+		var stored []byte
+		state, proof, stored, err = w.one(ctx, h, &e, state, decoded, before)
+		switch {
+		case err == nil:
+			decoded = state != nil
+			w.done(&e, len(b), stored, proof, true)
+			if state == nil {
+				w.envelope = nil
+			}
+		case errors.Is(err, errDropped): // the handler may have changed its state: the next event finds it decoded anew
+			proof = before
+			proof.Dropped++
+			envelope := w.behind()
+			stored, _ = encode(h, nil, envelope, proof)
+			w.done(&e, len(b), stored, proof, false)
+			state, decoded, w.envelope = nil, false, envelope
+		default:
+			return result{err: err}
+		}
+	}
+	return result{}
+}
+
+// runIn is run with a handler.
+func (w *listWork) runIn(h Handler) func(context.Context) result {
+	return func(ctx context.Context) result { return w.run(ctx, h) }
+}
+
+// behind is the envelope of the key's state behind the events that are done.
+func (w *listWork) behind() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.progress.done == 0 {
+		return w.envelope
+	}
+	if len(w.stored) == 0 {
+		return nil
+	}
+	_, envelope, _ := store.SplitState(w.stored)
+	if len(envelope) == 0 {
+		return nil
+	}
+	return slices.Clone(envelope) // the next state may be made of it
+}
+
+// one applies one event.
+func (w *listWork) one(ctx context.Context, h Handler, e *aside.Event, state any, decoded bool, before store.Proof) (
+	_ any, after store.Proof, stored []byte, err error,
+) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if !decoded {
+		if state, err = h.Decode(w.envelope); err != nil {
+			return nil, before, nil, (&attempt{envelope: w.envelope}).undecodable(err)
+		}
+	}
+	switch err := h.Apply(ctx, state, listedEvent(w.shard, w.fence, w.key, e)); {
+	case err == nil:
+		after = before.Apply(e.Data)
+	case errors.Is(err, Delete):
+		state = nil
+	default:
+		return nil, before, nil, err
+	}
+	stored, err = encode(h, state, nil, after)
+	return state, after, stored, err
+}
+
+// done takes an event's result.
+func (w *listWork) done(e *aside.Event, size int, stored []byte, after store.Proof, applied bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.progress.done++
+	w.progress.bytes += uint64(size)
+	w.stored, w.after = stored, after
+	if applied {
+		w.applied++
+	}
+	if w.receipts == nil {
+		w.receipts = make(map[receiptTo][]uint64)
+	}
+	addReceipt(w.receipts, e)
+}
+
+// close returns what was done until now.
+func (w *listWork) close() progress {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	return w.progress
+}
+
+// addReceipt adds the receipt that an event of a list asks for.
+func addReceipt(out map[receiptTo][]uint64, e *aside.Event) {
+	if e.Receipt && e.Publisher != (frame.PublisherID{}) {
+		to := receiptTo{e.Publisher, e.Generation}
+		out[to] = append(out[to], e.Seq)
+	}
+}

@@ -1,0 +1,493 @@
+package consume
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/lockstep/pkg/aside"
+	"example.com/lockstep/pkg/store"
+)
+
+// Bounds of one turn of tending.
+const (
+	begunAtOnce   = 16      // attempts at lists
+	droppedAtOnce = 4096    // events of one list, at an operator's command
+	droppedBytes  = 4 << 20 // of these
+)
+
+// tending is what an owner does with the lists of its shard, between passes: it begins attempts when they are due, commits their
+// results, and does what operators ask for.
+type tending struct {
+	rules  retryRules
+	due    schedule        // keys whose lists are to be tried
+	drops  map[string]bool // keys with events to be dropped
+	judges map[string]bool // keys with a command that can be judged
+	gaveUp map[string]bool // keys of which a handler was given up and still runs
+
+	calls  *calls        // their places are the lists'; nil: no attempt is due or under way
+	under  int           // attempts under way
+	waits  bool          // for a place
+	spare  int           // places that are taken and not used yet
+	timer  *time.Timer   // until more is due
+	free   chan struct{} // cap 1: receives after a handler that was given up has returned
+	result []*listChange // of this turn
+}
+
+func (o *owner) newTending() *tending {
+	t := &tending{
+		rules: o.shard.rules, drops: make(map[string]bool), judges: make(map[string]bool), gaveUp: make(map[string]bool),
+		timer: time.NewTimer(time.Hour), free: o.givenUp.watch(o.n),
+	}
+	for _, key := range o.givenUp.keys(o.n) {
+		o.shard.hold(key).gaveUp = true
+		t.gaveUp[key] = true
+	}
+	o.tending = t
+	for key, l := range o.shard.lists {
+		o.plan(key, l)
+	}
+	return t
+}
+
+func (t *tending) leave() {
+	t.timer.Stop()
+	if t.calls != nil {
+		for ; t.spare > 0; t.spare-- {
+			t.calls.place.put()
+		}
+		t.calls.place.leave()
+	}
+}
+
+// granted receives when an attempt at a list gets the place that it waits for.
+func (t *tending) granted() chan struct{} {
+	if !t.waits {
+		return nil
+	}
+	return t.calls.place.granted
+}
+
+// plan says what is to be done next with a list, after it has changed or an attempt has ended.
+func (o *owner) plan(key string, l *list) {
+	t := o.tending
+	t.due.remove(key)
+	delete(t.drops, key)
+	delete(t.judges, key)
+	switch {
+	case !l.stored:
+	case l.head.Mark.Op == aside.Drop:
+		t.drops[key] = true
+	case l.head.Mark.Op == aside.None && len(l.head.Commands) > 0 && (l.judged != l.head.First+1 || l.head.Status == aside.Parked):
+		t.judges[key] = true
+	case l.call == nil && !l.gaveUp:
+		if at, ok := t.rules.due(&l.head, rand.Float64()); ok {
+			t.due.set(key, at)
+		}
+	}
+}
+
+// tend has one turn: it takes the results of attempts that have ended, does a piece of what operators have asked for, commits all
+// that, and begins attempts that are due.
+func (o *owner) tend() *ending {
+	t, s, c := o.tending, o.shard, o.crew
+	for more := true; more; {
+		select {
+		case call := <-c.calls.ended:
+			c.late = append(c.late, call)
+		case ask := <-o.asks:
+			if err := ask(); err != nil {
+				return because(err)
+			}
+		case <-t.free:
+			o.handlersReturned()
+		default:
+			more = false
+		}
+	}
+	if len(s.lists) == 0 && len(c.late) == 0 {
+		return nil
+	}
+	if err := o.results(); err != nil {
+		return because(err)
+	}
+	if err := o.dropPiece(); err != nil {
+		return because(err)
+	}
+	if err := o.judgeOne(); err != nil {
+		return because(err)
+	}
+	if err := o.commitLists(); err != nil {
+		return because(err)
+	}
+	if err := o.beginLists(time.Now()); err != nil {
+		return because(err)
+	}
+	o.setTimer()
+	return nil
+}
+
+// tendAfter tends after an attempt has ended.
+func (o *owner) tendAfter(call *call) *ending {
+	o.crew.late = append(o.crew.late, call)
+	return o.tend()
+}
+
+// tendGranted tends after an attempt at a list has got its place.
+func (o *owner) tendGranted() *ending {
+	o.tending.spare++
+	o.tending.waits = false
+	return o.tend()
+}
+
+// setTimer sets the timer to when more is to be done.
+func (o *owner) setTimer() {
+	t := o.tending
+	wait := time.Hour
+	if _, at, ok := t.due.next(); ok && !t.waits {
+		wait = max(0, time.Until(at))
+	}
+	if len(t.drops) > 0 || len(t.judges) > 0 {
+		wait = 0
+	}
+	t.timer.Reset(wait)
+}
+
+// results takes the results of the attempts that have ended.
+func (o *owner) results() error {
+	s, c, t := o.shard, o.crew, o.tending
+	var kept []*call
+	for i, call := range c.late {
+		l := s.lists[call.key]
+		if l != nil && !l.stored && l.first.call == call { // its event is not set aside yet: the commit that does it comes
+			kept = append(kept, call)
+			continue
+		}
+		if call.list != nil {
+			t.under--
+		}
+		if l == nil || l.call != call {
+			continue
+		}
+		if slices.ContainsFunc(t.result, func(ch *listChange) bool { return ch.of == l }) { // one change of a list in each commit
+			kept = append(kept, c.late[i:]...)
+			break
+		}
+		l.call = nil
+		if errors.Is(call.result.err, errGivenUp) && o.givenUp.has(o.n, call.key) {
+			l.gaveUp = true
+			t.gaveUp[call.key] = true
+		}
+		ch, err := o.resultOf(call, l)
+		if err != nil {
+			return err
+		}
+		if ch != nil {
+			t.result = append(t.result, ch)
+		} else {
+			o.plan(call.key, l)
+		}
+		s.released(call.key, l)
+	}
+	clear(c.late)
+	c.late = append(c.late[:0], kept...)
+	return nil
+}
+
+// resultOf is the change that an attempt's result makes; nil: none, for the list or its key is not as the attempt found it.
+func (o *owner) resultOf(call *call, l *list) (*listChange, error) {
+	ch := &listChange{key: call.key, of: l}
+	var p progress
+	if w, ok := call.list.(*listWork); ok {
+		p = w.close()
+		ch.state, ch.proof, ch.applied, ch.receipts = w.stored, w.after, w.applied, w.receipts
+	} else if err := o.resultOfRunning(call, l, &p, ch); err != nil {
+		return nil, err
+	}
+	p.ended = time.Now()
+	if p.err == nil && call.result.err != nil && !errors.Is(call.result.err, errDropped) {
+		p.err = call.result.err
+	}
+	p.park = errors.Is(p.err, errParked)
+	o.metrics.retries.Inc()
+	if p.err != nil {
+		o.metrics.failures.Inc()
+	}
+	p, taken := l.stamp.take(&l.head, l.proof, p)
+	if !taken {
+		return nil, nil
+	}
+	ch.writes = p.done > 0
+	ch.head, ch.left = o.tending.rules.after(l.head, p)
+	if p.err != nil {
+		o.cfg.Log.Info("attempt failed; its key waits", "shard", o.n, keyHash(call.key), printableKey(call.key),
+			"attempts", ch.head.Attempts, "error", p.err)
+	}
+	return ch, nil
+}
+
+// resultOfRunning reads the result of an attempt whose event was set aside while it ran.
+func (o *owner) resultOfRunning(call *call, l *list, p *progress, ch *listChange) error {
+	switch err := call.result.err; {
+	case err == nil:
+		stored, err := encode2(o.cfg.Handler, &call.result)
+		if err != nil {
+			p.err = err
+			return nil
+		}
+		ch.state, ch.proof, ch.applied = stored, call.result.proof, 1
+	case errors.Is(err, errDropped):
+		envelope, proof, err := o.loadOne(call.key)
+		if err != nil {
+			return err
+		}
+		proof.Dropped++
+		ch.proof = proof
+		ch.state, _ = encode(nil, nil, envelope, proof)
+	default:
+		return nil
+	}
+	p.done, p.bytes = 1, l.began.bytes
+	ch.receipts = make(map[receiptTo][]uint64)
+	addReceipt(ch.receipts, &l.began.event)
+	return nil
+}
+
+// encode2 encodes the state behind an attempt, unless the attempt has done so.
+func encode2(h Handler, res *result) (b []byte, err error) {
+	if res.stored != nil {
+		return res.stored, nil
+	}
+	defer recovered(&err)
+	return encode(h, res.state, nil, res.proof)
+}
+
+// loadOne reads a key's state.
+func (o *owner) loadOne(key string) (envelope []byte, p store.Proof, err error) {
+	states, err := o.store.Load(o.ctx, o.n, o.shard.version, []string{key})
+	if err != nil {
+		return nil, store.Proof{}, err
+	}
+	return splitStored(states[0])
+}
+
+// splitStored splits a stored state, if there is one.
+func splitStored(stored []byte) (envelope []byte, p store.Proof, err error) {
+	if len(stored) == 0 {
+		return nil, store.Proof{}, nil
+	}
+	p, envelope, err = store.SplitState(stored)
+	if len(envelope) == 0 {
+		envelope = nil
+	}
+	return envelope, p, err
+}
+
+// dropPiece drops a piece of one list, at an operator's command.
+func (o *owner) dropPiece() error {
+	t, s := o.tending, o.shard
+	for key := range t.drops {
+		l := s.lists[key]
+		if slices.ContainsFunc(t.result, func(ch *listChange) bool { return ch.of == l }) {
+			continue
+		}
+		ch := &listChange{key: key, of: l, writes: true, receipts: make(map[receiptTo][]uint64)}
+		n, size := uint64(0), uint64(0)
+		for want := min(l.head.Mark.Until, l.head.Next) - l.head.First; n < min(want, droppedAtOnce) && size < droppedBytes; {
+			events, err := o.store.Aside(o.ctx, o.n, s.version, key, l.head.First+n, int(min(want, droppedAtOnce)-n))
+			if err != nil {
+				return err
+			}
+			for _, b := range events {
+				if e, err := aside.DecodeEvent(b); err == nil {
+					addReceipt(ch.receipts, &e)
+				}
+				n++
+				size += uint64(len(b))
+			}
+			if len(events) == 0 {
+				return errMissing(o.n, key, l.head.First+n)
+			}
+		}
+		envelope, proof, err := o.loadOne(key)
+		if err != nil {
+			return err
+		}
+		proof.Dropped += n
+		ch.proof = proof
+		ch.state, _ = encode(nil, nil, envelope, proof)
+		ch.head = without(l.head, n, size)
+		ch.left = ch.head.Len() > 0
+		t.result = append(t.result, ch)
+		return nil
+	}
+	return nil
+}
+
+// commitLists commits the changes of this turn.
+func (o *owner) commitLists() error {
+	t, s := o.tending, o.shard
+	if len(t.result) == 0 {
+		return nil
+	}
+	defer func() { t.result = t.result[:0] }()
+	c := s.changeLists(t.result)
+	if err := o.commit(c); err != nil {
+		return err
+	}
+	receipts := make(map[receiptTo][]uint64)
+	for _, ch := range t.result {
+		for to, seqs := range ch.receipts {
+			receipts[to] = append(receipts[to], seqs...)
+		}
+		o.metrics.applied.Add(float64(ch.applied))
+	}
+	o.receipts.add(receipts)
+	parks := make([]bool, len(t.result))
+	for i, ch := range t.result {
+		parks[i] = ch.parks()
+	}
+	s.changedLists(c, t.result)
+	for i, ch := range t.result {
+		o.listChanged(ch.key, ch.of, ch.left, parks[i])
+	}
+	o.noteLists()
+	return nil
+}
+
+// listChanged goes on with a list after a commit.
+func (o *owner) listChanged(key string, of *list, left, parks bool) {
+	t := o.tending
+	l := o.shard.lists[key]
+	switch {
+	case l == nil:
+		l = &list{}
+		fallthrough
+	case !left:
+		for _, c := range of.head.Commands {
+			o.passedOver(key, c, "the key has no events set aside")
+		}
+	}
+	o.plan(key, l)
+	if parks {
+		o.cfg.Log.Warn("key is parked: it waits for an operator", "shard", o.n, keyHash(key), printableKey(key),
+			"attempts", l.head.Attempts, "events", l.head.Len(), "error", l.head.Error)
+		o.notify(key, l)
+	}
+	if len(t.due.queue) == 0 && t.under == 0 && t.calls != nil && !t.waits {
+		t.calls.place.leave()
+		t.calls = nil
+	}
+}
+
+// beginLists begins attempts that are due.
+func (o *owner) beginLists(now time.Time) error {
+	t, s := o.tending, o.shard
+	if t.waits {
+		select {
+		case <-t.calls.place.granted:
+			t.spare++
+			t.waits = false
+		default:
+			return nil
+		}
+	}
+	var works []*listWork
+	for len(works) < begunAtOnce {
+		key, at, ok := t.due.next()
+		if !ok || at.After(now) {
+			break
+		}
+		if t.calls == nil {
+			calls := *o.crew.calls
+			calls.place = o.places.join()
+			t.calls = &calls
+		}
+		if t.spare > 0 {
+			t.spare--
+		} else if !t.calls.place.take() {
+			t.waits = true
+			break
+		}
+		t.due.remove(key)
+		works = append(works, &listWork{shard: o.n, fence: s.fence, key: key})
+	}
+	for ; t.spare > 0; t.spare-- {
+		t.calls.place.put()
+	}
+	if len(works) == 0 {
+		return nil
+	}
+	if err := o.readLists(works); err != nil {
+		for range works {
+			t.calls.place.put()
+		}
+		return err
+	}
+	for _, w := range works {
+		o.startList(w)
+	}
+	return nil
+}
+
+// readLists reads the lists and the states that attempts are to work on.
+func (o *owner) readLists(works []*listWork) error {
+	s := o.shard
+	keys, errs := make([]string, len(works)), make([]error, len(works)+1)
+	var wait sync.WaitGroup
+	for i, w := range works {
+		keys[i] = w.key
+		h := &s.lists[w.key].head
+		from, n := h.First, int(min(h.Len(), listEvents))
+		wait.Go(func() { w.events, errs[i] = o.store.Aside(o.ctx, o.n, s.version, w.key, from, n) })
+	}
+	states, err := o.store.Load(o.ctx, o.n, s.version, keys)
+	wait.Wait()
+	errs[len(works)] = err
+	if err := errors.Join(errs...); err != nil {
+		if errors.Is(err, store.ErrStale) {
+			return store.ErrStale
+		}
+		return err
+	}
+	for i, w := range works {
+		l := s.lists[w.key]
+		if len(w.events) == 0 {
+			return errMissing(o.n, w.key, l.head.First)
+		}
+		if w.envelope, w.proof, err = splitStored(states[i]); err != nil {
+			return err
+		}
+		l.proof = w.proof
+		l.stamp = stampOf(&l.head, w.proof)
+	}
+	return nil
+}
+
+// startList starts an attempt at a list, which has a place.
+func (o *owner) startList(w *listWork) {
+	began := time.Now()
+	w.spent = func() bool { return time.Since(began) >= listTime }
+	c := &call{attempt: attempt{key: w.key}, list: w}
+	o.shard.lists[w.key].call = c
+	o.tending.under++
+	o.tending.calls.start(o.crew.ctx, c, w.runIn(o.cfg.Handler))
+}
+
+// handlersReturned goes on with keys whose handlers were given up and have returned.
+func (o *owner) handlersReturned() {
+	t, s := o.tending, o.shard
+	for key := range t.gaveUp {
+		if o.givenUp.has(o.n, key) {
+			continue
+		}
+		delete(t.gaveUp, key)
+		if l := s.lists[key]; l != nil {
+			l.gaveUp = false
+			o.plan(key, l)
+			s.released(key, l)
+		}
+	}
+}
