@@ -87,7 +87,7 @@ func (h *history) workOff() {
 
 // idle tells whether a shard's slot holds all of the log.
 func (p *process) idle() bool {
-	return p.r != nil && len(p.r.msgs) == 0 && p.read == len(p.h.log) && p.h.slots[p.n].version == p.s.version && !p.h.torn(p.n)
+	return p.r != nil && len(p.r.msgs) == 0 && p.atTip() && (p.sits || p.read == len(p.h.log)) && p.h.slots[p.n].version == p.s.version && !p.h.torn(p.n)
 }
 
 // check holds what was applied against what was sent.

@@ -24,6 +24,10 @@ type process struct {
 	r        *round
 	under    []*attempt // under way
 	read     int        // so many messages of the log have arrived
+	last     mark       // the newest message that the round took
+	desk     *desk      // nil: shards share no feed
+	seat     *seat      // in the shared feed, or nil
+	sits     bool       // it has no feed of its own
 	c        *store.Commit
 	end      int // of the items that the commit covers
 }
@@ -31,6 +35,9 @@ type process struct {
 // own begins another ownership of a shard.
 func (h *history) own(n int) *process {
 	p := &process{h: h, n: n, next: (*process).announce, budget: budget{max: h.cacheMax}}
+	if len(h.desks) > 0 {
+		p.desk = pick(h, h.desks)
+	}
 	h.owners = append(h.owners, p)
 	return p
 }
@@ -47,6 +54,7 @@ func (p *process) anew(why string) {
 	if p.s != nil {
 		p.s.cache.clear()
 	}
+	p.unseat()
 	p.s, p.r, p.c, p.next = nil, nil, nil, (*process).announce
 	p.h.note("claimed anew")
 	if !p.h.healing && p.h.rand.IntN(4) > 0 { // the rest give up, so that the shard's owner gets somewhere
@@ -129,7 +137,8 @@ func (p *process) place() {
 	s := p.s
 	p.h.say("owner %p owns shard %d with fence %d from position %d", p, p.n, s.fence, s.position.Seq)
 	p.r = &round{at: frame.Place{Epoch: 1, Shard: p.n}, owns: func(key []byte) bool { return p.h.shardOf(key) == p.n }}
-	p.read = max(0, int(s.start())-1)
+	p.unseat()
+	p.read, p.last = max(0, int(s.start())-1), mark{}
 	for !s.position.Time.IsZero() {
 		m := p.arrive()
 		switch {
@@ -140,7 +149,7 @@ func (p *process) place() {
 		case m.seq == s.position.Seq && !m.time.Equal(s.position.Time):
 			p.h.broken("shard %d is stopped: at its place is a message of another time", p.n)
 		}
-		if m.seq == s.position.Seq {
+		if p.last = (mark{m.seq, m.time}); m.seq == s.position.Seq {
 			break
 		}
 	}
@@ -161,8 +170,12 @@ func (p *process) arrive() *message {
 // fill takes what has arrived. Now and then the intake is paused: then nothing of it is begun, and the shard's place is to
 // be found again, under the same claim.
 func (p *process) fill() {
+	p.share()
 	for range 1 + p.h.rand.IntN(4) {
-		m := p.arrive()
+		m, ok := p.arrived()
+		if !ok {
+			return
+		}
 		if m == nil {
 			break
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,7 @@ func tryHistories(t *testing.T, n int) {
 		"state not encoded", "state deleted", "undone", "failed behind", "committed in part", "paused", "owner died", "went back",
 		"went back to an owner", "wiped", "torn", "commit torn", "load torn", "idle torn", "emptied",
 		"announcement outrun", "session renewed", "late", "duplicate",
+		"shared feed opened", "seated", "message of a shared feed", "shared feed broke", "seat lost", "seat full",
 	} {
 		require.NotZero(t, total[what], "no history saw: %s", what)
 	}
@@ -88,6 +90,7 @@ type history struct {
 	rand    *rand.Rand
 	now     time.Time // the broker's clock, and every other one that has no skew
 	slow    bool      // hours and days pass too
+	calm    bool      // a shard has one owner, and its slot is never disturbed: shards stay at the log's tip
 	healing bool
 	tell    func(string, ...any)
 	count   map[string]int
@@ -109,6 +112,7 @@ type history struct {
 	announced []uint64 // by shard: the revision of the newest announcement
 	fences    []uint64 // by shard: the largest that handlers were given
 	owners    []*process
+	desks     []*desk // by worker
 	cacheMax  int64
 	failing   int  // the handler fails once in so many attempts
 	picky     bool // it drops some events, and parks the keys of others
@@ -152,6 +156,9 @@ func newHistory(seed uint64) *history {
 	}
 	h.deleting, h.picky = []int{0, 3, 12}[r.IntN(3)], r.IntN(2) == 0
 	h.asked, h.settled, h.told = make(map[asked][]byte), make(map[string]bool), make(map[string]bool)
+	if seed%4 == 0 {
+		h.openDesks()
+	}
 	h.slots, h.announced, h.fences = make([]content, h.shards), make([]uint64, h.shards), make([]uint64, h.shards)
 	for i := range 1 + r.IntN(3) {
 		h.publishers = append(h.publishers, h.newSource(byte(i+1)))
@@ -213,20 +220,25 @@ func (h *history) step() {
 		h.fly()
 	case x < 660:
 		h.moments = append(h.moments, h.remember())
-	case x < 670:
+	case x < 670 && !h.calm:
 		h.goBack()
-	case x < 674:
+	case x < 674 && !h.calm:
 		h.tear(h.rand.IntN(h.shards))
 	case x < 690:
 		if len(h.owners) < 3*h.shards {
-			h.own(h.rand.IntN(h.shards))
+			if n := h.rand.IntN(h.shards); !h.calm || !h.owned(n) {
+				h.own(n)
+			}
 		}
 	case x < 695:
 		if i := h.rand.IntN(len(h.owners) + 1); i < len(h.owners) {
 			h.note("owner died")
 			h.say("owner %p of shard %d dies", h.owners[i], h.owners[i].n)
+			h.owners[i].unseat()
 			h.owners = append(h.owners[:i], h.owners[i+1:]...)
 		}
+	case x < 740 && len(h.desks) > 0:
+		pick(h, h.desks).work()
 	default:
 		if len(h.owners) > 0 {
 			p := pick(h, h.owners)
@@ -235,6 +247,11 @@ func (h *history) step() {
 			}
 		}
 	}
+}
+
+// owned tells whether a shard has an owner that is alive.
+func (h *history) owned(n int) bool {
+	return slices.ContainsFunc(h.owners, func(p *process) bool { return p.n == n })
 }
 
 func pick[T any](h *history, from []T) T { return from[h.rand.IntN(len(from))] }

@@ -175,7 +175,7 @@ func newCache(`},
 	{Name: "a shared feed need not begin with the message that it was opened at", Edits: in("consume/sharing.go",
 		"if !at.is(sp.from) {", "if false {"),
 		Test: Test{"consume", "^TestSharedFeedBeginsWithTheMessageThatItIsOpenedAt$", "in chain"}},
-	{Name: "a full queue drops a shard's message", Edits: in("consume/sharing.go",
+	{Name: "a full queue drops a shard's message", Decisions: true, Edits: in("consume/sharing.go",
 		"		s.end(st, errFull)\n", ""),
 		Test: Test{"consume", "^TestSlowShardLosesItsSeatAlone$", "queue is full"}},
 
