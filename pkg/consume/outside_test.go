@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/consume"
+	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/publish"
@@ -267,6 +268,16 @@ func TestEventThatCannotBeReadParksItsKey(t *testing.T) {
 	require.True(t, alice.Parked)
 	require.EqualValues(t, 1, alice.Count)
 	c.requirePaid("alice", 1)
+
+	// An operator drops the event that cannot be read, and the one behind it is applied.
+	operator := query.NewClient(c.nats.Conn, "town")
+	list, _, err := operator.Waiting(t.Context(), "alice", 1)
+	require.NoError(t, err)
+	require.Contains(t, list.Error, "event has no amount")
+	_, err = operator.Order(t.Context(), frame.Command{Op: frame.CommandDrop, Key: "alice", First: list.First, Last: list.First, Count: 1})
+	require.NoError(t, err)
+	require.Equal(t, Payouts{Total: sum(2), Events: 2}, c.applied("alice", 2))
+	c.requirePaid("alice", 2)
 }
 
 // A request of an owner of the past reaches the bank when the next owner has paid: it has no effect.
