@@ -135,7 +135,7 @@ const recordKey = "{app:0}:record"
 
 func (r *rig) setPosition(p store.Position) {
 	r.t.Helper()
-	require.NoError(r.t, r.rdb.HSet(background, recordKey, "position", p.String(), "round_start", p.Seq).Err())
+	require.NoError(r.t, r.rdb.HSet(background, recordKey, "position", p.String()).Err())
 }
 
 // flush empties the store: it is filled from the log.

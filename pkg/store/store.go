@@ -92,29 +92,27 @@ func ParsePosition(s string) (Position, error) {
 // Record is a shard's record as its owner reads it with the claim. The publishers, of which there may be very many, are read
 // apart.
 type Record struct {
-	Fence      uint64 // grows with every claim
-	Version    Version
-	Position   Position
-	RoundStart uint64 // the first stream sequence of the last round committed, in the position's epoch
-	Late       uint64 // events of forgotten publishers, not applied
-	LateLast   string // the newest of them, for operators
-	Owed       []byte // the receipts that the last commit owes; nil for none
-	Caps       string // on what is set aside, as they were last committed; "" for the defaults
+	Fence    uint64 // grows with every claim
+	Version  Version
+	Position Position
+	Late     uint64 // events of forgotten publishers, not applied
+	LateLast string // the newest of them, for operators
+	Owed     []byte // the receipts that the last commit owes; nil for none
+	Caps     string // on what is set aside, as they were last committed; "" for the defaults
 }
 
 // Commit is one atomic write. It happens if the shard's version is Old, or not at all.
 type Commit struct {
-	Shard      int
-	Old, New   Version
-	Position   Position
-	RoundStart uint64
-	Dedup      []Pair // nil values are removed
-	States     []Pair // likewise, each key once
-	Lists      []List // of events set aside, each key once
-	Late       uint64 // the new total
-	LateLast   string
-	Owed       []byte // the receipts that this commit owes, in place of those of the commit before; nil for none
-	Caps       string // "" leaves them as they are
+	Shard    int
+	Old, New Version
+	Position Position
+	Dedup    []Pair // nil values are removed
+	States   []Pair // likewise, each key once
+	Lists    []List // of events set aside, each key once
+	Late     uint64 // the new total
+	LateLast string
+	Owed     []byte // the receipts that this commit owes, in place of those of the commit before; nil for none
+	Caps     string // "" leaves them as they are
 }
 
 // Pair is a key, or a publisher, with its value.

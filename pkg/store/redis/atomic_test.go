@@ -214,7 +214,7 @@ func TestFullRedisDoesNothingByHalves(t *testing.T) {
 	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory", "20mb").Err())
 	version, full := store.Version("0"), 0
 	for n := 1; full < 3; n++ {
-		c := &store.Commit{Shard: 0, Old: version, New: store.NewVersion(), RoundStart: uint64(n)}
+		c := &store.Commit{Shard: 0, Old: version, New: store.NewVersion(), Late: uint64(n)}
 		for i := range 2000 {
 			c.States = append(c.States, store.Pair{Key: fmt.Sprint(n, i), Value: make([]byte, 1000)})
 			c.Lists = append(c.Lists, store.List{Key: fmt.Sprint(n, i), Head: []byte("h"), Events: [][]byte{make([]byte, 100)}})

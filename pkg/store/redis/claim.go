@@ -47,7 +47,7 @@ func (s *Store) Empty(ctx context.Context, shard int, found store.Markers) error
 }
 
 // claimFields are the fields that a claim returns.
-var claimFields = []string{fieldFence, fieldPosition, fieldRoundStart, fieldLate, fieldLateLast, fieldOwed, fieldCaps}
+var claimFields = []string{fieldFence, fieldPosition, fieldOwed, fieldLate, fieldLateLast, fieldCaps}
 
 func setField(rec *store.Record, field, value string) (err error) {
 	switch {
@@ -55,14 +55,12 @@ func setField(rec *store.Record, field, value string) (err error) {
 		rec.Fence, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldPosition:
 		rec.Position, err = store.ParsePosition(value)
-	case field == fieldRoundStart:
-		rec.RoundStart, err = strconv.ParseUint(value, 10, 64)
+	case field == fieldOwed && value != "":
+		rec.Owed = []byte(value)
 	case field == fieldLate:
 		rec.Late, err = strconv.ParseUint(value, 10, 64)
 	case field == fieldLateLast:
 		rec.LateLast = value
-	case field == fieldOwed && value != "":
-		rec.Owed = []byte(value)
 	case field == fieldCaps:
 		rec.Caps = value
 	}

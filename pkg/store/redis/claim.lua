@@ -1,5 +1,5 @@
 -- KEYS: all of the slot. ARGV: topology, format, revision, new version.
--- Returns the shard's fence, position, round start, late, last late, owed and caps. It writes nothing and returns {'topology', its id},
+-- Returns the shard's fence, position, owed, late, last late and caps. It writes nothing and returns {'topology', its id},
 -- {'needs', format} or {'torn', a hash of the slot, all markers} if the slot cannot be claimed.
 local refused = foreign(ARGV[1], ARGV[2])
 if refused then
@@ -21,4 +21,4 @@ for i = 1, #names do -- a slot in migration accepts no call that names a missing
     redis.call('HSET', KEYS[i + 1], '', ARGV[4])
   end
 end
-return redis.call('HMGET', KEYS[1], 'fence', 'position', 'round_start', 'late', 'late_last', 'owed', 'caps')
+return redis.call('HMGET', KEYS[1], 'fence', 'position', 'owed', 'late', 'late_last', 'caps')

@@ -46,8 +46,8 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) error {
 
 // commitArgs are the arguments with which commit.lua makes a commit.
 func commitArgs(c *store.Commit, b *bucketed, lists *listFields) []any {
-	const fixed, recordFields = 8, 6
-	args := make([]any, fixed, fixed+recordFields+5*b.used+2*len(c.Dedup)+2*len(c.States)+lists.size())
+	const fixed, further = 8, 4 // arguments
+	args := make([]any, fixed, fixed+further+5*b.used+2*len(c.Dedup)+2*len(c.States)+lists.size())
 	first := 0
 	for n, count := range b.count {
 		if count > 0 {
@@ -62,19 +62,17 @@ func commitArgs(c *store.Commit, b *bucketed, lists *listFields) []any {
 		}
 	}
 	args = lists.counts(args)
-	further := 1
-	args = append(args, fieldOwed, c.Owed)
+	before := len(args)
 	if c.Caps != "" {
 		args = append(args, fieldCaps, c.Caps)
-		further++
 	}
 	if lists != nil {
 		args = append(args, fieldNeeds, store.FormatLists)
-		further++
 	}
+	fields := (len(args) - before) / 2
 	args, sets := appendPairs(args, dedupPrefix, len(c.Dedup), func(i int) *store.Pair { return &c.Dedup[i] })
 	args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7] =
-		string(c.Old), string(c.New), c.Position.String(), c.RoundStart, c.Late, c.LateLast, further+sets, len(c.Dedup)-sets
+		string(c.Old), string(c.New), c.Position.String(), c.Owed, c.Late, c.LateLast, fields+sets, len(c.Dedup)-sets
 	first = 0
 	for _, count := range b.count {
 		if count > 0 {

@@ -1,5 +1,5 @@
 -- KEYS: the record, the other hashes that are written to.
--- ARGV: old version, new version, position, round start, late, last late, number of further fields of the record to set, number to
+-- ARGV: old version, new version, position, owed, late, last late, number of further fields of the record to set, number to
 -- remove; for each of the hashes the record's field that names its marker, how many fields to set and to remove; then the fields of
 -- the record to set with their values, those to remove, and for each of the hashes the fields to set with their values, of which the
 -- first is its marker, and those to remove.
@@ -22,7 +22,7 @@ for k = 2, #KEYS do
     return 'stale'
   end
 end
-local fields = {'version', ARGV[2], 'position', ARGV[3], 'round_start', ARGV[4], 'late', ARGV[5], 'late_last', ARGV[6]}
+local fields = {'version', ARGV[2], 'position', ARGV[3], 'owed', ARGV[4], 'late', ARGV[5], 'late_last', ARGV[6]}
 for k = 2, #KEYS do
   fields[#fields + 1] = names[k]
   fields[#fields + 1] = ARGV[2]

@@ -39,7 +39,7 @@ func TestCommitsThatShareAPipeline(t *testing.T) {
 	for shard := range shards {
 		all.Go(func() {
 			for n := range commits {
-				c := &store.Commit{Shard: shard, Old: versions[shard], New: store.NewVersion(), RoundStart: uint64(n)}
+				c := &store.Commit{Shard: shard, Old: versions[shard], New: store.NewVersion(), Late: uint64(n)}
 				c.States = []store.Pair{{Key: fmt.Sprint("key-", shard), Value: []byte(fmt.Sprint(n))}}
 				if errs[shard] = s.Commit(ctx, c); errs[shard] != nil {
 					return

@@ -49,16 +49,15 @@ func newScripts(prepare func(source string) string) scripts {
 
 // Fields of a record. A publisher's deduplication record is in the field dedupPrefix + its id.
 const (
-	fieldTopology   = "topology"
-	fieldNeeds      = "needs"
-	fieldFence      = "fence"
-	fieldPosition   = "position"
-	fieldRoundStart = "round_start"
-	fieldLate       = "late"
-	fieldLateLast   = "late_last"
-	fieldOwed       = "owed"
-	fieldCaps       = "caps"
-	dedupPrefix     = "dedup:"
+	fieldTopology = "topology"
+	fieldNeeds    = "needs"
+	fieldFence    = "fence"
+	fieldPosition = "position"
+	fieldOwed     = "owed"
+	fieldLate     = "late"
+	fieldLateLast = "late_last"
+	fieldCaps     = "caps"
+	dedupPrefix   = "dedup:"
 )
 
 // buckets is how many hashes hold a shard's states, and how many its lists: so many that none grows too large to be moved to another
@@ -74,7 +73,7 @@ const marker = ""
 
 // Store is a store.Store in Redis. All of shard n lies in one slot of a cluster:
 //
-//	{<app>:<n>}:record         hash: topology, needs, fence, version, position, round_start, late, late_last, owed, caps,
+//	{<app>:<n>}:record         hash: topology, needs, fence, version, position, owed, late, late_last, caps,
 //	                           dedup:<publisher> ..., and the marker of each other hash: m:state:<0-15>, m:aside:<0-15>
 //	{<app>:<n>}:state:<0-15>   hash: a key's state by the low bits of the key's xxhash64; and its marker
 //	{<app>:<n>}:aside:0        hash: the head of a key's list of events that are set aside, by the key; and its marker

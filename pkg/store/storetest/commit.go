@@ -17,9 +17,9 @@ func commitWritesAll(t *testing.T, k Kept) {
 	_, err := s.Claim(ctx, 0, 1, "v1")
 	require.NoError(t, err)
 	pos := store.Position{Epoch: 1, Seq: 9, Time: time.Unix(5, 123456789)}
-	require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: pos, RoundStart: 4, Late: 2, LateLast: "x",
+	require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v1", New: "v2", Position: pos, Owed: []byte("r"), Late: 2, LateLast: "x",
 		Dedup: []store.Pair{{Key: "p1", Value: []byte{0, 1}}, {Key: "p2", Value: []byte{2}}}, States: []store.Pair{{Key: "a b:c", Value: []byte("\x00state")}}}))
-	require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3", Position: pos, RoundStart: 4, Late: 2, LateLast: "x",
+	require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3", Position: pos, Owed: []byte("r"), Late: 2, LateLast: "x",
 		Dedup: []store.Pair{{Key: "p2", Value: nil}, {Key: "p3", Value: []byte{3}}}}))
 	states, err := s.States(ctx, 0, []string{"a b:c", "none"})
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func commitWritesAll(t *testing.T, k Kept) {
 	publishers, err := Publishers(s, 0, "v4")
 	require.NoError(t, err)
 	require.Equal(t, map[string][]byte{"p1": {0, 1}, "p3": {3}}, publishers)
-	require.Equal(t, uint64(4), r.RoundStart)
+	require.Equal(t, "r", string(r.Owed))
 	require.Equal(t, uint64(2), r.Late)
 	require.Equal(t, "x", r.LateLast)
 	require.True(t, r.Position.Time.Equal(pos.Time))

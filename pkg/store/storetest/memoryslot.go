@@ -105,7 +105,7 @@ func (s *slot) states(keys []string) (out [][]byte, err error) {
 // commit writes to the record and to the other hashes.
 func (s *slot) commit(c *store.Commit, writes *[Hashes][]store.Pair) {
 	r := &s.record
-	r.Version, r.Position, r.RoundStart, r.Late, r.LateLast = c.New, c.Position, c.RoundStart, c.Late, c.LateLast
+	r.Version, r.Position, r.Late, r.LateLast = c.New, c.Position, c.Late, c.LateLast
 	if r.Owed = slices.Clone(c.Owed); len(r.Owed) == 0 {
 		r.Owed = nil
 	}
