@@ -6,10 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"example.com/lockstep/pkg/load"
-	"example.com/lockstep/pkg/store"
 )
 
 // deleting is a run of one key in which some events delete its state.
@@ -138,183 +136,12 @@ func (r *deleting) key0() State {
 	return applied(in...)
 }
 
-// allowed are the states that the key may have, found by trying every outcome of the events given up.
-func (r *deleting) allowed() map[State]bool {
-	runs := [][]int{nil}
-	for i, o := range r.outcomes {
-		var next [][]int
-		for _, run := range runs {
-			if o != Stored {
-				next = append(next, run)
-			}
-			if o != NotStored {
-				next = append(next, append(slices.Clone(run), i+1))
-			}
-		}
-		runs = next
-	}
-	out := make(map[State]bool)
-	for _, run := range runs {
-		out[r.apply(run)] = true
-	}
-	return out
-}
-
-// until are the states that the key may have when its events up to some number are applied.
-func (r *deleting) until(counter int) map[State]bool {
-	first := &deleting{r.book, r.sent, r.outcomes[:counter], r.deletes}
-	return first.allowed()
-}
-
-// mutate drops, doubles or swaps events of a run, anywhere.
-func mutate(t *rapid.T, run []int) []int {
-	out := slices.Clone(run)
-	at := func(what string) int { return rapid.IntRange(0, len(out)-1).Draw(t, what) }
-	for range rapid.IntRange(1, 2).Draw(t, "faults") {
-		if len(out) == 0 {
-			break
-		}
-		switch rapid.SampledFrom([]string{"drop", "double", "swap"}).Draw(t, "fault") {
-		case "drop":
-			i := at("where")
-			out = slices.Delete(out, i, i+1)
-		case "double":
-			i, j := at("where"), at("to")
-			out = slices.Insert(out, j+1, out[i])
-		case "swap":
-			i, j := at("where"), at("with")
-			out[i], out[j] = out[j], out[i]
-		}
-	}
-	return out
-}
-
-// drawHistory draws what is sent, and what of it is applied.
-func drawHistory(t *rapid.T) (r *deleting, run []int) {
-	n := rapid.IntRange(1, 12).Draw(t, "events")
-	outcomes := rapid.SliceOfN(rapid.SampledFrom([]Outcome{Stored, Stored, Stored, GivenUp, NotStored}), n, n).Draw(t, "outcomes")
-	var deletes []int
-	for i := range n {
-		if rapid.IntRange(0, 3).Draw(t, "deletes") == 0 {
-			deletes = append(deletes, i+1)
-		}
-	}
-	r = sendDeleting(t, outcomes, deletes...)
-	for i, o := range outcomes {
-		if o == Stored || o == GivenUp && rapid.Bool().Draw(t, "applied") {
-			run = append(run, i+1)
-		}
-	}
-	return r, run
-}
-
-// tail are the events of a run that follow the last one that deletes: what its state shows.
-func (r *deleting) tail(run []int) []int {
-	for i := len(run) - 1; i >= 0; i-- {
-		if r.deletes[run[i]-1] {
-			return run[i+1:]
-		}
-	}
-	return run
-}
-
-// A history that lost, doubled or swapped events anywhere passes only if an allowed one comes to the same state.
-func TestNoFaultPasses(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		r, run := drawHistory(t)
-		f := r.book.Check(1, r.apply(run))
-		require.Equal(t, Fine, f.Kind, "%v: %s", run, f.Detail)
-
-		wrong := mutate(t, run)
-		f = r.book.Check(1, r.apply(wrong))
-		require.Equal(t, r.allowed()[r.apply(wrong)], f.Kind == Fine, "%v: %s: %s", wrong, f.Kind, f.Detail)
-		if !slices.Contains(r.outcomes, GivenUp) && f.Kind == Fine {
-			require.Equal(t, r.tail(run), r.tail(wrong), "a fault after the last event that deletes")
-		}
-		if !slices.Contains(r.deletes, true) && !slices.Contains(r.outcomes, GivenUp) && !slices.Equal(run, wrong) {
-			require.NotEqual(t, Fine, f.Kind)
-		}
-	})
-}
-
-// Of a key whose shard is short of the log's end only a state that its first events come to is right so far.
-func TestNoFaultIsUnfinished(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		r, run := drawHistory(t)
-		run = run[:rapid.IntRange(0, len(run)).Draw(t, "applied so far")]
-		if rapid.Bool().Draw(t, "faulty") {
-			run = mutate(t, run)
-		}
-		got := r.apply(run)
-		right, left := false, 0
-		for counter := range len(r.outcomes) + 1 {
-			if right = r.until(counter)[got]; right {
-				for _, o := range r.outcomes[counter:] {
-					if o == Stored {
-						left++
-					}
-				}
-				break
-			}
-		}
-		f := r.book.CheckUnfinished(1, got)
-		switch {
-		case r.allowed()[got]:
-			require.Equal(t, Fine, f.Kind, "%v: %s", run, f.Detail)
-		case right:
-			require.Equal(t, Unfinished, f.Kind, "%v: %s", run, f.Detail)
-			require.EqualValues(t, left, f.Events)
-		default:
-			require.NotContains(t, []Kind{Fine, Unfinished, Dropped}, f.Kind, "%v: %s", run, f.Detail)
-		}
-	})
-}
-
 // A state that is there though no event was applied to it is no proof of anything.
 func TestStateWithoutEvents(t *testing.T) {
 	for _, deletes := range [][]int{nil, {2}, {1, 2}} {
 		r := sendDeleting(t, []Outcome{Stored, Stored}, deletes...)
 		require.Equal(t, Unknown, r.book.Check(1, State{Found: true}).Kind)
 		require.Equal(t, Unknown, r.book.CheckUnfinished(1, State{Found: true}).Kind)
-	}
-}
-
-// Of a key with dropped events the sum is compared, and the key is listed.
-func TestDroppedEvents(t *testing.T) {
-	const (
-		s = Stored
-		g = GivenUp
-		n = NotStored
-	)
-	for name, c := range map[string]struct {
-		outcomes       []Outcome
-		deletes        []int
-		count, dropped uint64
-		want           Kind
-		events         uint64
-		unfinished     Kind
-	}{
-		"one of three":                         {[]Outcome{s, s, s}, nil, 2, 1, Dropped, 1, Dropped},
-		"all":                                  {[]Outcome{s, s, s}, nil, 0, 3, Dropped, 3, Dropped},
-		"one, and one is lost":                 {[]Outcome{s, s, s}, nil, 1, 1, Lost, 1, Unfinished},
-		"one, and one is doubled":              {[]Outcome{s, s, s}, nil, 3, 1, Duplicated, 1, Duplicated},
-		"one, another given up":                {[]Outcome{s, g, s}, nil, 1, 1, Dropped, 1, Dropped},
-		"one, another given up and applied":    {[]Outcome{s, g, s}, nil, 2, 1, Dropped, 1, Dropped},
-		"one, another not stored":              {[]Outcome{s, n, s}, nil, 2, 1, Duplicated, 1, Duplicated},
-		"one after one that deletes":           {[]Outcome{s, s, s, s}, []int{2}, 1, 1, Dropped, 1, Dropped},
-		"the one that deletes":                 {[]Outcome{s, s, s, s}, []int{2}, 3, 1, Dropped, 1, Dropped},
-		"one that deletes, and another lost":   {[]Outcome{s, s, s, s, s}, []int{4}, 3, 1, Duplicated, 3, Unfinished},
-		"one, but two that delete are missing": {[]Outcome{s, s, s, s, s}, []int{2, 4}, 4, 1, Duplicated, 4, Unfinished},
-		"one after one that deletes, one gone": {[]Outcome{s, s, s, s, s}, []int{2}, 1, 1, Lost, 1, Unfinished},
-	} {
-		r := sendDeleting(t, c.outcomes, c.deletes...)
-		got := State{Found: c.count > 0, Proof: store.Proof{Count: c.count, Chain: 77, Dropped: c.dropped}}
-		f := r.book.Check(1, got)
-		require.Equal(t, c.want.String(), f.Kind.String(), "%s: %s", name, f.Detail)
-		require.Equal(t, c.events, f.Events, name)
-		require.NotEmpty(t, f.Detail)
-		f = r.book.CheckUnfinished(1, got)
-		require.Equal(t, c.unfinished.String(), f.Kind.String(), "%s, unfinished: %s", name, f.Detail)
 	}
 }
 

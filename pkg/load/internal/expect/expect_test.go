@@ -3,18 +3,13 @@ package expect
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/store"
 )
@@ -28,26 +23,6 @@ func applied(payloads ...[]byte) State {
 		s.Chain = xxhash.Sum64(append(binary.BigEndian.AppendUint64(nil, s.Chain), p...))
 	}
 	return s
-}
-
-func TestKeysCanHaveNames(t *testing.T) {
-	longest := strings.Repeat("x", LongestName("ab12"))
-	keys, err := NamedKeys("ab12", slices.Values([]string{"b", "a b", longest, "7"}))
-	require.NoError(t, err)
-	require.Equal(t, 4, keys.Len())
-	require.Equal(t, "load-ab12-b", keys.Name(0))
-	require.Equal(t, "load-ab12-a b", keys.Name(1))
-	require.Len(t, keys.Name(2), frame.MaxKeyBytes)
-	require.Equal(t, "load-ab12-7", keys.Name(3))
-
-	for says, names := range map[string][]string{
-		"run ab12 has no keys": nil,
-		"key is too long":      {"a", longest + "y"},
-		"key is not UTF-8":     {"a", "\xff"},
-	} {
-		_, err := NamedKeys("ab12", slices.Values(names))
-		require.ErrorContains(t, err, says)
-	}
 }
 
 // send sends one event of a key and returns its payload.
@@ -86,22 +61,6 @@ func newBookBy(t require.TestingT, generate load.Generate, n int, p Payload) *Bo
 	b, err := NewBook(keys, events)
 	require.NoError(t, err)
 	return b
-}
-
-func TestNewKeysRefuses(t *testing.T) {
-	for _, n := range []int{0, -1, MaxKeys + 1} {
-		_, err := newEventsOf(t, Payload{}, 1).Keys("r", n)
-		require.EqualError(t, err, fmt.Sprintf("keys must be from 1 to 10000000, not %d", n))
-	}
-}
-
-func TestKeysAreNamed(t *testing.T) {
-	keys, err := newEventsOf(t, Payload{}, 1).Keys("ab12", 1001)
-	require.NoError(t, err)
-	require.Equal(t, 1001, keys.Len())
-	for i := range keys.Len() {
-		require.Equal(t, fmt.Sprintf("load-ab12-%d", i), keys.Name(i))
-	}
 }
 
 func TestPayloadNotSentIsMadeAgain(t *testing.T) {
@@ -326,89 +285,4 @@ func TestChainIsThePlatforms(t *testing.T) {
 		p = p.Apply(sendAll(b, 0, Stored)[0])
 	}
 	require.Equal(t, Fine, b.Check(0, State{Found: true, Proof: p}).Kind)
-}
-
-func TestTally(t *testing.T) {
-	var tally Tally
-	tally.Add("a", Finding{Applied: 5})
-	require.True(t, tally.Clean())
-	require.Equal(t, []string{}, tally.Violations(), "an empty list, not null")
-	tally.Add("u", Finding{Kind: Unfinished, Events: 4, Applied: 1, Detail: "1 of 5"})
-	tally.Add("v", Finding{Kind: Dropped, Events: 6, Applied: 2, Detail: "6 of 8 events dropped"})
-	tally.Add("w", Finding{Deleted: true})
-	tally.Add("x", Finding{Kind: SetAside, Events: 3, SetAside: 3, Detail: "1 applied and 3 set aside of 4"})
-	tally.Add("y", Finding{Kind: Unfinished, SetAside: 4, Parked: true, Detail: "4 parked"})
-	tally.Add("z", Finding{Kind: SetAside, Events: 5, SetAside: 5, Parked: true, Expected: true, Detail: "5 parked"})
-	require.True(t, tally.Clean(), "none is a violation")
-	require.Equal(t, []uint64{12, 3, 9, 2, 1}, []uint64{tally.SetAside, tally.SetAsideKeys, tally.Parked, tally.ParkedKeys, tally.Expected})
-	require.Equal(t, []string{"key x (set aside): 1 applied and 3 set aside of 4", "key y (parked): 4 parked", "key z (parked as expected): 5 parked"}, tally.Lists())
-	require.Equal(t, []string{"key v: 6 of 8 events dropped"}, tally.Drops())
-	tally.Add("b", Finding{Kind: Lost, Events: 3, Applied: 2, Detail: "2 of 5"})
-	tally.Add("c", Finding{Kind: Duplicated, Events: 2, Applied: 7, Detail: "7, not 5"})
-	tally.Add("d", Finding{Kind: Reordered, Applied: 5, Detail: "chain"})
-	tally.Add("e", Finding{Kind: Unproven, Events: 5, Detail: "no state"})
-	tally.Refuse("f", errors.New("overdrawn"))
-	for i := range 30 {
-		tally.AddUnread(strconv.Itoa(i), "no answer")
-	}
-	require.EqualValues(t, 22, tally.Applied)
-	require.EqualValues(t, 4, tally.Unfinished)
-	require.EqualValues(t, 6, tally.Dropped)
-	require.EqualValues(t, 1, tally.Unproven)
-	require.EqualValues(t, 1, tally.Deleted)
-	require.EqualValues(t, 1, tally.Refused)
-	require.EqualValues(t, 3, tally.Lost)
-	require.EqualValues(t, 2, tally.Duplicated)
-	require.EqualValues(t, 1, tally.Reordered)
-	require.EqualValues(t, 30, tally.UnknownKeys)
-	v := tally.Violations()
-	require.Len(t, v, MaxViolations+1)
-	require.Equal(t, "lost: key b: 2 of 5", v[0])
-	require.Equal(t, "refused by Check: key f: overdrawn", v[4])
-	require.Equal(t, "and 15 more", v[MaxViolations])
-	require.False(t, tally.Clean())
-}
-
-func BenchmarkNext(b *testing.B) {
-	for _, c := range []struct {
-		payload Payload
-		keys    int
-	}{
-		{Payload{}, 10_000},
-		{Payload{}, 1_000_000},
-		{Payload{Size: Size{64, 192}}, 10_000},
-		{Payload{Content: Compressible}, 10_000},
-		{Payload{Content: fileOf(b, strings.Repeat(strings.Repeat("x", 117)+"\n", 1000))}, 10_000},
-	} {
-		name, _, _ := strings.Cut(c.payload.String(), " of ")
-		b.Run(fmt.Sprintf("%s/keys=%d", name, c.keys), func(b *testing.B) {
-			book := newBookOf(b, c.keys, c.payload)
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				key := i * 7919 % c.keys
-				i++
-				_, chain, _ := book.Next(key)
-				book.Sent(key, chain)
-				book.Settle(key, Stored)
-			}
-		})
-	}
-}
-
-func BenchmarkCheck(b *testing.B) {
-	const keys = 100_000
-	book := newBookOf(b, keys, Payload{})
-	for i := range 3 * keys {
-		sendAll(book, i%keys, Stored)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		key := i % keys
-		i++
-		if book.Check(key, State{Found: true, Proof: store.Proof{Count: 3, Chain: book.chain[key]}}).Kind != Fine {
-			b.Fatal("a state that is right was found wrong")
-		}
-	}
 }
