@@ -355,6 +355,7 @@ func TestShardAtItsCap(t *testing.T) {
 	eventually(t, func() bool { return r.parked("x") && r.parked("y") }, "not parked")
 	eventually(t, func() bool { return w.shard(0).State == stateFull+"2 keys have events set aside, which is its cap" }, "state: %s", w.shard(0).State)
 	require.Contains(t, w.Stuck(), "2 keys have events set aside")
+	require.True(t, w.shard(0).AtCap, "it is how operators' tools know that its log is blocked")
 	require.Empty(t, r.state("a"))
 	r.command(frame.CommandRetry, "x", id(1)) // lies behind the blockage
 	ctx, cancel := context.WithTimeout(background, 5*time.Second)
@@ -363,6 +364,7 @@ func TestShardAtItsCap(t *testing.T) {
 	require.NoError(t, w.dropEvents(ctx, 0, frame.Command{Op: frame.CommandDrop, Key: "x", First: id(1), Last: id(1), Count: 1}))
 	eventually(t, func() bool { return len(r.state("a")) == 1 }, "the shard does not go on by itself")
 	eventually(t, func() bool { return w.shard(0).State == stateRunning }, "state")
+	require.False(t, w.shard(0).AtCap)
 
 	a.mu.Lock()
 	a.bad[id(6)] = true

@@ -170,7 +170,10 @@ func (s *statuses) all() (out []query.ShardStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n, of := range s.shards {
-		st := query.ShardStatus{Shard: n, Fence: of.fence, Epoch: of.position.Epoch, Seq: of.position.Seq, State: of.state}
+		st := query.ShardStatus{
+			Shard: n, Fence: of.fence, Epoch: of.position.Epoch, Seq: of.position.Seq,
+			State: of.state, AtCap: strings.HasPrefix(of.state, stateFull),
+		}
 		if of.feed != nil {
 			st.Lag = of.feed.lag()
 		}
