@@ -109,6 +109,8 @@ type Report struct {
 	UnknownKeys uint64 `json:"unknown_keys"`
 	Refused     uint64 `json:"refused_keys"`
 	Deleted     uint64 `json:"deleted_keys"`
+	Dropped     uint64 `json:"dropped"`
+	SetAside    uint64 `json:"set_aside"`
 	Unfinished  uint64 `json:"unfinished"`
 
 	UnfinishedShards []struct {

@@ -48,6 +48,24 @@ func TestBuiltStack(t *testing.T) {
 		require.Empty(t, left)
 	})
 
+	t.Run("demo-parking", func(t *testing.T) {
+		tmp := t.TempDir()
+		t.Setenv("TMPDIR", tmp)
+		s := standin.Start(t, local, "demo-parking", "--redis=embedded", "--rate=2000", "--duration=1s", "--keys=200", "--poison=0.02",
+			"--worker-flag=--attempts=2")
+		require.Contains(t, s.Await("The load says:"), "all other keys went on")
+		require.Contains(t, s.Await("waiting for an operator"), "4 keys have a list, and 4 of these lists are parked, complete and in order")
+		require.Regexp(t, `-49 +parked +`, s.Await("-49 "))
+		require.Contains(t, s.Await("worker-1 runs again"), "pid")
+		s.Await("retry of 4 keys with ")
+		s.Await("verdict: pass")
+		require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
+		require.NotContains(t, strings.Join(s.Seen, "\n"), "set aside  ", "nothing waits any more")
+		left, err := os.ReadDir(tmp)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+
 	t.Run("killed supervisor", func(t *testing.T) {
 		dir := t.TempDir()
 		s := standin.Start(t, local, "up", "--dir="+dir)

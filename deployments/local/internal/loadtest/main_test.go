@@ -34,5 +34,6 @@ func TestLoads(t *testing.T) {
 	t.Run("faults", func(t *testing.T) { testFaults(t, bin) })
 	t.Run("set of strings", func(t *testing.T) { testTags(t, bin) })
 	t.Run("orders", func(t *testing.T) { testOrders(t, bin) })
+	t.Run("parked", func(t *testing.T) { testParked(t, bin) })
 	t.Run("changed generate", func(t *testing.T) { testGenerate(t, bin) })
 }

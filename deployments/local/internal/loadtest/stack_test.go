@@ -29,10 +29,10 @@ type stack struct {
 const workers = 2
 
 // up starts a stack with the services of one directory and the other programs in bin. It stops when the test ends.
-func up(t *testing.T, bin, services string) *stack {
+func up(t *testing.T, bin, services string, flags ...string) *stack {
 	t.Helper()
 	s := &stack{dir: filepath.Join(t.TempDir(), "stack"), services: services}
-	p := programs.Start(t, exec.Command(filepath.Join(bin, "local"), "up", "--dir="+s.dir, "--bin="+services))
+	p := programs.Start(t, exec.Command(filepath.Join(bin, "local"), append([]string{"up", "--dir=" + s.dir, "--bin=" + services}, flags...)...))
 	t.Cleanup(func() {
 		p.End.Reset(programs.Patience)
 		p.Signal(syscall.SIGTERM)
