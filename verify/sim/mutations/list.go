@@ -208,6 +208,16 @@ func newCache(`},
 	{Name: "the fence is the store's alone", Decisions: true, Simulation: "Flow", Edits: in("store/storetest/memoryview.go",
 		"max(s.record.Fence+1, revision)", "s.record.Fence+1")},
 
+	{Name: "lists are read without comparing markers", Decisions: true, Edits: in("store/storetest/memorylists.go",
+		"if s.hashes[n].marker == s.named[n] {", "if n >= 0 {")},
+	// Neither breaks a promise in the histories: a stale owner's commit is refused, and a receipt that comes twice is of an event applied.
+	{Name: "lists are read without looking at the version", Edits: in("store/storetest/memorylists.go",
+		"if version != \"\" && s.record.Version != version {", "if false {"),
+		Test: Test{"store/storetest", "^TestMemory$", "lists_under_another_version"}},
+	{Name: "the store keeps what a commit before owed", Edits: in("store/storetest/memoryslot.go",
+		"if r.Owed = slices.Clone(c.Owed); len(r.Owed) == 0 {", "if len(c.Owed) > 0 {\n		r.Owed = slices.Clone(c.Owed)\n	} else if false {"),
+		Test: Test{"store/storetest", "^TestMemory$", "what_is_owed"}},
+
 	// The store in Redis. Whole programs do not find that it loads without looking at the version: a stale owner then reads
 	// states that it must not have, and its commit is refused. That does harm only if the store goes back to just the
 	// version that this owner knows, between its load and its commit.
