@@ -66,7 +66,9 @@ func tornSlotOf(t *testing.T, s store.Store, tear func()) {
 	require.ErrorIs(t, s.Empty(ctx, 0, found), store.ErrStale)
 	require.NoError(t, s.Verify(ctx, 0, "v5"), "a late call of Empty leaves the slot as it is")
 
-	require.NoError(t, s.Commit(ctx, &store.Commit{Old: "v5", New: "v6", Position: at, States: []store.Pair{{Key: "a", Value: []byte("x")}, {Key: "b", Value: []byte("y")}}}))
+	require.NoError(t, s.Commit(ctx, &store.Commit{
+		Old: "v5", New: "v6", Position: at, States: []store.Pair{{Key: "a", Value: []byte("x")}, {Key: "b", Value: []byte("y")}},
+	}))
 	tear()
 	_, again := s.Intact(ctx, 0)
 	require.ErrorIs(t, again, store.ErrTorn)
