@@ -68,7 +68,7 @@ func (w *listWork) run(ctx context.Context, h Handler) result {
 		case errors.Is(err, errDropped): // the handler may have changed its state: the next event finds it decoded anew
 			proof = before
 			proof.Dropped++
-			envelope := w.behind()
+			envelope := w.newest()
 			stored, _ = encode(h, nil, envelope, proof)
 			w.done(&e, len(b), stored, proof, false)
 			state, decoded, w.envelope = nil, false, envelope
@@ -84,8 +84,8 @@ func (w *listWork) runIn(h Handler) func(context.Context) result {
 	return func(ctx context.Context) result { return w.run(ctx, h) }
 }
 
-// behind is the envelope of the key's state behind the events that are done.
-func (w *listWork) behind() []byte {
+// newest is the envelope of the key's state behind the events that are done.
+func (w *listWork) newest() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.progress.done == 0 {
