@@ -93,6 +93,9 @@ func (f *flow) post(s *source) {
 func (f *flow) step() {
 	gap := []time.Duration{300 * time.Microsecond, 3 * time.Millisecond, 100 * time.Millisecond, 1500 * time.Millisecond}
 	f.wait(pick(f.World, gap))
+	if f.moody && f.Rand.IntN(4) == 0 {
+		f.operate()
+	}
 	switch x := f.Rand.IntN(100); {
 	case x < 45:
 		for range 1 + f.Rand.IntN(3) {
@@ -182,22 +185,32 @@ func (f *flow) heal() {
 	if !f.worked {
 		return
 	}
-	f.until(40*time.Second, "not every shard has come to the end of its log", func() bool {
-		shards, err := f.kept.At("").Shards(background, f.shards)
-		if err != nil {
-			panic(err)
-		}
-		log := f.Broker.stream(topology.StreamName("app", 1, 0))
-		if log == nil {
+	f.mu.Lock()
+	f.mended = true
+	f.mu.Unlock()
+	within := 40 * time.Second
+	if f.moody {
+		within = 200 * time.Second // a handler that hangs, and ten retries
+	}
+	f.until(within, "not every shard has come to the end of its log and its lists", func() bool { return f.atEnd() && f.worksOff() })
+}
+
+// atEnd tells whether every shard has come to the end of its log.
+func (f *flow) atEnd() bool {
+	shards, err := f.kept.At("").Shards(background, f.shards)
+	if err != nil {
+		panic(err)
+	}
+	log := f.Broker.stream(topology.StreamName("app", 1, 0))
+	if log == nil {
+		return false
+	}
+	for i, s := range shards {
+		if s.Position.Seq < log.newest[topology.WorkSubject("app", 1, 0, i)] || f.torn(i) {
 			return false
 		}
-		for i, s := range shards {
-			if s.Position.Seq < log.newest[topology.WorkSubject("app", 1, 0, i)] || f.torn(i) {
-				return false
-			}
-		}
-		return true
-	})
+	}
+	return true
 }
 
 func (f *flow) until(within time.Duration, what string, so func() bool) {
@@ -221,7 +234,7 @@ func (f *flow) made() map[string][]byte {
 	made := make(map[string][]byte)
 	records := make(map[string]*dedup.Record)
 	for _, m := range log.messages {
-		if !strings.HasPrefix(m.subject, "app.work.") {
+		if !strings.HasPrefix(m.subject, "app.work.") || headerOf(m.header, frame.HeaderKind) == frame.KindCommand {
 			continue
 		}
 		if records[m.subject] == nil {

@@ -82,7 +82,7 @@ func (f *flow) compare(made map[string][]byte) {
 		kept[p.Key] = p.Value
 	}
 	for key, events := range made {
-		if want := f.outcome(events); !bytes.Equal(want, kept[key]) {
+		if want := f.outcome(events, kept[key]); !bytes.Equal(want, kept[key]) {
 			broken("key %s has %s, not %s", key, shown(kept[key]), shown(want))
 		}
 		delete(kept, key)
@@ -90,23 +90,6 @@ func (f *flow) compare(made map[string][]byte) {
 	for key, state := range kept {
 		broken("key %s, which the log does not have, has %s", key, shown(state))
 	}
-}
-
-// outcome is the state that a key's events make, as a store is to have it: nil if there is none.
-func (f *flow) outcome(events []byte) []byte {
-	var proof store.Proof
-	var state []byte
-	for ; len(events) > 0; events = events[3:] {
-		proof, state = proof.Apply(events[:3]), append(state, events[:3]...)
-		if f.deletes(events[:3]) {
-			f.Note("state deleted")
-			proof, state = store.Proof{}, nil
-		}
-	}
-	if state == nil {
-		return nil
-	}
-	return append(proof.Append(nil), state...)
 }
 
 // shown is a stored state for people.

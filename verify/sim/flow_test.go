@@ -28,6 +28,7 @@ type flow struct {
 	shards   int
 	worked   bool // there are workers
 	deleting bool // their handler deletes states
+	moody    bool // their handler fails in every way, and there is an operator
 	locks    *LockServer
 	server   *Server // of the store
 	kept     *storetest.Memory
@@ -37,12 +38,17 @@ type flow struct {
 	publishers []*source
 	routers    []*actor
 	workers    []*actor
+	hands      *actor                   // the operator's
+	ordered    int                      // commands
+	named      map[string]bool          // events that the operator has asked to drop
+	asked      map[string]time.Duration // by key: when the operator asked for a retry in the end
 	all        []*actor
 	renewed    map[*Process]time.Time // when a router's permit was stored last
 
 	mu       sync.Mutex // guards what follows: workers use it
 	topology string     // its id, once a worker knows it
 	attempts map[string]int
+	mended   bool                 // the handler
 	fences   map[[2]uint64]string // by shard and fence: the worker that has used it
 }
 
@@ -64,7 +70,7 @@ func newFill(w *World) (run, end func()) {
 func newLog(w *World) *flow {
 	f := &flow{
 		World: w, shards: 1 + w.Rand.IntN(2), locks: w.NewLockServer("lock server"), server: w.NewServer("store"), kept: storetest.NewMemory(),
-		deleting: w.Rand.IntN(2) == 0, renewed: make(map[*Process]time.Time), attempts: make(map[string]int), fences: make(map[[2]uint64]string),
+		deleting: w.Rand.IntN(2) == 0, renewed: make(map[*Process]time.Time), attempts: make(map[string]int), named: make(map[string]bool), asked: make(map[string]time.Duration), fences: make(map[[2]uint64]string),
 	}
 	f.versions = make([]store.Version, f.shards)
 	w.Trap, w.Lose = f.trap, func() bool { return w.Rand.IntN(50) == 0 }
@@ -185,20 +191,17 @@ func (ledger) Encode(b []byte, state any) ([]byte, error) { return append(b, *st
 
 var errHandler = errors.New("the handler refused")
 
-func (l ledger) Apply(_ context.Context, state any, ev consume.Event) error {
+func (l ledger) Apply(ctx context.Context, state any, ev consume.Event) error {
 	s := state.(*[]byte)
 	*s = append(*s, ev.Data...)
-	l.f.mu.Lock()
-	defer l.f.mu.Unlock()
-	fence := [2]uint64{uint64(ev.Shard), ev.Fence}
-	switch l.f.fences[fence] {
-	case "":
-		l.f.fences[fence] = l.worker
-	case l.worker:
-	default:
-		return fmt.Errorf("%s and %s have the same fence %d of shard %d", l.worker, l.f.fences[fence], ev.Fence, ev.Shard)
+	first, mended, err := l.called(ev)
+	if err != nil {
+		return err
 	}
-	if l.f.attempts[string(ev.Data)]++; l.f.attempts[string(ev.Data)] == 1 && hash(ev.Data)%16 == 0 {
+	if err := l.f.moods(ctx, ev.Data, first, mended); err != nil {
+		return err
+	}
+	if first && hash(ev.Data)%16 == 0 {
 		return errHandler
 	}
 	if l.f.deletes(ev.Data) {
@@ -207,8 +210,26 @@ func (l ledger) Apply(_ context.Context, state any, ev consume.Event) error {
 	return nil
 }
 
+// called counts the attempts for an event. It fails if another worker has used its fence.
+func (l ledger) called(ev consume.Event) (first, mended bool, err error) {
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
+	fence := [2]uint64{uint64(ev.Shard), ev.Fence}
+	switch l.f.fences[fence] {
+	case "":
+		l.f.fences[fence] = l.worker
+	case l.worker:
+	default:
+		return false, false, fmt.Errorf("%s and %s have the same fence %d of shard %d", l.worker, l.f.fences[fence], ev.Fence, ev.Shard)
+	}
+	l.f.attempts[string(ev.Data)]++
+	return l.f.attempts[string(ev.Data)] == 1, l.f.mended, nil
+}
+
 // deletes tells whether the handler deletes its key's state with an event.
-func (f *flow) deletes(data []byte) bool { return f.deleting && hash(data)>>4%6 == 0 }
+func (f *flow) deletes(data []byte) bool {
+	return f.deleting && hash(data)>>4%6 == 0 && f.mood(data) == applies
+}
 
 func hash(data []byte) uint32 {
 	h := fnv.New32()
@@ -232,6 +253,9 @@ func (f *flow) run() {
 	}
 	for range 1 + f.Rand.IntN(3)/2 {
 		f.publishers = append(f.publishers, f.publisher())
+	}
+	if f.moody {
+		f.hands = f.operator()
 	}
 	f.RunUntil(func() bool { return !slices.ContainsFunc(f.publishers, func(s *source) bool { return !ended(s.up) }) })
 	for range 5 + f.Rand.IntN(16) {

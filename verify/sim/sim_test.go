@@ -26,6 +26,8 @@ var kinds = []kind{
 	{"Fill", newFill, 4000, []string{"acknowledged", "given up", "held", "stray", "killed", "paused", "stalled", "cut", "broker stopped"}},
 	{"Flow", newFlow, 2500, []string{"acknowledged", "given up", "committed", "commit stale", "commit repeated", "held", "stray",
 		"killed", "paused", "stalled", "cut", "broker stopped", "server down", "went back", "torn", "emptied", "state deleted"}},
+	{"Aside", newAside, 1000, []string{"acknowledged", "committed", "commit stale", "held", "killed", "went back", "torn", "state deleted", "dropped",
+		"asked to retry", "asked to drop"}},
 }
 
 // broken ends a history.
