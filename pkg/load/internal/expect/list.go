@@ -80,16 +80,16 @@ func (c *check) open() uint64 { return c.starts[0].open + c.starts[0].skipped }
 // countWithList judges by the number of events alone. It is Fine within what is allowed.
 func (c *check) countWithList() Finding {
 	n := c.got.Count + c.got.Dropped + c.got.SetAside
-	least, most, any, allowed := uint64(0), uint64(0), false, false
+	least, most, some, allowed := uint64(0), uint64(0), false, false
 	for _, s := range c.starts {
 		if s.missed > c.got.Dropped+c.got.SetAside {
 			continue // an event that deletes was applied after it
 		}
 		from, to := s.certain+s.missed, s.certain+s.missed+s.open+s.skipped
-		if !any || from < least {
+		if !some || from < least {
 			least = from
 		}
-		most, any = max(most, to), true
+		most, some = max(most, to), true
 		allowed = allowed || n >= from && n <= to
 	}
 	switch {
