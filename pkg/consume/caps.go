@@ -1,21 +1,11 @@
 package consume
 
-import (
-	"fmt"
-
-	"example.com/lockstep/pkg/topology"
-)
+import "fmt"
 
 // caps bound the events that a shard has set aside. They are part of its record once an operator has raised them.
 type caps struct {
 	keys   uint64 // that have a list
 	events uint64 // in all lists
-}
-
-// capsOf makes caps of raised ones: where these are lower, the configured ones stand.
-func (cfg *Config) capsOf(raised topology.Caps) caps {
-	c := topology.Caps{Keys: uint64(cfg.CapKeys), Events: uint64(cfg.CapEvents)}.Raised(raised)
-	return caps{keys: c.Keys, events: c.Events}
 }
 
 // extent is how much a shard has set aside, committed or not, and how much more that may become.

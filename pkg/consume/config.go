@@ -11,6 +11,7 @@ import (
 	"example.com/lockstep/pkg/group"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/store"
+	"example.com/lockstep/pkg/topology"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -101,4 +102,10 @@ func (cfg *Config) complete() error {
 		return fmt.Errorf("worker: CapKeys %d and CapEvents %d must be positive", cfg.CapKeys, cfg.CapEvents)
 	}
 	return nil
+}
+
+// capsOf makes caps of raised ones: where these are lower, the configured ones stand.
+func (cfg *Config) capsOf(raised topology.Caps) caps {
+	c := topology.Caps{Keys: uint64(cfg.CapKeys), Events: uint64(cfg.CapEvents)}.Raised(raised)
+	return caps{keys: c.Keys, events: c.Events}
 }

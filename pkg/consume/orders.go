@@ -1,15 +1,12 @@
 package consume
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/frame"
-	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
 )
@@ -165,47 +162,5 @@ func (o *owner) notify(key string, l *list) {
 	b, _ := json.Marshal(notice{Key: key, Shard: o.n, ID: id, Error: l.head.Error, Attempts: l.head.Attempts, Time: l.head.Last.UTC()})
 	if err := o.nc.Publish(topology.NoticeSubject(o.cfg.App, "parked"), b); err != nil {
 		o.cfg.Log.Debug("notice not sent", "shard", o.n, "error", err)
-	}
-}
-
-// owners are the owners of a worker's shards that hold a claim, for requests that reach them beside the log.
-type owners struct {
-	mu sync.Mutex // guards what follows
-	of map[int]*owner
-}
-
-func (os *owners) join(o *owner) {
-	os.mu.Lock()
-	defer os.mu.Unlock()
-	if os.of == nil {
-		os.of = make(map[int]*owner)
-	}
-	os.of[o.n] = o
-}
-
-func (os *owners) leave(o *owner) {
-	os.mu.Lock()
-	defer os.mu.Unlock()
-	delete(os.of, o.n)
-}
-
-// ask has a shard's owner do something between two passes. do returns an error that ends the owner's claim, and gives its answer by
-// itself.
-func (os *owners) ask(ctx context.Context, shard int, do func(*owner) error) error {
-	os.mu.Lock()
-	o := os.of[shard]
-	var asks chan func() error
-	if o != nil {
-		asks = o.asks
-	}
-	os.mu.Unlock()
-	if o == nil {
-		return fmt.Errorf("shard %d: %w", shard, query.ErrNotOwner)
-	}
-	select {
-	case asks <- func() error { return do(o) }:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("shard %d: its owner is busy: %w", shard, context.Cause(ctx))
 	}
 }

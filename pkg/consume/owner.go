@@ -30,9 +30,9 @@ type owner struct {
 	crew  *crew
 
 	tending *tending
-	asks    chan func() error // requests by operators
-	brake   brake             // outlives the claim
-	fullOf  string            // the cap that the shard has reached, as it was logged
+	asks    chan *request // requests by operators
+	brake   brake         // outlives the claim
+	fullOf  string        // the cap that the shard has reached, as it was logged
 
 	// Of the log as it was opened last:
 	feed     *feed
@@ -123,9 +123,8 @@ func (o *owner) serve(ctx context.Context) *ending {
 	defer o.crew.leave(endAttempts)
 	o.newTending()
 	defer func() { o.tending.leave() }()
-	o.asks = make(chan func() error)
-	o.owners.join(o)
-	defer o.owners.leave(o)
+	o.asks = o.owners.join(o.n)
+	defer o.owners.leave(o.n)
 	o.noteLists()
 	defer o.shard.cache.clear()
 	o.idle = time.NewTicker(o.waits.idle)

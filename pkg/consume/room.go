@@ -90,7 +90,7 @@ func (o *owner) awaitRoom() *ending {
 		case call := <-o.crew.calls.ended:
 			end = o.tendAfter(call)
 		case ask := <-o.asks:
-			end = because(ask())
+			end = because(o.answer(ask))
 		case <-t.timer.C:
 			end = o.tend()
 		case <-t.free:
@@ -144,27 +144,19 @@ func (o *owner) noteLists() {
 	o.note(func(st *shardStatus) { st.keys, st.parked, st.events = keys, parked, events })
 }
 
-// raiseCaps raises a shard's caps at an operator's request. The topology's bucket has them before the record does: a slot that goes back
-// in time has them still.
-func (w *Worker) raiseCaps(ctx context.Context, shard int, by topology.Caps) (topology.Caps, error) {
-	type answer struct {
-		caps topology.Caps
-		err  error
-	}
-	done := make(chan answer, 1)
-	err := w.owners.ask(ctx, shard, func(o *owner) error {
-		caps, err, fatal := o.raise(ctx, by)
-		done <- answer{caps, err}
+// answer answers an operator's request. Its error ends the claim.
+func (o *owner) answer(r *request) (fatal error) {
+	defer close(r.done)
+	if r.drop != nil {
+		r.err, fatal = o.drop(*r.drop)
 		return fatal
-	})
-	if err != nil {
-		return topology.Caps{}, err
 	}
-	a := <-done
-	return a.caps, a.err
+	r.caps, r.err, fatal = o.raise(r.ctx, r.raise)
+	return fatal
 }
 
-// raise raises the shard's caps. fatal ends the claim.
+// raise raises the shard's caps. The topology's bucket has them before the record does: a slot that goes back in time has them still.
+// fatal ends the claim.
 func (o *owner) raise(ctx context.Context, by topology.Caps) (_ topology.Caps, err, fatal error) {
 	s := o.shard
 	raised, err := topology.RaiseCaps(ctx, o.js, o.kv, o.n, by)
@@ -180,20 +172,6 @@ func (o *owner) raise(ctx context.Context, by topology.Caps) (_ topology.Caps, e
 	s.caps = o.cfg.capsOf(topology.Caps{Keys: s.caps.keys, Events: s.caps.events}.Raised(raised))
 	o.cfg.Log.Info("caps raised by request", "shard", o.n, "keys", s.caps.keys, "events", s.caps.events)
 	return topology.Caps{Keys: s.caps.keys, Events: s.caps.events}, nil, nil
-}
-
-// dropEvents drops events that are set aside, at an operator's request.
-func (w *Worker) dropEvents(ctx context.Context, shard int, c frame.Command) error {
-	done := make(chan error, 1)
-	err := w.owners.ask(ctx, shard, func(o *owner) error {
-		err, fatal := o.drop(c)
-		done <- err
-		return fatal
-	})
-	if err != nil {
-		return err
-	}
-	return <-done
 }
 
 // drop marks a list as to be dropped. fatal ends the claim.

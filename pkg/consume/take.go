@@ -47,7 +47,7 @@ func (o *owner) takeFirst() *ending {
 				return end
 			}
 		case ask := <-o.asks:
-			if err := ask(); err != nil {
+			if err := o.answer(ask); err != nil {
 				return because(err)
 			}
 		case <-o.tending.timer.C:

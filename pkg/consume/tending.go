@@ -98,7 +98,7 @@ func (o *owner) tend() *ending {
 		case call := <-c.calls.ended:
 			c.late = append(c.late, call)
 		case ask := <-o.asks:
-			if err := ask(); err != nil {
+			if err := o.answer(ask); err != nil {
 				return because(err)
 			}
 		case <-t.free:

@@ -5,16 +5,18 @@
 // A file uses its own layer and those below, none above:
 //
 //	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; topology.go checks
-//	           the topology; acceptgap.go
+//	           the topology; acceptgap.go; requests.go (by operators)
 //	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, share.go, work.go are its
-//	           steps; pass.go and runner.go run attempts; storewaits.go
+//	           steps; pass.go and runner.go run attempts; tending.go, orders.go, room.go (lists, commands, a full or braked shard);
+//	           storewaits.go
 //	shared     shared.go: what the owners of a worker share; config.go, feed.go, sharedfeed.go, connection.go, fitness.go, pauses.go,
 //	           pause.go, pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go, places.go,
-//	           calls.go (attempts that run side by side)
-//	decisions  shard.go: admit.go (deduplication), apply.go (a pass), commit.go (a prefix of the log); lists.go, retries.go, schedule.go,
-//	           commands.go (lists of events set aside); brake.go, caps.go (what stops a shard); sharing.go (a feed for several shards);
+//	           calls.go (attempts that run side by side), owners.go (requests reach an owner)
+//	decisions  shard.go: admit.go (deduplication), apply.go (a pass), commit.go (a prefix of the log); lists.go, listchange.go, listwork.go, retries.go,
+//	           schedule.go, commands.go (lists of events set aside); brake.go, caps.go (what stops a shard); sharing.go (a feed for several shards);
 //	           no I/O, no clock
-//	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, attempt.go (the handler); bounds.go
+//	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, attempt.go, call.go (the handler);
+//	           owed.go; bounds.go
 //
 // The tests in history_*_test.go run the decisions of all packages without I/O.
 package consume
