@@ -99,7 +99,7 @@ func move(ctx context.Context, st store.Store, shard int, from, to store.Positio
 		return fmt.Errorf("it has gone on to message %d meanwhile: nothing was changed", rec.Position.Seq)
 	}
 	return st.Commit(ctx, &store.Commit{
-		Shard: shard, Old: version, New: store.NewVersion(), Position: to, Late: rec.Late, LateLast: rec.LateLast,
+		Shard: shard, Old: version, New: store.NewVersion(), Position: to, Late: rec.Late, LateLast: rec.LateLast, Owed: rec.Owed,
 	})
 }
 

@@ -232,7 +232,7 @@ func (o *owner) resultOf(call *call, l *list) (*listChange, error) {
 func (o *owner) resultOfRunning(call *call, l *list, p *progress, ch *listChange) error {
 	switch err := call.result.err; {
 	case err == nil:
-		stored, err := encode2(o.cfg.Handler, &call.result)
+		stored, err := encoded(o.cfg.Handler, &call.result)
 		if err != nil {
 			p.err = err
 			return nil
@@ -255,8 +255,8 @@ func (o *owner) resultOfRunning(call *call, l *list, p *progress, ch *listChange
 	return nil
 }
 
-// encode2 encodes the state behind an attempt, unless the attempt has done so.
-func encode2(h Handler, res *result) (b []byte, err error) {
+// encoded is the state behind an attempt as it is to be stored.
+func encoded(h Handler, res *result) (b []byte, err error) {
 	if res.stored != nil {
 		return res.stored, nil
 	}

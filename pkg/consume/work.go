@@ -57,13 +57,21 @@ func (o *owner) load() error {
 	return o.shard.fill(states)
 }
 
-// reportFailures tells of the events that the handler has failed in one pass.
+// reportFailures tells of the events that one pass has not applied.
 func (o *owner) reportFailures() {
 	for i := range o.shard.pass.failures {
 		f := &o.shard.pass.failures[i]
-		o.metrics.failures.Inc()
-		o.cfg.Log.Warn("handler failed; its key waits for it", "shard", o.n, keyHash(f.key), printableKey(f.key), "event", f.event,
-			"message", o.round.msgs[o.round.items[f.item].msg].seq, "error", f.err)
+		log := o.cfg.Log.With("shard", o.n, keyHash(f.key), printableKey(f.key), "event", f.event,
+			"message", o.round.msgs[o.round.items[f.item].msg].seq)
+		switch {
+		case errors.Is(f.err, errRunning):
+			log.Warn("handler takes long; its event is set aside while it runs")
+		case errors.Is(f.err, errDropped):
+			log.Warn("handler dropped an event", "error", f.err)
+		default:
+			o.metrics.failures.Inc()
+			log.Warn("handler failed; its key waits for it", "error", f.err)
+		}
 	}
 }
 

@@ -24,8 +24,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const patience = 20 * time.Second // for what takes milliseconds on an idle machine
-
 // desk is what the operator's commands talk to: a router, and workers' answers from a store that the test fills.
 type desk struct {
 	nats  *testkit.NATSServer
