@@ -48,7 +48,7 @@ func TestServerIsAMicroService(t *testing.T) {
 	_, err = r.nats.Conn.Request("app.ctl.query", nil, wait)
 	require.NoError(t, err)
 	var stats micro.Stats
-	for ctx := limit(t); ; stats = micro.Stats{} { // a request is counted after its answer
+	for ctx := limit(t); ; stats = (micro.Stats{}) { // a request is counted after its answer
 		ask(micro.StatsVerb, "app-worker", info.ID, &stats)
 		require.Len(t, stats.Endpoints, 10)
 		if stats.Endpoints[0].NumRequests == 2 {
