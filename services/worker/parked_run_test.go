@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const patience = 20 * time.Second // for what takes milliseconds on an idle machine
+
 // apply starts a worker whose handler refuses overdrafts or allows them. stop ends it.
 func (d *desk) apply(t *testing.T, overdraft string) (stop func()) {
 	cmd, stderr := worker(t, d.at, "--redis="+d.redis, "--overdraft="+overdraft, "--attempts=2", "--retry-min=1ms", "--retry-max=1ms")
