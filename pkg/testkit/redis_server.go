@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"runtime"
@@ -106,13 +107,19 @@ func (r *RedisServer) run() error {
 	return nil
 }
 
+// freePort finds a port below those that systems give to outgoing connections, as one of these might take it before its server
+// listens.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for tries := 0; ; tries++ {
+		port := 20_000 + rand.IntN(12_768)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		switch {
+		case err == nil:
+			return port, l.Close()
+		case tries == 100:
+			return 0, err
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // The lines that redis-server, and a NATSNode, or a Sentinel prints when it is ready.

@@ -57,7 +57,8 @@ func upIn(t *testing.T, dir, bin, services string, routerFlags ...string) *rig {
 	var err error
 	r.Stack, err = stack.New(stack.Config{
 		Dir: r.dir, Bin: services, Workers: len(workers), Routers: 1, Shards: shards, NATSPort: stack.PortAny, NATSProgram: filepath.Join(bin, "local"),
-		RouterFlags: routerFlags, ReadyTimeout: programs.Patience, Say: func(line string) { t.Log(line) },
+		RouterFlags: routerFlags, WorkerFlags: []string{"--slow-time=10m", "--handler-timeout=20m"}, // a gate holds up its whole shard
+		ReadyTimeout: programs.Patience, Say: func(line string) { t.Log(line) },
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Stop(context.Background())) })

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"slices"
@@ -89,13 +90,20 @@ func crashed(p *process.Process) bool {
 	return p.ByItself() && (p.ExitCode() != refused || p.Logged(hasStarted))
 }
 
-// freePorts returns n distinct loopback addresses that are free now.
+// Ports for servers lie below those that systems give to outgoing connections, as one of these might take a port between the time
+// that it is found free and the time that its server listens.
+const lowestPort, highestPort = 20_000, 32_767
+
+// freePorts returns n addresses of this machine with different ports that are free.
 func freePorts(n int) ([]string, error) {
 	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(addresses) < n; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(highestPort-lowestPort+1)))
 		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+			if tries < 100*n {
+				continue
+			}
+			return nil, fmt.Errorf("find a free port from %d to %d: %w", lowestPort, highestPort, err)
 		}
 		defer l.Close() // held until all are found, so that they differ
 		addresses = append(addresses, l.Addr().String())
