@@ -125,7 +125,7 @@ func (f *flow) lists() (map[string]list, bool) {
 
 // order has the operator send a command about a list: a retry of some of its first events, or a drop of the first.
 func (f *flow) order(key string, l list, op string, n int) {
-	if f.hands.nc == nil {
+	if f.hands == nil || f.hands.nc == nil {
 		return
 	}
 	c := frame.Command{Op: op, Key: key, First: l.events[0].ID, Last: l.events[n-1].ID, Count: uint64(n)}
