@@ -2,13 +2,13 @@ package consume
 
 import (
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
 	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/store"
+	"github.com/cespare/xxhash/v2"
 )
 
 // Bounds of one turn of tending.
@@ -83,10 +83,17 @@ func (o *owner) plan(key string, l *list) {
 	case l.head.Mark.Op == aside.None && len(l.head.Commands) > 0 && (l.judged != l.head.First+1 || l.head.Status == aside.Parked):
 		t.judges[key] = true
 	case l.call == nil && !l.gaveUp:
-		if at, ok := t.rules.due(&l.head, rand.Float64()); ok {
+		if at, ok := t.rules.due(&l.head, jitter(key, l.head.Attempts)); ok {
 			t.due.set(key, at)
 		}
 	}
+}
+
+// jitter spreads the retries of different keys: a number from 0 to below 1 that is the key's, for each of its attempts another one.
+func jitter(key string, attempts uint64) float64 {
+	d := xxhash.NewWithSeed(attempts)
+	_, _ = d.WriteString(key) // never fails
+	return float64(d.Sum64()>>11) / (1 << 53)
 }
 
 // tend has one turn: it takes the results of attempts that have ended, does a piece of what operators have asked for, commits all
