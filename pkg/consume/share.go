@@ -62,11 +62,16 @@ func (o *owner) takeShared() *ending {
 		o.feed.moved(o.seat)
 		o.closing.Go(o.feed.reader.close) // it may wait for the server
 	}
-	m, ok := o.takeSeat()
-	switch {
-	case ok:
-		return because(o.add(m))
-	case !full:
+	for {
+		m, ok := o.takeSeat()
+		if !ok {
+			break
+		}
+		if err := o.add(m); err != nil || len(o.round.msgs) > 0 {
+			return because(err)
+		} // else the shard has it from its own feed; those behind it rouse nobody again
+	}
+	if !full {
 		return nil
 	}
 	o.tip.fell(time.Now(), o.waits.tip)

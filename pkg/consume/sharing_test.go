@@ -195,3 +195,19 @@ func TestTip(t *testing.T) {
 	tip.steady(0, at(201))
 	require.True(t, tip.steady(0, at(203)), "it kept up for long")
 }
+
+// A shard takes what its own feed has delivered already from its seat too, and what lies behind it at once: nothing rouses the shard
+// again once its seat has ended.
+func TestMessagesBehindCopiesInASeatAreTaken(t *testing.T) {
+	plan := newSharing(10, 1<<20)
+	st := plan.ask("subject", mark{seq: 1})
+	for seq := uint64(2); seq <= 4; seq++ {
+		st.queue.push(batchAt(seq, one(seq, "a")))
+	}
+	plan.end(st, errFull)
+	o := &owner{shared: &shared{}, feed: new(feed), round: testRound(), last: mark{seq: 3}}
+	o.seat = &taker{of: &sharedFeed{plan: plan}, seat: st}
+	require.Nil(t, o.takeShared())
+	require.Len(t, o.round.msgs, 1)
+	require.Equal(t, uint64(4), o.round.msgs[0].seq)
+}
