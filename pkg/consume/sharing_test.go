@@ -198,7 +198,7 @@ func TestTip(t *testing.T) {
 
 // A shard takes what its own feed has delivered already from its seat too, and what lies behind it at once: nothing rouses the shard
 // again once its seat has ended.
-func TestMessagesBehindCopiesInASeatAreTaken(t *testing.T) {
+func TestMessagesAfterCopiesInASeatAreTaken(t *testing.T) {
 	plan := newSharing(10, 1<<20)
 	st := plan.ask("subject", mark{seq: 1})
 	for seq := uint64(2); seq <= 4; seq++ {
