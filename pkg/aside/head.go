@@ -50,7 +50,7 @@ type Mark struct {
 	Until uint64
 }
 
-// Head is what is known of a list. A list holds at least one event; the head of one that is empty is removed.
+// Head describes a list. A list holds at least one event; the store removes the head of an empty list.
 type Head struct {
 	First, Next uint64 // it holds the events with the indices First to Next-1
 	Bytes       uint64 // of the encoded events

@@ -146,7 +146,7 @@ func (s *shard) attempt(r *round, i int, a *attempt) {
 	}
 	*a = attempt{
 		item: i, key: e.key, ev: s.event(r, it, &r.parts[it.part], e.key),
-		state: e.state, envelope: e.envelope, proof: e.proof, careful: s.careful,
+		state: e.state, envelope: e.envelope, bad: e.bad, proof: e.proof, careful: s.careful,
 	}
 }
 
@@ -216,7 +216,7 @@ func (s *shard) decide(r *round, i int) {
 		return
 	}
 	if b := r.result(int(e.last)); e.changed && b != nil {
-		_ = e.set(slices.Clone(b))
+		e.set(slices.Clone(b))
 	}
 	e.proof.Dropped++
 	it.outcome = given
@@ -233,7 +233,7 @@ func (s *shard) undo(r *round, e *entry, all bool) (again bool) {
 	s.careful = true
 	if e.changed {
 		if b := r.result(int(e.last)); b != nil && !all {
-			_ = e.set(slices.Clone(b)) // a commit may take b, and the next state may be made of this one
+			e.set(slices.Clone(b)) // a commit may take b, and the next state may be made of this one
 			return false
 		}
 		r.undo(e)

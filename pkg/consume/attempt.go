@@ -17,6 +17,7 @@ type attempt struct {
 	ev       Event
 	state    any         // nil: decoded from envelope
 	envelope []byte      // nil: the key has no state
+	bad      error       // the stored state cannot be read; the handler does not run
 	proof    store.Proof // of the state
 	careful  bool        // the state behind the event is encoded
 }
@@ -36,6 +37,9 @@ func (a *attempt) run(ctx context.Context, h Handler) (res result) {
 			res = result{err: fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())}
 		}
 	}()
+	if a.bad != nil {
+		return result{err: Park(fmt.Errorf("stored state of the key: %w", a.bad))}
+	}
 	state := a.state
 	if state == nil {
 		var err error

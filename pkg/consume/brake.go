@@ -121,7 +121,7 @@ func (b *brake) failed(term uint32, key string, now time.Time) {
 	}
 }
 
-// end ends the trial, if what is known of it suffices.
+// end ends the trial, if enough of its attempts have ended.
 func (b *brake) end(now time.Time) {
 	if t := b.trial; t.failed*brakeShare > trialAttempts || t.tried >= trialAttempts {
 		b.judge(now, trialAttempts)

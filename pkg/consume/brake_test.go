@@ -146,7 +146,7 @@ func TestBrakeTrialEnds(t *testing.T) {
 	}
 }
 
-// Whatever comes, a braked shard begins at most one trial's attempts in a gap, gaps stay within their bounds, and no attempt
+// For any sequence of results a braked shard begins at most one trial's attempts in a gap, gaps stay within their bounds, and no attempt
 // of an earlier term counts. The brake's words hold against a list of all attempts.
 func TestBrakeAgainstAReference(t *testing.T) {
 	type attempt struct {

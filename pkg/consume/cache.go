@@ -3,7 +3,6 @@ package consume
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -36,6 +35,7 @@ type entry struct {
 	proof      store.Proof
 	envelope   []byte // until it is decoded; nil if there is none
 	state      any    // decoded; nil: not yet, or there is none
+	bad        error  // the stored state has no readable proof: it stays as it is, and the key's events are not applied
 	size       int    // as it is stored
 	changed    bool   // by items of the round at hand that are not committed
 	last       int32  // the newest of them
@@ -70,26 +70,27 @@ func (c *cache) add(key string) *entry {
 }
 
 // fill takes a state as it is stored.
-func (c *cache) fill(e *entry, stored []byte) error {
-	if err := e.set(stored); err != nil {
-		return err
-	}
+func (c *cache) fill(e *entry, stored []byte) {
+	e.set(stored)
 	c.resize(e, len(stored))
-	return nil
 }
 
 // set makes the entry's state the stored one; with no bytes there is none. The entry keeps stored.
-func (e *entry) set(stored []byte) (err error) {
-	e.proof, e.envelope, e.state = store.Proof{}, nil, nil
-	if len(stored) > 0 {
-		if e.proof, e.envelope, err = store.SplitState(stored); err != nil {
-			return fmt.Errorf("state of key %.64q: %w", e.key, err)
-		}
-		if len(e.envelope) == 0 {
-			e.envelope = nil
-		}
+func (e *entry) set(stored []byte) {
+	e.envelope, e.proof, e.bad = splitStored(stored)
+	e.state = nil
+}
+
+// splitStored splits a stored state, if there is one.
+func splitStored(stored []byte) (envelope []byte, p store.Proof, err error) {
+	if len(stored) == 0 {
+		return nil, store.Proof{}, nil
 	}
-	return nil
+	p, envelope, err = store.SplitState(stored)
+	if len(envelope) == 0 {
+		envelope = nil
+	}
+	return envelope, p, err
 }
 
 // stored is the entry's state as it is to be stored. It never returns nil without an error: no bytes say that there is nothing. A key

@@ -39,7 +39,7 @@ func TestRoomBelowCaps(t *testing.T) {
 	}
 }
 
-// Whatever fails of that which began, and however many events join, no cap is exceeded.
+// No cap is exceeded, for any number of attempts that fail and of events that join.
 func TestCapsAreNeverExceeded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := caps{rapid.Uint64Range(0, 5).Draw(t, "keys cap"), rapid.Uint64Range(0, 9).Draw(t, "events cap")}

@@ -7,7 +7,7 @@ import (
 	"example.com/lockstep/pkg/frame"
 )
 
-// judgement is what is to be done with an operator's command about a list.
+// judgement says how the owner acts on an operator's command about a list.
 type judgement int
 
 const (

@@ -7,9 +7,9 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
-// commit makes a commit of the items from r.next up to end, the first that has no outcome: a commit covers a prefix of the log,
-// whatever was applied behind it. now is the clock's time, for lists. It returns nil if there are none, or if some were undone, or
-// wait for their key's state: the round is then to be run once more at once.
+// commit makes a commit of the items from r.next up to end, the first that has no outcome: a commit covers a prefix of the log.
+// now is the clock's time, for lists. commit returns nil if there are no such items, or if the item at end was undone or waits for
+// its key's state: run the round once more at once.
 func (s *shard) commit(h Handler, r *round, now time.Time) (_ *store.Commit, end int) {
 	end = r.complete()
 	if end == r.next && !r.done() || end < r.seen && (r.items[end].outcome == undone || r.items[end].outcome == failed) {

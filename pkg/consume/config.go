@@ -62,8 +62,8 @@ type Config struct {
 	Attempts int
 	// RetryMin and RetryMax bound the time between two attempts, which doubles from one to the next; default 100 ms and 10 s.
 	RetryMin, RetryMax time.Duration
-	// CapKeys and CapEvents bound what is set aside of one shard, unless an operator raised them; default 10,000 and 4,000,000. A
-	// shard at a cap takes nothing more from its log.
+	// CapKeys and CapEvents bound the keys and events of one shard that are set aside, unless an operator raised them; default
+	// 10,000 and 4,000,000. A shard at a cap takes nothing more from its log.
 	CapKeys, CapEvents int
 	// MaxGivenUp is how many attempts may still run although they were given up; default 64. With one more the worker ends.
 	MaxGivenUp int

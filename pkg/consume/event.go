@@ -91,7 +91,7 @@ var (
 	errDropped = errors.New("dropped by the handler")
 )
 
-// decided is an error with which the handler says what is to become of the event.
+// decided is an error by which the handler parks or drops the event.
 type decided struct{ how, why error }
 
 func (d *decided) Error() string {

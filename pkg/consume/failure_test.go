@@ -95,15 +95,17 @@ func TestSlowHandlersRunSideBySide(t *testing.T) {
 	r := newRig(t, 1)
 	var mu sync.Mutex
 	running, most := make(map[string]bool), 0
+	begun, end := make(chan struct{}), make(chan struct{})
 	w := r.worker(func(c *Config) {
-		c.Concurrency = concurrency
+		c.Concurrency, c.RoundTime, c.SlowTime = concurrency, time.Minute, time.Minute
 		c.Handler = collect(func(ev Event) error {
 			mu.Lock()
 			require.False(t, running[ev.Key], "one key beside itself")
 			running[ev.Key] = true
 			most = max(most, len(running))
 			mu.Unlock()
-			time.Sleep(10 * time.Millisecond)
+			begun <- struct{}{}
+			<-end
 			mu.Lock()
 			delete(running, ev.Key)
 			mu.Unlock()
@@ -116,6 +118,14 @@ func TestSlowHandlersRunSideBySide(t *testing.T) {
 	}
 	r.send(0, names...)
 	require.NoError(t, w.Start(background))
+	for range keys * each / concurrency {
+		for range concurrency {
+			<-begun
+		}
+		for range concurrency {
+			end <- struct{}{}
+		}
+	}
 	r.applied()
 	require.Equal(t, concurrency, most)
 	for i := range keys {

@@ -225,9 +225,7 @@ func (p *process) load() {
 		p.stale("load")
 		return
 	}
-	if err := p.s.fill(states); err != nil {
-		p.h.broken("%v", err)
-	}
+	p.s.fill(states)
 }
 
 // apply begins a pass.

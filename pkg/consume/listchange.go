@@ -22,6 +22,17 @@ type listChange struct {
 	receipts map[receiptTo][]uint64
 }
 
+// drop counts n more events of the key as dropped, beside its stored state. A state that cannot be read stays as it is.
+func (ch *listChange) drop(stored []byte, n uint64) {
+	envelope, proof, err := splitStored(stored)
+	if err != nil {
+		return
+	}
+	proof.Dropped += n
+	ch.writes, ch.proof = true, proof
+	ch.state, _ = encode(nil, nil, envelope, proof) // it fails for decoded states only
+}
+
 // list is the change as a commit has it.
 func (ch *listChange) list() store.List {
 	out := store.List{Key: ch.key, Drop: ch.of.head.First, Till: ch.head.First}
@@ -100,8 +111,10 @@ func (s *shard) released(key string, l *list) {
 // the key's list.
 func (s *shard) refresh(key string, stored []byte) {
 	if e := s.cache.entries[key]; e != nil {
-		if e.busy || e.changed || s.cache.fill(e, slices.Clone(stored)) != nil {
+		if e.busy || e.changed {
 			s.cache.undo(e)
+			return
 		}
+		s.cache.fill(e, slices.Clone(stored))
 	}
 }

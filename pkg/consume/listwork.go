@@ -31,6 +31,7 @@ type listWork struct {
 
 	envelope []byte // of the state before; nil: the key has none
 	proof    store.Proof
+	bad      error // the state cannot be read; the handler does not run
 
 	mu       sync.Mutex // guards what follows
 	closed   bool       // what comes later counts no more
@@ -43,6 +44,9 @@ type listWork struct {
 
 // run runs the handler, event by event. The state is encoded behind each: an event that fails leaves the state as it was before.
 func (w *listWork) run(ctx context.Context, h Handler) result {
+	if w.bad != nil {
+		return result{err: Park(fmt.Errorf("stored state of the key: %w", w.bad))}
+	}
 	before := store.Proof{}
 	var state any
 	decoded := false

@@ -16,7 +16,7 @@ const (
 // done tells whether a commit may cover the item.
 func (o outcome) done() bool { return o >= applied }
 
-// changes tells whether the outcome is a part of what is stored of the item's key beside its list.
+// changes tells whether the outcome changes the key's stored state.
 func (o outcome) changes() bool { return o == applied || o == given }
 
 // trouble is why an item was not applied.

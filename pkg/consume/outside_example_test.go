@@ -69,7 +69,7 @@ func (b *Bank) Pay(p Payment) (Paid, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if paid, found := b.answers[p.ID]; found {
-		return paid, nil // 1. a repeat is answered as before, whatever its fence
+		return paid, nil // 1. a repeat is answered as before, under any fence
 	}
 	if p.Fence < b.fences[p.Key] {
 		return Paid{}, errOldFence // 2. for this key alone: other keys may be another shard's, whose fences are others

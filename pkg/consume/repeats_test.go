@@ -58,7 +58,7 @@ func TestUncommittedAttemptsBeganWithinRoundTime(t *testing.T) {
 				cfg.Store = func(id string) store.Store { return watched{open(id), c} }
 				cfg.Handler = collect(func(Event) error {
 					c.begins()
-					time.Sleep(20 * time.Millisecond)
+					time.Sleep(20 * time.Millisecond) // this handler takes its time
 					return nil
 				})
 			})

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,7 +83,7 @@ func TestFailedEventIsRetried(t *testing.T) {
 	require.Empty(t, r.list("bad"))
 }
 
-// A key whose attempts are used up waits for an operator, who is told. After the handler is mended a retry applies its events.
+// A key whose attempts are used up is parked, and a notice is published. After the handler is mended a retry applies its events.
 func TestParkedKeyIsRetriedByCommand(t *testing.T) {
 	r := newRig(t, 1)
 	notices, err := r.nats.Conn.SubscribeSync(topology.NoticeSubject("app", "parked"))
@@ -205,6 +207,34 @@ func TestUndecodableStateParksItsKey(t *testing.T) {
 	r.command(frame.CommandRetry, "bad", id(2))
 	r.worked("bad")
 	require.Equal(t, []string{id(1), id(2)}, r.state("bad"))
+}
+
+// A stored state without a readable proof parks its key, and stays as it is: also when its events are dropped. Other keys of the shard
+// go on.
+func TestStateWithoutAProofParksItsKey(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.start(quickly)
+	r.send(0, "bad", "a")
+	r.applied()
+	require.NoError(t, w.Stop(background))
+	hash := ""
+	for n := range 16 {
+		if name := fmt.Sprintf("{app:0}:state:%d", n); r.rdb.HExists(background, name, "bad").Val() {
+			hash = name
+		}
+	}
+	require.NoError(t, r.rdb.HSet(background, hash, "bad", "\xff").Err())
+	r.start(quickly)
+	r.send(0, "bad", "a", "bad", "b")
+	eventually(t, func() bool { return r.parked("bad") }, "not parked")
+	require.Contains(t, r.head("bad").Error, "stored state of the key")
+	eventually(t, func() bool { return len(r.state("a")) == 2 && len(r.state("b")) == 1 }, "the others go on")
+	r.command(frame.CommandRetry, "bad", id(3))
+	eventually(t, func() bool { return r.parked("bad") && r.head("bad").Attempts == 1 }, "parked again")
+	require.Equal(t, []string{id(3), id(5)}, r.list("bad"))
+	r.command(frame.CommandDrop, "bad", id(3), id(5))
+	eventually(t, func() bool { return r.head("bad") == nil }, "not dropped")
+	require.Equal(t, "\xff", r.rdb.HGet(background, hash, "bad").Val())
 }
 
 type unreadable struct {
@@ -380,4 +410,62 @@ func TestShardAtItsCap(t *testing.T) {
 	require.Equal(t, topology.Caps{Keys: 5}, kept)
 	r.flush()
 	eventually(t, func() bool { return len(r.state("a")) == 2 && r.parked("z") }, "a replay does not find the raised caps")
+}
+
+// A shard whose handler fails everything brakes: it does not set aside every key. It goes on by itself when the handler is mended.
+func TestShardBrakes(t *testing.T) {
+	r := newRig(t, 1)
+	var mended atomic.Bool
+	w := r.start(quickly, func(c *Config) { c.Attempts = 1000 }, handler(collect(func(Event) error {
+		if mended.Load() {
+			return nil
+		}
+		return errRefused
+	})))
+	const keys = 200
+	var names []string
+	for i := range keys {
+		names = append(names, fmt.Sprint("k", i))
+	}
+	r.send(0, names...)
+	eventually(t, func() bool { return strings.HasPrefix(w.shard(0).State, stateBraked) }, "not braked")
+	require.Equal(t, 1.0, w.metric("shards_braked"))
+	require.Contains(t, w.Stuck(), stateBraked)
+	require.Contains(t, w.log.String(), "shard brakes")
+	require.Less(t, w.metric("keys_set_aside"), keys/2.0, "the rest waits in the log")
+	mended.Store(true)
+	r.worked(names...)
+	eventually(t, func() bool { return w.Stuck() == "" && w.metric("shards_braked") == 0 }, "it goes on")
+	require.Contains(t, w.log.String(), "its events succeed again")
+}
+
+// A handler that returns after its shard's lease is gone has changed nothing: the next owner applies its event. The attempt's context
+// has said why it ended.
+func TestHandlerThatReturnsAfterItsLeaseIsGone(t *testing.T) {
+	r := newRig(t, 1)
+	begun, finish, returned := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	var first atomic.Bool
+	h := Typed(func(ctx context.Context, s *ids, ev Event) error {
+		*s = append(*s, ev.ID())
+		if ev.Key == "slow" && first.CompareAndSwap(false, true) {
+			close(begun)
+			<-finish
+			returned <- context.Cause(ctx)
+		}
+		return nil
+	})
+	w := r.worker(handler(h))
+	release := sync.OnceFunc(func() { close(finish) })
+	t.Cleanup(release)
+	require.NoError(t, w.Start(background))
+	r.send(0, "slow", "a")
+	<-begun
+	before := w.shard(0).Fence
+	require.NoError(t, r.rdb.Set(background, "app:lease:0", "another's", time.Second).Err())
+	eventually(t, func() bool { return w.shard(0).Fence > before && len(r.state("slow")) == 1 }, "no next owner")
+	release()
+	require.ErrorContains(t, <-returned, "lease")
+	r.send(0, "slow")
+	r.applied()
+	require.Equal(t, []string{id(1), id(3)}, r.state("slow"))
 }

@@ -98,14 +98,11 @@ func (s *shard) missing(r *round) []string {
 }
 
 // fill takes the states of the keys that missing returned, nil where there is none.
-func (s *shard) fill(states [][]byte) error {
+func (s *shard) fill(states [][]byte) {
 	for i, e := range s.wanted {
-		if err := s.cache.fill(e, states[i]); err != nil {
-			return err
-		}
+		s.cache.fill(e, states[i])
 	}
 	s.wanted = s.wanted[:0]
-	return nil
 }
 
 // event is an item as handlers see it.

@@ -171,7 +171,7 @@ func newTrial(t *rapid.T, faults bool) *trial {
 	return o
 }
 
-// Whatever fails, dies, is claimed by another or forgets: each event is applied or set aside once, in the log's order.
+// Handlers fail, owners die, others claim the shard, the store forgets: each event is applied or set aside once, in the log's order.
 func TestEachEventOnceInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := drawLog(t)

@@ -54,7 +54,8 @@ func (o *owner) load() error {
 	if err != nil {
 		return err
 	}
-	return o.shard.fill(states)
+	o.shard.fill(states)
+	return nil
 }
 
 // reportFailures tells of the events that one pass has not applied.

@@ -7,7 +7,7 @@
 //	worker     worker.go starts and stops; ready.go, backlog.go report; storewatch.go, samestore.go check the store; topology.go checks
 //	           the topology; acceptgap.go; requests.go (by operators)
 //	owner      owner.go: one shard, as long as the worker owns it; ending.go, claim.go, place.go, take.go, share.go, work.go are its
-//	           steps; pass.go and runner.go run attempts; tending.go, orders.go, room.go (lists, commands, a full or braked shard);
+//	           steps; pass.go and runner.go run attempts; tending.go, listresults.go, orders.go, room.go (lists, commands, a full or braked shard);
 //	           storewaits.go
 //	shared     shared.go: what the owners of a worker share; config.go, feed.go, sharedfeed.go, connection.go, fitness.go, pauses.go,
 //	           pause.go, pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go, places.go,

@@ -69,7 +69,7 @@ func (c Command) Append(b []byte) []byte {
 // DecodeCommand reads and checks a command. Its error wraps ErrBadCommand. A field that this version does not know is an error:
 // it may restrict what the sender wants done.
 func DecodeCommand(b []byte) (c Command, err error) {
-	if !utf8.Valid(b) { // JSON's decoder would put another character in place of what is wrong
+	if !utf8.Valid(b) { // JSON's decoder would replace the invalid bytes
 		return Command{}, fmt.Errorf("%w: it is not UTF-8", ErrBadCommand)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))

@@ -37,7 +37,7 @@ func (r *rig) own(t *testing.T, shard int) *owned {
 	return o
 }
 
-// commit commits what is done to lists.
+// commit commits changes of lists.
 func (o *owned) commit(t *testing.T, lists ...store.List) {
 	c := &store.Commit{Shard: o.shard, Old: o.version, New: store.NewVersion(), Position: store.Position{Epoch: 1, Seq: 9, Time: time.Unix(7, 0)}, Lists: lists}
 	require.NoError(t, o.store.Commit(limit(t), c))

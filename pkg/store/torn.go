@@ -4,7 +4,7 @@ import "errors"
 
 // TornError is an ErrTorn that says how the slot was found.
 type TornError struct {
-	Part    string // what is missing or differs, for operators
+	Part    string // the hash that is missing or differs, for operators
 	Markers Markers
 }
 

@@ -31,7 +31,7 @@ func CommandSubject(app string) string { return app + ".in.command" }
 // ControlSubject is one of the subjects that services use among themselves.
 func ControlSubject(app, what string) string { return app + ".ctl." + what }
 
-// NoticeSubject is where workers tell of something, at most once; what is "parked".
+// NoticeSubject is where workers publish notices, each at most once. The only kind is "parked".
 func NoticeSubject(app, what string) string { return app + ".notice." + what }
 
 // ReceiptSubject is where a publisher, named by its id in hex, gets receipts for its events.

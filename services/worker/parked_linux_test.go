@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// terminal opens a terminal: what is written to operator is typed at it.
+// terminal opens a terminal: a test types by writing to operator.
 func terminal(t *testing.T) (operator, program *os.File) {
 	operator, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	require.NoError(t, err)

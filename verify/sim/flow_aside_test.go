@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// newAside begins a history whose handler fails in every way, while an operator looks after what is parked.
+// newAside begins a history whose handler fails in every way, while an operator looks after parked keys.
 func newAside(w *World) (run, end func()) {
 	f := newLog(w)
 	f.worked, f.moody = true, true
@@ -60,7 +60,7 @@ func (f *flow) moods(ctx context.Context, data []byte, first, mended bool) error
 			return ctx.Err()
 		}
 	case m == hangs && first:
-		time.Sleep(40 * time.Second)
+		time.Sleep(40 * time.Second) // of the simulation's time
 		return errHandler
 	case m == panics && first:
 		panic("the handler panics")
@@ -153,7 +153,7 @@ func (f *flow) operate() {
 	f.order(key, l, frame.CommandRetry, 1+f.Rand.IntN(len(l.events)))
 }
 
-// worksOff tells whether all lists are worked off. Now and then the operator asks for a retry of what is parked.
+// worksOff tells whether all lists are worked off. Now and then the operator asks for a retry of parked keys.
 func (f *flow) worksOff() bool {
 	lists, ok := f.lists()
 	if !ok {

@@ -74,7 +74,7 @@ func (f *listFields) touched(keys []string, prefix string) []string {
 	return keys
 }
 
-// size is how many arguments of commit.lua say what is written.
+// size is the number of commit.lua's arguments for lists.
 func (f *listFields) size() (size int) {
 	f.each(func(_ int, set, remove []any) { size += 5 + len(set) + len(remove) })
 	return size

@@ -172,7 +172,7 @@ func (f *fake) apply(ev publish.Event) {
 	f.states[ev.Key] = s
 }
 
-// retry applies what is set aside of a key. The lock is held.
+// retry applies the events of a key that are set aside. The lock is held.
 func (f *fake) retry(key string) {
 	list := f.lists[key]
 	delete(f.lists, key)

@@ -17,7 +17,7 @@ const (
 	Unknown         // events were given up and no outcome of theirs explains the state, or it cannot be told
 	Unfinished      // right so far: what is missing lies in the log, before which the key's shard stands
 	Dropped         // right as far as counts tell: events were dropped
-	SetAside        // right so far: what is missing waits in the key's list
+	SetAside        // right so far: the missing events wait in the key's list
 )
 
 func (k Kind) String() string {
@@ -32,7 +32,7 @@ type Finding struct {
 	Detail  string // for people; empty if the key is fine
 	Deleted bool   // the key is fine and has no state, as its last event deletes
 
-	// Of a key that has a list, whatever its kind:
+	// Of a key that has a list, for every kind of key:
 	SetAside uint64 // events in it
 	Parked   bool   // they wait for an operator
 	Expected bool   // the list begins with an event that fails, as generate says

@@ -143,7 +143,7 @@ func (e *Events) check(n int) error {
 	return nil
 }
 
-// errNoPoison is what is wrong with a generate that pays no heed to Draw.Poison though it is asked to.
+// errNoPoison says that generate ignores Draw.Poison.
 var errNoPoison = errors.New("generate makes no event that fails, and says so, where its Draw asks for Poison: make one as services/producer/generate.go does, or load without --poison")
 
 func tooLarge(n, counter int, key string) error {

@@ -50,7 +50,7 @@ func (c *check) parts(ended bool) Finding {
 	return c.found(Reordered, 0, "%s, and those applied have the chain %016x, which is not that of the first events sent", c.amounts(), c.got.Chain)
 }
 
-// waiting is the finding that what is missing waits in the list, but for so many acknowledged events that lie in the log.
+// waiting is the finding that the missing events wait in the list, except for so many acknowledged ones that lie in the log.
 func (c *check) waiting(left uint64) Finding {
 	if left > 0 {
 		return c.found(Unfinished, left, "%s of %d sent so far", c.amounts(), c.book.sent[c.key])

@@ -196,7 +196,7 @@ func TestParkedAsExpected(t *testing.T) {
 	require.True(t, b.Check(0, dropped).Expected)
 }
 
-// What is in a list is compared, too: it must be the events that follow, in order.
+// The judge compares the content of lists too: a list must hold the events that follow, in order.
 func TestContentOfLists(t *testing.T) {
 	const (
 		s = Stored
