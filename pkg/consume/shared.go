@@ -56,6 +56,6 @@ type waits struct {
 }
 
 var defaultWaits = waits{
-	idle: time.Second, tip: 200 * time.Millisecond, share: 100 * time.Millisecond, place: 5 * time.Second, stopped: 5 * time.Second, handover: handoverTime, count: 5 * time.Second,
-	look: time.Minute, token: time.Second,
+	idle: time.Second, tip: 200 * time.Millisecond, share: 100 * time.Millisecond, place: 5 * time.Second, stopped: 5 * time.Second,
+	handover: handoverTime, count: 5 * time.Second, look: time.Minute, token: time.Second,
 }

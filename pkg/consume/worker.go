@@ -12,8 +12,8 @@
 //	shared     shared.go: what the owners of a worker share; config.go, feed.go, sharedfeed.go, connection.go, fitness.go, pauses.go,
 //	           pause.go, pace.go, statuses.go, receipts.go, metrics.go, forged.go, foreign.go, logkey.go, places.go,
 //	           calls.go (attempts that run side by side), owners.go (requests reach an owner)
-//	decisions  shard.go: admit.go (deduplication), apply.go (a pass), commit.go (a prefix of the log); lists.go, listchange.go, listwork.go, retries.go,
-//	           schedule.go, commands.go (lists of events set aside); brake.go, caps.go (what stops a shard); sharing.go (a feed for several shards);
+//	decisions  shard.go: admit.go (deduplication), apply.go (a pass), commit.go (a prefix of the log); lists.go, listchange.go, listwork.go,
+//	           retries.go, schedule.go, commands.go (lists of events set aside); brake.go, caps.go (what stops a shard); sharing.go (a feed for several shards);
 //	           no I/O, no clock
 //	data       round.go, outcomes.go: events and what is done; cache.go: states; event.go, attempt.go, call.go (the handler);
 //	           owed.go; bounds.go
@@ -79,7 +79,8 @@ func New(nc *nats.Conn, cfg Config) (*Worker, error) {
 	w.givenUp.max, w.givenUp.many = cfg.MaxGivenUp, w.tooManyGivenUp
 	w.statuses, w.pauses, w.fitness = newStatuses(), newPauses(cfg.Log), newFitness()
 	w.outages.nc, w.outages.log = nc, cfg.Log
-	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, &w.statuses, w.givenUp.count, func() time.Duration { left, _ := w.pauses.left(); return left })
+	paused := func() time.Duration { left, _ := w.pauses.left(); return left }
+	w.metrics = newMetrics(cfg.App, cfg.Metrics, &w.caches, &w.statuses, w.givenUp.count, paused)
 	w.feeds = newSharedFeeds(nc, js, cfg.Log, &w.waits)
 	w.watching, w.unwatch = context.WithCancel(context.Background())
 	w.follows.ctx, w.follows.end = context.WithCancel(context.Background())

@@ -12,8 +12,8 @@ type Application struct {
 
 // Check is the application's own check of a key's state, after a load and beside the verdict on the key's events. state is
 // as the handler's codec has encoded it. Check is called once for each key of the load that has a state, of which no
-// events are set aside, and whose shard has reached the log's end. An error says what is wrong: the report lists the key, and the verdict is fail. One goroutine of
-// each producer calls it.
+// events are set aside, and whose shard has reached the log's end. An error says what is wrong: the report lists the key, and the
+// verdict is fail. One goroutine of each producer calls it.
 type Check func(key string, state []byte) error
 
 // Generate returns the event that a Draw asks for.

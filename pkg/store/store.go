@@ -1,6 +1,6 @@
 // Package store declares what keeps a shard's committed work, its slot: its position in the log, its deduplication record, the
-// states of its keys with the proof of each, and the lists of events that are set aside. Package store/redis implements it, and storetest is the suite that every store
-// must pass.
+// states of its keys with the proof of each, and the lists of events that are set aside. Package store/redis implements it, and
+// storetest is the suite that every store must pass.
 //
 // A slot is the unit of all that a store promises. A commit writes to one slot. A store may lose its latest writes, and then
 // each slot goes back in time by itself. It may even lose a part of a slot, which is then torn: a store finds out and says so.

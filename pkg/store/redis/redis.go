@@ -43,7 +43,8 @@ func newScripts(prepare func(source string) string) scripts {
 	script := func(parts ...string) *redis.Script { return redis.NewScript(prepare(strings.Join(parts, ""))) }
 	return scripts{
 		claim: script(compareSource, claimSource), empty: script(compareSource, emptySource), verify: script(compareSource, verifySource),
-		publishers: script(publishersSource), load: script(loadSource), commit: script(commitSource), heads: script(headsSource), aside: script(asideSource),
+		publishers: script(publishersSource), load: script(loadSource), commit: script(commitSource),
+		heads: script(headsSource), aside: script(asideSource),
 	}
 }
 

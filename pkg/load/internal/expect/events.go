@@ -144,7 +144,8 @@ func (e *Events) check(n int) error {
 }
 
 // errNoPoison says that generate ignores Draw.Poison.
-var errNoPoison = errors.New("generate makes no event that fails, and says so, where its Draw asks for Poison: make one as services/producer/generate.go does, or load without --poison")
+var errNoPoison = errors.New("generate marks no event as one that fails where its Draw asks for Poison: " +
+	"make one as services/producer/generate.go does, or load without --poison")
 
 func tooLarge(n, counter int, key string) error {
 	return fmt.Errorf("generate returned too large a payload for event %d of key %s: %d bytes with the counter, at most %d fit into an event",
@@ -152,5 +153,6 @@ func tooLarge(n, counter int, key string) error {
 }
 
 func same(a, b load.Event) bool {
-	return a.Key == b.Key && a.Type == b.Type && a.Deletes == b.Deletes && a.Fails == b.Fails && maps.Equal(a.Headers, b.Headers) && bytes.Equal(a.Payload, b.Payload)
+	return a.Key == b.Key && a.Type == b.Type && a.Deletes == b.Deletes && a.Fails == b.Fails &&
+		maps.Equal(a.Headers, b.Headers) && bytes.Equal(a.Payload, b.Payload)
 }

@@ -106,7 +106,8 @@ func (r Report) verdictInWords() (headline, words string) {
 	right := "Every event was applied once and in the order sent"
 	var but []string
 	if r.Parked > 0 {
-		but = append(but, fmt.Sprintf("%s that wait in the lists of %s, as expected", several(int(r.Parked), "event"), several(int(r.ParkedKeys), "parked key")))
+		but = append(but, fmt.Sprintf("%s that wait in the lists of %s, as expected",
+			several(int(r.Parked), "event"), several(int(r.ParkedKeys), "parked key")))
 	}
 	if r.Dropped > 0 {
 		but = append(but, fmt.Sprintf("%s that were dropped, by a handler or an operator", several(int(r.Dropped), "event")))
@@ -134,7 +135,8 @@ func (r Report) verdictInWords() (headline, words string) {
 func (r Report) unfinished() string {
 	var out []string
 	if r.Unfinished > 0 || len(r.UnfinishedShards) > 0 {
-		out = append(out, fmt.Sprintf("%s acknowledged events were not applied yet: their shards, listed below, had not reached the log's end", count(r.Unfinished)))
+		out = append(out, fmt.Sprintf("%s acknowledged events were not applied yet: their shards, listed below, had not reached the log's end",
+			count(r.Unfinished)))
 	}
 	if r.SetAsideKeys > r.ParkedExpected {
 		out = append(out, fmt.Sprintf("%s waited in the lists of %s, of which %s were parked; %s of these were expected",

@@ -67,7 +67,8 @@ func (c *RetryCommand) Run(ctx context.Context) error {
 func retryable(l query.List, blocked map[int]bool) error {
 	switch {
 	case blocked[l.Shard]:
-		return fmt.Errorf("shard %d has reached a cap and takes no command from its log: worker parked raise %d, or drop keys of it first", l.Shard, l.Shard)
+		return fmt.Errorf("shard %d has reached a cap and takes no command from its log: worker parked raise %d, or drop keys of it first",
+			l.Shard, l.Shard)
 	case l.Order != "":
 		return fmt.Errorf("key %s: a %s of %s is under way", word(l.Key), l.Order, events(l.Ordered))
 	case l.Status != query.StatusParked:
@@ -150,7 +151,8 @@ func (c *DropCommand) Run(ctx context.Context) error {
 		if err := o.DropAtOwner(ctx, command(frame.CommandDrop, *list)); err != nil {
 			return err
 		}
-		fmt.Printf("drop of %s of key %s is under way: the owner of shard %d, whose log is blocked, has taken it\n", events(list.Count), word(c.Key), list.Shard)
+		fmt.Printf("drop of %s of key %s is under way: the owner of shard %d, whose log is blocked, has taken it\n",
+			events(list.Count), word(c.Key), list.Shard)
 		return nil
 	}
 	stored, err := o.order(ctx, frame.CommandDrop, *list)
