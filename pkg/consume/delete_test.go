@@ -31,7 +31,7 @@ func TestHandlerDeletesState(t *testing.T) {
 	send("open")
 	send("more")
 	proof := func() (p store.Proof, found bool) {
-		states, err := r.store().States(background, 0, []string{"k"})
+		states, _, err := r.store().States(background, 0, []string{"k"})
 		require.NoError(t, err)
 		if states[0] == nil {
 			return store.Proof{}, false

@@ -111,7 +111,7 @@ func (h *history) parks(data []byte) bool { return h.picky && sort(data, 17) == 
 // hold says that a commit has changed a shard's slot, and looks what the store now has of it.
 func (h *history) hold(n int, after content, by change) {
 	h.slots[n] = after
-	states, err := h.store.At("one").States(context.Background(), n, by.states)
+	states, err := h.store.At("one").Load(context.Background(), n, after.version, by.states) // what the commit has not touched may be torn
 	if err != nil {
 		h.broken("states of shard %d after a commit: %v", n, err)
 	}
@@ -148,7 +148,7 @@ func (h *history) holdList(n int, key string, waits []byte) {
 // list is what the store has of a key's events that are set aside; no head: none are. torn: the store cannot tell.
 func (h *history) list(n int, key string) (_ *aside.Head, events []aside.Event, torn bool) {
 	at := h.store.At("one")
-	heads, err := at.HeadsOf(context.Background(), n, []string{key})
+	_, heads, err := at.States(context.Background(), n, []string{key})
 	switch {
 	case errors.Is(err, store.ErrTorn):
 		return nil, nil, true

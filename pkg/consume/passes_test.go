@@ -290,7 +290,7 @@ func (d *differential) keys() map[string]bool {
 }
 
 func (d *differential) stored(key string) made {
-	states, err := d.store.At("one").States(context.Background(), testShard, []string{key})
+	states, _, err := d.store.At("one").States(context.Background(), testShard, []string{key})
 	require.NoError(d.t, err)
 	proof, envelope, err := store.SplitState(states[0])
 	require.NoError(d.t, err)

@@ -25,7 +25,7 @@ func quickly(c *Config) { c.RetryMin, c.RetryMax = time.Millisecond, 20*time.Mil
 // head is the head of a key's list in shard 0; nil: it has none.
 func (r *rig) head(key string) *aside.Head {
 	r.t.Helper()
-	heads, err := r.store().HeadsOf(background, 0, []string{key})
+	_, heads, err := r.store().States(background, 0, []string{key})
 	require.NoError(r.t, err)
 	if heads[0] == nil {
 		return nil
@@ -132,7 +132,7 @@ func TestParkedKeyIsDroppedByCommand(t *testing.T) {
 	eventually(t, func() bool { return r.head("bad") == nil }, "not worked off")
 	require.Equal(t, []string{id(1), id(4)}, r.state("bad"))
 	require.Zero(t, a.seen(id(3)))
-	states, err := r.store().States(background, 0, []string{"bad"})
+	states, _, err := r.store().States(background, 0, []string{"bad"})
 	require.NoError(t, err)
 	proof, _, err := store.SplitState(states[0])
 	require.NoError(t, err)

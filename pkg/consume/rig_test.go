@@ -107,7 +107,7 @@ func (r *rig) send(shard int, keys ...string) uint64 {
 func (r *rig) list(key string) (out []string) {
 	r.t.Helper()
 	for shard := range r.shards {
-		heads, err := r.store().HeadsOf(background, shard, []string{key})
+		_, heads, err := r.store().States(background, shard, []string{key})
 		require.NoError(r.t, err)
 		if heads[0] == nil {
 			continue
@@ -135,7 +135,7 @@ func (r *rig) list(key string) (out []string) {
 func (r *rig) state(key string) []string {
 	r.t.Helper()
 	for shard := range r.shards {
-		states, err := r.store().States(background, shard, []string{key})
+		states, _, err := r.store().States(background, shard, []string{key})
 		require.NoError(r.t, err)
 		if states[0] != nil {
 			return idsOf(r.t, states[0])

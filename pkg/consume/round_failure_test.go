@@ -114,7 +114,7 @@ func TestDroppedEvents(t *testing.T) {
 	commits(t, m, s, h, r)
 	require.Empty(t, s.lists)
 	for key, want := range map[string]store.Proof{"a": {Count: 2, Dropped: 2}, "b": {Dropped: 1}, "c": {Count: 1}} {
-		states, err := m.At("one").States(background, testShard, []string{key})
+		states, _, err := m.At("one").States(background, testShard, []string{key})
 		require.NoError(t, err)
 		got, _, err := store.SplitState(states[0])
 		require.NoError(t, err)
@@ -234,7 +234,7 @@ func TestKeptStatesAreNotShared(t *testing.T) {
 	r := roundOf(t, batchAt(1, one(1, "a"), one(2, "b"), one(3, "c"), one(4, "b"), one(5, "c")))
 	commits(t, m, s, h, r)
 	for key, want := range map[string][]byte{"a": nil, "b": {1}, "c": {2}} {
-		states, err := m.At("one").States(context.Background(), testShard, []string{key})
+		states, _, err := m.At("one").States(context.Background(), testShard, []string{key})
 		require.NoError(t, err)
 		require.Equal(t, want, envelopeOf(t, states[0]), "key %s", key)
 	}

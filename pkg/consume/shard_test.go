@@ -45,7 +45,7 @@ func collect(fail func(Event) error) Handler {
 }
 
 func stored(t require.TestingT, m *storetest.Memory, key string) ids {
-	states, err := m.At("one").States(context.Background(), testShard, []string{key})
+	states, _, err := m.At("one").States(context.Background(), testShard, []string{key})
 	require.NoError(t, err)
 	return idsOf(t, states[0])
 }
@@ -125,7 +125,7 @@ func commits(t require.TestingT, m *storetest.Memory, s *shard, h Handler, r *ro
 
 // waiting are the ids of a key's events that are set aside, and the list's head, nil if there is none.
 func waiting(t require.TestingT, m *storetest.Memory, key string) (out ids, head *aside.Head) {
-	heads, err := m.At("one").HeadsOf(background, testShard, []string{key})
+	_, heads, err := m.At("one").States(background, testShard, []string{key})
 	require.NoError(t, err)
 	if heads[0] == nil {
 		return nil, nil

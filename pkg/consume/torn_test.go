@@ -83,7 +83,7 @@ func TestTornSlotWhoseMessagesArePurgedStops(t *testing.T) {
 			r.send(0, "later")
 			r.send(1, "more")
 			eventually(t, func() bool {
-				states, err := r.store().States(background, 1, []string{"more"})
+				states, _, err := r.store().States(background, 1, []string{"more"})
 				return err == nil && states[0] != nil
 			}, "the other shard goes on")
 			require.Equal(t, before, r.rdb.DBSize(background).Val(), "nothing is removed or made anew")

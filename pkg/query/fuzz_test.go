@@ -62,21 +62,13 @@ type fullStore struct {
 	keys int
 }
 
-func (s *fullStore) States(_ context.Context, _ int, keys []string) ([][]byte, error) {
+func (s *fullStore) States(_ context.Context, _ int, keys []string) (states, heads [][]byte, err error) {
 	s.keys += len(keys)
-	out := make([][]byte, len(keys))
-	for i, k := range keys {
-		out[i] = store.Envelope{Codec: store.CodecJSON, Schema: 1, Data: []byte(k)}.Append(store.Proof{Count: 2, Chain: 0xff}.Append(nil))
+	for _, k := range keys {
+		states = append(states, store.Envelope{Codec: store.CodecJSON, Schema: 1, Data: []byte(k)}.Append(store.Proof{Count: 2, Chain: 0xff}.Append(nil)))
+		heads = append(heads, (&aside.Head{First: 3, Next: 5, Status: aside.Parked}).Append(nil))
 	}
-	return out, nil
-}
-
-func (s *fullStore) HeadsOf(_ context.Context, _ int, keys []string) ([][]byte, error) {
-	out := make([][]byte, len(keys))
-	for i := range keys {
-		out[i] = (&aside.Head{First: 3, Next: 5, Status: aside.Parked}).Append(nil)
-	}
-	return out, nil
+	return states, heads, nil
 }
 
 func (s *fullStore) Shards(_ context.Context, n int) ([]store.Shard, error) {

@@ -113,7 +113,7 @@ func (l lists) list(ctx context.Context, shard int, key string, stored []byte) (
 
 // head returns the head of a key's list, nil if there is none.
 func (l lists) head(ctx context.Context, shard int, key string) ([]byte, error) {
-	heads, err := l.store.HeadsOf(ctx, shard, []string{key})
+	_, heads, err := l.store.States(ctx, shard, []string{key})
 	if err != nil {
 		return nil, err
 	}

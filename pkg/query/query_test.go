@@ -292,8 +292,11 @@ type brokenStore struct{ store.Store }
 
 var errBroken = errors.New("no connection")
 
-func (brokenStore) States(context.Context, int, []string) ([][]byte, error) { return nil, errBroken }
-func (brokenStore) Shards(context.Context, int) ([]store.Shard, error)      { return nil, errBroken }
+func (brokenStore) States(context.Context, int, []string) (states, heads [][]byte, err error) {
+	return nil, nil, errBroken
+}
+
+func (brokenStore) Shards(context.Context, int) ([]store.Shard, error) { return nil, errBroken }
 
 // A hard stop does not wait for a store that hangs.
 func TestHardStop(t *testing.T) {
@@ -320,10 +323,10 @@ type hangingStore struct {
 	asked chan struct{}
 }
 
-func (h hangingStore) States(ctx context.Context, _ int, _ []string) ([][]byte, error) {
+func (h hangingStore) States(ctx context.Context, _ int, _ []string) (states, heads [][]byte, err error) {
 	close(h.asked)
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return nil, nil, ctx.Err()
 }
 
 func TestStartStopStress(t *testing.T) {

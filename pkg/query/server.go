@@ -237,11 +237,7 @@ func readStates(ctx context.Context, s store.Store, shards *ring.Ring, keys []st
 		for j, i := range indices {
 			own[j] = keys[i]
 		}
-		states, err := s.States(ctx, shard, own)
-		if err != nil {
-			return nil, err
-		}
-		heads, err := s.HeadsOf(ctx, shard, own)
+		states, heads, err := s.States(ctx, shard, own)
 		if err != nil {
 			return nil, err
 		}

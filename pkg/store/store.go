@@ -161,9 +161,6 @@ type Store interface {
 	// in the middle: discard the heads then. It reads in pages. Any process may call it with the version "": then it may return
 	// ErrTorn instead, and leave out lists that come or go meanwhile, or some of all if the store fails over meanwhile.
 	Heads(ctx context.Context, shard int, version Version, take func(key string, head []byte) error) error
-	// HeadsOf returns the heads of the lists of keys, nil where there is none, or an error that wraps ErrTorn. Any process may
-	// call it.
-	HeadsOf(ctx context.Context, shard int, keys []string) ([][]byte, error)
 	// Aside returns events of a key's list in order, from the index from on: up to the first that is not there, at most n, and
 	// not beyond AsideBytes: the event that reaches this limit is the last. It may return ErrStale, also if what it reads is
 	// torn. Any process may call it with the version "": then it may return ErrTorn instead.
@@ -173,9 +170,9 @@ type Store interface {
 	// Commit writes all of c or nothing. It returns nil if the version is c.New already: the call is a repetition. It may
 	// return ErrStale, also if what it writes to is torn. After any other error the outcome is unknown: call it again.
 	Commit(ctx context.Context, c *Commit) error
-	// States returns the states of keys of one shard, nil where there is none, or an error that wraps ErrTorn. Any process may
-	// call it.
-	States(ctx context.Context, shard int, keys []string) ([][]byte, error)
+	// States returns the states of keys of one shard and the heads of their lists, as they are at one time: nil where there is
+	// none, or an error that wraps ErrTorn. Any process may call it.
+	States(ctx context.Context, shard int, keys []string) (states, heads [][]byte, err error)
 	// Shards returns the shards 0 to n-1. A record that cannot be read is an error of its shard alone.
 	Shards(ctx context.Context, n int) ([]Shard, error)
 	// Intact returns a shard whose slot was compared in all its parts, or an error that wraps ErrTorn, ErrTopology or ErrFormat.

@@ -115,8 +115,12 @@ func (r *RemoteStore) Commit(ctx context.Context, c *store.Commit) error {
 }
 
 // States is store.Store's.
-func (r *RemoteStore) States(ctx context.Context, shard int, keys []string) ([][]byte, error) {
-	return ask(ctx, r, "reads states", func() ([][]byte, error) { return r.Kept.States(context.Background(), shard, keys) })
+func (r *RemoteStore) States(ctx context.Context, shard int, keys []string) (states, heads [][]byte, err error) {
+	both, err := ask(ctx, r, "reads states", func() (both [2][][]byte, err error) {
+		both[0], both[1], err = r.Kept.States(context.Background(), shard, keys)
+		return both, err
+	})
+	return both[0], both[1], err
 }
 
 // Heads is store.Store's. It hands on the heads after the call has returned.
@@ -134,13 +138,6 @@ func (r *RemoteStore) Heads(ctx context.Context, shard int, version store.Versio
 		}
 	}
 	return err
-}
-
-// HeadsOf is store.Store's.
-func (r *RemoteStore) HeadsOf(ctx context.Context, shard int, keys []string) ([][]byte, error) {
-	return ask(ctx, r, fmt.Sprintf("reads the heads of %d keys of shard %d", len(keys), shard), func() ([][]byte, error) {
-		return r.Kept.HeadsOf(context.Background(), shard, keys)
-	})
 }
 
 // Aside is store.Store's.

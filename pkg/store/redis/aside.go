@@ -40,28 +40,6 @@ func (s *Store) headsKeys(shard int) []string {
 	return []string{prefix + "record", prefix + "aside:" + strconv.Itoa(headsBucket)}
 }
 
-// HeadsOf implements store.Store.
-func (s *Store) HeadsOf(ctx context.Context, shard int, keys []string) ([][]byte, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	args := append(make([]any, 0, 4+len(keys)), "", asideMarkers[headsBucket], len(keys)+1, marker)
-	for _, key := range keys {
-		if key == marker {
-			return nil, reading("lists", shard, store.ErrNoKey)
-		}
-		args = append(args, key)
-	}
-	values, err := pageOf(s.calls.alone(ctx, s.scripts.load, s.headsKeys(shard), args), "")
-	if err == nil && len(values) != len(keys) {
-		err = fmt.Errorf("of %d keys: Redis returned %d values", len(keys), len(values))
-	}
-	if err != nil {
-		return nil, reading("lists", shard, err)
-	}
-	return bytesOf(values), nil
-}
-
 // Aside implements store.Store.
 func (s *Store) Aside(ctx context.Context, shard int, version store.Version, key string, from uint64, n int) ([][]byte, error) {
 	if key == marker {

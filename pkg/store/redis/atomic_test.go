@@ -58,7 +58,7 @@ func TestTypesAreCheckedFirst(t *testing.T) {
 			require.Equal(t, before, dump(t, rdb), key)
 		}
 	}
-	none, err := s.States(ctx, 1, []string{"k"})
+	none, _, err := s.States(ctx, 1, []string{"k"})
 	require.NoError(t, err, "another shard")
 	require.Nil(t, none[0])
 }

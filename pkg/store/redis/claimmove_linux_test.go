@@ -44,7 +44,7 @@ func TestFirstClaimWhileASlotMoves(t *testing.T) {
 	require.Empty(t, claimed)
 	require.NoError(t, second.End(ctx))
 	require.NoError(t, <-claimed)
-	states, err := s.States(ctx, 1, []string{"k"})
+	states, _, err := s.States(ctx, 1, []string{"k"})
 	require.NoError(t, err)
 	require.Nil(t, states[0])
 }

@@ -65,7 +65,7 @@ func TestCommitsThatShareAPipeline(t *testing.T) {
 			require.ErrorIs(t, err, store.ErrStale)
 		default:
 			require.NoError(t, err, "shard %d", shard)
-			states, err := s.States(ctx, shard, []string{fmt.Sprint("key-", shard)})
+			states, _, err := s.States(ctx, shard, []string{fmt.Sprint("key-", shard)})
 			require.NoError(t, err)
 			require.Equal(t, fmt.Sprint(commits-1), string(states[0]))
 		}

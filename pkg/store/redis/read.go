@@ -11,23 +11,37 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// States implements store.Store.
-func (s *Store) States(ctx context.Context, shard int, keys []string) ([][]byte, error) {
+// States implements store.Store. One script reads both: a commit that comes between two would show a list without its state.
+func (s *Store) States(ctx context.Context, shard int, keys []string) (states, heads [][]byte, err error) {
 	if len(keys) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	at, err := sorted(keys)
-	var res any
-	if err == nil {
-		res, err = s.calls.alone(ctx, s.scripts.load, s.touched(shard, &at), at.loadArgs("", keys)).Result()
-	}
-	if err == nil && res == "torn" {
-		err = errTornBeside
-	}
+	states, heads, err = s.states(ctx, shard, keys)
 	if err != nil {
-		return nil, fmt.Errorf("read the states of %d keys of shard %d: %w", len(keys), shard, err)
+		return nil, nil, fmt.Errorf("read the states of %d keys of shard %d: %w", len(keys), shard, err)
 	}
-	return at.values(res)
+	return states, heads, nil
+}
+
+func (s *Store) states(ctx context.Context, shard int, keys []string) (states, heads [][]byte, err error) {
+	at, err := sorted(keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	touched := append(s.touched(shard, &at), s.headsKeys(shard)[1])
+	args := append(at.loadArgs("", keys), asideMarkers[headsBucket], len(keys)+1, marker)
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	values, err := pageOf(s.calls.alone(ctx, s.scripts.load, touched, args), "")
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(values) != 2*len(keys) {
+		return nil, nil, fmt.Errorf("Redis returned %d values for %d", len(values), 2*len(keys))
+	}
+	states, err = at.values(values[:len(keys)])
+	return states, bytesOf(values[len(keys):]), err
 }
 
 // shardFields are the fields that any process may read.

@@ -21,7 +21,7 @@ func commitWritesAll(t *testing.T, k Kept) {
 		Dedup: []store.Pair{{Key: "p1", Value: []byte{0, 1}}, {Key: "p2", Value: []byte{2}}}, States: []store.Pair{{Key: "a b:c", Value: []byte("\x00state")}}}))
 	require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3", Position: pos, Owed: []byte("r"), Late: 2, LateLast: "x",
 		Dedup: []store.Pair{{Key: "p2", Value: nil}, {Key: "p3", Value: []byte{3}}}}))
-	states, err := s.States(ctx, 0, []string{"a b:c", "none"})
+	states, _, err := s.States(ctx, 0, []string{"a b:c", "none"})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{[]byte("\x00state"), nil}, states)
 	shards, err := s.Shards(ctx, 2)
@@ -80,7 +80,7 @@ func repeatedCommit(t *testing.T, k Kept) {
 	require.NoError(t, s.Commit(ctx, c))
 	require.NoError(t, s.Commit(ctx, &store.Commit{Shard: 0, Old: "v2", New: "v3", Position: c.Position, States: []store.Pair{{Key: "k", Value: []byte("y")}}}))
 	require.ErrorIs(t, s.Commit(ctx, c), store.ErrStale, "its successor has committed since")
-	states, err := s.States(ctx, 0, []string{"k"})
+	states, _, err := s.States(ctx, 0, []string{"k"})
 	require.NoError(t, err)
 	require.Equal(t, "y", string(states[0]))
 }

@@ -71,7 +71,7 @@ func (l *lists) set(key, head string, first, till uint64) {
 func (l *lists) check(key string) {
 	l.t.Helper()
 	ctx := context.Background()
-	heads, err := l.s.HeadsOf(ctx, l.shard, []string{"none", key, key})
+	_, heads, err := l.s.States(ctx, l.shard, []string{"none", key, key})
 	require.NoError(l.t, err)
 	require.Nil(l.t, heads[0])
 	if head, is := l.heads[key]; is {
@@ -158,7 +158,7 @@ func listsAreApart(t *testing.T, k Kept) {
 	for _, key := range []string{"0", "1", "2", "63", "64", "2999"} {
 		l.check(key)
 	}
-	states, err := l.s.States(ctx, 0, []string{"1", "2"})
+	states, _, err := l.s.States(ctx, 0, []string{"1", "2"})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{[]byte("state"), nil}, states, "a list is no state")
 
@@ -249,10 +249,10 @@ func listsOfStaleOwners(t *testing.T, k Kept) {
 	heads, err := Heads(l.s, 5, "")
 	require.NoError(t, err)
 	require.Empty(t, heads)
-	of, err := l.s.HeadsOf(ctx, 5, []string{"k"})
+	_, of, err := l.s.States(ctx, 5, []string{"k"})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{nil}, of)
-	of, err = l.s.HeadsOf(ctx, 0, nil)
+	_, of, err = l.s.States(ctx, 0, nil)
 	require.NoError(t, err)
 	require.Empty(t, of)
 	events, err := l.s.Aside(ctx, 5, "", "k", 0, 10)
@@ -371,7 +371,7 @@ func tornLists(t *testing.T, k Kept) {
 			tornOrRead(t, err, headsLost, store.ErrTorn)
 			_, err = Heads(l.s, 0, l.version)
 			tornOrRead(t, err, headsLost, store.ErrStale)
-			_, err = l.s.HeadsOf(ctx, 0, []string{"k"})
+			_, _, err = l.s.States(ctx, 0, []string{"k"})
 			tornOrRead(t, err, headsLost, store.ErrTorn)
 
 			require.NoError(t, l.s.Empty(ctx, 0, store.MarkersOf(found)))
@@ -404,7 +404,7 @@ func listsNeedKeys(t *testing.T, k Kept) {
 		c := &store.Commit{Old: l.version, New: "next", Lists: []store.List{{Key: "k", Head: []byte("h")}, {Head: head}}}
 		require.ErrorIs(t, l.s.Commit(ctx, c), store.ErrNoKey)
 	}
-	_, err := l.s.HeadsOf(ctx, 0, []string{"k", ""})
+	_, _, err := l.s.States(ctx, 0, []string{"k", ""})
 	require.ErrorIs(t, err, store.ErrNoKey)
 	_, err = l.s.Aside(ctx, 0, l.version, "", 0, 1)
 	require.ErrorIs(t, err, store.ErrNoKey)

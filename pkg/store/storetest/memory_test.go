@@ -70,7 +70,7 @@ func TestSlotGoesBackByItself(t *testing.T) {
 	require.ErrorIs(t, s.Verify(ctx, 1, "v1"), store.ErrStale)
 	require.NoError(t, s.Verify(ctx, 2, "v2"))
 	for shard, want := range [][]byte{nil, nil, []byte("x")} {
-		states, err := s.States(ctx, shard, []string{"k"})
+		states, _, err := s.States(ctx, shard, []string{"k"})
 		require.NoError(t, err)
 		require.Equal(t, [][]byte{want}, states)
 	}

@@ -68,23 +68,6 @@ func (v view) headsPage(shard int, version store.Version, keys *[]string, first 
 	return page, nil
 }
 
-func (v view) HeadsOf(_ context.Context, shard int, keys []string) ([][]byte, error) {
-	v.m.mu.Lock()
-	defer v.m.mu.Unlock()
-	if slices.Contains(keys, "") {
-		return nil, store.ErrNoKey
-	}
-	s, err := v.asideOf(shard, "", memoryHeads)
-	if err != nil {
-		return nil, err
-	}
-	out := make([][]byte, len(keys))
-	for i, key := range keys {
-		out[i] = slices.Clone(s.hashes[memoryHeads].fields[key])
-	}
-	return out, nil
-}
-
 func (v view) Aside(_ context.Context, shard int, version store.Version, key string, from uint64, n int) (events [][]byte, err error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()

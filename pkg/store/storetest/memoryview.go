@@ -153,15 +153,25 @@ func (v view) Commit(_ context.Context, c *store.Commit) error {
 	return nil
 }
 
-func (v view) States(_ context.Context, shard int, keys []string) ([][]byte, error) {
+func (v view) States(_ context.Context, shard int, keys []string) (states, heads [][]byte, err error) {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
-	s := v.m.kept.slots[shard]
-	out, err := s.states(keys)
-	if err != nil {
-		return nil, fmt.Errorf("shard %d: %w", shard, err)
+	kept := v.m.kept.slots[shard]
+	if states, err = kept.states(keys); err != nil {
+		return nil, nil, fmt.Errorf("shard %d: %w", shard, err)
 	}
-	return out, nil
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	s, err := v.asideOf(shard, "", memoryHeads)
+	if err != nil {
+		return nil, nil, err
+	}
+	heads = make([][]byte, len(keys))
+	for i, key := range keys {
+		heads[i] = slices.Clone(s.hashes[memoryHeads].fields[key])
+	}
+	return states, heads, nil
 }
 
 func (v view) Shards(_ context.Context, n int) ([]store.Shard, error) {

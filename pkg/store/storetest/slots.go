@@ -31,10 +31,10 @@ func independentSlots(t *testing.T, k Kept) {
 		require.NoError(t, shards[shard].Err)
 		require.Equal(t, want, shards[shard].Position.Seq)
 	}
-	states, err := s.States(ctx, 0, key)
+	states, _, err := s.States(ctx, 0, key)
 	require.NoError(t, err)
 	require.Nil(t, states[0])
-	_, err = s.States(ctx, 1, key)
+	_, _, err = s.States(ctx, 1, key)
 	require.ErrorIs(t, err, store.ErrTorn)
 	for shard := range 2 {
 		require.ErrorIs(t, s.Verify(ctx, shard, "v2"), store.ErrStale)
@@ -82,7 +82,7 @@ func neverClaimed(t *testing.T, k Kept) {
 		require.ErrorIs(t, s.Commit(ctx, &store.Commit{Shard: shard, Old: "v1", New: "v2", States: []store.Pair{{Key: "k", Value: []byte("x")}}}), store.ErrStale)
 		_, err = Publishers(s, shard, "v1")
 		require.ErrorIs(t, err, store.ErrStale)
-		states, err := s.States(ctx, shard, []string{"k"})
+		states, _, err := s.States(ctx, shard, []string{"k"})
 		require.NoError(t, err)
 		require.Equal(t, [][]byte{nil}, states)
 		shards, err := s.Shards(ctx, shard+1)
@@ -151,7 +151,7 @@ func oddKeys(t *testing.T, k Kept) {
 	}
 	_, err = s.Load(ctx, 0, "v2", []string{"k", ""})
 	require.ErrorIs(t, err, store.ErrNoKey)
-	_, err = s.States(ctx, 0, []string{"k", ""})
+	_, _, err = s.States(ctx, 0, []string{"k", ""})
 	require.ErrorIs(t, err, store.ErrNoKey)
 	states, err = s.Load(ctx, 0, "v2", []string{"k"})
 	require.NoError(t, err)

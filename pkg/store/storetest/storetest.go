@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) Kept) {
 		"lists have keys":                                     listsNeedKeys,
 		"reading heads ends with an error of its reader":      headsReaderFails,
 		"lists that change while they are read":               listsChangeWhileRead,
+		"a key has its state and list at one time":            stateOrList,
 		"of racing owners one wins each round":                racingOwners,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
