@@ -26,12 +26,19 @@ func (r *rig) awaitStopped(why string) {
 	for n := range shards {
 		require.Regexp(r.t, fmt.Sprintf(`level=ERROR msg="shard stopped until this is mended" .*shard=%d error=".*%s.*worker accept-gap %d\)`, n, why, n), logs)
 	}
-	ready := r.readiness()
-	require.Len(r.t, ready, len(workers))
+	var ready map[string]string
+	r.eventually(func() bool { // a shard may be on its way to a worker that has just come back
+		ready = r.readiness()
+		for _, says := range ready {
+			if !strings.Contains(says, `"ready":true`) {
+				return false
+			}
+		}
+		return len(ready) == len(workers)
+	}, "not ready: %v", late(func() any { return ready }))
 	for name, says := range ready {
 		require.Contains(r.t, says, "stopped: ", name)
 		require.Contains(r.t, says, why, name)
-		require.Contains(r.t, says, `"ready":true`, name)
 	}
 	code, status := r.run(filepath.Join(r.bin, "local"), "status", "--dir="+r.dir)
 	require.Zero(r.t, code, status)
