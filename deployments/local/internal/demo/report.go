@@ -28,6 +28,8 @@ type report struct {
 	SetAsideKeys     uint64  `json:"set_aside_keys"`
 	ParkedKeys       uint64  `json:"parked_keys"`
 	Unfinished       uint64  `json:"unfinished"`
+	Receipts         uint64  `json:"receipts"`
+	ReceiptsAsked    uint64  `json:"receipts_asked"`
 	AckedPerSecond   float64 `json:"acked_per_second"`
 	AppliedPerSecond float64 `json:"applied_per_second"`
 	LatencyMS        struct {
@@ -97,6 +99,9 @@ func (r report) table() string {
 	row("acknowledged after", "%.1f ms\tmedian, %.1f ms p99", r.LatencyMS.Ack.P50, r.LatencyMS.Ack.P99)
 	row("applied after", "%.1f ms\tmedian, %.1f ms p99", r.LatencyMS.Apply.P50, r.LatencyMS.Apply.P99)
 	row("longest wait", "%.0f ms\tfrom the intended send to the commit", r.LatencyMS.Apply.Max)
+	if r.Receipts < r.ReceiptsAsked {
+		row("not timed", "%d\tset aside, or applied after the load had stopped waiting", r.ReceiptsAsked-r.Receipts)
+	}
 	w.Flush()
 	b.WriteByte('\n')
 	for i, v := range r.Violations {
