@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -39,6 +40,7 @@ func TestSlowRoundIsCommittedOnItsWay(t *testing.T) {
 
 // A round of a slow handler may be long: a shard that is to be handed over goes in the middle of it.
 func TestSlowRoundIsHandedOver(t *testing.T) {
+	const events = 2000 // take longer than the owner takes to see that the round's time is over
 	r := newRig(t, 1)
 	begun, finish := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -46,10 +48,14 @@ func TestSlowRoundIsHandedOver(t *testing.T) {
 		c.RoundTime = time.Nanosecond
 		c.Handler = collect(func(Event) error {
 			once.Do(func() { close(begun); <-finish })
-			return nil
+			return r.nats.Conn.Flush()
 		})
 	})
-	r.send(0, "a", "b", "c", "d")
+	var keys []string
+	for i := range events {
+		keys = append(keys, fmt.Sprint("k", i))
+	}
+	r.send(0, keys...)
 	require.NoError(t, w.Start(background))
 	<-begun
 	stopped := make(chan error)
@@ -58,8 +64,8 @@ func TestSlowRoundIsHandedOver(t *testing.T) {
 	eventually(t, func() bool { wanted := w.group.Unsettled(); return len(wanted) == 1 }, "not to be handed over")
 	close(finish)
 	require.NoError(t, <-stopped)
-	require.Len(t, r.state("a"), 1)
-	require.Empty(t, r.state("d"), "left to the next owner")
+	require.Len(t, r.state(keys[0]), 1)
+	require.Empty(t, r.state(keys[events-1]), "left to the next owner")
 	next := r.start()
 	r.applied()
 	eventually(t, func() bool { return next.Ready() == nil }, "ready")

@@ -119,6 +119,7 @@ type sender struct {
 func (s *system) sender(t testing.TB) *sender {
 	sub, err := s.Conn.SubscribeSync(s.Conn.NewInbox())
 	require.NoError(t, err)
+	require.NoError(t, s.Conn.Flush(), "the server does not know of the inbox")
 	return &sender{s.Conn, sub}
 }
 

@@ -38,7 +38,7 @@ func (s *Store) states(ctx context.Context, shard int, keys []string) (states, h
 		return nil, nil, err
 	}
 	if len(values) != 2*len(keys) {
-		return nil, nil, fmt.Errorf("Redis returned %d values for %d", len(values), 2*len(keys))
+		return nil, nil, fmt.Errorf("the server returned %d values for %d", len(values), 2*len(keys))
 	}
 	states, err = at.values(values[:len(keys)])
 	return states, bytesOf(values[len(keys):]), err
