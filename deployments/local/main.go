@@ -1,4 +1,4 @@
-// Command local runs a whole Lockstep stack on this machine: NATS, Redis, routers and workers.
+// Command local runs a whole stack on this machine: NATS, Redis, routers and workers.
 package main
 
 import (

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
+	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
@@ -187,7 +189,7 @@ func (n *newcomer) request(t *testing.T, subject, body string) {
 		require.Eventually(t, func() bool { return strings.Contains(string(ask().Data), `"found":true`) }, 5*time.Second, 10*time.Millisecond)
 		return
 	}
-	require.Contains(t, string(ask().Data), `"stream":"LOCKSTEP_1_0"`)
+	require.Contains(t, string(ask().Data), `"stream":"`+topology.StreamName(appname.Default, 1, 0)+`"`)
 }
 
 func (n *newcomer) cleanUp() {

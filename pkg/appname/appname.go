@@ -1,9 +1,17 @@
-// Package appname says which names an app may have. The name prefixes the app's subjects, streams, buckets and Redis keys.
+// Package appname has the names that a fork makes its own, and says which names an app may have. The app's name prefixes its subjects,
+// streams, buckets and Redis keys.
 package appname
 
 import (
 	"fmt"
 	"regexp"
+)
+
+// These names are spelled here and in no other place. task fork rewrites them.
+const (
+	Default   = "lockstep" // the app that a program means if it is told no other
+	EnvPrefix = "LOCKSTEP" // begins the name of each environment variable that stands for a flag
+	Title     = "Lockstep" // as people read it
 )
 
 // Rule is what a name must be, in words.

@@ -8,7 +8,7 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	for _, app := range []string{"a", "lockstep", "a-1", "a" + strings.Repeat("9", 30)} {
+	for _, app := range []string{"a", Default, "a-1", "a" + strings.Repeat("9", 30)} {
 		require.NoError(t, Check(app))
 	}
 	for _, app := range []string{"", "A", "1a", "-a", "a.b", "a_b", "a b", "a*", "a>", "ä", "a\n", "a" + strings.Repeat("9", 31)} {

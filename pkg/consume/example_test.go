@@ -126,7 +126,7 @@ func Example() {
 
 // startServers starts a NATS server with JetStream and a Redis inside this process.
 func startServers() (natsURL, redisAddr string, stop func()) {
-	dir, err := os.MkdirTemp("", "lockstep-example-")
+	dir, err := os.MkdirTemp("", "example-")
 	check(err)
 	ns, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
 	check(err)

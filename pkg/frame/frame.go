@@ -1,4 +1,4 @@
-// Package frame is Lockstep's wire format: frames, batches, answers and receipts, as frame.proto defines them. It is read
+// Package frame is the wire format: frames, batches, answers and receipts, as frame.proto defines them. It is read
 // and written with protowire, so that payloads are never copied while they are routed. Decoded values point into the
 // bytes they were read from.
 package frame

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
@@ -95,9 +96,9 @@ func TestConfig(t *testing.T) {
 // Routers answer nowhere under the app's own subjects.
 func TestInboxAmongTheAppsSubjects(t *testing.T) {
 	srv := testkit.NATS(t)
-	_, err := New(srv.Connect(t, nats.CustomInboxPrefix("lockstep.inbox")), Config{})
+	_, err := New(srv.Connect(t, nats.CustomInboxPrefix(appname.Default+".inbox")), Config{})
 	require.ErrorContains(t, err, "give the connection another inbox prefix")
-	_, err = New(srv.Connect(t, nats.CustomInboxPrefix("lockstep-inbox")), Config{})
+	_, err = New(srv.Connect(t, nats.CustomInboxPrefix(appname.Default+"-inbox")), Config{})
 	require.NoError(t, err)
 }
 

@@ -168,7 +168,7 @@ func (s *stack) stop() {
 
 func startStack() *stack {
 	s := new(stack)
-	dir, err := os.MkdirTemp("", "lockstep-example-")
+	dir, err := os.MkdirTemp("", "example-")
 	s.check(err)
 	s.ends = append(s.ends, func() { _ = os.RemoveAll(dir) })
 	ns, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
@@ -41,7 +42,7 @@ func TestOnlyRoutersAreBelieved(t *testing.T) {
 	answer := func(reply string, a frame.Answer) func(*nats.Msg) error {
 		return func(m *nats.Msg) error { return m.RespondMsg(&nats.Msg{Reply: reply, Data: a.Append(nil)}) }
 	}
-	own := topology.FrameSubject("lockstep") + ".other"
+	own := topology.FrameSubject(appname.Default) + ".other"
 	for name, respond := range map[string]func(*nats.Msg) error{
 		"an empty answer":            func(m *nats.Msg) error { return m.Respond(nil) },
 		"a text":                     func(m *nats.Msg) error { return m.Respond([]byte("OK")) },
@@ -52,14 +53,14 @@ func TestOnlyRoutersAreBelieved(t *testing.T) {
 		"of a router, another frame": answer(own, frame.Answer{Seq: 7}),
 		"a refusal of another frame": answer(own, frame.Answer{Code: frame.SessionTooOld, Seq: 7}),
 		"a refusal by nobody":        answer("", frame.Answer{Code: frame.Malformed}),
-		"of the group":               answer(topology.FrameSubject("lockstep"), frame.Answer{Seq: 1}),
+		"of the group":               answer(topology.FrameSubject(appname.Default), frame.Answer{Seq: 1}),
 		"of a subject below":         answer(own+".x", frame.Answer{Seq: 1}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := testkit.NATS(t)
 			tool := srv.Connect(t)
-			_, err := tool.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+			_, err := tool.Subscribe(topology.FrameSubject(appname.Default), func(m *nats.Msg) {
 				said(t, respond(m))
 			})
 			require.NoError(t, err)
@@ -85,7 +86,7 @@ func TestStreamOnTheRoutersSubject(t *testing.T) {
 	srv := testkit.NATS(t)
 	js, err := srv.Conn.JetStream()
 	require.NoError(t, err)
-	_, err = js.AddStream(&nats.StreamConfig{Name: "ARCHIVE", Subjects: []string{"lockstep.in.>"}})
+	_, err = js.AddStream(&nats.StreamConfig{Name: "ARCHIVE", Subjects: []string{appname.Default + ".in.>"}})
 	require.NoError(t, err)
 	var log logged
 	p := startPublisher(t, srv.Connect(t), Config{DeliveryTimeout: time.Second, Log: log.logger()})
@@ -101,7 +102,7 @@ func TestToolInTheRoutersGroup(t *testing.T) {
 	in := make(map[string]bool)
 	join := func(take func(*nats.Msg)) {
 		nc := srv.Connect(t)
-		_, err := nc.QueueSubscribe(topology.FrameSubject("lockstep"), "router", take)
+		_, err := nc.QueueSubscribe(topology.FrameSubject(appname.Default), "router", take)
 		require.NoError(t, err)
 		require.NoError(t, nc.Flush())
 	}
@@ -123,7 +124,7 @@ func TestToolInTheRoutersGroup(t *testing.T) {
 	join(func(m *nats.Msg) { _ = m.Respond(nil) })
 	join(takeFrame)
 	router := srv.Connect(t)
-	_, err := router.Subscribe(topology.FrameSubject("lockstep")+".test", takeFrame)
+	_, err := router.Subscribe(topology.FrameSubject(appname.Default)+".test", takeFrame)
 	require.NoError(t, err)
 	require.NoError(t, router.Flush())
 

@@ -36,7 +36,7 @@ type Event struct {
 
 // Config is how a Publisher works. Its zero value has the defaults.
 type Config struct {
-	App             string        // default "lockstep"
+	App             string        // default appname.Default
 	MaxEvents       int           // outstanding; default 32,768
 	MaxBytes        int           // outstanding, encoded; default 32 MiB
 	DeliveryTimeout time.Duration // from when an event is taken until it is given up; default 30 s, at least 1 s
@@ -57,7 +57,7 @@ type Config struct {
 
 func (c Config) withDefaults() (Config, error) {
 	if c.App == "" {
-		c.App = "lockstep"
+		c.App = appname.Default
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/internal/window"
 	"example.com/lockstep/pkg/testkit"
@@ -179,7 +180,7 @@ func TestReceiptsComeOnce(t *testing.T) {
 	f := <-r.got
 	require.True(t, f.Events[0].Receipt)
 	send := func(seqs ...uint64) {
-		require.NoError(t, nc.Publish(topology.ReceiptSubject("lockstep", p.ID().String()), frame.Receipt{Generation: 1, Seqs: seqs}.Append(nil)))
+		require.NoError(t, nc.Publish(topology.ReceiptSubject(appname.Default, p.ID().String()), frame.Receipt{Generation: 1, Seqs: seqs}.Append(nil)))
 	}
 	send(1, 1, 99)
 	require.Equal(t, uint64(70), <-receipts, "also before the ack")

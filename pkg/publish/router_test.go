@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go"
@@ -11,7 +12,7 @@ import (
 )
 
 // takesFrames is a subscription on the routers' subject and on that of answerAsRouter.
-const takesFrames = "lockstep.in.>"
+const takesFrames = appname.Default + ".in.>"
 
 // router is the other end: it takes frames and answers as the test tells it to.
 type router struct {
@@ -60,7 +61,7 @@ func answerAsRouter(t *testing.T, m *nats.Msg, a frame.Answer) {
 	if f.Decode(m.Data) == nil {
 		a.Seq = f.Events[0].Seq
 	}
-	said(t, m.RespondMsg(&nats.Msg{Reply: topology.FrameSubject("lockstep") + ".test", Data: a.Append(nil)}))
+	said(t, m.RespondMsg(&nats.Msg{Reply: topology.FrameSubject(appname.Default) + ".test", Data: a.Append(nil)}))
 }
 
 // said requires that an answer was sent, unless the test has ended, and with it the connection.

@@ -40,7 +40,7 @@ func newService(nc *nats.Conn, app string) *service {
 	return &service{nc: nc, app: app, started: time.Now().UTC(), info: micro.Info{
 		ServiceIdentity: micro.ServiceIdentity{Name: app + "-worker", ID: rand.Text(), Version: "1.0.0", Metadata: map[string]string{}},
 		Type:            micro.InfoResponseType,
-		Description:     "Lockstep worker of app " + app,
+		Description:     "worker of app " + app,
 	}}
 }
 

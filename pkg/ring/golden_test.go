@@ -83,7 +83,7 @@ func TestGoldenDigests(t *testing.T) {
 // TestSameInAnotherProcess runs this test binary again: nothing of the answers may
 // hang on one process's map order, seeds or addresses.
 func TestSameInAnotherProcess(t *testing.T) {
-	const child = "LOCKSTEP_RING_CHILD"
+	const child = "TEST_RING_CHILD"
 	shards := []int{11, 3, 65535, 0, 42}
 	if os.Getenv(child) != "" {
 		_, _ = os.Stdout.WriteString("digest=" + strconv.FormatUint(digest(build(t, shards)), 16) + "\n")

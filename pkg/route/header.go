@@ -55,7 +55,7 @@ func checkHeader(name string, values []string) error {
 	case name == "Status", name == "Description":
 		return fmt.Errorf("header %s is NATS's own: give yours another name", name)
 	case asksJetStream(lower):
-		return fmt.Errorf("header %s asks JetStream for a feature that Lockstep's log does not offer: send the event without it", name)
+		return fmt.Errorf("header %s asks JetStream for a feature that the log does not offer: send the event without it", name)
 	}
 	return nil
 }

@@ -54,12 +54,12 @@ func ready(t *testing.T, a *Admin) (int, Readiness) {
 
 func TestAdminPaths(t *testing.T) {
 	a := startAdmin(t)
-	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "lockstep_sample_total"})
+	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "app_sample_total"})
 	a.Registry().MustRegister(counter)
 	counter.Add(3)
 	for path, want := range map[string]string{
 		"/healthz":               "ok\n",
-		"/metrics":               "lockstep_sample_total 3\n",
+		"/metrics":               "app_sample_total 3\n",
 		"/debug/pprof/":          "goroutine",
 		"/debug/pprof/goroutine": "",
 	} {

@@ -10,9 +10,9 @@ import (
 )
 
 // Config is the configuration that every service shares. A service embeds it in the struct that it parses. Each flag may also
-// come from the environment: LOCKSTEP_ and the flag's name in capitals, for example LOCKSTEP_STOP_TIMEOUT.
+// come from the environment: appname.EnvPrefix, _ and the flag's name in capitals, for example ..._STOP_TIMEOUT.
 type Config struct {
-	App         string        `default:"lockstep" help:"Name of the app; prefixes its subjects, streams, buckets, Redis keys and metrics."`
+	App         string        `default:"${app}" help:"Name of the app; prefixes its subjects, streams, buckets, Redis keys and metrics."`
 	NATS        string        `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of the NATS server, or several, as in nats://a:4222,nats://b:4222."`
 	Admin       string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics; port 0 takes a free one and logs it."`
 	PProf       bool          `name:"pprof" help:"Serve Go's profiles at /debug/pprof, on the address of --admin."`

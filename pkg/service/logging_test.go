@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"encoding/json"
+	"example.com/lockstep/pkg/appname"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func TestLogConfigMasksSecrets(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 	delete(line, "time")
 	require.Equal(t, map[string]any{
-		"level": "INFO", "msg": "configuration", "service": "sample", "app": "lockstep",
+		"level": "INFO", "msg": "configuration", "service": "sample", "app": appname.Default,
 		"nats": "nats://u:***@a:1", "redis": "redis://:***@b:2", "lock-redis": "c:3 redis://:***@d:4",
 		"token": "***", "shards": "16", "admin": "127.0.0.1:0",
 		"pprof": "false", "stop-timeout": "10s", "log-level": "info", "log-format": "auto",

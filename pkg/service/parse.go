@@ -20,11 +20,9 @@ import (
 	"unicode/utf8"
 
 	"example.com/lockstep/pkg/address"
+	"example.com/lockstep/pkg/appname"
 	"github.com/alecthomas/kong"
 )
-
-// EnvPrefix begins the name of every environment variable that stands for a flag.
-const EnvPrefix = "LOCKSTEP"
 
 // Exit codes of Main.
 const (
@@ -65,7 +63,8 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 	parser := kong.Must(cli, append([]kong.Option{
 		kong.Name(name),
 		kong.Description(description),
-		kong.DefaultEnvars(EnvPrefix),
+		kong.DefaultEnvars(appname.EnvPrefix),
+		kong.Vars{"app": appname.Default, "env": appname.EnvPrefix},
 		kong.Exit(func(code int) { panic(exitCode(code)) }),
 	}, opts...)...)
 	if err := CheckText(args, environment()); err != nil {
@@ -99,7 +98,7 @@ func CheckText(args, variables []string) error {
 
 // environment returns the variables that stand for flags, as NAME=value.
 func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return !strings.HasPrefix(entry, EnvPrefix+"_") })
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return !strings.HasPrefix(entry, appname.EnvPrefix+"_") })
 }
 
 // exitCode is how kong's --help leaves the parser without ending the process.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/redisconn"
 	"github.com/stretchr/testify/require"
 )
@@ -66,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, []any{0, "", ""}, []any{code, stdout, stderr})
 	require.True(t, cli.served)
 	require.Equal(t, Config{
-		App: "lockstep", NATS: "nats://127.0.0.1:4222", Admin: "127.0.0.1:0",
+		App: appname.Default, NATS: "nats://127.0.0.1:4222", Admin: "127.0.0.1:0",
 		LogLevel: "info", LogFormat: "auto", StopTimeout: 10 * time.Second,
 	}, cli.Config)
 	require.Equal(t, "127.0.0.1:6379", cli.Redis)
@@ -85,10 +86,10 @@ func TestFlags(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	t.Setenv("LOCKSTEP_APP", "shop")
-	t.Setenv("LOCKSTEP_STOP_TIMEOUT", "4s")
-	t.Setenv("LOCKSTEP_LOCK_REDIS", "d:4 redis://u:a,b@e:5,redis://f:6")
-	t.Setenv("LOCKSTEP_WINDOW", "5s")
+	t.Setenv(appname.EnvPrefix+"_APP", "shop")
+	t.Setenv(appname.EnvPrefix+"_STOP_TIMEOUT", "4s")
+	t.Setenv(appname.EnvPrefix+"_LOCK_REDIS", "d:4 redis://u:a,b@e:5,redis://f:6")
+	t.Setenv(appname.EnvPrefix+"_WINDOW", "5s")
 	t.Setenv("APP", "other")
 	t.Setenv("SHARDS", "99")
 	var cli sample
@@ -147,7 +148,7 @@ func TestBadUsageIsOneLineAndCode2(t *testing.T) {
 }
 
 func TestBadEnvironment(t *testing.T) {
-	t.Setenv("LOCKSTEP_STOP_TIMEOUT", "soon")
+	t.Setenv(appname.EnvPrefix+"_STOP_TIMEOUT", "soon")
 	code, _, stderr := call(&sample{})
 	require.Equal(t, ExitUsage, code)
 	require.Contains(t, stderr, "stop-timeout")
@@ -159,7 +160,7 @@ func TestHelp(t *testing.T) {
 	require.Zero(t, code)
 	require.Empty(t, stderr)
 	require.Contains(t, stdout, "A sample.")
-	require.Contains(t, stdout, "LOCKSTEP_LOCK_REDIS")
+	require.Contains(t, stdout, appname.EnvPrefix+"_LOCK_REDIS")
 }
 
 func TestCommandErrors(t *testing.T) {

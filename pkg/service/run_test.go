@@ -223,7 +223,7 @@ func (s *service) Run(ctx context.Context) error {
 
 // TestProcess sends real signals to a real process.
 func TestProcess(t *testing.T) {
-	const child = "LOCKSTEP_SERVICE_CHILD"
+	const child = "TEST_SERVICE_CHILD"
 	if args := os.Getenv(child); args != "" {
 		os.Exit(Main("child", "", &service{}, strings.Fields(args)))
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // nodeVariable holds a NATSNode as JSON where a test's binary is to be one.
-const nodeVariable = "LOCKSTEP_TESTKIT_NATS"
+const nodeVariable = "TESTKIT_NATS"
 
 // clusterSize is how many servers a NATSCluster has: one may be lost.
 const clusterSize = 3

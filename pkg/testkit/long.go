@@ -10,7 +10,7 @@ import (
 )
 
 // lengthVariable tells the tests how much time they have: `go tool task test:long` sets it.
-const lengthVariable = "LOCKSTEP_TEST_LENGTH"
+const lengthVariable = "TESTKIT_LENGTH"
 
 // full is the length from which on every long test runs.
 const full = 10

@@ -14,7 +14,7 @@ import (
 // RedisVariable names the environment variable that says which Redis tests use:
 // "redis-server" (a missing one is a failure), "miniredis", or "auto" (also when unset):
 // redis-server if it is on PATH, else miniredis, but under CI=true a missing one is a failure.
-const RedisVariable = "LOCKSTEP_TEST_REDIS"
+const RedisVariable = "TESTKIT_REDIS"
 
 // Redis starts an empty Redis for t and returns its address (host:port): a redis-server
 // process, else miniredis, as RedisVariable says. Miniredis ignores the options; keys

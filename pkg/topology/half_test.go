@@ -146,7 +146,7 @@ func TestServerThatIsTooOld(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, ErrServerTooOld)
-		require.ErrorContains(t, err, "it is "+version+", and Lockstep wants 2.10.29 or newer")
+		require.ErrorContains(t, err, "it is "+version+", and the log needs 2.10.29 or newer")
 		_, _, err = Join(t.Context(), js, app, quiet)
 		require.ErrorIs(t, err, ErrServerTooOld)
 		_, err = js.KeyValue(t.Context(), Bucket(app, "topology"))

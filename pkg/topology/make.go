@@ -11,13 +11,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// LeastServer is the oldest nats-server that Lockstep is tested with.
+// LeastServer is the oldest nats-server that we test with.
 const LeastServer = "2.10.29"
 
 // leastMinor is the first minor version of nats-server 2 that keeps the metadata of streams, by which we know ours.
 const leastMinor = 10
 
-// ErrServerTooOld means that nats-server cannot do what Lockstep needs.
+// ErrServerTooOld means that nats-server cannot do what we need.
 var ErrServerTooOld = errors.New("nats-server is too old")
 
 // checkServer returns an error if the server is known to be too old.
@@ -32,7 +32,7 @@ func checkServer(nc *nats.Conn) error {
 	if err1 != nil || err2 != nil || major > 2 || major == 2 && minor >= leastMinor {
 		return nil
 	}
-	return fmt.Errorf("%w: it is %s, and Lockstep wants %s or newer: upgrade nats-server, then restart this; nothing was written",
+	return fmt.Errorf("%w: it is %s, and the log needs %s or newer: upgrade nats-server, then restart this; nothing was written",
 		ErrServerTooOld, version, LeastServer)
 }
 

@@ -62,7 +62,7 @@ func (o opening) noRoom(ctx context.Context, t Topology, cfg jetstream.StreamCon
 func room(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (free int64, known bool) {
 	const exactly = 1 << 20
 	probe := jetstream.StreamConfig{
-		Name: cfg.Name + "_ROOM", Subjects: []string{cfg.Name + "_ROOM"}, Description: "Lockstep looks how much room there is",
+		Name: cfg.Name + "_ROOM", Subjects: []string{cfg.Name + "_ROOM"}, Description: "a router looks how much room there is",
 		Storage: cfg.Storage, Replicas: cfg.Replicas,
 	}
 	low, high := int64(0), cfg.MaxBytes

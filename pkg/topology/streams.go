@@ -21,7 +21,7 @@ func streamConfig(app string, t Topology, e Epoch, lane int) jetstream.StreamCon
 	t.Ready = true // once the stream is there
 	return jetstream.StreamConfig{
 		Name:        StreamName(app, e.Epoch, lane),
-		Description: "Lockstep's log of app " + app,
+		Description: "log of app " + app,
 		Subjects:    []string{fmt.Sprintf("%s.work.%d.%d.*", app, e.Epoch, lane)},
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,

@@ -15,7 +15,7 @@ import (
 
 const (
 	name        = "producer"
-	description = "Loads a Lockstep and verifies what came of it."
+	description = "Loads an app and verifies what came of it."
 )
 
 // program is all the producer can be told.

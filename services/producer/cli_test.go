@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/load/cli"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/testkit"
@@ -82,7 +83,7 @@ func TestCannotSend(t *testing.T) {
 	}{
 		{[]string{"send", "k", "1", "--stack=" + dir}, "no stack is up in " + dir},
 		{[]string{"send", "k", "1", "--nats=" + nobody}, "cannot reach NATS"},
-		{[]string{"send", "k", "1", "--nats=" + url}, "no router of app lockstep is listening"},
+		{[]string{"send", "k", "1", "--nats=" + url}, "no router of app " + appname.Default + " is listening"},
 	} {
 		_, code, err := call(c.args...)
 		require.Equal(t, service.ExitFailed, code, c.args)
@@ -103,8 +104,8 @@ func TestSendToAStack(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, server.Conn.Flush())
-	t.Setenv("LOCKSTEP_NATS", "nats://elsewhere.invalid:1")
-	t.Setenv("LOCKSTEP_APP", "elsewhere")
+	t.Setenv(appname.EnvPrefix+"_NATS", "nats://elsewhere.invalid:1")
+	t.Setenv(appname.EnvPrefix+"_APP", "elsewhere")
 
 	for want, c := range map[string]struct {
 		event string

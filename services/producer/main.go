@@ -1,4 +1,4 @@
-// Command producer loads a Lockstep and verifies that nothing was lost, doubled
+// Command producer loads an app and verifies that nothing was lost, doubled
 // or reordered, or sends it a single event.
 package main
 

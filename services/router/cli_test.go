@@ -109,7 +109,7 @@ func TestRunAndStop(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, address)
-	for path, says := range map[string]string{"/readyz": `"router"`, "/healthz": "", "/metrics": "lockstep_router_shards 3"} {
+	for path, says := range map[string]string{"/readyz": `"router"`, "/healthz": "", "/metrics": "_router_shards 3"} {
 		res, err := http.Get("http://" + address + path)
 		require.NoError(t, err)
 		body, err := io.ReadAll(res.Body)

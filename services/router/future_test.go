@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,9 +35,9 @@ func TestTopologyFromTheFuture(t *testing.T) {
 
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
-	top, err := topology.Load(t.Context(), js, "lockstep")
+	top, err := topology.Load(t.Context(), js, appname.Default)
 	require.NoError(t, err)
-	kv, err := js.KeyValue(t.Context(), topology.Bucket("lockstep", "topology"))
+	kv, err := js.KeyValue(t.Context(), topology.Bucket(appname.Default, "topology"))
 	require.NoError(t, err)
 	top.Needs = topology.Format + 1
 	future, err := json.Marshal(top)

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,16 +17,16 @@ func TestRestoreTopologyCommand(t *testing.T) {
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
 	initial := topology.Initial{Shards: 4, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}}
-	top, kv, err := topology.Open(t.Context(), js, "lockstep", initial, slog.New(slog.DiscardHandler))
+	top, kv, err := topology.Open(t.Context(), js, appname.Default, initial, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	at := "--nats=" + n.URL
 	requireRefused(t, 1, "has its topology "+top.ID+": nothing was changed", "restore-topology", at)
 	require.NoError(t, kv.Delete(t.Context(), "topology"))
-	requireRefused(t, 1, "write the entry again: router restore-topology --app=lockstep", at)
+	requireRefused(t, 1, "write the entry again: router restore-topology --app="+appname.Default, at)
 	out, err := router(t, "restore-topology", at).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.Contains(t, string(out), "topology "+top.ID+" of app lockstep is restored: epoch 1, 4 shards, 1 lanes")
-	restored, err := topology.Load(t.Context(), js, "lockstep")
+	require.Contains(t, string(out), "topology "+top.ID+" of app "+appname.Default+" is restored: epoch 1, 4 shards, 1 lanes")
+	restored, err := topology.Load(t.Context(), js, appname.Default)
 	require.NoError(t, err)
 	require.Equal(t, top, restored)
 }

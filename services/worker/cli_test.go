@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
@@ -120,7 +121,7 @@ func TestServersThatAreAbsent(t *testing.T) {
 func open(t *testing.T, n *testkit.NATSServer) topology.Topology {
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
-	topo, _, err := topology.Open(t.Context(), js, "lockstep", topology.Initial{Shards: 4, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}}, slog.New(slog.DiscardHandler))
+	topo, _, err := topology.Open(t.Context(), js, appname.Default, topology.Initial{Shards: 4, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	return topo
 }
@@ -130,9 +131,9 @@ func TestStoreOfAnotherTopology(t *testing.T) {
 	topo := open(t, n)
 	rdb := redis.NewClient(&redis.Options{Addr: state})
 	defer func() { _ = rdb.Close() }()
-	_, err := redisstore.New(rdb, "lockstep", "another").Claim(t.Context(), 0, 1, store.NewVersion())
+	_, err := redisstore.New(rdb, appname.Default, "another").Claim(t.Context(), 0, 1, store.NewVersion())
 	require.NoError(t, err)
-	requireRefused(t, 1, `{lockstep:0}:record is of "another", the log is of "`+topo.ID+`"`, "--nats="+n.URL, "--redis="+state)
+	requireRefused(t, 1, "{"+appname.Default+`:0}:record is of "another", the log is of "`+topo.ID+`"`, "--nats="+n.URL, "--redis="+state)
 }
 
 func TestAppWithoutTopology(t *testing.T) {
@@ -151,7 +152,7 @@ func TestWorkers(t *testing.T) {
 	require.NoError(t, one.Start())
 	require.NoError(t, two.Start())
 
-	client := query.NewClient(n.Conn, "lockstep")
+	client := query.NewClient(n.Conn, appname.Default)
 	require.Eventually(t, func() bool {
 		workers, err := client.Status(t.Context(), 50*time.Millisecond)
 		if err != nil || len(workers) != 2 || len(workers[0].Shards)+len(workers[1].Shards) != 4 {
@@ -171,7 +172,7 @@ func TestWorkers(t *testing.T) {
 	require.NoError(t, err)
 	ring, err := epoch.Ring()
 	require.NoError(t, err)
-	m := &nats.Msg{Subject: topology.WorkSubject("lockstep", 1, 0, ring.Shard("alice")), Data: []byte(`{"amount":5}`), Header: nats.Header{"Kind": {"event"}, "Lockstep-Place": {fmt.Sprint("1.", ring.Shard("alice"))}, "Key": {"alice"}}}
+	m := &nats.Msg{Subject: topology.WorkSubject(appname.Default, 1, 0, ring.Shard("alice")), Data: []byte(`{"amount":5}`), Header: nats.Header{"Kind": {"event"}, "Lockstep-Place": {fmt.Sprint("1.", ring.Shard("alice"))}, "Key": {"alice"}}}
 	_, err = js.PublishMsg(t.Context(), m)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -200,7 +201,7 @@ func TestAcceptGapCommand(t *testing.T) {
 	// A message that cannot be read is passed over.
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
-	_, err = js.Publish(t.Context(), topology.WorkSubject("lockstep", top.Current().Epoch, 0, 0), append(frame.AppendMark(nil, frame.Place{Epoch: 1}), "garbage"...))
+	_, err = js.Publish(t.Context(), topology.WorkSubject(appname.Default, top.Current().Epoch, 0, 0), append(frame.AppendMark(nil, frame.Place{Epoch: 1}), "garbage"...))
 	require.NoError(t, err)
 	cmd, stderr := worker(t, append([]string{"accept-gap", "0"}, at...)...)
 	out, err := cmd.Output()

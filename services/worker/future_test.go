@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
@@ -22,7 +23,7 @@ func TestTopologyFromTheFuture(t *testing.T) {
 	top := open(t, n)
 	cmd, log := worker(t, at...)
 	require.NoError(t, cmd.Start())
-	client := query.NewClient(n.Conn, "lockstep")
+	client := query.NewClient(n.Conn, appname.Default)
 	await := func(shards int, away string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -34,7 +35,7 @@ func TestTopologyFromTheFuture(t *testing.T) {
 
 	js, err := jetstream.New(n.Conn)
 	require.NoError(t, err)
-	kv, err := js.KeyValue(t.Context(), topology.Bucket("lockstep", "topology"))
+	kv, err := js.KeyValue(t.Context(), topology.Bucket(appname.Default, "topology"))
 	require.NoError(t, err)
 	write := func(needs int) {
 		top.Needs = needs

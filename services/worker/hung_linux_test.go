@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/testkit"
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ func TestStopThoughRedisHangs(t *testing.T) {
 	open(t, n)
 	cmd, log := worker(t, "--nats="+n.URL, "--redis="+server.Addr, "--stop-timeout=1s")
 	require.NoError(t, cmd.Start())
-	client := query.NewClient(n.Conn, "lockstep")
+	client := query.NewClient(n.Conn, appname.Default)
 	require.Eventually(t, func() bool {
 		workers, err := client.Status(t.Context(), 50*time.Millisecond)
 		running := 0

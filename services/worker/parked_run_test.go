@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/store"
 	"example.com/lockstep/pkg/topology"
@@ -30,16 +31,16 @@ func (d *desk) apply(t *testing.T, overdraft string) (stop func()) {
 
 // send sends a plain event.
 func (d *desk) send(t *testing.T, key, data string) {
-	m, err := d.nats.Conn.RequestMsg(&nats.Msg{Subject: topology.EventSubject("lockstep") + "." + key, Data: []byte(data)}, patience)
+	m, err := d.nats.Conn.RequestMsg(&nats.Msg{Subject: topology.EventSubject(appname.Default) + "." + key, Data: []byte(data)}, patience)
 	require.NoError(t, err)
-	require.Contains(t, string(m.Data), `"stream":"LOCKSTEP_1_0"`)
+	require.Contains(t, string(m.Data), `"stream":"`+topology.StreamName(appname.Default, 1, 0)+`"`)
 }
 
 // await waits until the state of a key is as wanted, but for what a handler stores.
 func (d *desk) await(t *testing.T, key string, want query.State) (data string) {
 	t.Helper()
 	var got query.State
-	client := query.NewClient(d.nats.Conn, "lockstep")
+	client := query.NewClient(d.nats.Conn, appname.Default)
 	require.Eventually(t, func() bool {
 		states, err := client.States(t.Context(), []string{key})
 		if err != nil {
@@ -92,7 +93,7 @@ func TestParkedKeysOfARunningWorker(t *testing.T) {
 	tried := listed["dora"].Tried
 	require.Eventually(t, func() bool {
 		var now query.List
-		l, _, err := query.NewClient(d.nats.Conn, "lockstep").Waiting(t.Context(), "dora", 0)
+		l, _, err := query.NewClient(d.nats.Conn, appname.Default).Waiting(t.Context(), "dora", 0)
 		if err == nil && l != nil {
 			now = *l
 		}
@@ -104,13 +105,13 @@ func TestParkedKeysOfARunningWorker(t *testing.T) {
 	stop()
 	defer d.apply(t, "allow")()
 	require.Eventually(t, func() bool {
-		workers, err := query.NewClient(d.nats.Conn, "lockstep").Status(t.Context(), 50*time.Millisecond)
+		workers, err := query.NewClient(d.nats.Conn, appname.Default).Status(t.Context(), 50*time.Millisecond)
 		return err == nil && len(workers) == 1 && len(workers[0].Shards) == 4
 	}, patience, 10*time.Millisecond, "the worker does not run again")
 	require.Equal(t, "retry of 2 keys with 3 events is in the log\n", d.parked(t, "retry", "--all"))
 	require.JSONEq(t, `{"balance":1}`, d.await(t, "alice", query.State{Count: 3}))
 	require.JSONEq(t, `{"balance":-2}`, d.await(t, "dora", query.State{Count: 1}))
-	states, err := query.NewClient(d.nats.Conn, "lockstep").States(t.Context(), []string{"alice"})
+	states, err := query.NewClient(d.nats.Conn, appname.Default).States(t.Context(), []string{"alice"})
 	require.NoError(t, err)
 	require.Equal(t, chainOf(`{"amount":5}`, `{"amount":-7}`, `{"amount":3}`), states[0].Chain, "applied in another order")
 	require.Equal(t, "no events are set aside\n", d.parked(t, "list"))
@@ -127,7 +128,7 @@ func TestParkedRaiseOfARunningWorker(t *testing.T) {
 	}, patience, 10*time.Millisecond, "not raised")
 	js, err := jetstream.New(d.nats.Conn)
 	require.NoError(t, err)
-	kv, err := js.KeyValue(t.Context(), topology.Bucket("lockstep", "topology"))
+	kv, err := js.KeyValue(t.Context(), topology.Bucket(appname.Default, "topology"))
 	require.NoError(t, err)
 	caps, err := topology.LoadCaps(t.Context(), js, kv, 2)
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/query"
@@ -41,13 +42,13 @@ func newDesk(t *testing.T) *desk {
 	rdb := redis.NewClient(&redis.Options{Addr: d.redis})
 	t.Cleanup(func() { _ = rdb.Close() })
 	top := open(t, d.nats)
-	d.epoch, d.store = top.Current(), redisstore.New(rdb, "lockstep", top.ID)
+	d.epoch, d.store = top.Current(), redisstore.New(rdb, appname.Default, top.ID)
 	return d
 }
 
 func (d *desk) route(t *testing.T) *route.Router {
 	r, err := route.New(d.nats.Connect(t, nats.ReconnectBufSize(-1)), route.Config{
-		App: "lockstep", Initial: topology.Initial{Shards: 4, Lanes: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}},
+		App: appname.Default, Initial: topology.Initial{Shards: 4, Lanes: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 30}},
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
@@ -60,7 +61,7 @@ func (d *desk) route(t *testing.T) *route.Router {
 func (d *desk) serve(t *testing.T, status query.Worker, owner query.Owner) {
 	ring, err := d.epoch.Ring()
 	require.NoError(t, err)
-	s := query.NewServer(d.nats.Connect(t), "lockstep", ring, d.store, func() query.Worker { return status }, func(time.Duration, string) {})
+	s := query.NewServer(d.nats.Connect(t), appname.Default, ring, d.store, func() query.Worker { return status }, func(time.Duration, string) {})
 	s.SetOwner(owner)
 	require.NoError(t, s.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
@@ -117,7 +118,7 @@ func (d *desk) commands(t *testing.T) (out []frame.Command) {
 	js, err := jetstream.New(d.nats.Conn)
 	require.NoError(t, err)
 	for seq := uint64(1); ; seq++ {
-		m, err := topology.MessageAt(t.Context(), js, topology.StreamName("lockstep", 1, 0), seq)
+		m, err := topology.MessageAt(t.Context(), js, topology.StreamName(appname.Default, 1, 0), seq)
 		if err != nil {
 			require.ErrorIs(t, err, jetstream.ErrMsgNotFound)
 			return out
@@ -125,7 +126,7 @@ func (d *desk) commands(t *testing.T) (out []frame.Command) {
 		require.Equal(t, "command", m.Header.Get("Kind"))
 		c, err := frame.DecodeCommand(m.Data)
 		require.NoError(t, err)
-		require.Equal(t, topology.WorkSubject("lockstep", 1, 0, d.shard(t, c.Key)), m.Subject)
+		require.Equal(t, topology.WorkSubject(appname.Default, 1, 0, d.shard(t, c.Key)), m.Subject)
 		out = append(out, c)
 	}
 }
@@ -209,8 +210,8 @@ func TestParkedCommandsGoToTheLog(t *testing.T) {
 	d.serve(t, query.Worker{}, query.Owner{})
 	d.route(t)
 	d.three(t)
-	require.Equal(t, "retry of 12 events of key alice is in the log: shard 2, stream LOCKSTEP_1_0, sequence 1; see worker parked show alice\n", d.parked(t, "retry", "alice"))
-	require.Equal(t, "drop of 1 event of key bob is in the log: shard 3, stream LOCKSTEP_1_0, sequence 2\n", d.parked(t, "drop", "bob", "--yes"))
+	require.Equal(t, "retry of 12 events of key alice is in the log: shard 2, stream "+topology.StreamName(appname.Default, 1, 0)+", sequence 1; see worker parked show alice\n", d.parked(t, "retry", "alice"))
+	require.Equal(t, "drop of 1 event of key bob is in the log: shard 3, stream "+topology.StreamName(appname.Default, 1, 0)+", sequence 2\n", d.parked(t, "drop", "bob", "--yes"))
 	require.Equal(t, "retry of 1 key with 12 events is in the log\n", d.parked(t, "retry", "--all"))
 	d.put(t, "dora", aside.Head{Status: aside.Parked}, "x")
 	require.Equal(t, "retry of 2 keys with 13 events is in the log\n", d.parked(t, "retry", "--all"))
@@ -258,7 +259,7 @@ func TestParkedCommandThatTheLogRefuses(t *testing.T) {
 	d.three(t)
 	js, err := jetstream.New(d.nats.Conn)
 	require.NoError(t, err)
-	require.NoError(t, js.DeleteStream(t.Context(), topology.StreamName("lockstep", 1, 0)))
+	require.NoError(t, js.DeleteStream(t.Context(), topology.StreamName(appname.Default, 1, 0)))
 	d.refused(t, `retry what waits of key "alice": refused (503): no stream takes this subject`, "retry", "alice")
 	d.refused(t, `no retry of 1 key: retry what waits of key "alice": refused (503)`, "retry", "--all")
 }

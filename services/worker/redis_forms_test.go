@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
@@ -34,12 +35,12 @@ func applies(t *testing.T, env []string, meanwhile func(), flags ...string) {
 	for i := range 20 {
 		keys = append(keys, fmt.Sprint("key-", i))
 	}
-	client := query.NewClient(n.Conn, "lockstep")
+	client := query.NewClient(n.Conn, appname.Default)
 	for count := uint64(1); count <= 2; count++ {
 		for _, key := range keys {
 			shard := ring.Shard(key)
 			_, err := js.PublishMsg(t.Context(), &nats.Msg{
-				Subject: topology.WorkSubject("lockstep", 1, 0, shard), Data: []byte(`{"amount":5}`),
+				Subject: topology.WorkSubject(appname.Default, 1, 0, shard), Data: []byte(`{"amount":5}`),
 				Header: nats.Header{"Kind": {"event"}, "Lockstep-Place": {fmt.Sprint("1.", shard)}, "Key": {key}},
 			})
 			require.NoError(t, err)

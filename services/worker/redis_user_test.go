@@ -7,18 +7,25 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/testkit/redisnodes"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
 
+// rightsDocument returns docs/rights.md, about this app instead of the document's.
+func rightsDocument(t *testing.T) string {
+	text, err := os.ReadFile("../../docs/rights.md")
+	require.NoError(t, err)
+	return strings.ReplaceAll(string(text), "shop:", appname.Default+":")
+}
+
 // A worker that may not run a command of docs/rights.md ends, names the command, and says where the list is. That the list
 // suffices is held by deployments/local/internal/rights.
 func TestRedisUserWithoutARight(t *testing.T) {
-	text, err := os.ReadFile("../../docs/rights.md")
-	require.NoError(t, err)
-	acl := strings.Fields(regexp.MustCompile(`(?m)^ACL SETUSER worker .*$`).FindString(string(text)))
+	text := rightsDocument(t)
+	acl := strings.Fields(regexp.MustCompile(`(?m)^ACL SETUSER worker .*$`).FindString(text))
 	require.NotEmpty(t, acl)
 	n := testkit.NATS(t)
 	open(t, n)
@@ -45,12 +52,11 @@ func TestRedisUserWithoutARight(t *testing.T) {
 
 // The rights of docs/rights.md suffice in a cluster, while a slot is being moved too, and at Sentinels: no command is denied.
 func TestRightsInAClusterAndAtSentinels(t *testing.T) {
-	text, err := os.ReadFile("../../docs/rights.md")
-	require.NoError(t, err)
+	text := rightsDocument(t)
 	rights := func(language string) (words []any) {
-		found := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)\n```\n").FindSubmatch(text)
+		found := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)\n```\n").FindStringSubmatch(text)
 		require.NotNil(t, found, language)
-		for _, word := range strings.Fields(string(found[1])) {
+		for _, word := range strings.Fields(found[1]) {
 			words = append(words, word)
 		}
 		return words
@@ -72,7 +78,7 @@ func TestRightsInAClusterAndAtSentinels(t *testing.T) {
 	}
 	t.Run("cluster", func(t *testing.T) {
 		denied := restrict(cluster.Masters, "acl", "acl-cluster")
-		move, err := redisnodes.NewMove(t.Context(), cluster.Masters[0].Addr, "{lockstep:0}:record",
+		move, err := redisnodes.NewMove(t.Context(), cluster.Masters[0].Addr, "{"+appname.Default+":0}:record",
 			func(others []redisnodes.Master) redisnodes.Master { return others[0] })
 		require.NoError(t, err)
 		moves := func() {

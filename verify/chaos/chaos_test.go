@@ -16,6 +16,7 @@ import (
 
 	"example.com/lockstep/deployments/local/command"
 	"example.com/lockstep/deployments/local/standin"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -94,7 +95,7 @@ func TestChaosWithACrash(t *testing.T) {
 	s.Await("the plan of seed 7: 1 fault within 5s")
 	var router stackfile.Process
 	require.Eventually(t, func() bool {
-		dirs, err := filepath.Glob(filepath.Join(tmp, "lockstep-chaos-*", "stack"))
+		dirs, err := filepath.Glob(filepath.Join(tmp, appname.Default+"-chaos-*", "stack"))
 		require.NoError(t, err)
 		if len(dirs) == 0 {
 			return false

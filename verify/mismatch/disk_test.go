@@ -36,8 +36,8 @@ func testFullDisk(t *testing.T, bin string) {
 
 	_, err := r.send("refused", large)
 	require.Error(t, err, "there is no room for it")
-	const says = `level=WARN msg="router permit not renewed" service=router app=lockstep ` +
-		`error="bucket lockstep_topology: NATS answers for it, but stores nothing in it: `
+	const says = `level=WARN msg="router permit not renewed" service=router app=` + app + ` ` +
+		`error="bucket ` + app + `_topology: NATS answers for it, but stores nothing in it: `
 	r.awaitLog("router-1", says)
 	empty()
 	_, err = r.send("refused", large)

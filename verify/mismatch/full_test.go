@@ -78,7 +78,7 @@ func (r *rig) publish(key string, deliveryTimeout time.Duration) error {
 	return err
 }
 
-var full = regexp.MustCompile(`(?m)^lockstep_router_refused_total\{\w+="log full"\} [1-9]`)
+var full = regexp.MustCompile(`(?m)^\w+_router_refused_total\{\w+="log full"\} [1-9]`)
 
 // refusesAsFull tells whether the router has refused something because the log is full.
 func (r *rig) refusesAsFull() bool {

@@ -58,7 +58,7 @@ func testTopologyFromTheFuture(t *testing.T, bin string) {
 	}
 	code, said := r.run(filepath.Join(bin, "local"), "status", "--dir="+r.dir)
 	require.Equal(t, 1, code, "it is incomplete: %s", said)
-	require.Contains(t, said, "app lockstep, whose topology is not known\n")
+	require.Contains(t, said, "app "+app+", whose topology is not known\n")
 	require.Contains(t, said, "\nwarning: worker-1, worker-2 may own no shards: "+why+"\n")
 	require.Contains(t, said, "\nnot known: read the topology: "+why+"\n")
 	r.requireRefused(t, why, filepath.Join(bin, "router"), "--nats="+r.File().NATS)

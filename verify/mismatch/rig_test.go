@@ -17,12 +17,13 @@ import (
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/programs"
 	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/topology"
 )
 
 const (
-	app    = "lockstep"
+	app    = appname.Default
 	shards = 4
 	// look is how often a wait checks its condition; answers is how long the workers may take to answer.
 	look, answers = 20 * time.Millisecond, 100 * time.Millisecond

@@ -55,7 +55,7 @@ func testStrangers(t *testing.T, bin string) {
 	t.Run("another's streams", func(t *testing.T) {
 		require.NoError(t, js.DeleteKeyValue(t.Context(), topology.Bucket(app, "topology")))
 		for range 2 {
-			r.requireRefused(t, "the topology's entry is gone from bucket lockstep_topology, but its streams exist (LOCKSTEP_1_0; topology ", router, there)
+			r.requireRefused(t, "the topology's entry is gone from bucket "+topology.Bucket(app, "topology")+", but its streams exist ("+topology.StreamName(app, 1, 0)+"; topology ", router, there)
 		}
 	})
 	t.Run("another log under a running stack", func(t *testing.T) { r.in(t).testAnotherTopology() })
@@ -67,9 +67,9 @@ func (r *rig) testAnotherTopology() {
 	r.someLoad()
 	at := r.positions()
 	r.withoutNATS(func() { require.NoError(t, os.RemoveAll(filepath.Join(r.dir, stackdir.NATSDir))) })
-	r.awaitLog("router-1", "bucket lockstep_topology: it is gone: restore it")
+	r.awaitLog("router-1", "bucket "+topology.Bucket(app, "topology")+": it is gone: restore it")
 	for _, name := range workers {
-		r.awaitLog(name, "bucket lockstep_claims: it is gone: restore it")
+		r.awaitLog(name, "bucket "+topology.Bucket(app, "claims")+": it is gone: restore it")
 	}
 	r.end("router-1", syscall.SIGTERM)
 	sent := r.sendEach("new", 40)

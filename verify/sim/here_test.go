@@ -97,7 +97,7 @@ func (k kind) play(t *testing.T, n int) map[string]int {
 		}
 		if out.broken != "" {
 			t.Fatalf("%s by history %d: %s\n"+
-				"run it again: cd verify/sim && GOWORK=off LOCKSTEP_TEST_LENGTH=1 go test -run '^TestLongHistories$/^%s$' . -history=%d -v",
+				"run it again: cd verify/sim && GOWORK=off TESTKIT_LENGTH=1 go test -run '^TestLongHistories$/^%s$' . -history=%d -v",
 				violated, seed, out.broken, k.name, seed)
 		}
 		for what, n := range out.count {

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.com/lockstep/pkg/address"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/service"
 )
 
@@ -57,7 +58,7 @@ type Environment struct {
 // command's method Run, if that takes something.
 func (p Program) Run(args []string, out, errOut io.Writer, bound ...any) int {
 	exited := -1
-	vars := kong.Vars{"bin": ownDir(), "help_redis": helpRedis}
+	vars := kong.Vars{"bin": ownDir(), "help_redis": helpRedis, "app": appname.Default, "env": appname.EnvPrefix}
 	parser, err := kong.New(p.Grammar,
 		kong.Name(p.Name),
 		kong.Description(p.Description),

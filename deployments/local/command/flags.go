@@ -10,8 +10,8 @@ import (
 type StackFlags struct {
 	Shards         int      `default:"16" help:"Shards of a new stack."`
 	Lanes          string   `default:"auto" help:"Streams of a new stack: a number, or auto for one per 16 shards."`
-	Redis          string   `default:"auto" placeholder:"auto|embedded|cluster|sentinel|HOST:PORT|URL" env:"LOCKSTEP_STACK_REDIS" help:"${help_redis}"`
-	App            string   `default:"lockstep" help:"Name of the app."`
+	Redis          string   `default:"auto" placeholder:"auto|embedded|cluster|sentinel|HOST:PORT|URL" env:"${env}_STACK_REDIS" help:"${help_redis}"`
+	App            string   `default:"${app}" help:"Name of the app."`
 	Bin            string   `default:"${bin}" type:"path" help:"Directory of the built programs."`
 	RouterFlag     []string `sep:"none" placeholder:"FLAG" help:"Flag for every router, as in --router-flag=--history-age=2h; repeatable."`
 	WorkerFlag     []string `sep:"none" placeholder:"FLAG" help:"Flag for every worker; repeatable."`

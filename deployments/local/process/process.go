@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"example.com/lockstep/pkg/appname"
 	"fmt"
 	"io"
 	"os"
@@ -35,7 +36,7 @@ type Process struct {
 	sent []syscall.Signal
 }
 
-// Start starts a process. Its environment is ours, without our own settings (LOCKSTEP_*), and Spec.Env.
+// Start starts a process. Its environment is ours, without our own settings (appname.EnvPrefix), and Spec.Env.
 func (s *Starter) Start(spec Spec) (*Process, error) {
 	log, err := os.OpenFile(spec.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -70,7 +71,7 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 func environment(env []string) []string {
 	var kept []string
 	for _, entry := range env {
-		if !strings.HasPrefix(entry, "LOCKSTEP_") {
+		if !strings.HasPrefix(entry, appname.EnvPrefix+"_") {
 			kept = append(kept, entry)
 		}
 	}

@@ -117,7 +117,7 @@ const nowhere = "127.0.0.1:1"
 func (n *ClusterNode) apply(o *server.Options) error {
 	o.ServerName = n.Name
 	o.HTTPHost, o.HTTPPort = o.Host, n.MonitorPort
-	o.Cluster = server.ClusterOpts{Name: "lockstep-local", Host: o.Host, Port: n.ClusterPort, Advertise: nowhere, NoAdvertise: true}
+	o.Cluster = server.ClusterOpts{Name: "local", Host: o.Host, Port: n.ClusterPort, Advertise: nowhere, NoAdvertise: true}
 	for _, route := range n.Routes {
 		u, err := url.Parse("nats-route://" + route)
 		if err != nil {

@@ -1,4 +1,4 @@
-// Package stack is a whole Lockstep stack on one machine: NATS in this process, or as a child if Config says so; Redis,
+// Package stack is a whole stack on one machine: NATS in this process, or as a child if Config says so; Redis,
 // routers and workers as children.
 //
 //   - Everything listens on loopback only.
@@ -38,7 +38,7 @@ const (
 type Config struct {
 	Dir      string // the stack directory, see package stackdir
 	Bin      string // directory of the built programs router and worker
-	App      string // default lockstep
+	App      string // default appname.Default
 	Workers  int    // at least 1
 	Routers  int    // at least 1
 	Shards   int    // 1 to 4096; used only when the topology is created
@@ -80,7 +80,7 @@ func (c *Config) OwnsRedis() bool {
 
 func (c *Config) setDefaults() {
 	if c.App == "" {
-		c.App = "lockstep"
+		c.App = appname.Default
 	}
 	if c.Lanes == "" {
 		c.Lanes = "auto"

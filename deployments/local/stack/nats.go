@@ -49,7 +49,7 @@ func startNATS(port int, storeDir, logFile string) (*natsServer, error) {
 
 func natsOptions(port int, storeDir string) *server.Options {
 	return &server.Options{
-		ServerName:        "lockstep-local",
+		ServerName:        "local",
 		Host:              "127.0.0.1",
 		Port:              port,
 		NoSigs:            true,

@@ -75,7 +75,7 @@ func lastWarning(logs string) (last string) {
 
 // The first event of a stack. It stays in the log and in the store like any other, and any handler that reads JSON takes it.
 const (
-	probeKey  = "lockstep-ready"
+	probeKey  = "stack-ready"
 	probeData = "{}"
 )
 

@@ -20,7 +20,7 @@ const (
 	sentinelMasters = 1
 	sentinels       = 3
 	sentinelQuorum  = 2
-	masterName      = "lockstep" // by which Sentinels know the master
+	masterName      = "local" // by which Sentinels know the master
 )
 
 // redisNodes is several redis-servers that replicate: a Redis Cluster, or a master, its replica and their Sentinels. They keep

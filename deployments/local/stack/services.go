@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -32,7 +32,7 @@ func (s *Stack) serverEnv(name, role string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := []string{service.EnvPrefix + "_NATS=" + nats}
+	env := []string{appname.EnvPrefix + "_NATS=" + nats}
 	if role != stackfile.RoleWorker {
 		return env, nil
 	}
@@ -42,7 +42,7 @@ func (s *Stack) serverEnv(name, role string) ([]string, error) {
 			return nil, err
 		}
 	}
-	env = append(env, service.EnvPrefix+"_REDIS="+redis)
+	env = append(env, appname.EnvPrefix+"_REDIS="+redis)
 	var locks []string
 	for _, l := range s.locks {
 		lock, err := s.cfg.Via(name, l.name, l.address())
@@ -52,7 +52,7 @@ func (s *Stack) serverEnv(name, role string) ([]string, error) {
 		locks = append(locks, lock)
 	}
 	if len(locks) > 0 {
-		env = append(env, service.EnvPrefix+"_LOCK_REDIS="+strings.Join(locks, " "))
+		env = append(env, appname.EnvPrefix+"_LOCK_REDIS="+strings.Join(locks, " "))
 	}
 	return env, nil
 }

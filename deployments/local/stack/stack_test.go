@@ -22,6 +22,7 @@ import (
 
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stackdir"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -183,7 +184,7 @@ func TestStackJSONIsTheContract(t *testing.T) {
 	s.nats, s.redis = nil, nil
 	text, err := os.ReadFile(s.dir.Path("stack.json"))
 	require.NoError(t, err)
-	want := `{"schema":1,"pid":` + strconv.Itoa(os.Getpid()) + `,"nats":"nats://127.0.0.1:2","redis":"127.0.0.1:3","app":"lockstep",` +
+	want := `{"schema":1,"pid":` + strconv.Itoa(os.Getpid()) + `,"nats":"nats://127.0.0.1:2","redis":"127.0.0.1:3","app":"` + appname.Default + `",` +
 		`"processes":[{"name":"worker-1","role":"worker","pid":7,"admin":"127.0.0.1:1"}]}`
 	require.JSONEq(t, want, string(text))
 	var compact bytes.Buffer
@@ -210,7 +211,7 @@ func TestAnEventThatDoesNotComeThroughIsExplained(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("not ready after 30s"))
 	defer cancel()
-	what := "for its first event, `{}` with key lockstep-ready, to be applied; the workers' last warning: " +
+	what := "for its first event, `{}` with key stack-ready, to be applied; the workers' last warning: " +
 		"time=2026-01-01T00:00:03 level=WARN msg=no"
 	require.EqualError(t, s.probe(ctx), "not ready after 30s; the stack waited "+what)
 	require.Equal(t, "still waiting "+what+"; the logs are in "+logs+"\n", said.String(), "once")

@@ -29,7 +29,7 @@ var ErrLink = errors.New("a symbolic link")
 var ErrForeign = errors.New("not a stack directory")
 
 const (
-	markerName = ".lockstep-stack"
+	markerName = ".stack-directory"
 	ownerName  = "owner"
 
 	// NATSDir, RedisDir, LocksDir and LogsDir are the directories inside a stack directory.

@@ -1,4 +1,4 @@
-// Package cli is the command line of a program that loads a Lockstep: flags, signals and exit codes.
+// Package cli is the command line of a program that loads an app: flags, signals and exit codes.
 package cli
 
 import (
@@ -46,11 +46,11 @@ func Variables() kong.Vars {
 	return kong.Vars{"profiles": strings.Join(profile.Names(profiles.FS), ", ")}
 }
 
-// Target says which Lockstep is meant.
+// Target says which app is meant, and where it runs.
 type Target struct {
 	Stack string `help:"Directory of a running local stack, which says where NATS is and which app runs." placeholder:"DIR"`
 	NATS  string `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of NATS; by default the stack's, if one is named." placeholder:"URL"`
-	App   string `default:"lockstep" help:"Name of the app; by default the stack's, if one is named."`
+	App   string `default:"${app}" help:"Name of the app; by default the stack's, if one is named."`
 }
 
 // Validate is called by kong.

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/drive"
 	"example.com/lockstep/pkg/load/internal/expect"
@@ -125,7 +126,7 @@ func TestCannotRun(t *testing.T) {
 		{[]string{"load", "--stack=" + dir, out}, "no stack is up in " + dir},
 		{[]string{"load", "--nats=" + nobody, out}, "cannot reach NATS at " + nobody},
 		{[]string{"load", "--nats=" + url, "--out=/absent/report.json"}, "cannot write the report to /absent/report.json"},
-		{[]string{"load", "--nats=" + url, out}, "is a router of app lockstep running?"},
+		{[]string{"load", "--nats=" + url, out}, "is a router of app " + appname.Default + " running?"},
 		{[]string{"compare", dir + "/a.json", dir + "/b.json"}, "cannot read the report " + dir + "/a.json: there is no such file"},
 	} {
 		_, code, err := call(c.args...)
@@ -219,13 +220,13 @@ func TestTasksSurviveTheWayToAnotherProcess(t *testing.T) {
 }
 
 func TestDistributionFromTheEnvironment(t *testing.T) {
-	t.Setenv("LOCKSTEP_DISTRIBUTION", "zipf:1.20")
+	t.Setenv(appname.EnvPrefix+"_DISTRIBUTION", "zipf:1.20")
 	var p Commands
 	_, err := service.Parse(name, "", &p, []string{"load"}, Variables())
 	require.NoError(t, err)
 	require.Equal(t, "zipf:1.2", p.Load.Distribution.String())
 
-	t.Setenv("LOCKSTEP_DISTRIBUTION", "zipf:12")
+	t.Setenv(appname.EnvPrefix+"_DISTRIBUTION", "zipf:12")
 	_, code, err := call("load")
 	require.Equal(t, service.ExitUsage, code)
 	require.ErrorContains(t, err, `distribution "zipf:12": the exponent`)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/load/internal/profile"
 	"example.com/lockstep/pkg/load/profiles"
 	"example.com/lockstep/pkg/service"
@@ -36,7 +37,7 @@ func TestAGivenFlagWinsOverTheProfile(t *testing.T) {
 	require.Equal(t, 5*time.Second, c.WarmUp, "from the profile")
 	require.Len(t, c.Threshold, 1)
 
-	t.Setenv("LOCKSTEP_RATE", "8")
+	t.Setenv(appname.EnvPrefix+"_RATE", "8")
 	require.Equal(t, "8", ptr(parse(t, "--profile=steady")).Rate.String(), "and so does the environment")
 }
 
@@ -55,7 +56,7 @@ func TestAProfileOfOnesOwn(t *testing.T) {
 	require.Len(t, c.Threshold, 1)
 	parse(t, "--profile="+write(t, "# nothing\n"))
 
-	t.Setenv("LOCKSTEP_PROFILE", "steady")
+	t.Setenv(appname.EnvPrefix+"_PROFILE", "steady")
 	require.Equal(t, "20000", ptr(parse(t)).Rate.String())
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 // lengthVariable tells the long tests how much time they have; pkg/testkit reads it.
-const lengthVariable = "LOCKSTEP_TEST_LENGTH"
+const lengthVariable = "TESTKIT_LENGTH"
 
 // group is what one `go test` runs.
 type group struct {

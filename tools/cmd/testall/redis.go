@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // redisVariable tells the tests which Redis to use; pkg/testkit reads it.
-const redisVariable = "LOCKSTEP_TEST_REDIS"
+const redisVariable = "TESTKIT_REDIS"
 
 // redisChoice is the Redis of one run.
 type redisChoice struct {

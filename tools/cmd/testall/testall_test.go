@@ -49,7 +49,7 @@ func TestWorkspaces(t *testing.T) {
 				"go.work": "go 1.26.0\n\nuse (\n\t./a\n\t./b\n)\n", "a/go.mod": module("a"), "b/go.mod": module("b"),
 				"a/x_test.go": testFile + `
 func TestA(t *testing.T) { t.Run("sub", func(*testing.T) {}) }
-func TestB(t *testing.T) { t.Skip("needs a real redis-server: " + os.Getenv("LOCKSTEP_TEST_REDIS")) }`,
+func TestB(t *testing.T) { t.Skip("needs a real redis-server: " + os.Getenv("TESTKIT_REDIS")) }`,
 				"a/y/y.go": "package y\n",
 			},
 			ok: true,
@@ -152,7 +152,7 @@ func TestVerify(t *testing.T) {
 	}
 	const tests = `
 func TestQuick(t *testing.T) {}
-func TestLong(t *testing.T) { t.Log("length " + os.Getenv("LOCKSTEP_TEST_LENGTH")); t.Fail() }`
+func TestLong(t *testing.T) { t.Log("length " + os.Getenv("TESTKIT_LENGTH")); t.Fail() }`
 	files := map[string]string{
 		"go.work": "go 1.26.0\n\nuse ./a\n", "a/go.mod": module("a"), "a/x_test.go": testFile + tests, "a/y/y_test.go": "package y\nnonsense",
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/verify/chaos/link"
 )
 
@@ -73,7 +74,7 @@ func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	if cfg.Dir != "" {
 		return (&chaos{cfg: cfg, dir: cfg.Dir}).run(soft, hard)
 	}
-	dir, err := os.MkdirTemp("", "lockstep-chaos-")
+	dir, err := os.MkdirTemp("", appname.Default+"-chaos-")
 	if err != nil {
 		return Report{}, fmt.Errorf("cannot make a directory for the run: %w", err)
 	}

@@ -38,7 +38,7 @@ func bin(t *testing.T) string {
 	}
 	built.once.Do(func() {
 		var err error
-		built.dir, err = os.MkdirTemp("", "lockstep-chaos-test-")
+		built.dir, err = os.MkdirTemp("", "chaos-test-")
 		require.NoError(t, err)
 		programs.BuildInto(t, built.dir)
 	})

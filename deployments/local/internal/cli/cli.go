@@ -37,7 +37,7 @@ func Run(args []string, out, errOut io.Writer) int {
 
 func run(args []string, e *environment, errOut io.Writer) int {
 	local := command.Program{
-		Name: "local", Description: "A whole Lockstep stack on this machine.", Grammar: &commands{},
+		Name: "local", Description: "A whole stack on this machine.", Grammar: &commands{},
 		Vars: map[string]string{"dir": stackfile.DefaultDir, "breaks": strings.Join(demonstration.Usual(), ","), "help_break": helpBreak},
 	}
 	return local.Run(args, e.Out, errOut, e)

@@ -15,12 +15,13 @@ import (
 
 	"example.com/lockstep/deployments/local/command"
 	"example.com/lockstep/deployments/local/standin"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
 	"example.com/lockstep/pkg/testkit"
 )
 
 func TestUpAndDown(t *testing.T) {
-	t.Setenv("LOCKSTEP_APP", "stray")
+	t.Setenv(appname.EnvPrefix+"_APP", "stray")
 	dir := filepath.Join(t.TempDir(), "a $HOME stack")
 	s := startUp(t, dir, "--workers=2", "--routers=2", "--shards=8", "--lanes=2", "--app=shop",
 		"--router-flag=--history-age=2h", "--worker-flag=--log-level=debug")
@@ -35,8 +36,8 @@ func TestUpAndDown(t *testing.T) {
 	router, worker := ask(t, process(t, dir, "router-1")), ask(t, process(t, dir, "worker-2"))
 	require.Subset(t, router.Args, []string{"--shards=8", "--lanes=2", "--app=shop", "--pprof", "--history-age=2h"})
 	require.Subset(t, worker.Args, []string{"--app=shop", "--pprof", "--log-level=debug"})
-	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS}, ours(router.Env))
-	require.Equal(t, []string{"LOCKSTEP_NATS=" + f.NATS, "LOCKSTEP_REDIS=" + f.Redis}, ours(worker.Env), "and nothing of our own environment")
+	require.Equal(t, []string{appname.EnvPrefix + "_NATS=" + f.NATS}, ours(router.Env))
+	require.Equal(t, []string{appname.EnvPrefix + "_NATS=" + f.NATS, appname.EnvPrefix + "_REDIS=" + f.Redis}, ours(worker.Env), "and nothing of our own environment")
 
 	code, out, _ := local("down", "--dir="+dir)
 	require.Equal(t, command.ExitOK, code)
@@ -53,7 +54,7 @@ func TestUpAndDown(t *testing.T) {
 
 // ours returns the variables that set flags.
 func ours(env []string) []string {
-	return slices.DeleteFunc(env, func(entry string) bool { return !strings.HasPrefix(entry, "LOCKSTEP_") })
+	return slices.DeleteFunc(env, func(entry string) bool { return !strings.HasPrefix(entry, appname.EnvPrefix+"_") })
 }
 
 func TestUpWithRedisAtASocket(t *testing.T) {
@@ -64,7 +65,7 @@ func TestUpWithRedisAtASocket(t *testing.T) {
 	f, err := stackfile.Read(dir)
 	require.NoError(t, err)
 	require.Equal(t, "unix://"+socket, f.Redis)
-	require.Contains(t, ask(t, process(t, dir, "worker-1")).Env, "LOCKSTEP_REDIS=unix://"+socket)
+	require.Contains(t, ask(t, process(t, dir, "worker-1")).Env, appname.EnvPrefix+"_REDIS=unix://"+socket)
 	s.Signal(syscall.SIGTERM)
 	require.Equal(t, command.ExitOK, s.ExitCode(), s.ErrOut)
 }

@@ -19,6 +19,7 @@ import (
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stack"
 	"example.com/lockstep/deployments/local/status"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -84,7 +85,7 @@ func (c *Config) check() error {
 
 // inDirectory runs a demonstration in a new directory.
 func (d *demo) inDirectory(soft context.Context, run func() error) error {
-	dir, err := os.MkdirTemp("", "lockstep-demo-")
+	dir, err := os.MkdirTemp("", appname.Default+"-demo-")
 	if err != nil {
 		return fmt.Errorf("cannot make a directory for the demo: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 
 	"example.com/lockstep/deployments/local/process"
 	"example.com/lockstep/deployments/local/stack"
-	"example.com/lockstep/pkg/service"
+	"example.com/lockstep/pkg/appname"
 )
 
 // ParkingConfig says what the demonstration of parked keys runs.
@@ -130,7 +130,7 @@ func (p *parking) worker(ctx context.Context, s *stack.Stack, args ...string) er
 	p.say("\n$ worker parked %s", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, filepath.Join(p.cfg.Stack.Bin, "worker"), append([]string{"parked"}, args...)...)
 	f := s.File()
-	cmd.Env = append(os.Environ(), service.EnvPrefix+"_NATS="+f.NATS, service.EnvPrefix+"_APP="+f.App)
+	cmd.Env = append(os.Environ(), appname.EnvPrefix+"_NATS="+f.NATS, appname.EnvPrefix+"_APP="+f.App)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal comes through ctx
 	var errOut strings.Builder
 	cmd.Stderr = &errOut

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	document = "docs/rights.md"
-	app      = "lockstep"
+	app      = "shop" // of the document
 )
 
 // TestRightsSuffice runs each part as its own user of the document, through a load, a takeover and a purge of history. No
@@ -45,7 +45,7 @@ func TestRightsSuffice(t *testing.T) {
 	rdb := restrictedRedis(t, block(t, "acl"))
 
 	service := func(name string, flags ...string) *programs.Program {
-		flags = append(flags, "--nats="+n.as(name), "--admin=127.0.0.1:0", "--log-format=text")
+		flags = append(flags, "--app="+app, "--nats="+n.as(name), "--admin=127.0.0.1:0", "--log-format=text")
 		p := programs.Start(t, exec.Command(filepath.Join(bin, name), flags...))
 		p.Await("msg=started")
 		return p
@@ -72,7 +72,7 @@ func TestRightsSuffice(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(answer.Data), `"seq":`)
 
-	l := programs.StartLoadAs(t, exec.Command(filepath.Join(bin, "producer"), "load", "--nats="+n.as("operator"), "--rate=2000", "--duration=6s", "--keys=100"))
+	l := programs.StartLoadAs(t, exec.Command(filepath.Join(bin, "producer"), "load", "--app="+app, "--nats="+n.as("operator"), "--rate=2000", "--duration=6s", "--keys=100"))
 	l.Await(programs.Sending)
 	one.Signal(syscall.SIGKILL)
 	l.Passed()

@@ -14,7 +14,7 @@ import (
 
 // named is a report of 100 events in a second, each as long as given.
 func named(name string, wait time.Duration, change func(*report.Config, *measure.Run)) Named {
-	c := report.Config{App: "lockstep", Run: "of-" + name, Rate: "100", Duration: "1s", Producers: 1, Keys: 1000, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: 16}
+	c := report.Config{App: "app", Run: "of-" + name, Rate: "100", Duration: "1s", Producers: 1, Keys: 1000, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: 16}
 	r := measure.New()
 	r.Start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	r.Sent, r.Acked, r.Applied, r.Receipts, r.ReceiptsAsked = 100, 100, 100, 100, 100

@@ -316,7 +316,7 @@ var errRefused = errors.New("event too large")
 
 func testConfig() Config {
 	return Config{
-		App: "lockstep", Run: "t", Schedule: pace.Constant(20_000), InFlight: DefaultInFlight, Duration: 50 * time.Millisecond,
+		App: "app", Run: "t", Schedule: pace.Constant(20_000), InFlight: DefaultInFlight, Duration: 50 * time.Millisecond,
 		Keys: 10, Payload: expect.Payload{Size: expect.Bytes(40)}, Seed: 1, Receipts: 1, DeliveryTimeout: time.Second, DrainTimeout: 200 * time.Millisecond, Parts: 1,
 	}
 }

@@ -1,4 +1,4 @@
-// Package live is a running Lockstep as a load sees it: the log and its
+// Package live is a running app as a load sees it: the log and its
 // topology in JetStream, the store behind the workers' queries.
 package live
 

@@ -43,13 +43,13 @@ func pacing(b *testing.B, rate uint64) {
 	js, err := jetstream.New(server.Conn)
 	require.NoError(b, err)
 	initial := topology.Initial{Shards: 16, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 20}}
-	_, _, err = topology.Open(b.Context(), js, "lockstep", initial, slog.New(slog.DiscardHandler))
+	_, _, err = topology.Open(b.Context(), js, "app", initial, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
 	router, err := nats.Connect(server.URL)
 	require.NoError(b, err)
 	defer router.Close()
 	var f frame.Frame
-	_, err = router.Subscribe(topology.FrameSubject("lockstep"), func(m *nats.Msg) {
+	_, err = router.Subscribe(topology.FrameSubject("app"), func(m *nats.Msg) {
 		if f.Decode(m.Data) == nil {
 			_ = m.RespondMsg(&nats.Msg{Reply: m.Subject + ".test", Data: frame.Answer{Seq: f.Events[0].Seq}.Append(nil)})
 		}
@@ -57,10 +57,10 @@ func pacing(b *testing.B, rate uint64) {
 	require.NoError(b, err)
 	require.NoError(b, router.Flush())
 
-	sys, err := New(server.Conn, "lockstep")
+	sys, err := New(server.Conn, "app")
 	require.NoError(b, err)
 	l, err := drive.New(drive.Config{
-		App: "lockstep", Run: "pace", Schedule: pace.Constant(rate), InFlight: drive.DefaultInFlight, Duration: duration,
+		App: "app", Run: "pace", Schedule: pace.Constant(rate), InFlight: drive.DefaultInFlight, Duration: duration,
 		Keys: 10_000, Payload: expect.Payload{}, Receipts: 1.0 / 16, DeliveryTimeout: time.Second, DrainTimeout: 100 * time.Millisecond, Parts: 1,
 	}, load.Application{Generate: func(d *load.Draw) load.Event { return load.Event{Payload: d.Content()} }}, sys, progress.Lines(io.Discard))
 	require.NoError(b, err)

@@ -24,7 +24,7 @@ func sample(change func(*measure.Run)) Report {
 	if change != nil {
 		change(r)
 	}
-	return New(Config{App: "lockstep", Run: "ab12", Rate: "20000", Duration: "10s", Keys: 10, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: 16, Producers: 1}, r)
+	return New(Config{App: "app", Run: "ab12", Rate: "20000", Duration: "10s", Keys: 10, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: 16, Producers: 1}, r)
 }
 
 func TestReportHasTheFieldsPromised(t *testing.T) {

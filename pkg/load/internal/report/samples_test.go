@@ -92,7 +92,7 @@ func (s simulated) run() *measure.Run {
 // config is how it was made.
 func (s simulated) config() Config {
 	return Config{
-		App: "lockstep", Run: "ab12", Rate: fmt.Sprint(s.rate), InFlight: 4096, Duration: s.duration.String(), WarmUp: s.warmUp.String(),
+		App: "app", Run: "ab12", Rate: fmt.Sprint(s.rate), InFlight: 4096, Duration: s.duration.String(), WarmUp: s.warmUp.String(),
 		Producers: 1, Keys: s.keys, Distribution: "uniform", Payload: "128 random bytes", Seed: 1, Receipts: 1, Shards: s.shards,
 	}
 }
