@@ -10,11 +10,20 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/lockstep/pkg/servicefile"
 	"github.com/stretchr/testify/require"
 )
 
-// services are the modules of a stack's services.
-var services = []string{"services/router", "services/worker", "services/producer"}
+// services returns the folders of the repository's services.
+func services(t *testing.T) (dirs []string) {
+	t.Helper()
+	list, err := servicefile.Read(InRoot(t, servicefile.Path))
+	require.NoError(t, err)
+	for _, s := range list {
+		dirs = append(dirs, s.Dir())
+	}
+	return dirs
+}
 
 // Build builds local and the services, without the race detector, and returns where they are.
 func Build(t *testing.T) (bin string) {
@@ -27,14 +36,14 @@ func Build(t *testing.T) (bin string) {
 // BuildInto does as Build into a directory.
 func BuildInto(t *testing.T, bin string) {
 	t.Helper()
-	build(t, bin, nil, append([]string{"deployments/local"}, services...)...)
+	build(t, bin, nil, append(services(t), "deployments/local")...)
 }
 
 // BuildServices builds the services and returns where they are.
 func BuildServices(t *testing.T, flags ...string) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
-	build(t, bin, flags, services...)
+	build(t, bin, flags, services(t)...)
 	return bin
 }
 
