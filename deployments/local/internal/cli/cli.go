@@ -8,6 +8,7 @@ import (
 
 	"example.com/lockstep/deployments/local/command"
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -37,7 +38,7 @@ func Run(args []string, out, errOut io.Writer) int {
 
 func run(args []string, e *environment, errOut io.Writer) int {
 	local := command.Program{
-		Name: "local", Description: "A whole stack on this machine.", Grammar: &commands{},
+		Name: "local", Description: appname.Title + " as a whole stack on this machine.", Grammar: &commands{},
 		Vars: map[string]string{"dir": stackfile.DefaultDir, "breaks": strings.Join(demonstration.Usual(), ","), "help_break": helpBreak},
 	}
 	return local.Run(args, e.Out, errOut, e)
