@@ -55,6 +55,8 @@ func flags(v reflect.Value, prefix string) []any {
 		case command || tag.Get("kong") == "-" || !field.IsExported() && !field.Anonymous:
 		case value.Kind() == reflect.Struct && (field.Anonymous || embedded):
 			attrs = append(attrs, flags(value, prefix+tag.Get("prefix"))...)
+		case value.Kind() == reflect.Interface && embedded:
+			attrs = append(attrs, flags(reflect.Indirect(value.Elem()), prefix+tag.Get("prefix"))...)
 		case field.IsExported():
 			name := tag.Get("name")
 			if name == "" {

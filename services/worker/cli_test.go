@@ -50,8 +50,8 @@ func TestMain(m *testing.M) {
 
 const nobody = "127.0.0.1:1" // where nobody listens, on a port that the system never gives away by itself
 
-// worker is the program's process.
-func worker(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *strings.Builder) {
+// command is the program, with arguments.
+func command(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *strings.Builder) {
 	cmd = exec.CommandContext(t.Context(), program, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	stderr = new(strings.Builder)
@@ -72,7 +72,7 @@ func lines(stderr string) []string {
 
 func requireRefused(t *testing.T, code int, says string, args ...string) {
 	t.Helper()
-	cmd, stderr := worker(t, args...)
+	cmd, stderr := command(t, args...)
 	began := time.Now()
 	_ = cmd.Run()
 	require.Equal(t, code, cmd.ProcessState.ExitCode(), "%v: %s", args, stderr)
@@ -147,8 +147,8 @@ func TestWorkers(t *testing.T) {
 	n, state := testkit.NATS(t), testkit.Redis(t)
 	epoch := open(t, n).Current()
 	flags := []string{"--nats=" + n.URL, "--redis=" + state}
-	one, oneLog := worker(t, append(flags, "--name=one")...)
-	two, twoLog := worker(t, append(append([]string{"run"}, flags...), "--name=two")...)
+	one, oneLog := command(t, append(flags, "--name=one")...)
+	two, twoLog := command(t, append(append([]string{"run"}, flags...), "--name=two")...)
 	require.NoError(t, one.Start())
 	require.NoError(t, two.Start())
 
@@ -203,7 +203,7 @@ func TestAcceptGapCommand(t *testing.T) {
 	require.NoError(t, err)
 	_, err = js.Publish(t.Context(), topology.WorkSubject(appname.Default, top.Current().Epoch, 0, 0), append(frame.AppendMark(nil, frame.Place{Epoch: 1}), "garbage"...))
 	require.NoError(t, err)
-	cmd, stderr := worker(t, append([]string{"accept-gap", "0"}, at...)...)
+	cmd, stderr := command(t, append([]string{"accept-gap", "0"}, at...)...)
 	out, err := cmd.Output()
 	require.NoError(t, err, stderr)
 	require.Contains(t, string(out), "shard 0 passes over message 1, which cannot be read")

@@ -21,7 +21,7 @@ func TestTopologyFromTheFuture(t *testing.T) {
 	n := testkit.NATS(t)
 	at := []string{"--nats=" + n.URL, "--redis=" + testkit.Redis(t)}
 	top := open(t, n)
-	cmd, log := worker(t, at...)
+	cmd, log := command(t, at...)
 	require.NoError(t, cmd.Start())
 	client := query.NewClient(n.Conn, appname.Default)
 	await := func(shards int, away string) {

@@ -12,7 +12,7 @@ import (
 func TestFlagsOfTheHandlersPage(t *testing.T) {
 	text, err := os.ReadFile("../../docs/handlers.md")
 	require.NoError(t, err)
-	cmd, stderr := worker(t, "run", "--help")
+	cmd, stderr := command(t, "run", "--help")
 	help, err := cmd.Output()
 	require.NoError(t, err, stderr)
 	rows := regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| `([0-9a-z]+)` \\|").FindAllSubmatch(text, -1)

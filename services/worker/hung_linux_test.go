@@ -15,7 +15,7 @@ import (
 func TestStopThoughRedisHangs(t *testing.T) {
 	n, server := testkit.NATS(t), testkit.RedisProcess(t)
 	open(t, n)
-	cmd, log := worker(t, "--nats="+n.URL, "--redis="+server.Addr, "--stop-timeout=1s")
+	cmd, log := command(t, "--nats="+n.URL, "--redis="+server.Addr, "--stop-timeout=1s")
 	require.NoError(t, cmd.Start())
 	client := query.NewClient(n.Conn, appname.Default)
 	require.Eventually(t, func() bool {

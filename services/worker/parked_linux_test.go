@@ -44,7 +44,7 @@ func TestParkedDropAsks(t *testing.T) {
 	d.three(t)
 	drop := func(answer string) (said string, err error) {
 		operator, program := terminal(t)
-		cmd, _ := worker(t, "parked", "drop", "alice", d.at)
+		cmd, _ := command(t, "parked", "drop", "alice", d.at)
 		cmd.Stdin, cmd.Stderr = program, program
 		require.NoError(t, cmd.Start())
 		screen := bufio.NewReader(operator)

@@ -21,7 +21,7 @@ const patience = 20 * time.Second // for what takes milliseconds on an idle mach
 
 // apply starts a worker whose handler refuses overdrafts or allows them. stop ends it.
 func (d *desk) apply(t *testing.T, overdraft string) (stop func()) {
-	cmd, stderr := worker(t, d.at, "--redis="+d.redis, "--overdraft="+overdraft, "--attempts=2", "--retry-min=1ms", "--retry-max=1ms")
+	cmd, stderr := command(t, d.at, "--redis="+d.redis, "--overdraft="+overdraft, "--attempts=2", "--retry-min=1ms", "--retry-max=1ms")
 	require.NoError(t, cmd.Start())
 	return func() {
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
@@ -122,7 +122,7 @@ func TestParkedRaiseOfARunningWorker(t *testing.T) {
 	d := newDesk(t)
 	defer d.apply(t, "allow")()
 	require.Eventually(t, func() bool {
-		cmd, _ := worker(t, "parked", "raise", "2", "--keys=20000", d.at)
+		cmd, _ := command(t, "parked", "raise", "2", "--keys=20000", d.at)
 		out, err := cmd.Output()
 		return err == nil && string(out) == "shard 2 may set aside 4000000 events of 20000 keys now\n"
 	}, patience, 10*time.Millisecond, "not raised")

@@ -100,7 +100,7 @@ func (d *desk) commit(t *testing.T, shard int, c store.Commit) {
 // parked runs `worker parked` and returns its output.
 func (d *desk) parked(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd, stderr := worker(t, append(append([]string{"parked"}, args...), d.at)...)
+	cmd, stderr := command(t, append(append([]string{"parked"}, args...), d.at)...)
 	out, err := cmd.Output()
 	require.NoError(t, err, stderr)
 	require.Empty(t, lines(stderr.String())[0], stderr)

@@ -24,7 +24,7 @@ func applies(t *testing.T, env []string, meanwhile func(), flags ...string) {
 	t.Helper()
 	n := testkit.NATS(t)
 	epoch := open(t, n).Current()
-	cmd, log := worker(t, append(flags, "--nats="+n.URL)...)
+	cmd, log := command(t, append(flags, "--nats="+n.URL)...)
 	cmd.Env = append(cmd.Env, env...)
 	require.NoError(t, cmd.Start())
 	js, err := jetstream.New(n.Conn)

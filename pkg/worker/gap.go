@@ -1,10 +1,12 @@
-package main
+package worker
 
 import (
 	"context"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"example.com/lockstep/pkg/consume"
 	"example.com/lockstep/pkg/redisconn"
@@ -14,8 +16,8 @@ import (
 
 const acceptGapTime = 30 * time.Second
 
-// AcceptGapCommand lets a shard go on whose log and store do not fit together.
-type AcceptGapCommand struct {
+// acceptGapCommand lets a shard go on whose log and store do not fit together.
+type acceptGapCommand struct {
 	service.Config  `embed:""`
 	redisconn.Flags `embed:""`
 
@@ -23,14 +25,15 @@ type AcceptGapCommand struct {
 }
 
 // Validate checks the values of the flags. Parsing calls it.
-func (c *AcceptGapCommand) Validate() error { return validate(&c.Config, &c.Flags) }
+func (c *acceptGapCommand) Validate() error { return validate(&c.Config, &c.Flags) }
 
 // Run accepts the gap and prints what that means.
-func (c *AcceptGapCommand) Run(ctx context.Context) error {
+func (c *acceptGapCommand) Run(ctx context.Context, parsed *kong.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, acceptGapTime)
 	defer cancel()
-	log := service.NewLogger("worker", c.Config, os.Stderr)
-	nats, err := service.ConnectNATS(c.Config, "worker-accept-gap", log)
+	program := parsed.Model.Name
+	log := service.NewLogger(program, c.Config, os.Stderr)
+	nats, err := service.ConnectNATS(c.Config, program+"-accept-gap", log)
 	if err != nil {
 		return err
 	}

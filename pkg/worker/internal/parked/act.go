@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"example.com/lockstep/pkg/frame"
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/service"
@@ -34,8 +36,8 @@ func (c *RetryCommand) Validate() error {
 }
 
 // Run sends a command for one parked key, or for each.
-func (c *RetryCommand) Run(ctx context.Context) error {
-	o, err := connect(c.Config)
+func (c *RetryCommand) Run(ctx context.Context, parsed *kong.Context) error {
+	o, err := connect(c.Config, parsed.Model.Name)
 	if err != nil {
 		return err
 	}
@@ -51,24 +53,24 @@ func (c *RetryCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := retryable(*list, blocked); err != nil {
+	if err := o.retryable(*list, blocked); err != nil {
 		return err
 	}
 	stored, err := o.order(ctx, frame.CommandRetry, *list)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("retry of %s of key %s is in the log: shard %d, stream %s, sequence %d; see worker parked show %s\n",
-		events(list.Count), word(c.Key), list.Shard, stored.Stream, stored.Seq, service.ShellQuote(c.Key))
+	fmt.Printf("retry of %s of key %s is in the log: shard %d, stream %s, sequence %d; see %s parked show %s\n",
+		events(list.Count), word(c.Key), list.Shard, stored.Stream, stored.Seq, o.program, service.ShellQuote(c.Key))
 	return nil
 }
 
 // retryable returns an error if a retry of a list would do nothing.
-func retryable(l query.List, blocked map[int]bool) error {
+func (o *operator) retryable(l query.List, blocked map[int]bool) error {
 	switch {
 	case blocked[l.Shard]:
-		return fmt.Errorf("shard %d has reached a cap and takes no command from its log: worker parked raise %d, or drop keys of it first",
-			l.Shard, l.Shard)
+		return fmt.Errorf("shard %d has reached a cap and takes no command from its log: %s parked raise %d, or drop keys of it first",
+			l.Shard, o.program, l.Shard)
 	case l.Order != "":
 		return fmt.Errorf("key %s: a %s of %s is under way", word(l.Key), l.Order, events(l.Ordered))
 	case l.Status != query.StatusParked:
@@ -89,7 +91,7 @@ func (o *operator) retryAll(ctx context.Context) error {
 		if l.Status != query.StatusParked || l.Order != "" {
 			return nil
 		}
-		err := retryable(l, blocked)
+		err := o.retryable(l, blocked)
 		if err == nil {
 			_, err = o.order(ctx, frame.CommandRetry, l)
 		}
@@ -128,8 +130,8 @@ type DropCommand struct {
 }
 
 // Run drops the events that wait of a key now.
-func (c *DropCommand) Run(ctx context.Context) error {
-	o, err := connect(c.Config)
+func (c *DropCommand) Run(ctx context.Context, parsed *kong.Context) error {
+	o, err := connect(c.Config, parsed.Model.Name)
 	if err != nil {
 		return err
 	}
@@ -205,8 +207,8 @@ func (c *RaiseCommand) Validate() error {
 }
 
 // Run asks the shard's owner to raise its caps.
-func (c *RaiseCommand) Run(ctx context.Context) error {
-	o, err := connect(c.Config)
+func (c *RaiseCommand) Run(ctx context.Context, parsed *kong.Context) error {
+	o, err := connect(c.Config, parsed.Model.Name)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"example.com/lockstep/pkg/consume"
 )
 
-// Handling says how the handler's attempts are made.
-type Handling struct {
+// handling says how the handler's attempts are made.
+type handling struct {
 	Concurrency    int           `default:"64" help:"Attempts that run at a time, of all shards. A key has at most one."`
 	HandlerTimeout time.Duration `default:"30s" help:"How long an attempt may take; then its context ends, and it has failed."`
 	SlowTime       time.Duration `default:"1s" help:"How long an attempt may hold up its shard; then its event is set aside while it runs."`
@@ -20,7 +20,7 @@ type Handling struct {
 }
 
 // check returns an error for a value that cannot be.
-func (h *Handling) check() error {
+func (h *handling) check() error {
 	for _, n := range []struct {
 		flag  string
 		value int
@@ -44,7 +44,7 @@ func (h *Handling) check() error {
 }
 
 // set sets what the worker takes from h.
-func (h *Handling) set(cfg *consume.Config) {
+func (h *handling) set(cfg *consume.Config) {
 	cfg.Concurrency, cfg.HandlerTimeout, cfg.SlowTime = h.Concurrency, h.HandlerTimeout, h.SlowTime
 	cfg.Attempts, cfg.RetryMin, cfg.RetryMax = h.Attempts, h.RetryMin, h.RetryMax
 	cfg.CapKeys, cfg.CapEvents = h.CapKeys, h.CapEvents

@@ -32,17 +32,18 @@ type Commands struct {
 // operator is a client for one command.
 type operator struct {
 	*query.Client
-	close func()
+	program string // as the operator has called it
+	close   func()
 }
 
 // connect connects to NATS.
-func connect(cfg service.Config) (*operator, error) {
-	const name = "worker-parked"
+func connect(cfg service.Config, program string) (*operator, error) {
+	name := program + "-parked"
 	nc, err := service.ConnectNATS(cfg, name, service.NewLogger(name, cfg, os.Stderr))
 	if err != nil {
 		return nil, err
 	}
-	return &operator{query.NewClient(nc, cfg.App), nc.Close}, nil
+	return &operator{query.NewClient(nc, cfg.App), program, nc.Close}, nil
 }
 
 // waiting returns a key's list with its first events, n at most. A key without a list is an error that says so.

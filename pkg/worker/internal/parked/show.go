@@ -11,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kong"
+
 	"example.com/lockstep/pkg/query"
 	"example.com/lockstep/pkg/service"
 )
@@ -26,8 +28,8 @@ type ListCommand struct {
 }
 
 // Run prints a line for each key with events set aside.
-func (c *ListCommand) Run(ctx context.Context) error {
-	o, err := connect(c.Config)
+func (c *ListCommand) Run(ctx context.Context, parsed *kong.Context) error {
+	o, err := connect(c.Config, parsed.Model.Name)
 	if err != nil {
 		return err
 	}
@@ -90,8 +92,8 @@ type ShowCommand struct {
 }
 
 // Run prints a key's list and its first events.
-func (c *ShowCommand) Run(ctx context.Context) error {
-	o, err := connect(c.Config)
+func (c *ShowCommand) Run(ctx context.Context, parsed *kong.Context) error {
+	o, err := connect(c.Config, parsed.Model.Name)
 	if err != nil {
 		return err
 	}
@@ -100,10 +102,10 @@ func (c *ShowCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return show(os.Stdout, *list, some)
+	return o.show(os.Stdout, *list, some)
 }
 
-func show(out io.Writer, l query.List, some []query.WaitingEvent) error {
+func (o *operator) show(out io.Writer, l query.List, some []query.WaitingEvent) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { _, _ = fmt.Fprintf(table, "%s\t%s\n", name, value) } // Flush has the error
 	row("key", word(l.Key))
@@ -134,7 +136,7 @@ func show(out io.Writer, l query.List, some []query.WaitingEvent) error {
 		return err
 	}
 	if more := l.Count - uint64(len(some)); more > 0 {
-		_, err := fmt.Fprintf(out, "and %d more: worker parked export %s\n", more, service.ShellQuote(l.Key))
+		_, err := fmt.Fprintf(out, "and %d more: %s parked export %s\n", more, o.program, service.ShellQuote(l.Key))
 		return err
 	}
 	return nil
@@ -154,8 +156,8 @@ type exported struct {
 }
 
 // Run prints a key's events.
-func (c *ExportCommand) Run(ctx context.Context) error {
-	o, err := connect(c.Config)
+func (c *ExportCommand) Run(ctx context.Context, parsed *kong.Context) error {
+	o, err := connect(c.Config, parsed.Model.Name)
 	if err != nil {
 		return err
 	}

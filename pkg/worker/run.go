@@ -1,10 +1,12 @@
-package main
+package worker
 
 import (
 	"context"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"example.com/lockstep/pkg/consume"
 	"example.com/lockstep/pkg/group"
@@ -16,12 +18,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// RunCommand is the worker's configuration.
-type RunCommand struct {
+// runCommand is the worker's configuration.
+type runCommand struct {
 	service.Config  `embed:""`
 	redisconn.Flags `embed:""`
-	Rules           Rules `embed:""`
-	Handling        `embed:""`
+	Rules           Rules    `embed:""`
+	Handling        handling `embed:""`
 
 	Name            string        `help:"Name of this worker, for people. Default: the host's name."`
 	TopologyTimeout time.Duration `default:"30s" help:"How long to wait for a router to create the app's topology; then the worker ends."`
@@ -29,15 +31,20 @@ type RunCommand struct {
 }
 
 // Validate checks the values of the flags. Parsing calls it.
-func (c *RunCommand) Validate() error {
+func (c *runCommand) Validate() error {
 	if c.CacheBytes < 1 {
 		return fmt.Errorf("--cache-bytes=%s: must be above 0", c.CacheBytes)
 	}
 	if c.TopologyTimeout <= 0 {
 		return fmt.Errorf("--topology-timeout=%s: must be above 0", c.TopologyTimeout)
 	}
-	if err := c.check(); err != nil {
+	if err := c.Handling.check(); err != nil {
 		return err
+	}
+	if rules, ok := c.Rules.(interface{ Validate() error }); ok {
+		if err := rules.Validate(); err != nil {
+			return err
+		}
 	}
 	return validate(&c.Config, &c.Flags)
 }
@@ -52,15 +59,16 @@ func validate(nats *service.Config, redis *redisconn.Flags) error {
 
 // Run builds the worker from its parts and works until a signal. The parts end in the opposite order: the worker hands its
 // shards over, the admin endpoint answers until then, and the connections, which both use, close last.
-func (c *RunCommand) Run(ctx context.Context) error {
-	log := service.NewLogger("worker", c.Config, os.Stderr)
+func (c *runCommand) Run(ctx context.Context, parsed *kong.Context) error {
+	program := parsed.Model.Name
+	log := service.NewLogger(program, c.Config, os.Stderr)
 	service.LogConfig(log, c)
 	service.LimitMemory(memoryLimit(int64(c.CacheBytes)))
 	admin, err := service.NewAdmin(c.Config, log)
 	if err != nil {
 		return err
 	}
-	nats, err := service.ConnectNATS(c.Config, "worker", log)
+	nats, err := service.ConnectNATS(c.Config, program, log)
 	if err != nil {
 		return err
 	}
@@ -82,7 +90,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 	cfg := consume.Config{
 		App:             c.App,
 		Name:            c.name(),
-		Handler:         c.Rules.Handler(), // your code, in handler.go
+		Handler:         c.Rules.Handler(),
 		Store:           storeIn(state, c.App),
 		Locker:          group.Leases(locker),
 		JanitorLease:    func(ctx context.Context) (*lease.Lease, error) { return locker.TryNamed(ctx, "janitor") },
@@ -91,7 +99,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 		Log:             log,
 		Metrics:         admin.Registry(),
 	}
-	c.set(&cfg)
+	c.Handling.set(&cfg)
 	worker, err := consume.New(nats, cfg)
 	if err != nil {
 		return err
@@ -105,7 +113,7 @@ func (c *RunCommand) Run(ctx context.Context) error {
 }
 
 // name is the worker's name for people.
-func (c *RunCommand) name() string {
+func (c *runCommand) name() string {
 	if c.Name != "" {
 		return c.Name
 	}
