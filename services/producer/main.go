@@ -2,11 +2,6 @@
 // or reordered, or sends it a single event.
 package main
 
-import (
-	"os"
+import "example.com/lockstep/pkg/load/cli"
 
-	"example.com/lockstep/pkg/load/cli"
-	"example.com/lockstep/pkg/service"
-)
-
-func main() { os.Exit(service.Main(name, description, newProgram(), os.Args[1:], cli.Variables())) }
+func main() { cli.Main(cli.Program{Name: "producer", Application: application()}) }

@@ -33,7 +33,7 @@ var (
 	held    = []string{"bench", "deployments/local", "pkg", "tools", "verify"}
 	ofForks = []string{
 		"router/main.go", "router/run.go", "router/restore.go", "router/restore_test.go", "router/cli_test.go", "router/deps_test.go",
-		"producer/main.go", "producer/cli.go", "producer/cli_test.go", "producer/internal/send/send.go", "producer/internal/send/send_test.go",
+		"producer/main.go",
 		"worker/main.go", "worker/cli_test.go", "worker/redis_user_test.go",
 	}
 )

@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/load"
 	"example.com/lockstep/pkg/load/internal/profile"
 	"example.com/lockstep/pkg/load/profiles"
@@ -33,6 +35,7 @@ const (
 type Commands struct {
 	Load    loadCommand    `cmd:"" help:"Send events at a rate or as fast as they are acknowledged, then verify every key."`
 	Compare compareCommand `cmd:"" help:"Print two reports side by side, and the ratio of each figure."`
+	Send    sendCommand    `cmd:"" help:"Send one event and print where it was stored."`
 	Part    partCommand    `cmd:"" hidden:"" help:"One of several producers of a load, which starts it."`
 }
 
@@ -64,7 +67,7 @@ func (t *Target) config() service.Config {
 	return service.Config{App: t.App, NATS: t.NATS, Admin: "127.0.0.1:0", StopTimeout: 1}
 }
 
-// Resolve takes from the stack, if one is named, what was not given as a flag.
+// Resolve takes from the stack, if one is named, what was not given as a flag. A program that is made for one app keeps it.
 // The environment does not count: it may well mean another stack.
 func (t *Target) Resolve(parsed *kong.Context) error {
 	if t.Stack == "" {
@@ -81,12 +84,22 @@ func (t *Target) Resolve(parsed *kong.Context) error {
 		t.NATS = from.NATS
 	}
 	if !given("app") {
-		t.App = from.App
+		t.App = cmp.Or(madeFor(parsed), from.App)
 	}
 	if err := t.Validate(); err != nil {
 		return fmt.Errorf("the stack in %s: %w", t.Stack, err)
 	}
 	return nil
+}
+
+// madeFor returns the app that the program is made for, see Program.App; "" if that is any.
+func madeFor(parsed *kong.Context) string {
+	for _, flag := range parsed.Flags() {
+		if flag.Name == "app" && flag.Default != appname.Default {
+			return flag.Default
+		}
+	}
+	return ""
 }
 
 // Connect connects to the target's NATS, and logs plain lines.

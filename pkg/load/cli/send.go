@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -8,26 +8,11 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"example.com/lockstep/pkg/load/cli"
-
-	"example.com/lockstep/services/producer/internal/send"
+	"example.com/lockstep/pkg/send"
 )
-
-const (
-	name        = "producer"
-	description = "Loads an app and verifies what came of it."
-)
-
-// program is all the producer can be told.
-type program struct {
-	cli.Commands `embed:""`
-	Send         sendCommand `cmd:"" help:"Send one event and print where it was stored."`
-}
-
-func newProgram() *program { return &program{Commands: cli.New(application())} }
 
 type sendCommand struct {
-	Target  cli.Target    `embed:""`
+	Target  Target        `embed:""`
 	Timeout time.Duration `default:"5s" help:"How long to wait for the answer."`
 	Key     string        `arg:"" help:"The event's key, 1 to 512 bytes."`
 	Data    string        `arg:"" help:"The event's payload, for example '{\"amount\":5}'. One that begins with a dash goes after --."`
@@ -41,8 +26,10 @@ func (c *sendCommand) Validate() error {
 	if c.Key == "" && c.Data == "" {
 		return errors.New("expected KEY and DATA, as in: send alice '{\"amount\":5}'")
 	}
-	return send.Check(c.Key, []byte(c.Data))
+	return c.event().Check()
 }
+
+func (c *sendCommand) event() send.Event { return send.Event{Key: c.Key, Data: []byte(c.Data)} }
 
 // Run is called by kong.
 func (c *sendCommand) Run(parsed *kong.Context) error {
@@ -56,7 +43,7 @@ func (c *sendCommand) Run(parsed *kong.Context) error {
 	defer nc.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
-	stored, err := send.Send(ctx, nc, c.Target.App, c.Key, []byte(c.Data))
+	stored, err := send.Send(ctx, nc, c.Target.App, c.event())
 	if err != nil {
 		return err
 	}

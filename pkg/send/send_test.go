@@ -27,7 +27,7 @@ func TestSubjectAndHeader(t *testing.T) {
 		"a.>":          "app.in.event._",
 		"a*b":          "app.in.event.a*b",
 	} {
-		msg, err := message("app", key, nil)
+		msg, err := message("app", Event{Key: key})
 		require.NoError(t, err, key)
 		require.Equal(t, subject, msg.Subject, key)
 		require.Equal(t, key, msg.Header.Get("Key"))
@@ -42,10 +42,10 @@ func TestBadEventsAreRefusedBeforeTheyLeave(t *testing.T) {
 		"a\nb":                   "line break",
 		" a":                     "space at an end",
 	} {
-		_, err := message("app", key, nil)
+		_, err := message("app", Event{Key: key})
 		require.ErrorContains(t, err, says)
 	}
-	_, err := message("app", "k", make([]byte, 512<<10))
+	_, err := message("app", Event{Key: "k", Data: make([]byte, 512<<10)})
 	require.ErrorContains(t, err, "event is too large: 524289 bytes")
 }
 
@@ -70,10 +70,10 @@ func TestAnswers(t *testing.T) {
 
 func TestSendOverNATS(t *testing.T) {
 	nc := testkit.NATS(t).Conn
-	_, err := Send(t.Context(), nc, "app", "k", []byte("1"))
+	_, err := Send(t.Context(), nc, "app", Event{Key: "k", Data: []byte("1")})
 	require.ErrorContains(t, err, "no router of app app is listening")
 
-	got := make(chan *nats.Msg, 1)
+	got := make(chan *nats.Msg, 2)
 	sub, err := nc.Subscribe("app.in.event.>", func(m *nats.Msg) {
 		got <- m
 		if string(m.Data) != "silence" {
@@ -83,7 +83,7 @@ func TestSendOverNATS(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sub.Unsubscribe()) }()
 
-	stored, err := Send(t.Context(), nc, "app", "my key", []byte(`{"amount":5}`))
+	stored, err := Send(t.Context(), nc, "app", Event{Key: "my key", Data: []byte(`{"amount":5}`)})
 	require.NoError(t, err)
 	require.Equal(t, Stored{Stream: "APP_1_0", Seq: 3}, stored)
 	m := <-got
@@ -93,7 +93,7 @@ func TestSendOverNATS(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = Send(ctx, nc, "app", "k", []byte("silence"))
+	_, err = Send(ctx, nc, "app", Event{Key: "k", Data: []byte("silence")})
 	require.ErrorContains(t, err, "may be stored or not")
 }
 
@@ -106,7 +106,7 @@ func TestStreamThatIsNotTheLog(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, err = Send(ctx, nc, "app", "k", nil)
+	_, err = Send(ctx, nc, "app", Event{Key: "k"})
 	require.ErrorContains(t, err, "only stream ARCHIVE has confirmed the event, which is not the log of app app: is a router running?")
 
 	sub, err := nc.Subscribe("app.in.event.>", func(m *nats.Msg) {
@@ -118,13 +118,33 @@ func TestStreamThatIsNotTheLog(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sub.Unsubscribe()) }()
-	stored, err := Send(t.Context(), nc, "app", "k", nil)
+	stored, err := Send(t.Context(), nc, "app", Event{Key: "k"})
 	require.NoError(t, err)
 	require.Equal(t, Stored{Stream: "APP_1_0", Seq: 3}, stored)
 
 	_, err = js.UpdateStream(&nats.StreamConfig{Name: "ARCHIVE", Subjects: []string{"app.in.>"}, MaxMsgs: 1, Discard: nats.DiscardNew})
 	require.NoError(t, err)
-	stored, err = Send(t.Context(), nc, "app", "k", nil)
+	stored, err = Send(t.Context(), nc, "app", Event{Key: "k"})
 	require.NoError(t, err, "what the archive refuses is nobody's business")
 	require.Equal(t, "APP_1_0", stored.Stream)
+}
+
+// The same id under two keys is two events.
+func TestIDAndTypeAreHeaders(t *testing.T) {
+	a, err := message("app", Event{Key: "alice", Type: "paid", ID: "id-1", Data: []byte("1")})
+	require.NoError(t, err)
+	require.Equal(t, nats.Header{"Key": {"alice"}, "Type": {"paid"}, "Nats-Msg-Id": {"id-1 alice"}}, a.Header)
+	b, err := message("app", Event{Key: "bob", ID: "id-1"})
+	require.NoError(t, err)
+	require.NotEqual(t, a.Header.Get("Nats-Msg-Id"), b.Header.Get("Nats-Msg-Id"))
+}
+
+func TestKindsOfErrors(t *testing.T) {
+	nc := testkit.NATS(t).Conn
+	_, err := Send(t.Context(), nc, "app", Event{Key: "k"})
+	require.ErrorIs(t, err, ErrNoRouter)
+	_, err = answer([]byte(`{"error":{"code":400,"description":"key is not UTF-8"}}`))
+	refusal := (*Refusal)(nil)
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, 400, refusal.Code)
 }

@@ -17,8 +17,31 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// headerKey names an event's key where the subject cannot.
-const headerKey = "Key"
+// Errors of Send. Besides, it returns a *Refusal.
+var (
+	// ErrNoRouter means that no router of the app is listening: the event is not stored.
+	ErrNoRouter = errors.New("is one running?")
+	// ErrNoAnswer means that no router has answered in time: the event may be stored or not.
+	ErrNoAnswer = errors.New("no answer in time: the event may be stored or not")
+)
+
+// Refusal is a router's answer that it does not confirm an event. With the code 400 the event cannot be stored as it is. With any
+// other it may be sent again; unless it has an id, it may then be stored twice.
+type Refusal struct {
+	Code        int    `json:"code"`
+	Description string `json:"description"`
+}
+
+func (r *Refusal) Error() string { return fmt.Sprintf("refused (%d): %s", r.Code, r.Description) }
+
+// Event is a plain event.
+type Event struct {
+	Key  string
+	Type string // optional
+	// ID is optional. Of events with the same id and key that are sent within two minutes the log keeps the first.
+	ID   string
+	Data []byte
+}
 
 // Stored is where an event lies in the log.
 type Stored struct {
@@ -36,8 +59,8 @@ func (s Stored) String() string {
 
 // Send sends one event to the app and waits for the router's answer until ctx ends.
 // An answer by a stream that is not the app's log is passed over.
-func Send(ctx context.Context, nc *nats.Conn, app, key string, data []byte) (Stored, error) {
-	msg, err := message(app, key, data)
+func Send(ctx context.Context, nc *nats.Conn, app string, e Event) (Stored, error) {
+	msg, err := message(app, e)
 	if err != nil {
 		return Stored{}, err
 	}
@@ -55,11 +78,12 @@ func Send(ctx context.Context, nc *nats.Conn, app, key string, data []byte) (Sto
 		reply, err := answers.NextMsgWithContext(ctx)
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
-			return Stored{}, fmt.Errorf("no router of app %s is listening: is one running?", app)
+			return Stored{}, fmt.Errorf("no router of app %s is listening: %w", app, ErrNoRouter)
 		case errors.Is(err, context.DeadlineExceeded) && foreign != "":
-			return Stored{}, fmt.Errorf("only stream %s has confirmed the event, which is not the log of app %s: is a router running? Let the stream take other subjects than %s", foreign, app, topology.EventSubject(app)+".>")
+			return Stored{}, fmt.Errorf("only stream %s has confirmed the event, which is not the log of app %s: is a router running? "+
+				"Let the stream take other subjects than %s: %w", foreign, app, topology.EventSubject(app)+".>", ErrNoAnswer)
 		case errors.Is(err, context.DeadlineExceeded):
-			return Stored{}, errors.New("no answer in time: the event may be stored or not")
+			return Stored{}, ErrNoAnswer
 		case err != nil:
 			return Stored{}, fmt.Errorf("send event: %w", err)
 		}
@@ -72,28 +96,43 @@ func Send(ctx context.Context, nc *nats.Conn, app, key string, data []byte) (Sto
 }
 
 // Check returns an error if nobody could send such an event.
-func Check(key string, data []byte) error {
+func (e Event) Check() error {
+	if err := CheckKey(e.Key); err != nil {
+		return err
+	}
+	return frame.CheckEventSize(len(e.Key) + len(e.Type) + len(e.ID) + len(e.Data))
+}
+
+// CheckKey returns an error if no plain event can have the key.
+func CheckKey(key string) error {
 	if err := frame.CheckKey(key); err != nil {
 		return err
 	}
 	if strings.ContainsAny(key, "\r\n") || strings.TrimSpace(key) != key {
 		return fmt.Errorf("a NATS header cannot carry the key %q: it has a line break, or space at an end", key)
 	}
-	return frame.CheckEventSize(len(key) + len(data))
+	return nil
 }
 
 // message is the request for one event.
-func message(app, key string, data []byte) (*nats.Msg, error) {
-	if err := Check(key, data); err != nil {
+func message(app string, e Event) (*nats.Msg, error) {
+	if err := e.Check(); err != nil {
 		return nil, err
 	}
 	subject := topology.EventSubject(app) + "._"
-	if isSubject(key) {
-		subject = topology.EventSubject(app) + "." + key
+	if isSubject(e.Key) {
+		subject = topology.EventSubject(app) + "." + e.Key
 	}
 	msg := nats.NewMsg(subject)
-	msg.Header.Set(headerKey, key)
-	msg.Data = data
+	msg.Header.Set(frame.HeaderKey, e.Key)
+	if e.Type != "" {
+		msg.Header.Set(frame.HeaderType, e.Type)
+	}
+	if e.ID != "" {
+		// An id of the client's own must not meet the same one of another key.
+		msg.Header.Set(nats.MsgIdHdr, e.ID+" "+e.Key)
+	}
+	msg.Data = e.Data
 	return msg, nil
 }
 
@@ -113,16 +152,13 @@ func isSubject(key string) bool {
 func answer(body []byte) (Stored, error) {
 	var a struct {
 		Stored
-		Error *struct {
-			Code        int    `json:"code"`
-			Description string `json:"description"`
-		} `json:"error"`
+		Error *Refusal `json:"error"`
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
 		return Stored{}, fmt.Errorf("the router's answer is not a confirmation: %q", body[:min(len(body), 100)])
 	}
 	if a.Error != nil {
-		return a.Stored, fmt.Errorf("refused (%d): %s", a.Error.Code, a.Error.Description)
+		return a.Stored, a.Error
 	}
 	if a.Stream == "" || a.Seq == 0 {
 		return Stored{}, fmt.Errorf("the router's answer names no stream or sequence: %q", body[:min(len(body), 100)])

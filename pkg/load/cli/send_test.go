@@ -1,9 +1,8 @@
-package main
+package cli
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,34 +12,12 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"example.com/lockstep/pkg/appname"
-	"example.com/lockstep/pkg/load/cli"
 	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/testkit"
 	"example.com/lockstep/pkg/topology"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// call runs the program as Main does, except that it returns what it prints and
-// the error that decides the exit code.
-func call(args ...string) (stdout string, code int, err error) {
-	var out, log bytes.Buffer
-	parsed, err := service.Parse(name, "", newProgram(), args, cli.Variables(), kong.Writers(&out, &log))
-	if err == nil {
-		err = parsed.Run()
-	}
-	exit := (*service.ExitError)(nil)
-	switch {
-	case errors.As(err, &exit):
-		code = exit.Code
-	case err != nil:
-		code = service.ExitFailed
-	}
-	return out.String(), code, err
-}
 
 // stackDir describes a stack at a URL, alive as long as this test.
 func stackDir(t *testing.T, url string) string {
@@ -50,10 +27,8 @@ func stackDir(t *testing.T, url string) string {
 	return dir
 }
 
-func TestBadUsage(t *testing.T) {
+func TestBadUsageOfSend(t *testing.T) {
 	for _, c := range []struct{ args, says string }{
-		{"", "expected one of"},
-		{"fly", "unexpected argument fly"},
 		{"load --keys=0", "keys must be from 1 to 10000000, not 0"},
 		{"send", "expected KEY and DATA"},
 		{"send k", `expected "<data>"`},
@@ -122,11 +97,30 @@ func TestSendToAStack(t *testing.T) {
 	}
 }
 
+// A program that is made for an app means that one in a stack, which may run several.
+func TestProgramForOneAppKeepsItInAStack(t *testing.T) {
+	server := testkit.NATS(t)
+	got := make(chan string, 1)
+	_, err := server.Conn.Subscribe("*.in.event.>", func(m *nats.Msg) {
+		app, _, _ := strings.Cut(m.Subject, ".")
+		got <- app
+		_ = m.Respond(fmt.Appendf(nil, `{"stream":"%s","seq":7}`, topology.StreamName(app, 1, 0)))
+	})
+	require.NoError(t, err)
+	require.NoError(t, server.Conn.Flush())
+	for _, c := range []struct{ flag, app string }{{"", "shop"}, {"--app=other", "other"}} {
+		args := append([]string{"send", "--stack=" + stackDir(t, server.URL), "k", "1"}, strings.Fields(c.flag)...)
+		parsed, err := service.Parse(name, "", ptr(New(application)), args, Variables(), kong.Vars{"app": "shop"}, kong.Writers(io.Discard, io.Discard))
+		require.NoError(t, err)
+		require.NoError(t, parsed.Run())
+		require.Equal(t, c.app, <-got)
+	}
+}
+
 // kong would send a key that is not UTF-8 under another name.
 func TestKeysAndDataThatAreNotUTF8AreRefused(t *testing.T) {
 	for _, args := range [][]string{{"send", "a\xff", "1"}, {"send", "a", "1\xff"}} {
-		p := newProgram()
-		_, err := service.Parse(name, "", p, args, cli.Variables())
+		_, err := service.Parse(name, "", ptr(New(application)), args, Variables())
 		require.ErrorContains(t, err, "is not UTF-8")
 	}
 }
