@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"time"
 	"unicode"
@@ -37,10 +38,11 @@ func IsTerminal(f any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// LogConfig logs a service's configuration as one line: every flag in cli, a parsed struct or a pointer to one, by its name. It
-// leaves out the app, which every line of NewLogger's has. Passwords in addresses are masked, and so is a field with the tag secret:"".
+// LogConfig logs a service's version, commit and configuration as one line: every flag in cli, a parsed struct or a pointer to one,
+// by its name. It leaves out the app, which every line of NewLogger's has. Passwords in addresses are masked, and so is a field with the tag secret:"".
 func LogConfig(log *slog.Logger, cli any) {
-	log.Info("configuration", flags(reflect.Indirect(reflect.ValueOf(cli)), "")...)
+	attrs := []any{slog.String("version", version), slog.String("commit", commitOf(debug.ReadBuildInfo))}
+	log.Info("configuration", append(attrs, flags(reflect.Indirect(reflect.ValueOf(cli)), "")...)...)
 }
 
 func flags(v reflect.Value, prefix string) []any {

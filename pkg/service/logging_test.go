@@ -29,8 +29,10 @@ func TestLogConfigMasksSecrets(t *testing.T) {
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 	delete(line, "time")
+	require.NotEmpty(t, line["commit"])
+	delete(line, "commit")
 	require.Equal(t, map[string]any{
-		"level": "INFO", "msg": "configuration", "service": "sample", "app": appname.Default,
+		"level": "INFO", "msg": "configuration", "service": "sample", "app": appname.Default, "version": version,
 		"nats": "nats://u:***@a:1", "redis": "redis://:***@b:2", "lock-redis": "c:3 redis://:***@d:4",
 		"token": "***", "shards": "16", "admin": "127.0.0.1:0",
 		"pprof": "false", "stop-timeout": "10s", "log-level": "info", "log-format": "auto",

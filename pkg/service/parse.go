@@ -32,7 +32,7 @@ const (
 
 // ExitError ends a program with a code. Parse returns it; a command may, too.
 type ExitError struct {
-	// Code is the process's exit code; 0 after --help.
+	// Code is the process's exit code; 0 after --help and --version.
 	Code int
 	// Err is printed as one line. nil prints nothing.
 	Err error
@@ -48,8 +48,8 @@ func (e *ExitError) Error() string {
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // Parse fills cli, a pointer to a kong struct, from args (without the program's name) and the environment, and calls every
-// Validate method in it. Wrong usage is an *ExitError with ExitUsage; --help is one with code 0, after the help was printed. It
-// panics if cli itself is wrong.
+// Validate method in it. Wrong usage is an *ExitError with ExitUsage; --help and --version are one with code 0, after
+// the text was printed. It panics if cli itself is wrong.
 func Parse(name, description string, cli any, args []string, opts ...kong.Option) (ctx *kong.Context, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -66,6 +66,7 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 		kong.DefaultEnvars(appname.EnvPrefix),
 		kong.Vars{"app": appname.Default, "env": appname.EnvPrefix},
 		kong.Exit(func(code int) { panic(exitCode(code)) }),
+		WithVersion(name),
 	}, opts...)...)
 	if err := CheckText(args, environment()); err != nil {
 		return nil, &ExitError{Code: ExitUsage, Err: err}
@@ -101,7 +102,7 @@ func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return !strings.HasPrefix(entry, appname.EnvPrefix+"_") })
 }
 
-// exitCode is how kong's --help leaves the parser without ending the process.
+// exitCode is how kong's --help and --version leave the parser without ending the process.
 type exitCode int
 
 // Main parses args, calls the Run method of cli or of the chosen command, and returns the exit code. A Run method may take a

@@ -65,6 +65,7 @@ func (p Program) Run(args []string, out, errOut io.Writer, bound ...any) int {
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exited = code }),
 		vars.CloneWith(p.Vars),
+		service.WithVersion(p.Name),
 	)
 	if err != nil {
 		fmt.Fprintf(errOut, "%s: %v\n", p.Name, err)
@@ -74,7 +75,7 @@ func (p Program) Run(args []string, out, errOut io.Writer, bound ...any) int {
 	if err = service.CheckText(args, nil); err == nil {
 		command, err = parser.Parse(args)
 	}
-	if exited >= 0 { // --help
+	if exited >= 0 { // --help or --version
 		return exited
 	}
 	if err != nil {
