@@ -12,9 +12,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/lockstep/pkg/testkit"
 )
 
-const ours = "example.com/lockstep/"
+var ours = testkit.ModulePath() + "/"
 
 // layoutRow is a row of the table of imports in docs/design.md.
 type layoutRow struct{ folder, imports string }

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -16,4 +17,10 @@ func Deps(t testing.TB, dir string) []string {
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	return strings.Fields(string(out))
+}
+
+// ModulePath returns what the paths of this repository's modules begin with: a fork has another.
+func ModulePath() string {
+	type here struct{}
+	return strings.TrimSuffix(reflect.TypeFor[here]().PkgPath(), "/pkg/testkit")
 }

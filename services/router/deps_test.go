@@ -9,7 +9,7 @@ import (
 
 func TestRouterLinksNoRedis(t *testing.T) {
 	deps := testkit.Deps(t, ".")
-	require.Contains(t, deps, "example.com/lockstep/pkg/route")
+	require.Contains(t, deps, testkit.ModulePath()+"/pkg/route")
 	for _, path := range deps {
 		require.NotRegexp(t, "redis|redsync", path)
 	}

@@ -74,8 +74,8 @@ func AppOf(modulePath string) string {
 	return strings.ToLower(prefix[strings.LastIndex(prefix, "/")+1:])
 }
 
-// envPrefix returns what the variables of the environment begin with, without the underscore: order-book is ORDER_BOOK.
-func (n Names) envPrefix() string { return strings.ToUpper(strings.ReplaceAll(n.App, "-", "_")) }
+// EnvPrefix returns what the variables of the environment begin with, without the underscore: order-book is ORDER_BOOK.
+func (n Names) EnvPrefix() string { return strings.ToUpper(strings.ReplaceAll(n.App, "-", "_")) }
 
 // title returns the app's name as prose writes it: order-book is Order Book.
 func (n Names) title() string {
@@ -88,7 +88,7 @@ func (n Names) title() string {
 
 // constants returns the values of the constants in pkg/appname that hold a name.
 func (n Names) constants() map[string]string {
-	return map[string]string{"Default": n.App, "EnvPrefix": n.envPrefix(), "Title": n.title()}
+	return map[string]string{"Default": n.App, "EnvPrefix": n.EnvPrefix(), "Title": n.title()}
 }
 
 // appnameFile is the file, below a tree's root, that holds the constants.

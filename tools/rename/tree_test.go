@@ -71,7 +71,7 @@ func tree(t *testing.T, n Names) map[string]string {
 		"go.work":       "go 1.26.0\n\nuse (\n\t./pkg\n\t./services/work\n)\n\nreplace " + m + "/pkg v0.0.0 => ./pkg\n",
 		"pkg/go.mod":    "module " + m + "/pkg\n\ngo 1.26.0\n",
 		"pkg/appname/appname.go": fmt.Sprintf("package appname\n\nconst (\n\tDefault   = %q // event\n\tEnvPrefix = %q\n\tTitle     = %q\n)\n\n"+
-			"const Other = \"work\"\n", n.App, n.envPrefix(), n.title()),
+			"const Other = \"work\"\n", n.App, n.EnvPrefix(), n.title()),
 		"pkg/order/order.go": "// Package order is the event of a template: \"event/pkg/order\".\npackage order\n\n" +
 			"//go:generate sh -c \"cd work && protoc --go_opt=module=" + m + " --go_opt=Mevent.proto=" + m + "/pkg/order,work --go_opt=Mwork=event.proto\"\n\n" +
 			"import (\n\t\"fmt\"\n\n\t_ \"github.com/acme/other/work\"\n\t\"" + m + "/pkg/appname\"\n\tevent \"" + m + "/pkg/order/work\"\n\t_ \"golang.org/x/mod/modfile\"\n)\n\n" +
@@ -191,6 +191,6 @@ func TestAppIsNamedAfterTheModule(t *testing.T) {
 	} {
 		require.Equal(t, app, AppOf(module), module)
 	}
-	require.Equal(t, "ORDER_BOOK", Names{App: "order-book"}.envPrefix())
+	require.Equal(t, "ORDER_BOOK", Names{App: "order-book"}.EnvPrefix())
 	require.Equal(t, "Order Book", Names{App: "order-book-"}.title())
 }

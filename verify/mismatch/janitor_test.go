@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/pkg/testkit"
 )
 
 // The janitor is held when it has read the shards' positions, or has also recorded them. Then the store is wiped and filled
@@ -34,7 +35,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/lockstep/pkg/consume"
+	"` + testkit.ModulePath() + `/pkg/consume"
 )
 
 func Apply(ctx context.Context, acc *Account, ev consume.Event) error {

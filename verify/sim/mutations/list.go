@@ -2,6 +2,8 @@
 // edits that take it away and the tests that must find it. A rule whose absence no test notices is not tested.
 package mutations
 
+import "example.com/lockstep/pkg/testkit"
+
 // Mutation takes one rule away. At least one of the finders must find it.
 type Mutation struct {
 	Name  string
@@ -329,6 +331,6 @@ var DeafOwner = Mutation{Name: "an owner does not hear that its lease is lost", 
 func sentAgain(loop string) []Edit {
 	return []Edit{
 		{File: "internal/window/late.go", Old: "	for _, f := range o.Again {\n", New: loop},
-		{File: "internal/window/late.go", Old: "	\"time\"\n)", New: "	\"time\"\n\n	\"example.com/lockstep/pkg/frame\"\n)"},
+		{File: "internal/window/late.go", Old: "	\"time\"\n)", New: "	\"time\"\n\n	\"" + testkit.ModulePath() + "/pkg/frame\"\n)"},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/deployments/local/programs"
+	"example.com/lockstep/pkg/testkit"
 )
 
 // Events of another shape, by a changed generate, are verified as any others. The worker here drops those that do not arrive so.
@@ -15,9 +16,9 @@ func testGenerate(t *testing.T, bin string) {
 	t.Parallel()
 	changed := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(bin, "router"), filepath.Join(changed, "router")))
-	overlay := programs.Overlay{}
+	overlay, module := programs.Overlay{}, testkit.ModulePath()
 	overlay.Edit(t, programs.InRoot(t, "services/producer/generate.go"), map[string]string{
-		`import "example.com/lockstep/pkg/load"`: "import (\n\t\"fmt\"\n\n\t\"example.com/lockstep/pkg/load\"\n)",
+		`import "` + module + `/pkg/load"`: "import (\n\t\"fmt\"\n\n\t\"" + module + "/pkg/load\"\n)",
 		"return load.Event{Payload: d.Content()}": `return load.Event{
 		Key: "account", Type: "deposited", Headers: map[string]string{"Region": "eu"},
 		Payload: fmt.Appendf(d.Buf, "{\"amount\":%d}", d.Rand.IntN(1000)),
