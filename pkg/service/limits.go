@@ -89,3 +89,6 @@ func (c *placedConn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
 }
+
+// LimitConns returns a listener that has at most so many connections open, and closes further ones at once.
+func LimitConns(l net.Listener, most int) net.Listener { return newFewConns(l, most) }
