@@ -60,14 +60,8 @@ func Parse(name, description string, cli any, args []string, opts ...kong.Option
 			err = &ExitError{Code: int(code)}
 		}
 	}()
-	parser := kong.Must(cli, append([]kong.Option{
-		kong.Name(name),
-		kong.Description(description),
-		kong.DefaultEnvars(appname.EnvPrefix),
-		kong.Vars{"app": appname.Default, "env": appname.EnvPrefix},
-		kong.Exit(func(code int) { panic(exitCode(code)) }),
-		WithVersion(name),
-	}, opts...)...)
+	parser := kong.Must(cli, append(grammar(name, description, appname.Default, appname.EnvPrefix, opts),
+		WithVersion(name), kong.Exit(func(code int) { panic(exitCode(code)) }))...)
 	if err := CheckText(args, environment()); err != nil {
 		return nil, &ExitError{Code: ExitUsage, Err: err}
 	}
@@ -116,6 +110,9 @@ func run(stdout, stderr io.Writer, name, description string, cli any, args []str
 		kong.Writers(stdout, stderr),
 		kong.BindTo(context.Background(), (*context.Context)(nil)),
 	}, opts...)
+	if len(args) == 1 && args[0] == ConfigurationCommand {
+		return report(stderr, name, printConfiguration(stdout, name, description, cli, opts))
+	}
 	ctx, err := Parse(name, description, cli, args, opts...)
 	if err == nil {
 		err = ctx.Run()

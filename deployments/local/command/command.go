@@ -59,6 +59,11 @@ type Environment struct {
 func (p Program) Run(args []string, out, errOut io.Writer, bound ...any) int {
 	exited := -1
 	vars := kong.Vars{"bin": ownDir(), "help_redis": helpRedis, "app": appname.Default, "env": appname.EnvPrefix}
+	describe := len(args) == 1 && args[0] == service.ConfigurationCommand
+	if describe {
+		vars["app"], vars["env"] = service.ConfigurationNames()
+		vars["bin"] = "that of the program"
+	}
 	parser, err := kong.New(p.Grammar,
 		kong.Name(p.Name),
 		kong.Description(p.Description),
@@ -70,6 +75,12 @@ func (p Program) Run(args []string, out, errOut io.Writer, bound ...any) int {
 	if err != nil {
 		fmt.Fprintf(errOut, "%s: %v\n", p.Name, err)
 		return ExitError
+	}
+	if describe {
+		if err := service.WriteConfiguration(out, parser.Model); err != nil {
+			return ExitError
+		}
+		return ExitOK
 	}
 	var command *kong.Context
 	if err = service.CheckText(args, nil); err == nil {
