@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"example.com/lockstep/pkg/service"
@@ -34,13 +36,17 @@ const (
 	DefaultDir = ".stack"
 )
 
-// Schema is the version of the file's format.
-const Schema = 1
+// Schema is the version of the file's format. Read takes oldest, too, which has no Process.App and no Process.HTTP: its stacks run one app.
+const (
+	Schema = 2
+	oldest = 1
+)
 
 // The roles of processes.
 const (
 	RoleRouter   = "router"
 	RoleWorker   = "worker"
+	RoleAPI      = "api"
 	RoleRedis    = "redis"
 	RoleSentinel = "sentinel" // watches redis-servers and holds nothing
 	RoleLock     = "lock"     // a Redis that holds only locks
@@ -53,8 +59,31 @@ type File struct {
 	PID       int       `json:"pid"`   // the supervisor, which also runs NATS unless that is among the processes
 	NATS      string    `json:"nats"`  // URL, or those of a cluster, separated by commas
 	Redis     string    `json:"redis"` // host:port, or a redis:// URL without its password if one was given
-	App       string    `json:"app"`
+	App       string    `json:"app"`   // the first one
 	Processes []Process `json:"processes"`
+}
+
+// Apps returns the apps that run in the stack, the first one first.
+func (f File) Apps() []string {
+	apps := []string{f.App}
+	for _, p := range f.Processes {
+		if p.App != "" && !slices.Contains(apps, p.App) {
+			apps = append(apps, p.App)
+		}
+	}
+	return apps
+}
+
+// Choose returns the app of that name, or the first one for "". An app that the stack does not run is an error that names those it runs.
+func (f File) Choose(app string) (string, error) {
+	apps := f.Apps()
+	switch {
+	case app == "":
+		return f.App, nil
+	case slices.Contains(apps, app):
+		return app, nil
+	}
+	return "", fmt.Errorf("the stack runs no app %q: it runs %s", app, strings.Join(apps, ", "))
 }
 
 // Process is one child of the supervisor.
@@ -62,7 +91,9 @@ type Process struct {
 	Name  string `json:"name"`
 	Role  string `json:"role"`
 	PID   int    `json:"pid"`
-	Admin string `json:"admin"` // host:port of the admin HTTP; "" if it has none
+	Admin string `json:"admin"`          // host:port of the admin HTTP; "" if it has none
+	App   string `json:"app"`            // that it works for; "" for a server, which all apps share
+	HTTP  string `json:"http,omitempty"` // host:port where an api takes requests; "" for all others
 }
 
 // Write replaces the directory's stack.json. It sets the schema.
@@ -105,15 +136,27 @@ func Read(dir string) (File, error) {
 		return File{}, fmt.Errorf("%s is not a stack's description: %w", path, err)
 	}
 	switch {
-	case f.Schema != Schema:
-		return File{}, fmt.Errorf("%s has schema %d, this program reads %d", path, f.Schema, Schema)
+	case f.Schema < oldest || f.Schema > Schema:
+		return File{}, fmt.Errorf("%s has schema %d, this program reads %d to %d", path, f.Schema, oldest, Schema)
 	case f.PID <= 0 || f.NATS == "" || f.App == "":
 		return File{}, fmt.Errorf("%s lacks pid, nats or app", path)
 	}
 	if err := current(dir, f.PID); err != nil {
 		return File{}, err
 	}
+	if f.Schema == oldest {
+		f.raise()
+	}
 	return f, nil
+}
+
+// raise gives the services of a file of the oldest schema their app.
+func (f *File) raise() {
+	for i, p := range f.Processes {
+		if p.Role == RoleRouter || p.Role == RoleWorker {
+			f.Processes[i].App = f.App
+		}
+	}
 }
 
 // absent is the error for a directory without stack.json.

@@ -19,7 +19,8 @@ func TestRead(t *testing.T) {
 		"stale":        {fmt.Sprintf(`{"schema":1,"pid":%d,"nats":"nats://h:1","app":"bank"}`, ended.Process.Pid), "is stale"},
 		"absent":       {"", "no stack is up in"},
 		"not json":     {"up", "is not a stack's description"},
-		"other schema": {`{"schema":2,"pid":1}`, "has schema 2, this program reads 1"},
+		"later schema": {`{"schema":3,"pid":1}`, "has schema 3, this program reads 1 to 2"},
+		"no schema":    {`{"pid":1}`, "has schema 0, this program reads 1 to 2"},
 		"no pid":       {`{"schema":1,"nats":"n","app":"a"}`, "lacks pid"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -36,6 +37,40 @@ func TestRead(t *testing.T) {
 			require.Equal(t, File{Schema: 1, PID: os.Getpid(), NATS: "nats://h:1", Redis: "h:2", App: "bank", Processes: []Process{}}, s)
 		})
 	}
+}
+
+// A file of schema 1 is that of a stack with one app, whose services are all for it.
+func TestProcessesHaveApps(t *testing.T) {
+	for schema, processes := range map[int]string{
+		1: `{"name":"redis","role":"redis","pid":3},{"name":"router-1","role":"router","pid":1,"admin":"h:3"},` +
+			`{"name":"worker-1","role":"worker","pid":2,"admin":"h:4"}`,
+		2: `{"name":"redis","role":"redis","pid":3},{"name":"router-1","role":"router","pid":1,"admin":"h:3","app":"bank"},` +
+			`{"name":"worker-1","role":"worker","pid":2,"admin":"h:4","app":"bank"}`,
+	} {
+		dir := t.TempDir()
+		body := fmt.Sprintf(`{"schema":%d,"pid":%d,"nats":"nats://h:1","app":"bank","processes":[%s]}`, schema, os.Getpid(), processes)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, Name), []byte(body), 0o600))
+		f, err := Read(dir)
+		require.NoError(t, err)
+		require.Equal(t, []Process{
+			{Name: "redis", Role: RoleRedis, PID: 3},
+			{Name: "router-1", Role: RoleRouter, PID: 1, Admin: "h:3", App: "bank"},
+			{Name: "worker-1", Role: RoleWorker, PID: 2, Admin: "h:4", App: "bank"},
+		}, f.Processes)
+		require.Equal(t, []string{"bank"}, f.Apps())
+	}
+}
+
+func TestChoose(t *testing.T) {
+	f := File{App: "bank", Processes: []Process{{Name: "redis"}, {App: "shop"}, {App: "bank"}, {App: "shop"}}}
+	require.Equal(t, []string{"bank", "shop"}, f.Apps())
+	for asked, want := range map[string]string{"": "bank", "bank": "bank", "shop": "shop"} {
+		app, err := f.Choose(asked)
+		require.NoError(t, err)
+		require.Equal(t, want, app)
+	}
+	_, err := f.Choose("shops")
+	require.EqualError(t, err, `the stack runs no app "shops": it runs bank, shop`)
 }
 
 func TestReadSaysWhatToDo(t *testing.T) {

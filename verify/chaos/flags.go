@@ -77,11 +77,15 @@ func (c *chaos) Validate() error {
 func (c *chaos) Run(e *command.Environment) error {
 	l := command.NewLife(c.StopWithParent)
 	defer l.Stop()
+	stack, err := c.FirstApp(*e)
+	if err != nil {
+		return err
+	}
 	cfg := faults.Config{
-		Stack: c.Config(*e), Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Bounds: c.Bounds, Out: e.Out,
+		Stack: stack, Plan: c.plan, Rate: c.Rate, Keys: c.Keys, Report: c.Out, Keep: c.Keep, Bounds: c.Bounds, Out: e.Out,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers, cfg.Stack.LockServers, cfg.Stack.NATSServers = c.Workers, c.Routers, c.Locks, c.NATSServers
-	_, err := faults.Run(l.Soft, l.Hard, cfg)
+	_, err = faults.Run(l.Soft, l.Hard, cfg)
 	if verdict := (*faults.VerdictError)(nil); errors.As(err, &verdict) {
 		return &command.CodeError{Code: verdict.Code, Err: err}
 	}

@@ -14,22 +14,21 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// child is one router or worker that is kept running.
+// child is one service that is kept running.
 type child struct {
+	service
 	stack  *Stack
-	name   string
-	role   string
-	flags  []string
 	env    []string
 	keeper *process.Keeper
 
 	mu    sync.Mutex // guards what follows
 	admin string
+	http  string   // where an API takes requests, "" for other services
 	more  []string // flags added by a restart
 }
 
-func newChild(s *Stack, p stackfile.Process, flags, env []string) *child {
-	c := &child{stack: s, name: p.Name, role: p.Role, flags: flags, env: env, admin: p.Admin}
+func newChild(s *Stack, what service, env []string, admin string) *child {
+	c := &child{service: what, stack: s, env: env, admin: admin}
 	c.keeper = process.NewKeeper(s.starter, process.Events{Spec: c.spec, Started: c.started, Ended: c.ended})
 	return c
 }
@@ -48,26 +47,42 @@ func (c *child) reflag(flags []string) {
 	c.more = append(c.more, flags...)
 }
 
-// spec keeps the admin address over restarts unless another program has taken it.
+// spec keeps the child's addresses over restarts unless another program has taken them.
 func (c *child) spec() process.Spec {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !isFree(c.admin) {
-		if admins, err := freePorts(1); err == nil {
-			c.admin = admins[0]
-		}
+	own := []string{"--admin=" + still(&c.admin)}
+	if c.http != "" {
+		own = append(own, "--listen="+still(&c.http))
 	}
 	return process.Spec{
 		Name: c.name,
-		Path: filepath.Join(c.stack.cfg.Bin, c.role),
-		Args: slices.Concat([]string{"--admin=" + c.admin}, c.flags, c.more),
+		Path: filepath.Join(c.stack.cfg.Bin, c.program),
+		Args: slices.Concat(own, c.flags, c.more),
 		Env:  c.env,
 		Log:  c.stack.dir.Path(stackdir.LogsDir, c.name+".log"),
 	}
 }
 
+// still replaces an address that another program has taken, and returns it.
+func still(address *string) string {
+	if !isFree(*address) {
+		if others, err := freePorts(1); err == nil {
+			*address = others[0]
+		}
+	}
+	return *address
+}
+
 func (c *child) started(p *process.Process) {
-	c.stack.childStarted(stackfile.Process{Name: c.name, Role: c.role, PID: p.PID(), Admin: c.address()}, p)
+	c.stack.childStarted(c.process(p.PID()), p)
+}
+
+// process describes the child's process for stack.json.
+func (c *child) process(pid int) stackfile.Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return stackfile.Process{Name: c.name, Role: c.role, PID: pid, Admin: c.admin, App: c.app, HTTP: c.http}
 }
 
 func (c *child) ended(p *process.Process, why string, wait time.Duration) {

@@ -1,8 +1,8 @@
 // Package stack is a whole stack on one machine: NATS in this process, or as a child if Config says so; Redis,
-// routers and workers as children.
+// and the routers, workers and APIs of one or more apps as children.
 //
 //   - Everything listens on loopback only.
-//   - Start returns once every child is ready and an event has been applied.
+//   - Start returns once every child is ready and an event of each app has been applied.
 //   - No child outlives the process (see package process). There is a stack.json only while the stack is ready.
 package stack
 
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"example.com/lockstep/pkg/appname"
+	"example.com/lockstep/pkg/servicefile"
 	"example.com/lockstep/pkg/topology"
 )
 
@@ -37,11 +38,11 @@ const (
 // Config says what to run.
 type Config struct {
 	Dir      string // the stack directory, see package stackdir
-	Bin      string // directory of the built programs router and worker
-	App      string // default appname.Default
-	Workers  int    // at least 1
-	Routers  int    // at least 1
-	Shards   int    // 1 to 4096; used only when the topology is created
+	Bin      string // directory of the built programs
+	App      string // name of the first app, see Apps; default appname.Default, or the list's first
+	Workers  int    // of each app, at least 1
+	Routers  int    // of each app, at least 1
+	Shards   int    // of each app, 1 to 4096; used only when the topology is created
 	Lanes    string // a number up to Shards, or auto; used only when the topology is created
 	Redis    string // RedisAuto, RedisEmbedded, RedisCluster, RedisSentinel, host:port or a redis:// URL
 	NATSPort int    // PortUsual, PortAny or a port, which must then be free; a cluster takes any
@@ -57,13 +58,17 @@ type Config struct {
 	// server of a cluster; both are given by name. Default: that address.
 	Via func(client, server, address string) (string, error)
 
-	RouterFlags, WorkerFlags []string // appended to the flags of every router and worker
+	// Services lists what there is to run; nil for one app, whose programs are called router, worker and producer.
+	Services  []servicefile.Service
+	OnlyFirst bool // run the first app alone, without its APIs
 
-	// ReadyTimeout bounds Start; default 30 s and a twentieth of a second for each shard.
+	RouterFlags, WorkerFlags []string // appended to the flags of every router, and of every worker of the first app
+
+	// ReadyTimeout bounds Start; default 30 s and a twentieth of a second for each shard of each app.
 	ReadyTimeout time.Duration
 	// Say prints a line for the user.
 	Say func(line string)
-	// Probe sends one event through the stack and returns once it is applied. Default: Probe.
+	// Probe sends one event of an app through the stack and returns once it is applied. Default: Probe.
 	Probe func(ctx context.Context, natsURL, app string) error
 }
 
@@ -79,9 +84,6 @@ func (c *Config) OwnsRedis() bool {
 }
 
 func (c *Config) setDefaults() {
-	if c.App == "" {
-		c.App = appname.Default
-	}
 	if c.Lanes == "" {
 		c.Lanes = "auto"
 	}
@@ -90,9 +92,6 @@ func (c *Config) setDefaults() {
 	}
 	if c.NATSServers == 0 {
 		c.NATSServers = 1
-	}
-	if c.ReadyTimeout == 0 {
-		c.ReadyTimeout = readyTimeout + time.Duration(c.Shards)*readyPerShard
 	}
 	if c.Say == nil {
 		c.Say = func(string) {}
@@ -108,11 +107,29 @@ func (c *Config) setDefaults() {
 // Check returns the error that New would return for the configuration.
 func (c Config) Check() error {
 	c.setDefaults()
-	return c.validate()
+	_, err := c.validate()
+	return err
 }
 
-func (c *Config) validate() error {
-	if !appname.Valid(c.App) {
+// validate also returns the apps to run.
+func (c *Config) validate() ([]App, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	apps, err := c.Apps()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range apps {
+		if err := CheckPrograms(c.Bin, slices.Concat([]string{a.Router, a.Worker}, a.APIs)...); err != nil {
+			return nil, err
+		}
+	}
+	return apps, nil
+}
+
+func (c *Config) check() error {
+	if c.App != "" && !appname.Valid(c.App) {
 		return fmt.Errorf("app %q: want %s", c.App, appname.Rule)
 	}
 	for _, count := range []struct {
@@ -141,7 +158,7 @@ func (c *Config) validate() error {
 	if c.LockServers != 0 && c.LockServers != 1 && c.LockServers != 3 {
 		return fmt.Errorf("number of lock servers is %d and must be 0, 1 or 3", c.LockServers)
 	}
-	return CheckPrograms(c.Bin, "router", "worker")
+	return nil
 }
 
 // CheckPrograms returns an error that names the first program that is missing from the directory bin.

@@ -96,7 +96,7 @@ func (s *Stack) Restart(ctx context.Context, name string, flags ...string) error
 
 // child returns the service of that name, nil if there is none.
 func (s *Stack) child(name string) *child {
-	for _, c := range slices.Concat(s.routers, s.workers) {
+	for _, c := range slices.Concat(s.apis, s.routers, s.workers) {
 		if c.name == name {
 			return c
 		}

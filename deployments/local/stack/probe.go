@@ -23,7 +23,7 @@ func (s *Stack) probe(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sent := make(chan error, 1)
-	go func() { sent <- s.cfg.Probe(ctx, s.nats.url(), s.cfg.App) }()
+	go func() { sent <- s.probeAll(ctx) }()
 	logs := s.dir.Path(stackdir.LogsDir)
 	late := time.NewTimer(s.probePatience)
 	defer late.Stop()
@@ -47,6 +47,29 @@ func (s *Stack) probe(ctx context.Context) error {
 	}
 }
 
+// probeAll sends an event of each app and returns once all are applied, or with the first error.
+func (s *Stack) probeAll(ctx context.Context) (first error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, len(s.apps))
+	for _, a := range s.apps {
+		go func() {
+			err := s.cfg.Probe(ctx, s.nats.url(), a.Name)
+			if err != nil {
+				err = fmt.Errorf("app %s: %w", a.Name, err)
+			}
+			ended <- err
+		}()
+	}
+	for range s.apps {
+		if err := <-ended; err != nil && first == nil {
+			first = err
+			cancel()
+		}
+	}
+	return first
+}
+
 // awaited describes the event that the probe waits for, and the likely reason for the delay.
 func awaited(logs string) string {
 	what := fmt.Sprintf("its first event, `%s` with key %s, to be applied", probeData, probeKey)
@@ -58,7 +81,7 @@ func awaited(logs string) string {
 
 // lastWarning returns the last warning or error in the workers' logs, "" if there is none.
 func lastWarning(logs string) (last string) {
-	files, _ := filepath.Glob(filepath.Join(logs, stackfile.RoleWorker+"-*.log"))
+	files, _ := filepath.Glob(filepath.Join(logs, "*"+stackfile.RoleWorker+"-*.log"))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {

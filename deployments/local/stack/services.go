@@ -10,19 +10,57 @@ import (
 	"example.com/lockstep/pkg/stackfile"
 )
 
-// startRouters comes before startWorkers: the routers create the topology that the workers read.
+// service is what a stack runs of an app: a router, a worker or an API.
+type service struct {
+	name    string // of the process
+	role    string
+	app     string
+	program string
+	flags   []string
+}
+
+// startRouters comes before the others: the routers create the topologies that the workers read.
 func (s *Stack) startRouters(ctx context.Context) (err error) {
 	flags := []string{fmt.Sprintf("--shards=%d", s.cfg.Shards), "--lanes=" + s.cfg.Lanes}
 	if s.cfg.NATSServers > 1 {
 		flags = append(flags, fmt.Sprintf("--replicas=%d", s.cfg.NATSServers))
 	}
 	flags = append(flags, s.cfg.RouterFlags...)
-	s.routers, err = s.startServices(ctx, stackfile.RoleRouter, s.cfg.Routers, flags)
+	var routers []service
+	for _, a := range s.apps {
+		for i := range s.cfg.Routers {
+			routers = append(routers, service{a.process(stackfile.RoleRouter, i), stackfile.RoleRouter, a.Name, a.Router, flags})
+		}
+	}
+	s.routers, err = s.startServices(ctx, routers)
 	return err
 }
 
+// startWorkers gives Config.WorkerFlags to those of the first app: other handlers may have other flags.
 func (s *Stack) startWorkers(ctx context.Context) (err error) {
-	s.workers, err = s.startServices(ctx, stackfile.RoleWorker, s.cfg.Workers, s.cfg.WorkerFlags)
+	var workers []service
+	for _, a := range s.apps {
+		for i := range s.cfg.Workers {
+			w := service{a.process(stackfile.RoleWorker, i), stackfile.RoleWorker, a.Name, a.Worker, nil}
+			w.flags = []string{"--name=" + w.name}
+			if a.first {
+				w.flags = slices.Concat(s.cfg.WorkerFlags, w.flags)
+			}
+			workers = append(workers, w)
+		}
+	}
+	s.workers, err = s.startServices(ctx, workers)
+	return err
+}
+
+func (s *Stack) startAPIs(ctx context.Context) (err error) {
+	var apis []service
+	for _, a := range s.apps {
+		for _, program := range a.APIs {
+			apis = append(apis, service{apiProcess(program), stackfile.RoleAPI, a.Name, program, nil})
+		}
+	}
+	s.apis, err = s.startServices(ctx, apis)
 	return err
 }
 
@@ -78,25 +116,34 @@ func (s *Stack) NATSFor(name string) (string, error) {
 // ServiceName is the name of a service, or of one of several servers; i counts from 0.
 func ServiceName(role string, i int) string { return fmt.Sprintf("%s-%d", role, i+1) }
 
-// startServices starts n processes of one role and waits until all are ready.
-func (s *Stack) startServices(ctx context.Context, role string, n int, flags []string) ([]*child, error) {
-	admins, err := freePorts(n)
+// usualHTTPPort is that of the first API. The others have those after it.
+const usualHTTPPort = 8080
+
+// httpAddress returns where the API takes requests that has the place i among its kind: at its usual port, or if that is taken at another.
+func httpAddress(i int, other string) string {
+	if usual := fmt.Sprintf("127.0.0.1:%d", usualHTTPPort+i); isFree(usual) {
+		return usual
+	}
+	return other
+}
+
+// startServices starts services side by side and waits until all are ready.
+func (s *Stack) startServices(ctx context.Context, services []service) ([]*child, error) {
+	addresses, err := freePorts(2 * len(services))
 	if err != nil {
 		return nil, err
 	}
-	common := []string{"--app=" + s.cfg.App, "--log-format=text", "--pprof"}
 	var children []*child
-	for i, admin := range admins {
-		name := ServiceName(role, i)
-		env, err := s.serverEnv(name, role)
+	for i, one := range services {
+		env, err := s.serverEnv(one.name, one.role)
 		if err != nil {
 			return children, err
 		}
-		own := slices.Concat(common, flags)
-		if role == stackfile.RoleWorker {
-			own = append(own, "--name="+name)
+		one.flags = slices.Concat([]string{"--app=" + one.app, "--log-format=text", "--pprof"}, one.flags)
+		c := newChild(s, one, env, addresses[2*i])
+		if one.role == stackfile.RoleAPI {
+			c.http = httpAddress(i, addresses[2*i+1])
 		}
-		c := newChild(s, stackfile.Process{Name: name, Role: role, Admin: admin}, own, env)
 		children = append(children, c)
 		if err := c.keeper.Start(ctx); err != nil {
 			return children, err

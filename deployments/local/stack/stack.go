@@ -24,7 +24,8 @@ const (
 
 // Stack is a local stack.
 type Stack struct {
-	cfg     Config
+	cfg     Config // App is that of the first of apps
+	apps    []App
 	dir     *stackdir.Dir
 	starter *process.Starter
 
@@ -33,6 +34,7 @@ type Stack struct {
 	locks         []*redisServer
 	routers       []*child
 	workers       []*child
+	apis          []*child
 	probePatience time.Duration
 
 	failed chan error // the reason why a start cannot succeed; holds one
@@ -58,15 +60,20 @@ var errStopped = errors.New("stopped")
 // New checks the configuration and takes the directory, so that a second stack in it is an error at once.
 func New(cfg Config) (*Stack, error) {
 	cfg.setDefaults()
-	if err := cfg.validate(); err != nil {
+	apps, err := cfg.validate()
+	if err != nil {
 		return nil, err
+	}
+	cfg.App = apps[0].Name
+	if cfg.ReadyTimeout == 0 {
+		cfg.ReadyTimeout = readyTimeout + time.Duration(cfg.Shards*len(apps))*readyPerShard
 	}
 	dir, err := stackdir.Open(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Stack{
-		cfg: cfg, dir: dir, starter: process.NewStarter(), probePatience: probePatience,
+		cfg: cfg, apps: apps, dir: dir, starter: process.NewStarter(), probePatience: probePatience,
 		failed: make(chan error, 1), ends: map[string]int{}, running: map[string]*process.Process{},
 	}
 	s.stopping, s.halt = context.WithCancelCause(context.Background())
@@ -74,7 +81,7 @@ func New(cfg Config) (*Stack, error) {
 	return s, nil
 }
 
-// Start starts everything and returns once an event has been applied. Call Stop even if Start fails or ctx ends.
+// Start starts everything and returns once an event of each app has been applied. Call Stop even if Start fails or ctx ends.
 func (s *Stack) Start(ctx context.Context) error {
 	s.starting.Lock()
 	defer s.starting.Unlock()
@@ -90,7 +97,7 @@ func (s *Stack) Start(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		s.startRedis, s.startLocks, s.startNATS, s.startRouters, s.startWorkers, s.probe, s.announce,
+		s.startRedis, s.startLocks, s.startNATS, s.startRouters, s.startWorkers, s.startAPIs, s.probe, s.announce,
 	} {
 		if err := step(ctx); err != nil {
 			return orCause(ctx, err)

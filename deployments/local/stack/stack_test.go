@@ -178,14 +178,16 @@ func TestFreePortsDiffer(t *testing.T) {
 
 func TestStackJSONIsTheContract(t *testing.T) {
 	s, _ := newStack(t, t.TempDir(), RedisEmbedded)
-	s.childStarted(stackfile.Process{Name: "worker-1", Role: "worker", PID: 7, Admin: "127.0.0.1:1"}, nil)
+	s.childStarted(stackfile.Process{Name: "worker-1", Role: "worker", PID: 7, Admin: "127.0.0.1:1", App: appname.Default}, nil)
+	s.childStarted(stackfile.Process{Name: "front-api", Role: "api", PID: 8, Admin: "127.0.0.1:4", App: "shop", HTTP: "127.0.0.1:5"}, nil)
 	s.nats, s.redis = &natsServer{port: 2}, &externalRedis{addr: "127.0.0.1:3"}
 	require.NoError(t, s.announce(context.Background()))
 	s.nats, s.redis = nil, nil
 	text, err := os.ReadFile(s.dir.Path("stack.json"))
 	require.NoError(t, err)
-	want := `{"schema":1,"pid":` + strconv.Itoa(os.Getpid()) + `,"nats":"nats://127.0.0.1:2","redis":"127.0.0.1:3","app":"` + appname.Default + `",` +
-		`"processes":[{"name":"worker-1","role":"worker","pid":7,"admin":"127.0.0.1:1"}]}`
+	want := `{"schema":2,"pid":` + strconv.Itoa(os.Getpid()) + `,"nats":"nats://127.0.0.1:2","redis":"127.0.0.1:3","app":"` + appname.Default + `",` +
+		`"processes":[{"name":"worker-1","role":"worker","pid":7,"admin":"127.0.0.1:1","app":"` + appname.Default + `"},` +
+		`{"name":"front-api","role":"api","pid":8,"admin":"127.0.0.1:4","app":"shop","http":"127.0.0.1:5"}]}`
 	require.JSONEq(t, want, string(text))
 	var compact bytes.Buffer
 	require.NoError(t, json.Compact(&compact, text))

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Stop ends everything in order: the routers, so that no more events are accepted; the workers, which finish their rounds;
+// Stop ends everything in order: APIs and routers, so that no more events are accepted; the workers, which finish their rounds;
 // then Redis and NATS. A process that does not end in time is killed and named in the error. When ctx ends, all are killed.
 func (s *Stack) Stop(ctx context.Context) error {
 	s.halt(errStopped)
@@ -22,6 +22,7 @@ func (s *Stack) stop() error {
 	defer s.abort()
 	errs := []error{
 		s.retract(),
+		s.stopServices(s.apis),
 		s.stopServices(s.routers),
 		s.stopServices(s.workers),
 	}

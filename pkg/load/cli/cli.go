@@ -2,7 +2,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,9 +50,9 @@ func Variables() kong.Vars {
 
 // Target says which app is meant, and where it runs.
 type Target struct {
-	Stack string `help:"Directory of a running local stack, which says where NATS is and which app runs." placeholder:"DIR"`
+	Stack string `help:"Directory of a running local stack, which says where NATS is and which apps run." placeholder:"DIR"`
 	NATS  string `name:"nats" default:"nats://127.0.0.1:4222" help:"URL of NATS; by default the stack's, if one is named." placeholder:"URL"`
-	App   string `default:"${app}" help:"Name of the app; by default the stack's, if one is named."`
+	App   string `default:"${app}" help:"Name of the app; by default the first of the stack, if one is named."`
 }
 
 // Validate is called by kong.
@@ -83,8 +82,12 @@ func (t *Target) Resolve(parsed *kong.Context) error {
 	if !given("nats") {
 		t.NATS = from.NATS
 	}
-	if !given("app") {
-		t.App = cmp.Or(madeFor(parsed), from.App)
+	asked := madeFor(parsed)
+	if given("app") {
+		asked = t.App
+	}
+	if t.App, err = from.Choose(asked); err != nil {
+		return err
 	}
 	if err := t.Validate(); err != nil {
 		return fmt.Errorf("the stack in %s: %w", t.Stack, err)

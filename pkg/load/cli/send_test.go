@@ -19,10 +19,10 @@ import (
 	"example.com/lockstep/pkg/topology"
 )
 
-// stackDir describes a stack at a URL, alive as long as this test.
+// stackDir describes a stack with two apps at a URL, alive as long as this test.
 func stackDir(t *testing.T, url string) string {
 	dir := t.TempDir()
-	body := fmt.Sprintf(`{"schema":1,"pid":%d,"nats":%q,"redis":"","app":"bank","processes":[]}`, os.Getpid(), url)
+	body := fmt.Sprintf(`{"schema":2,"pid":%d,"nats":%q,"app":"bank","processes":[{"name":"shop-worker-1","app":"shop"}]}`, os.Getpid(), url)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "stack.json"), []byte(body), 0o644))
 	return dir
 }
@@ -57,6 +57,7 @@ func TestCannotSend(t *testing.T) {
 		says string
 	}{
 		{[]string{"send", "k", "1", "--stack=" + dir}, "no stack is up in " + dir},
+		{[]string{"send", "k", "1", "--stack=" + stackDir(t, url), "--app=shops"}, `the stack runs no app "shops": it runs bank, shop`},
 		{[]string{"send", "k", "1", "--nats=" + nobody}, "cannot reach NATS"},
 		{[]string{"send", "k", "1", "--nats=" + url}, "no router of app " + appname.Default + " is listening"},
 	} {

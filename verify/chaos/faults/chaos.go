@@ -53,8 +53,9 @@ type Config struct {
 
 // chaos is one run in a directory of its own.
 type chaos struct {
-	cfg Config
-	dir string
+	cfg     Config
+	program string // that loads the stack's first app
+	dir     string
 }
 
 // Run carries the plan out and returns the load's report. When soft ends it mends what is broken and stops everything in
@@ -68,17 +69,22 @@ func Run(soft, hard context.Context, cfg Config) (Report, error) {
 	if err := cfg.Stack.Check(); err != nil {
 		return Report{}, err
 	}
-	if err := stack.CheckPrograms(cfg.Stack.Bin, "producer", "local"); err != nil {
+	apps, err := cfg.Stack.Apps()
+	if err != nil {
+		return Report{}, err
+	}
+	producer := apps[0].Producer
+	if err := stack.CheckPrograms(cfg.Stack.Bin, producer, "local"); err != nil {
 		return Report{}, err
 	}
 	if cfg.Dir != "" {
-		return (&chaos{cfg: cfg, dir: cfg.Dir}).run(soft, hard)
+		return (&chaos{cfg: cfg, program: producer, dir: cfg.Dir}).run(soft, hard)
 	}
 	dir, err := os.MkdirTemp("", appname.Default+"-chaos-")
 	if err != nil {
 		return Report{}, fmt.Errorf("cannot make a directory for the run: %w", err)
 	}
-	c := &chaos{cfg: cfg, dir: dir}
+	c := &chaos{cfg: cfg, program: producer, dir: dir}
 	r, err := c.run(soft, hard)
 	interrupted := soft.Err() != nil
 	if interrupted {

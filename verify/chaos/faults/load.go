@@ -96,7 +96,7 @@ func (c *chaos) producer() process.Spec {
 	p := c.cfg.Plan
 	return process.Spec{
 		Name: "producer",
-		Path: filepath.Join(c.cfg.Stack.Bin, "producer"),
+		Path: filepath.Join(c.cfg.Stack.Bin, c.program),
 		Args: []string{
 			"load", "--stack=" + c.path("stack"), "--rate=" + c.cfg.Rate, "--duration=" + p.Duration.String(),
 			"--keys=" + strconv.Itoa(c.cfg.Keys), "--seed=" + strconv.FormatUint(p.Seed, 10),

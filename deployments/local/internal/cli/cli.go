@@ -1,4 +1,4 @@
-// Package cli is the command line of the program local: up, down, clean, status, demo and profile.
+// Package cli is the command line of the program local: up, down, clean, status, app, load, demo and profile.
 package cli
 
 import (
@@ -16,7 +16,9 @@ type commands struct {
 	Up      up      `cmd:"" help:"Run a stack in the foreground: NATS, Redis, routers and workers."`
 	Down    down    `cmd:"" help:"Stop the stack of a directory and wait until it is gone."`
 	Clean   clean   `cmd:"" help:"Remove what a stopped stack has stored."`
-	Status  status  `cmd:"" help:"Show shards, owners, fences, positions, lag and members."`
+	Status  status  `cmd:"" help:"Show shards, owners, fences, positions, lag and members of an app."`
+	App     app     `cmd:"" help:"Print the name of the first app of the stack in a directory, or of one that would be started there."`
+	Load    load    `cmd:"" help:"Load an app of a running stack and verify every event, by the program that is for it."`
 	Demo    demo    `cmd:"" help:"Load a stack, break its parts meanwhile, and verify every event."`
 	Parking parking `cmd:"" name:"demo-parking" help:"Load a stack with events that its handler refuses, then mend the handler and retry them."`
 	Profile profile `cmd:"" help:"Load a running stack and collect profiles of every service."`

@@ -46,12 +46,16 @@ const breakNone = "none"
 func (c *demo) Run(e *environment) error {
 	l := command.NewLife(c.StopWithParent)
 	defer l.Stop()
+	stack, err := c.FirstApp(e.Environment)
+	if err != nil {
+		return err
+	}
 	cfg := demonstration.Config{
-		Stack: c.Config(e.Environment), Break: c.Break,
+		Stack: stack, Break: c.Break,
 		Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Distribution: c.Distribution, Size: c.Size, Out: e.Out, Owned: e.owned,
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
-	err := demonstration.Run(l.Soft, l.Hard, cfg)
+	err = demonstration.Run(l.Soft, l.Hard, cfg)
 	if err == demonstration.ErrVerdict { // alone: errors joined to it must be printed
 		return command.ErrSaid
 	}

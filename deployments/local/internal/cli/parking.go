@@ -33,12 +33,16 @@ func (c *parking) Validate() error {
 func (c *parking) Run(e *environment) error {
 	l := command.NewLife(c.StopWithParent)
 	defer l.Stop()
+	stack, err := c.FirstApp(e.Environment)
+	if err != nil {
+		return err
+	}
 	cfg := demonstration.ParkingConfig{Poison: c.Poison, Config: demonstration.Config{
-		Stack: c.Config(e.Environment), Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Distribution: "sequential", Size: 128, Out: e.Out,
+		Stack: stack, Rate: c.Rate, Duration: c.Duration, Keys: c.Keys, Distribution: "sequential", Size: 128, Out: e.Out,
 	}}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	cfg.Stack.WorkerFlags = append([]string{"--overdraft=refuse"}, cfg.Stack.WorkerFlags...)
-	err := demonstration.RunParking(l.Soft, l.Hard, cfg)
+	err = demonstration.RunParking(l.Soft, l.Hard, cfg)
 	if err == demonstration.ErrVerdict { // alone: errors joined to it must be printed
 		return command.ErrSaid
 	}

@@ -17,8 +17,7 @@ import (
 )
 
 type profile struct {
-	Dir      string        `default:"${dir}" help:"The stack's directory."`
-	Bin      string        `default:"${bin}" help:"Directory of the built programs."`
+	Target   target        `embed:""`
 	Out      string        `default:"profiles" help:"Directory for the profiles."`
 	Duration time.Duration `default:"10s" help:"How long to profile; the load lasts a little longer."`
 }
@@ -38,7 +37,7 @@ func (c *profile) Validate() error {
 
 // Run loads a running stack and meanwhile collects profiles of every service and of the producer.
 func (c *profile) Run(e *environment) error {
-	f, err := stackfile.Read(c.Dir)
+	f, producer, err := c.Target.producer()
 	if err != nil {
 		return err
 	}
@@ -47,8 +46,8 @@ func (c *profile) Run(e *environment) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	load := exec.CommandContext(ctx, filepath.Join(c.Bin, "producer"), "load", "--stack="+c.Dir, "--pprof="+c.Out,
-		"--out="+filepath.Join(c.Out, "report.json"), "--duration="+(profileWarmUp+c.Duration+profileSlack).String())
+	load := exec.CommandContext(ctx, producer, append(c.Target.flags(), "--pprof="+c.Out,
+		"--out="+filepath.Join(c.Out, "report.json"), "--duration="+(profileWarmUp+c.Duration+profileSlack).String())...)
 	load.Stdout, load.Stderr = e.Out, io.Discard
 	if err := load.Start(); err != nil {
 		return fmt.Errorf("cannot start the load: %w", err)

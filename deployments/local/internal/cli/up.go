@@ -14,8 +14,8 @@ import (
 
 type up struct {
 	command.StackFlags
-	Workers  int    `default:"2" help:"How many workers."`
-	Routers  int    `default:"1" help:"How many routers."`
+	Workers  int    `default:"2" help:"How many workers of each app."`
+	Routers  int    `default:"1" help:"How many routers of each app."`
 	Dir      string `default:"${dir}" help:"Where the stack keeps its data and stack.json."`
 	NATSPort int    `name:"nats-port" placeholder:"PORT" help:"Port of NATS, which must be free. Default: 4222, or any free one."`
 }
@@ -32,7 +32,10 @@ func (c *up) Validate() error {
 func (c *up) Run(e *environment) error {
 	l := command.NewLife(c.StopWithParent)
 	defer l.Stop()
-	cfg := c.Config(e.Environment)
+	cfg, err := c.Config(e.Environment)
+	if err != nil {
+		return err
+	}
 	cfg.Dir, cfg.Workers, cfg.Routers, cfg.NATSPort = c.Dir, c.Workers, c.Routers, c.NATSPort
 	s, err := stack.New(cfg)
 	if err != nil {
@@ -71,12 +74,19 @@ func (c *up) noteOtherTopology(ctx context.Context, e *environment, s *stack.Sta
 func (c *up) summary(s *stack.Stack, took time.Duration) string {
 	var b strings.Builder
 	f := s.File()
-	fmt.Fprintf(&b, "ready after %.1f s: an event has been applied\n\n", took.Seconds())
+	of := ""
+	if apps := f.Apps(); len(apps) > 1 {
+		of = fmt.Sprintf(" of each app: %s", strings.Join(apps, ", "))
+	}
+	fmt.Fprintf(&b, "ready after %.1f s: an event has been applied%s\n\n", took.Seconds(), of)
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  NATS\t%s\n  Redis\t%s (%s)\n", f.NATS, f.Redis, s.RedisKind())
 	for _, p := range f.Processes {
 		if p.Admin != "" {
 			fmt.Fprintf(table, "  %s\thttp://%s/metrics\n", p.Name, p.Admin)
+		}
+		if p.HTTP != "" {
+			fmt.Fprintf(table, "  %s\thttp://%s, for app %s\n", p.Name, p.HTTP, p.App)
 		}
 	}
 	fmt.Fprintf(table, "  logs\t%s/logs\n", strings.TrimSuffix(c.Dir, "/"))

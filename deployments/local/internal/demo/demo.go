@@ -59,6 +59,7 @@ const hangTime = time.Second
 // demo is one demonstration in a directory of its own.
 type demo struct {
 	cfg  Config
+	app  stack.App
 	dir  string
 	hung *process.Process // the router that was stopped and does not run yet
 }
@@ -66,21 +67,27 @@ type demo struct {
 // Run runs the demonstration. When soft ends it stops everything in order, when hard ends at once. It removes the directory
 // if the verdict is pass or the run was interrupted; otherwise it keeps the directory and prints its name.
 func Run(soft, hard context.Context, cfg Config) error {
-	if err := cfg.check(); err != nil {
+	app, err := cfg.check()
+	if err != nil {
 		return err
 	}
 	if cfg.Owned == nil {
 		cfg.Owned = Owned
 	}
-	d := &demo{cfg: cfg}
+	d := &demo{cfg: cfg, app: app}
 	return d.inDirectory(soft, func() error { return d.run(soft, hard, d.load) })
 }
 
-func (c *Config) check() error {
+// check also returns the app, which is the stack's first.
+func (c *Config) check() (stack.App, error) {
 	if err := c.Stack.Check(); err != nil {
-		return err
+		return stack.App{}, err
 	}
-	return stack.CheckPrograms(c.Stack.Bin, "producer")
+	apps, err := c.Stack.Apps()
+	if err != nil {
+		return stack.App{}, err
+	}
+	return apps[0], stack.CheckPrograms(c.Stack.Bin, apps[0].Producer)
 }
 
 // inDirectory runs a demonstration in a new directory.
@@ -183,7 +190,7 @@ func (d *demo) reported(producer *process.Process) error {
 func (d *demo) producer() process.Spec {
 	return process.Spec{
 		Name: "producer",
-		Path: filepath.Join(d.cfg.Stack.Bin, "producer"),
+		Path: filepath.Join(d.cfg.Stack.Bin, d.app.Producer),
 		Args: []string{
 			"load", "--stack=" + d.stackDir(), "--rate=" + d.cfg.Rate, "--duration=" + d.cfg.Duration.String(),
 			"--keys=" + strconv.Itoa(d.cfg.Keys), "--distribution=" + d.cfg.Distribution, "--size=" + strconv.Itoa(d.cfg.Size),

@@ -32,10 +32,11 @@ const saysParked = "waiting for an operator"
 // RunParking shows what an event that cannot be applied does: it parks its key, all other keys go on; and when the handler is
 // mended, a retry applies it and all that waited behind it. It stops and cleans up as Run does.
 func RunParking(soft, hard context.Context, cfg ParkingConfig) error {
-	if err := cfg.check(); err != nil {
+	app, err := cfg.check()
+	if err != nil {
 		return err
 	}
-	p := &parking{demo: &demo{cfg: cfg.Config}, poison: cfg.Poison}
+	p := &parking{demo: &demo{cfg: cfg.Config, app: app}, poison: cfg.Poison}
 	return p.inDirectory(soft, func() error { return p.run(soft, hard, p.play) })
 }
 
@@ -127,8 +128,8 @@ const maxLines = 8
 
 // worker runs `worker parked` as an operator would, and shows it.
 func (p *parking) worker(ctx context.Context, s *stack.Stack, args ...string) error {
-	p.say("\n$ worker parked %s", strings.Join(args, " "))
-	cmd := exec.CommandContext(ctx, filepath.Join(p.cfg.Stack.Bin, "worker"), append([]string{"parked"}, args...)...)
+	p.say("\n$ %s parked %s", p.app.Worker, strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, filepath.Join(p.cfg.Stack.Bin, p.app.Worker), append([]string{"parked"}, args...)...)
 	f := s.File()
 	cmd.Env = append(os.Environ(), appname.EnvPrefix+"_NATS="+f.NATS, appname.EnvPrefix+"_APP="+f.App)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal comes through ctx

@@ -31,6 +31,7 @@ func TestLoads(t *testing.T) {
 		t.Run("paused workers", s.testPausedWorkers)
 		t.Run("stopped worker", s.testStoppedWorker)
 	})
+	t.Run("two apps", func(t *testing.T) { testApps(t, bin) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, bin) })
 	t.Run("set of strings", func(t *testing.T) { testTags(t, bin) })
 	t.Run("orders", func(t *testing.T) { testOrders(t, bin) })
