@@ -151,8 +151,10 @@ func packagesOf(t *testing.T, dir string) map[string][]string {
 	const format = `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}{{if not .GoFiles}}{{range .TestImports}} {{.}}{{end}}{{end}}`
 	cmd := exec.Command("go", "list", "-f", format, "./...")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "go list in %s: %s", dir, out)
+	var stderr strings.Builder // go warns of a module without packages, which only pins tools
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "go list in %s: %s", dir, &stderr)
 	packages := make(map[string][]string)
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
