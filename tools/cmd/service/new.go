@@ -63,7 +63,7 @@ func (r *repository) newService(name, kind, app string) (servicefile.Service, er
 		return none, fmt.Errorf("NAME=%s: another program or folder of the repository is called so: choose another name", name)
 	}
 	if other, taken := servicefile.Find(r.services, name); taken {
-		return none, fmt.Errorf("NAME=%s: there is a service of this name already, a %s", name, other.Kind)
+		return none, fmt.Errorf("NAME=%s: there is a service of this name already, %s", name, about(other))
 	}
 	if _, err := os.Lstat(r.path(s.Dir())); err == nil {
 		return none, fmt.Errorf("NAME=%s: %s is there already, and %s does not list it", name, s.Dir(), servicefile.Path)

@@ -44,6 +44,9 @@ func (r *repository) remove(name string, force bool, out io.Writer) error {
 		if err := r.editIgnored(s, false); err != nil {
 			return err
 		}
+		if err := r.undocument(name); err != nil {
+			return err
+		}
 		rest := slices.DeleteFunc(slices.Clone(r.services), func(other servicefile.Service) bool { return other.Name == name })
 		return servicefile.Write(r.path(servicefile.Path), rest)
 	})
@@ -58,6 +61,29 @@ func (r *repository) remove(name string, force bool, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "%s is gone: its folder, and its lines in go.work, .gitignore and %s\n", s.Dir(), servicefile.Path)
 	return err
+}
+
+// configuration is the page that has the flags of each program, in a section of its name.
+const configuration = "docs/configuration.md"
+
+// undocument takes a program's section out of the page, if it has one: `task docs` has put it there.
+func (r *repository) undocument(name string) error {
+	text, err := os.ReadFile(r.path(configuration))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	head := "\n## `" + name + "`\n"
+	before, section, found := strings.Cut(string(text), head)
+	if !found {
+		return nil
+	}
+	rest := "\n"
+	if next := strings.Index(section, "\n## "); next >= 0 {
+		rest = section[next:]
+	}
+	return os.WriteFile(r.path(configuration), []byte(before+rest), 0o644)
 }
 
 func names(services []servicefile.Service) (names []string) {

@@ -39,7 +39,7 @@ func open(root string) (*repository, error) {
 func (r *repository) path(name string) string { return filepath.Join(r.root, filepath.FromSlash(name)) }
 
 // shared are the files that a service has a line in, and that the go command may change with them.
-var shared = []string{servicefile.Path, "go.work", "go.work.sum", ".gitignore"}
+var shared = []string{servicefile.Path, "go.work", "go.work.sum", ".gitignore", configuration}
 
 // change calls do. If that fails, change puts the shared files back as they were.
 func (r *repository) change(do func() error) error {
