@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"example.com/lockstep/tools/git"
 	"example.com/lockstep/tools/rename"
 )
 
@@ -14,52 +15,31 @@ func committed(dir string) (rename.Record, error) {
 	if _, err := exec.LookPath("git"); err != nil {
 		return rename.Record{}, errors.New("git was not found: install it, a fork is undone by git")
 	}
-	if _, err := git(dir, "rev-parse", "--show-toplevel"); err != nil {
+	if _, err := git.Run(dir, "rev-parse", "--show-toplevel"); err != nil {
 		return rename.Record{}, fmt.Errorf("this is not in a git repository, and a fork is undone by git (%w); "+
 			"in an unpacked archive run first: git init && git add --all && git commit -m Template", err)
 	}
-	tree, err := git(dir, "rev-parse", "--verify", "--quiet", "HEAD:./")
+	tree, err := git.Run(dir, "rev-parse", "--verify", "--quiet", "HEAD:./")
 	if err != nil {
 		return rename.Record{}, errors.New("nothing of this directory is committed to git; run first: git add --all && git commit -m Template")
 	}
-	base, err := git(dir, "rev-parse", "--verify", "HEAD")
+	base, err := git.Run(dir, "rev-parse", "--verify", "HEAD")
 	if err != nil {
 		return rename.Record{}, err
 	}
-	changes, err := git(dir, "status", "--porcelain", "--untracked-files=all", "--", ".")
-	if err != nil {
+	if err := git.Clean(dir); err != nil {
 		return rename.Record{}, err
-	}
-	if changes != "" {
-		lines := strings.Split(changes, "\n")
-		return rename.Record{}, fmt.Errorf("%d files have changes that are not committed, the first is %s; commit them, or put them aside with: git stash --include-untracked",
-			len(lines), strings.TrimSpace(lines[0][2:]))
 	}
 	return rename.Record{Base: base, Tree: tree}, nil
 }
 
 // stage puts the fork into git's index, so that `git reset --hard` takes all of it back.
 func stage(dir string) error {
-	if _, err := git(dir, "add", "--update", "--", "."); err != nil {
+	if _, err := git.Run(dir, "add", "--update", "--", "."); err != nil {
 		return err
 	}
-	_, err := git(dir, "add", "--force", "--", rename.RecordFile)
+	_, err := git.Run(dir, "add", "--force", "--", rename.RecordFile)
 	return err
-}
-
-// git returns what a git command prints, without space around it at the end. Errors have the last line that it says.
-func git(dir string, args ...string) (string, error) {
-	cmd := exec.Command("git", args...)
-	cmd.Dir = dir
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		says := strings.TrimSpace(stderr.String())
-		says = says[strings.LastIndex(says, "\n")+1:]
-		return "", fmt.Errorf("git %s: %w: %s", args[0], err, says)
-	}
-	return strings.TrimRight(string(out), " \n"), nil
 }
 
 // standard refuses a module path that Go's own packages begin with.
