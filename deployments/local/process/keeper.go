@@ -33,7 +33,7 @@ type Events struct {
 }
 
 // Keeper keeps one process running: when it ends it is started again, after a wait that grows from 100 ms to 5 s while
-// it keeps ending within 10 s.
+// it keeps ending within 10 s. An end in order, after SIGTERM, does not count.
 type Keeper struct {
 	starter *Starter
 	events  Events
@@ -140,7 +140,7 @@ func (k *Keeper) run(p *Process) {
 		if !k.watch(p) {
 			return
 		}
-		if time.Since(began) > settled {
+		if time.Since(began) > settled || p.endedAsTold() {
 			waits.Reset()
 		}
 		why := p.Outcome()

@@ -124,6 +124,9 @@ func (p *Process) ByItself() bool {
 	return p.ExitCode() == panicked || !slices.Contains(p.sent, syscall.SIGTERM)
 }
 
+// endedAsTold tells whether a process that has ended did so in order, after SIGTERM.
+func (p *Process) endedAsTold() bool { return p.ExitCode() == 0 && !p.ByItself() }
+
 // Logged tells whether the process has logged the text.
 func (p *Process) Logged(text string) bool {
 	log, err := os.Open(p.spec.Log)

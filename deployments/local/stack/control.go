@@ -94,6 +94,36 @@ func (s *Stack) Restart(ctx context.Context, name string, flags ...string) error
 	return s.AwaitReady(ctx, name, p)
 }
 
+// Renew tells a service to end in order, unless it has ended by itself; then it starts with the program that is in place. ready
+// waits until it is ready.
+func (s *Stack) Renew(name string) (ready func(context.Context) error, err error) {
+	p, err := s.process(name)
+	if err != nil {
+		return nil, err
+	}
+	p.Signal(syscall.SIGTERM) // false if it has ended
+	return func(ctx context.Context) error { return s.AwaitReady(ctx, name, p) }, nil
+}
+
+// Program is a program that services of the stack run.
+type Program struct {
+	Name      string
+	Processes []string
+}
+
+// Programs returns what the services run, in the order of their start.
+func (s *Stack) Programs() (programs []Program) {
+	for _, c := range slices.Concat(s.routers, s.workers, s.apis) {
+		i := slices.IndexFunc(programs, func(p Program) bool { return p.Name == c.program })
+		if i < 0 {
+			i = len(programs)
+			programs = append(programs, Program{Name: c.program})
+		}
+		programs[i].Processes = append(programs[i].Processes, c.name)
+	}
+	return programs
+}
+
 // child returns the service of that name, nil if there is none.
 func (s *Stack) child(name string) *child {
 	for _, c := range slices.Concat(s.apis, s.routers, s.workers) {

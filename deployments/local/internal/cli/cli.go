@@ -1,4 +1,4 @@
-// Package cli is the command line of the program local: up, down, clean, status, app, load, demo and profile.
+// Package cli is the command line of the program local: up, dev, down, clean, status, app, load, demo and profile.
 package cli
 
 import (
@@ -14,6 +14,7 @@ import (
 
 type commands struct {
 	Up      up      `cmd:"" help:"Run a stack in the foreground: NATS, Redis, routers and workers."`
+	Dev     dev     `cmd:"" help:"Run a stack as up does, and build and restart each service whose sources change."`
 	Down    down    `cmd:"" help:"Stop the stack of a directory and wait until it is gone."`
 	Clean   clean   `cmd:"" help:"Remove what a stopped stack has stored."`
 	Status  status  `cmd:"" help:"Show shards, owners, fences, positions, lag and members of an app."`

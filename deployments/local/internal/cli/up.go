@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -30,6 +31,14 @@ func (c *up) Validate() error {
 
 // Run runs the stack until a signal stops it.
 func (c *up) Run(e *environment) error {
+	return c.run(e, func(ctx context.Context, _ *stack.Stack) error {
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// run runs the stack for as long as its use lasts, which must end with its context.
+func (c *up) run(e *environment, use func(context.Context, *stack.Stack) error) error {
 	l := command.NewLife(c.StopWithParent)
 	defer l.Stop()
 	cfg, err := c.Config(e.Environment)
@@ -52,9 +61,11 @@ func (c *up) Run(e *environment) error {
 	}
 	fmt.Fprint(e.Out, c.summary(s, time.Since(began)))
 	c.noteOtherTopology(l.Soft, e, s)
-	<-l.Soft.Done()
-	fmt.Fprintf(e.Out, "stopping (%v); once more stops at once\n", context.Cause(l.Soft))
-	if err := s.Stop(l.Hard); err != nil {
+	err = use(l.Soft, s)
+	if l.Soft.Err() != nil {
+		fmt.Fprintf(e.Out, "stopping (%v); once more stops at once\n", context.Cause(l.Soft))
+	}
+	if err := errors.Join(err, s.Stop(l.Hard)); err != nil {
 		return err
 	}
 	fmt.Fprintln(e.Out, "stopped")
