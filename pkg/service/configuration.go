@@ -33,7 +33,7 @@ func printConfiguration(w io.Writer, name, description string, cli any, opts []k
 // default and help.
 func WriteConfiguration(w io.Writer, program *kong.Application) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "## `%s`\n\n%s\n", program.Name, program.Help)
+	fmt.Fprintf(&text, "## `%s`\n\n%s\n", program.Name, escaped.Replace(program.Help))
 	for _, command := range program.Leaves(true) {
 		writeCommand(&text, command)
 	}
@@ -60,8 +60,11 @@ func writeCommand(text *strings.Builder, command *kong.Node) {
 	}
 }
 
+// escaped is text in which Markdown and a table's cells have no meaning.
+var escaped = strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "\n", " ")
+
 func row(flag *kong.Flag) string {
-	help := strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "\n", " ").Replace(flag.Help)
+	help := escaped.Replace(flag.Help)
 	return fmt.Sprintf("| `--%s` | %s | %s | %s | %s |\n", flag.Name, code(strings.Join(flag.Envs, ", ")), typeOf(flag), code(flag.Default), help)
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/alecthomas/kong"
@@ -42,7 +43,7 @@ func (e *CodeError) Unwrap() error { return e.Err }
 // Program is a program to be run.
 type Program struct {
 	Name        string
-	Description string
+	Description string            // ${title} in it is the app's title
 	Grammar     any               // its flags and commands, as kong takes them
 	Vars        map[string]string // for the grammar, besides bin, the directory in which the program lies
 }
@@ -59,14 +60,15 @@ type Environment struct {
 func (p Program) Run(args []string, out, errOut io.Writer, bound ...any) int {
 	exited := -1
 	vars := kong.Vars{"bin": ownDir(), "help_redis": helpRedis, "app": appname.Default, "env": appname.EnvPrefix}
+	title := appname.Title
 	describe := len(args) == 1 && args[0] == service.ConfigurationCommand
 	if describe {
 		vars["app"], vars["env"] = service.ConfigurationNames()
-		vars["bin"] = "that of the program"
+		title, vars["bin"] = vars["app"], "that of the program"
 	}
 	parser, err := kong.New(p.Grammar,
 		kong.Name(p.Name),
-		kong.Description(p.Description),
+		kong.Description(strings.ReplaceAll(p.Description, "${title}", title)),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exited = code }),
 		vars.CloneWith(p.Vars),

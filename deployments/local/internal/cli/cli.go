@@ -8,7 +8,6 @@ import (
 
 	"example.com/lockstep/deployments/local/command"
 	demonstration "example.com/lockstep/deployments/local/internal/demo"
-	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -41,7 +40,7 @@ func Run(args []string, out, errOut io.Writer) int {
 
 func run(args []string, e *environment, errOut io.Writer) int {
 	local := command.Program{
-		Name: "local", Description: appname.Title + " as a whole stack on this machine.", Grammar: &commands{},
+		Name: "local", Description: "${title} as a whole stack on this machine.", Grammar: &commands{},
 		Vars: map[string]string{"dir": stackfile.DefaultDir, "breaks": strings.Join(demonstration.Usual(), ","), "help_break": helpBreak},
 	}
 	return local.Run(args, e.Out, errOut, e)
