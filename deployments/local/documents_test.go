@@ -68,7 +68,7 @@ func TestMetricsOfTheDocuments(t *testing.T) {
 	source := sources(t)
 	named := 0
 	for name, text := range documents(t) {
-		for _, metric := range regexp.MustCompile("`(?:<app>|lockstep|\\.\\.\\.)_((?:worker|router|producer)_[a-z_]+)`").FindAllStringSubmatch(text, -1) {
+		for _, metric := range regexp.MustCompile("`(?:<app>|\\.\\.\\.)_((?:worker|router|producer)_[a-z_]+)`").FindAllStringSubmatch(text, -1) {
 			named++
 			_, short, _ := strings.Cut(metric[1], "_")
 			require.True(t, strings.Contains(source, `"`+short+`"`), "%s names the metric %s", name, metric[1])

@@ -70,6 +70,7 @@ func (n *newcomer) follow(t *testing.T, document string) int {
 type newcomer struct {
 	root, dir string
 	up        *exec.Cmd
+	app       string   // as the README has asked for it
 	after     []string // commands that end the stack, kept until those that need one have run
 }
 
@@ -90,6 +91,8 @@ func (n *newcomer) run(t *testing.T, line string) {
 		n.after = append(n.after, line)
 	case line == "go tool task clean":
 		n.after = append(n.after, line)
+	case line == "app=$(go tool task app)":
+		n.app = strings.TrimSpace(n.command(t, "go tool task app"))
 	case strings.HasPrefix(line, "go tool task "):
 		out := n.command(t, line)
 		if strings.Contains(line, " load") || strings.Contains(line, " demo") {
@@ -108,7 +111,7 @@ func (n *newcomer) run(t *testing.T, line string) {
 			require.Equal(t, "pass", report.Verdict)
 		}
 	case req != nil:
-		n.request(t, req[1], req[2])
+		n.request(t, strings.Replace(req[1], "$app.", n.app+".", 1), req[2])
 	default:
 		t.Fatalf("the README has a command this test does not know: %s", line)
 	}
