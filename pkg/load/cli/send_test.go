@@ -109,7 +109,7 @@ func TestProgramForOneAppKeepsItInAStack(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, server.Conn.Flush())
-	for _, c := range []struct{ flag, app string }{{"", "shop"}, {"--app=other", "other"}} {
+	for _, c := range []struct{ flag, app string }{{"", "shop"}, {"--app=bank", "bank"}} {
 		args := append([]string{"send", "--stack=" + stackDir(t, server.URL), "k", "1"}, strings.Fields(c.flag)...)
 		parsed, err := service.Parse(name, "", ptr(New(application)), args, Variables(), kong.Vars{"app": "shop"}, kong.Writers(io.Discard, io.Discard))
 		require.NoError(t, err)
