@@ -47,7 +47,7 @@ func (w *listWork) run(ctx context.Context, h Handler) result {
 	if w.bad != nil {
 		return result{err: Park(fmt.Errorf("stored state of the key: %w", w.bad))}
 	}
-	before := store.Proof{}
+	var before store.Proof
 	var state any
 	decoded := false
 	proof := w.proof

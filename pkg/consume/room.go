@@ -30,13 +30,13 @@ func (o *owner) countPass(term uint32) {
 	o.brake.begin(p.tried)
 	good := p.tried
 	for i := range p.failures {
-		if err := p.failures[i].err; good > 0 && err != errRunning && !errors.Is(err, errDropped) {
+		if err := p.failures[i].err; good > 0 && !errors.Is(err, errRunning) && !errors.Is(err, errDropped) {
 			good--
 		}
 	}
 	o.brake.succeeded(term, good, now)
 	for i := range p.failures {
-		if err := p.failures[i].err; err != errRunning && !errors.Is(err, errDropped) {
+		if err := p.failures[i].err; !errors.Is(err, errRunning) && !errors.Is(err, errDropped) {
 			o.brake.failed(term, p.failures[i].key, now)
 		}
 	}

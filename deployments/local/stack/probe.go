@@ -41,7 +41,7 @@ func (s *Stack) probe(ctx context.Context) error {
 			return fmt.Errorf("the first event was not applied: %w; the stack waited for %s; see the logs in %s", err, awaited(logs), logs)
 		case err := <-s.failed:
 			cancel(err)
-			<-sent
+			<-sent //nolint:errcheck // it follows from the failure
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func Probe(ctx context.Context, natsURL, app string) error {
 	if err := p.Start(ctx); err != nil {
 		return err
 	}
-	defer p.Stop(ctx)
+	defer func() { _ = p.Stop(ctx) }()
 	handle, err := p.Publish(ctx, publish.Event{Key: probeKey, Data: []byte(probeData), Receipt: true, Tag: 1})
 	if err != nil {
 		return err

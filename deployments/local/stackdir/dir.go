@@ -73,7 +73,7 @@ func Open(path string) (*Dir, error) {
 	}
 	// A stack that was killed has left its stack.json.
 	if err := stackfile.Remove(path); err != nil {
-		d.release()
+		_ = d.release()
 		return nil, fmt.Errorf("cannot use the stack directory %s: %w", path, err)
 	}
 	return d, nil
@@ -158,7 +158,7 @@ func Clean(path string) (gone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer d.release()
+	defer func() { _ = d.release() }()
 	for _, name := range written {
 		if err := os.RemoveAll(d.Path(name)); err != nil {
 			return false, fmt.Errorf("clean %s: %w", path, err)

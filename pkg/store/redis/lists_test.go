@@ -119,7 +119,7 @@ func TestListCommitsOfAnySize(t *testing.T) {
 		var add, remove []store.List
 		for i := range n { // n fields of one hash of events
 			key := fmt.Sprint("key-", i)
-			run := (uint64(15) - uint64(bucket(key))%15) * 64
+			run := (15 - bucket(key)%15) * 64
 			add = append(add, store.List{Key: key, Head: []byte(key), At: run, Events: event})
 			remove = append(remove, store.List{Key: key, Drop: run, Till: run + 1})
 			require.Equal(t, "{app:0}:aside:1", eventsOf(0, key, run))

@@ -25,7 +25,7 @@ func stateOrList(t *testing.T, s Kept) {
 	failed := make(chan error, 1)
 	go func() {
 		defer close(done)
-		for i := uint64(0); i < 300; i++ {
+		for i := range uint64(300) {
 			err := commit(nil, store.List{Key: "k", Head: []byte("head"), At: i, Events: [][]byte{[]byte("event")}})
 			if err == nil {
 				err = commit([]byte("state"), store.List{Key: "k", Drop: i, Till: i + 1})

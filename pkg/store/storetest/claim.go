@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -101,7 +102,7 @@ func racingOwners(t *testing.T, k Kept) {
 				if err == nil {
 					version = next
 					wins[o]++
-				} else if err != store.ErrStale {
+				} else if !errors.Is(err, store.ErrStale) {
 					t.Errorf("commit: %v", err)
 				}
 			}

@@ -137,14 +137,14 @@ func (g group) test(ctx context.Context, flags, env []string, r *report) error {
 
 // readWorkspace returns the directory of go.work and, as paths from there, those of its modules.
 func readWorkspace(ctx context.Context) (root string, modules []string, err error) {
-	file, err := output(ctx, "", "env", "GOWORK")
+	file, err := output(ctx, "env", "GOWORK")
 	if err != nil {
 		return "", nil, err
 	}
 	if file == "" || file == "off" {
 		return "", nil, fmt.Errorf("no go.work here (GOWORK=%s)", file)
 	}
-	text, err := output(ctx, "", "work", "edit", "-json")
+	text, err := output(ctx, "work", "edit", "-json")
 	if err != nil {
 		return "", nil, err
 	}

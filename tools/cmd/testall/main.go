@@ -98,11 +98,11 @@ func testGroups(ctx context.Context, out io.Writer, args []string, sum *counts) 
 // raceFlag returns -race where it can work: it needs a C compiler on most systems.
 // Under CI=true one must be there.
 func raceFlag(ctx context.Context, out io.Writer) ([]string, error) {
-	cgo, err := output(ctx, "", "env", "CGO_ENABLED")
+	cgo, err := output(ctx, "env", "CGO_ENABLED")
 	if err != nil {
 		return nil, err
 	}
-	cc, err := output(ctx, "", "env", "CC")
+	cc, err := output(ctx, "env", "CC")
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +119,8 @@ func raceFlag(ctx context.Context, out io.Writer) ([]string, error) {
 }
 
 // output returns what a go command prints, without the final newline.
-func output(ctx context.Context, dir string, args ...string) (string, error) {
+func output(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

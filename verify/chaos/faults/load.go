@@ -31,7 +31,7 @@ func (c *chaos) load(soft, hard context.Context, s *stack.Stack, links *links) (
 	if err != nil {
 		return 0, nil, err
 	}
-	defer notes.close()
+	defer func() { _ = notes.close() }()
 	spec := c.producer()
 	if c.cfg.Plan.hasLinks() {
 		address, err := s.NATSFor(producerName)

@@ -56,7 +56,7 @@ func (c *demo) Run(e *environment) error {
 	}
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	err = demonstration.Run(l.Soft, l.Hard, cfg)
-	if err == demonstration.ErrVerdict { // alone: errors joined to it must be printed
+	if err == demonstration.ErrVerdict { //nolint:errorlint // alone: errors joined to it must be printed
 		return command.ErrSaid
 	}
 	return err

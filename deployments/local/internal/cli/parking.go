@@ -43,7 +43,7 @@ func (c *parking) Run(e *environment) error {
 	cfg.Stack.Workers, cfg.Stack.Routers = c.Workers, c.Routers
 	cfg.Stack.WorkerFlags = append([]string{"--overdraft=refuse"}, cfg.Stack.WorkerFlags...)
 	err = demonstration.RunParking(l.Soft, l.Hard, cfg)
-	if err == demonstration.ErrVerdict { // alone: errors joined to it must be printed
+	if err == demonstration.ErrVerdict { //nolint:errorlint // alone: errors joined to it must be printed
 		return command.ErrSaid
 	}
 	return err
