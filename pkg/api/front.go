@@ -171,7 +171,7 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request) {
 	f.seconds.WithLabelValues(name).Observe(time.Since(began).Seconds())
 }
 
-// answer returns the answer to a request, and the name of its o.
+// answer returns the answer to a request, and the name of its operation.
 func (f *Front) answer(w http.ResponseWriter, r *http.Request) (name string, a answer) {
 	path := r.URL.EscapedPath()
 	var methods []string
