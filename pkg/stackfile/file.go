@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"example.com/lockstep/pkg/appname"
 	"example.com/lockstep/pkg/service"
 )
 
@@ -30,6 +31,9 @@ const (
 	Name = "stack.json"
 	// NewName is the name under which the next content is written before it replaces the file.
 	NewName = Name + ".new"
+	// EnvName is the name of a file that is there while Name is: the addresses of NATS and Redis as the environment variables of services,
+	// NAME=value, for a debugger that starts one. An address whose password is not known here is left out.
+	EnvName = "env"
 	// LockName is the name of the file that the supervisor locks with flock(2). It holds the supervisor's pid.
 	LockName = "lock"
 	// DefaultDir is the directory in which the tasks run a stack unless DIR names another.
@@ -103,6 +107,9 @@ func Write(dir string, f File) error {
 	if err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(dir, EnvName), []byte(f.env()), 0o600); err != nil {
+		return err
+	}
 	next := filepath.Join(dir, NewName)
 	if err := os.WriteFile(next, append(text, '\n'), 0o600); err != nil {
 		return err
@@ -110,10 +117,25 @@ func Write(dir string, f File) error {
 	return os.Rename(next, filepath.Join(dir, Name))
 }
 
+// env is the content of EnvName. The app is in it only if it is not the one that services mean if they are told no other: a service of
+// an app of its own would work for the wrong one.
+func (f File) env() string {
+	env := appname.EnvPrefix + "_NATS=" + f.NATS + "\n"
+	if f.Redis != "" && !strings.Contains(f.Redis, "***") {
+		env += appname.EnvPrefix + "_REDIS=" + f.Redis + "\n"
+	}
+	if f.App != appname.Default {
+		env += appname.EnvPrefix + "_APP=" + f.App + "\n"
+	}
+	return env
+}
+
 // Remove removes the directory's stack.json, if there is one: its stack is no longer ready.
 func Remove(dir string) error {
-	if err := os.Remove(filepath.Join(dir, Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, name := range []string{Name, EnvName} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

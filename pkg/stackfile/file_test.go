@@ -5,11 +5,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
+	"example.com/lockstep/pkg/appname"
 	"github.com/stretchr/testify/require"
 )
+
+// The environment is there while stack.json is, and names no app that services mean anyway, and no password that is not known.
+func TestEnv(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, EnvName)
+	for want, f := range map[string]File{
+		"_NATS=nats://h:1|_REDIS=h:2|_APP=bank|": {PID: 1, NATS: "nats://h:1", Redis: "h:2", App: "bank"},
+		"_NATS=nats://h:1|_REDIS=h:2|":           {PID: 1, NATS: "nats://h:1", Redis: "h:2", App: appname.Default},
+		"_NATS=nats://h:1|":                      {PID: 1, NATS: "nats://h:1", Redis: "redis://u:***@h:2", App: appname.Default},
+	} {
+		require.NoError(t, Write(dir, f))
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, want, strings.ReplaceAll(strings.ReplaceAll(string(text), appname.EnvPrefix, ""), "\n", "|"))
+	}
+	require.NoError(t, Remove(dir))
+	require.NoFileExists(t, file)
+}
 
 func TestRead(t *testing.T) {
 	ended := exec.Command("true")
@@ -124,7 +144,7 @@ func TestLockTellsWhetherTheFileIsStale(t *testing.T) {
 	require.NoError(t, Remove(dir), "there is nothing to remove")
 }
 
-func TestWriteLeavesOneFile(t *testing.T) {
+func TestWriteLeavesNoOtherFile(t *testing.T) {
 	dir := t.TempDir()
 	f := File{PID: os.Getpid(), NATS: "nats://127.0.0.1:1", Redis: "127.0.0.1:2", App: "shop",
 		Processes: []Process{{Name: "worker-1", Role: RoleWorker, PID: 7, Admin: "127.0.0.1:3"}}}
@@ -134,7 +154,7 @@ func TestWriteLeavesOneFile(t *testing.T) {
 	require.NoError(t, err)
 	f.Schema = Schema
 	require.Equal(t, f, got)
-	entries, err := os.ReadDir(dir)
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
-	require.Len(t, entries, 1)
+	require.Equal(t, []string{filepath.Join(dir, EnvName), filepath.Join(dir, Name)}, left)
 }

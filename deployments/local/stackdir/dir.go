@@ -40,7 +40,7 @@ const (
 )
 
 // written lists the files of a stack. Clean removes the lock last, since it guards the others.
-var written = []string{stackfile.Name, stackfile.NewName, NATSDir, RedisDir, LocksDir, LogsDir, ownerName, markerName, stackfile.LockName}
+var written = []string{stackfile.Name, stackfile.NewName, stackfile.EnvName, NATSDir, RedisDir, LocksDir, LogsDir, ownerName, markerName, stackfile.LockName}
 
 // Dir is a stack directory whose lock this process holds.
 type Dir struct {
