@@ -15,7 +15,7 @@ import (
 // reserved are names that other programs in bin/ have, and folders that the go command passes over or keeps apart.
 var reserved = []string{
 	"bench", "chaos", "doctor", "fork", "inmodules", "lint", "local", "service", "testall", "tryfork", "update",
-	"all", "cmd", "go", "internal", "main", "std", "testdata", "tool", "vendor", "work",
+	"internal", "testdata", "vendor",
 }
 
 // madeKinds are the kinds that a new service may have.

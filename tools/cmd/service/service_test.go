@@ -87,15 +87,16 @@ func goIn(t *testing.T, dir, work string, args ...string) {
 	require.NoError(t, err, "go %s in %s: %s", strings.Join(args, " "), dir, out)
 }
 
-// made are the services that these tests make: name, kind, app, and the files but for go.mod and go.sum.
+// made are the services that these tests make: name, kind, app, and the files but for go.mod and go.sum. A fork is unlikely to have
+// services of such names itself.
 var made = []struct {
 	args  []string
 	files []string
 }{
-	{[]string{"billing"}, []string{"handler.go", "handler_test.go", "main.go"}},
-	{[]string{"billing-feed", "producer", "billing"}, []string{"generate.go", "generate_test.go", "main.go"}},
-	{[]string{"front", "api", "billing"}, []string{"main.go", "main_test.go"}},
-	{[]string{"feed", "producer"}, []string{"generate.go", "generate_test.go", "main.go"}},
+	{[]string{"zz-ledger"}, []string{"handler.go", "handler_test.go", "main.go"}},
+	{[]string{"zz-ledger-feed", "producer", "zz-ledger"}, []string{"generate.go", "generate_test.go", "main.go"}},
+	{[]string{"zz-front", "api", "zz-ledger"}, []string{"main.go", "main_test.go"}},
+	{[]string{"zz-feed", "producer"}, []string{"generate.go", "generate_test.go", "main.go"}},
 }
 
 // A service that is removed leaves no trace, and meanwhile the lists that others read have it.
@@ -116,8 +117,8 @@ func TestNewThenRemoveLeavesTheTreeAsItWas(t *testing.T) {
 	services, err := servicefile.Read(filepath.Join(root, servicefile.Path))
 	require.NoError(t, err)
 	require.Equal(t, []servicefile.Service{
-		{Name: "billing", Kind: "worker", App: "billing"}, {Name: "billing-feed", Kind: "producer", App: "billing"},
-		{Name: "front", Kind: "api", App: "billing"}, {Name: "feed", Kind: "producer", App: ""},
+		{Name: "zz-ledger", Kind: "worker", App: "zz-ledger"}, {Name: "zz-ledger-feed", Kind: "producer", App: "zz-ledger"},
+		{Name: "zz-front", Kind: "api", App: "zz-ledger"}, {Name: "zz-feed", Kind: "producer", App: ""},
 	}, services[len(services)-4:])
 	with := tree(t, root)
 	goIn(t, root, filepath.Join(root, "go.work"), "work", "sync")
@@ -128,21 +129,19 @@ func TestNewThenRemoveLeavesTheTreeAsItWas(t *testing.T) {
 	}
 
 	// What other tasks have left of them goes, too.
-	require.NoError(t, os.WriteFile(filepath.Join(root, "services/front/front"), []byte("built"), 0o755))
-	require.NoError(t, os.Remove(filepath.Join(root, "services/front/front")))
 	require.NoError(t, os.Mkdir(filepath.Join(root, "bin"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "bin/front"), []byte("built"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "bin/zz-front"), []byte("built"), 0o755))
 	page := filepath.Join(root, configuration)
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(text), "\n## `local`\n"))
-	documented := strings.Replace(string(text), "\n## `local`\n", "\n## `front`\n\nflags\n\n## `local`\n", 1)
+	documented := strings.Replace(string(text), "\n## `local`\n", "\n## `zz-front`\n\nflags\n\n## `local`\n", 1)
 	require.NoError(t, os.WriteFile(page, []byte(documented), 0o644))
 	for _, m := range slices.Backward(made) {
 		require.Equal(t, "services/"+m.args[0]+" is gone: its folder, and its lines in go.work, .gitignore and services/services.json\n",
 			call(t, root, "remove", m.args[0]))
 	}
-	require.NoFileExists(t, filepath.Join(root, "bin/front"))
+	require.NoFileExists(t, filepath.Join(root, "bin/zz-front"))
 	require.NoError(t, os.Remove(filepath.Join(root, "bin")))
 	requireSameTree(t, before, tree(t, root))
 }
@@ -155,7 +154,9 @@ func TestNewServicesBuildAndPass(t *testing.T) {
 	// The packages are the original's, which are in Go's build cache.
 	names, err := rename.Of(root)
 	require.NoError(t, err)
-	work := "go 1.26.0\n\nuse " + filepath.Join(original, "tools") + "\n"
+	version, err := exec.Command("go", "list", "-m", "-f", "{{.GoVersion}}", names.Module+"/pkg").Output()
+	require.NoError(t, err)
+	work := "go " + string(version) + "\nuse " + filepath.Join(original, "tools") + "\n"
 	for _, module := range []string{"pkg", "pkg/load"} {
 		work += "replace " + names.Module + "/" + module + " => " + filepath.Join(original, module) + "\n"
 	}
@@ -178,10 +179,10 @@ func TestNewServicesBuildAndPass(t *testing.T) {
 		goIn(t, dir, file, "build", "-o", bin+"/", ".")
 	}
 
-	out, err := exec.Command(filepath.Join(bin, "billing"), "parked", "list", "--nats=nats://127.0.0.1:1").CombinedOutput()
+	out, err := exec.Command(filepath.Join(bin, "zz-ledger"), "parked", "list", "--nats=nats://127.0.0.1:1").CombinedOutput()
 	require.Error(t, err)
-	require.True(t, strings.HasPrefix(string(out), "billing: cannot reach NATS"), "%s", out)
-	for program, app := range map[string]string{"billing run": "billing", "billing-feed load": "billing", "front run": "billing", "feed load": ""} {
+	require.True(t, strings.HasPrefix(string(out), "zz-ledger: cannot reach NATS"), "%s", out)
+	for program, app := range map[string]string{"zz-ledger run": "zz-ledger", "zz-ledger-feed load": "zz-ledger", "zz-front run": "zz-ledger", "zz-feed load": ""} {
 		if app == "" {
 			app = names.App
 		}
@@ -196,42 +197,42 @@ func TestRefusals(t *testing.T) {
 	root := copyOf(t)
 	names, err := rename.Of(root)
 	require.NoError(t, err)
-	call(t, root, "new", "billing")
-	call(t, root, "new", "front", "api", "billing")
+	call(t, root, "new", "zz-ledger")
+	call(t, root, "new", "zz-front", "api", "zz-ledger")
 	require.NoError(t, os.Mkdir(filepath.Join(root, "services/leftover"), 0o755))
 	mod := filepath.Join(root, "deployments/local/go.mod")
 	text, err := os.ReadFile(mod)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(mod, append(text, "\nrequire "+names.Module+"/services/front v0.0.0\n"...), 0o644))
+	require.NoError(t, os.WriteFile(mod, append(text, "\nrequire "+names.Module+"/services/zz-front v0.0.0\n"...), 0o644))
 	before := tree(t, root)
 	for args, says := range map[string]string{
-		"":                    "want: service new NAME",
-		"fly a":               "want: service new NAME",
-		"new":                 "want NAME=billing, the service's name",
-		"new Billing":         "NAME=Billing: want a letter a-z, then at most 30",
-		"new ../x":            "NAME=../x: want a letter a-z",
-		"new 1st":             "NAME=1st: want a letter a-z",
-		"new a-":              "no - at the end",
-		"new local":           "NAME=local: another program or folder of the repository is called so",
-		"new vendor":          "NAME=vendor: another program or folder",
-		"new worker":          "NAME=worker: there is a service of this name already, a worker of the stack's first app",
-		"new front":           "NAME=front: there is a service of this name already, an api of the app billing",
-		"new leftover":        "NAME=leftover: services/leftover is there already, and services/services.json does not list it",
-		"new x cron":          "KIND=cron: want one of worker, producer, api",
-		"new x router":        "KIND=router: services/router routes the events of any app",
-		"new x worker shop":   "FOR=shop: a worker is an app of its own: leave FOR out",
-		"new x producer shop": "FOR=shop: no worker applies the events of such an app: want one of " + names.App + ", billing",
-		"new " + names.App:    "NAME=" + names.App + ": another worker applies the events of the app " + names.App,
-		"remove":              "want NAME=billing, the service's name",
-		"remove absent":       "NAME=absent: there is no such service; there are router, worker, producer, billing, front",
-		"remove leftover":     "NAME=leftover: there is no such service",
-		"remove ../pkg":       "NAME=../pkg: there is no such service",
-		"remove billing":      "NAME=billing: needed by front: remove these first",
-		"remove front":        "NAME=front: the module in deployments/local requires it",
-		"remove front no":     "FORCE=no: want yes, or nothing",
-		"remove router":       "NAME=router: the local stack in deployments/local needs it",
-		"remove worker yes":   "NAME=worker: the local stack in deployments/local needs it",
-		"remove producer":     "NAME=producer: the local stack in deployments/local needs it",
+		"":                          "want: service new NAME",
+		"fly a":                     "want: service new NAME",
+		"new":                       "want NAME=billing, the service's name",
+		"new Billing":               "NAME=Billing: want a letter a-z, then at most 30",
+		"new ../x":                  "NAME=../x: want a letter a-z",
+		"new 1st":                   "NAME=1st: want a letter a-z",
+		"new a-":                    "no - at the end",
+		"new local":                 "NAME=local: another program or folder of the repository is called so",
+		"new vendor":                "NAME=vendor: another program or folder",
+		"new worker":                "NAME=worker: there is a service of this name already, a worker of the stack's first app",
+		"new zz-front":              "NAME=zz-front: there is a service of this name already, an api of the app zz-ledger",
+		"new leftover":              "NAME=leftover: services/leftover is there already, and services/services.json does not list it",
+		"new zz-x cron":             "KIND=cron: want one of worker, producer, api",
+		"new zz-x router":           "KIND=router: services/router routes the events of any app",
+		"new zz-x worker shop":      "FOR=shop: a worker is an app of its own: leave FOR out",
+		"new zz-x producer zz-shop": "FOR=zz-shop: no worker applies the events of such an app: want one of " + names.App + ", ",
+		"new " + names.App:          "NAME=" + names.App + ": another ",
+		"remove":                    "want NAME=billing, the service's name",
+		"remove absent":             "NAME=absent: there is no such service; there are router, ",
+		"remove leftover":           "NAME=leftover: there is no such service",
+		"remove ../pkg":             "NAME=../pkg: there is no such service",
+		"remove zz-ledger":          "NAME=zz-ledger: needed by zz-front: remove these first",
+		"remove zz-front":           "NAME=zz-front: the module in deployments/local requires it",
+		"remove zz-front no":        "FORCE=no: want yes, or nothing",
+		"remove router":             "NAME=router: the local stack in deployments/local needs it",
+		"remove worker yes":         "NAME=worker: the local stack in deployments/local needs it",
+		"remove producer":           "NAME=producer: the local stack in deployments/local needs it",
 	} {
 		err := run(root, strings.Fields(args), io.Discard)
 		require.ErrorContains(t, err, says, args)
@@ -241,8 +242,8 @@ func TestRefusals(t *testing.T) {
 
 	// Without the local stack other services still need the router and the first app's worker.
 	require.NoError(t, os.RemoveAll(filepath.Join(root, "deployments")))
-	require.ErrorContains(t, run(root, []string{"remove", "router"}, io.Discard), "needed by worker, producer, billing, front: remove these first")
-	require.ErrorContains(t, run(root, []string{"remove", "worker"}, io.Discard), "needed by producer: remove these first")
+	require.ErrorContains(t, run(root, []string{"remove", "router"}, io.Discard), "NAME=router: needed by ")
+	require.ErrorContains(t, run(root, []string{"remove", "worker"}, io.Discard), "NAME=worker: needed by producer")
 }
 
 // An app without a name in the list is the default one, and FOR may name it.
@@ -250,10 +251,10 @@ func TestForTheDefaultApp(t *testing.T) {
 	root := copyOf(t)
 	names, err := rename.Of(root)
 	require.NoError(t, err)
-	require.Contains(t, call(t, root, "new", "front", "api", names.App), "services/front: an api of the stack's first app")
+	require.Contains(t, call(t, root, "new", "zz-front", "api", names.App), "services/zz-front: an api of the stack's first app")
 	services, err := servicefile.Read(filepath.Join(root, servicefile.Path))
 	require.NoError(t, err)
-	front, found := servicefile.Find(services, "front")
+	front, found := servicefile.Find(services, "zz-front")
 	require.True(t, found)
 	require.Equal(t, "", front.App)
 }
@@ -267,8 +268,8 @@ func TestFailureLeavesNothing(t *testing.T) {
 	absent := strings.Replace(string(text), "import (\n", "import (\n\t_ \"absent.example/x\"\n", 1)
 	require.NoError(t, os.WriteFile(main, []byte(absent), 0o644))
 	before := tree(t, root)
-	err = run(root, []string{"new", "billing"}, io.Discard)
-	require.ErrorContains(t, err, "go mod tidy in services/billing")
+	err = run(root, []string{"new", "zz-ledger"}, io.Discard)
+	require.ErrorContains(t, err, "go mod tidy in services/zz-ledger")
 	require.NotContains(t, err.Error(), "\n")
 	requireSameTree(t, before, tree(t, root))
 }
@@ -290,20 +291,20 @@ func TestRemoveKeepsText(t *testing.T) {
 				gitIn("add", ".")
 				gitIn("commit", "-qm", "one")
 			}
-			call(t, root, "new", "billing")
-			handler := filepath.Join(root, "services/billing/handler.go")
+			call(t, root, "new", "zz-ledger")
+			handler := filepath.Join(root, "services/zz-ledger/handler.go")
 			text, err := os.ReadFile(handler)
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(handler, append(text, "\n// mine\n"...), 0o644))
-			const says = "services/billing/handler.go has text that git does not have: commit it, or give FORCE=yes"
-			require.ErrorContains(t, run(root, []string{"remove", "billing"}, io.Discard), says)
+			const says = "services/zz-ledger/handler.go has text that git does not have: commit it, or give FORCE=yes"
+			require.ErrorContains(t, run(root, []string{"remove", "zz-ledger"}, io.Discard), says)
 			if git {
 				gitIn("add", ".")
-				require.ErrorContains(t, run(root, []string{"remove", "billing"}, io.Discard), says, "staged alone")
+				require.ErrorContains(t, run(root, []string{"remove", "zz-ledger"}, io.Discard), says, "staged alone")
 				gitIn("commit", "-qm", "two")
-				call(t, root, "remove", "billing")
+				call(t, root, "remove", "zz-ledger")
 			} else {
-				call(t, root, "remove", "billing", "yes")
+				call(t, root, "remove", "zz-ledger", "yes")
 			}
 			require.NoDirExists(t, filepath.Dir(handler))
 		})
