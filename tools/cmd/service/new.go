@@ -14,7 +14,7 @@ import (
 
 // reserved are names that other programs in bin/ have, and folders that the go command passes over or keeps apart.
 var reserved = []string{
-	"bench", "chaos", "doctor", "fork", "inmodules", "lint", "local", "service", "testall", "tryfork", "update",
+	"bench", "chaos", "doctor", "fork", "inmodules", "lint", "local", "release", "service", "testall", "tryfork", "update",
 	"internal", "testdata", "vendor",
 }
 
