@@ -20,9 +20,12 @@ type tests struct {
 }
 
 // A file of tests that uses one of these depends on what the fork is called.
-var mentions = regexp.MustCompile(`\bappname\.|\btestkit\.ModulePath\b|\brename\.|^package rename\b`)
+var mentions = regexp.MustCompile(`\bappname\.|\btestkit\.ModulePath\b|\brename\.Of\b|^package rename\b`)
 
-// testsWithNames returns the tests in files that mention a name, but those that take minutes.
+// slow are tests that build or load for a minute. Only .ci/run runs them, in the fork as well.
+var slow = []string{"TestTutorial", "TestLoadGuide", "TestGeneratedCodeOfARenamedTreeRuns", "TestUpdateOfThisRepository", "TestNewServicesBuildAndPass"}
+
+// testsWithNames returns the tests in files that mention a name, but slow ones and those that take minutes.
 func (f *fork) testsWithNames() ([]tests, error) {
 	var all []tests
 	for _, file := range f.files {
@@ -72,8 +75,9 @@ func testsIn(file *ast.File) []string {
 		if !ok || fn.Recv != nil || !strings.HasPrefix(fn.Name.Name, "Test") {
 			continue
 		}
-		if fn.Name.Name != "TestMain" && !strings.HasPrefix(fn.Name.Name, "TestLong") {
-			names = append(names, fn.Name.Name)
+		name := fn.Name.Name
+		if name != "TestMain" && !strings.HasPrefix(name, "TestLong") && !slices.Contains(slow, name) {
+			names = append(names, name)
 		}
 	}
 	return names

@@ -34,7 +34,7 @@ func TestNamesOfTheCommandLine(t *testing.T) {
 }
 
 func TestTestsWithNamesAreOneRunForEachModuleOutsideTheWorkspace(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "x_test.go", "package x\nfunc TestA() {}\nfunc TestLongB() {}\nfunc TestMain() {}\nfunc (x) TestC() {}\nfunc helper() {}\n", 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "x_test.go", "package x\nfunc TestA() {}\nfunc TestLongB() {}\nfunc TestTutorial() {}\nfunc TestMain() {}\nfunc (x) TestC() {}\nfunc helper() {}\n", 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{"TestA"}, testsIn(file))
 
