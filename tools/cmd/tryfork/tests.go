@@ -20,7 +20,7 @@ type tests struct {
 }
 
 // A file of tests that uses one of these depends on what the fork is called.
-var mentions = regexp.MustCompile(`\bappname\.|\btestkit\.ModulePath\b|\brename\.Of\b|^package rename\b`)
+var mentions = regexp.MustCompile(`\bappname\.|\btestkit\.ModulePath\b|^package rename\b`)
 
 // slow are tests that build or load for a minute. Only .ci/run runs them, in the fork as well.
 var slow = []string{"TestTutorial", "TestLoadGuide", "TestGeneratedCodeOfARenamedTreeRuns", "TestUpdateOfThisRepository", "TestNewServicesBuildAndPass"}

@@ -140,7 +140,9 @@ func (f *fork) check(ctx context.Context) {
 			env = []string{"GOWORK=off"}
 		}
 		f.silent(ctx, m.dir+": go mod tidy -diff", m.dir, []string{"GOWORK=off"}, "go", "mod", "tidy", "-diff")
-		f.step(ctx, m.dir+": go vet", m.dir, env, nil, "go", "vet", "./...") // which compiles the tests as well
+		if slices.ContainsFunc(f.files, func(file string) bool { return path.Ext(file) == ".go" && f.moduleOf(path.Dir(file)) == m }) {
+			f.step(ctx, m.dir+": go vet", m.dir, env, nil, "go", "vet", "./...") // which compiles the tests as well
+		}
 	}
 	found, err := f.testsWithNames()
 	if err != nil {
