@@ -43,7 +43,11 @@ func (r *rig) parked(key string) bool {
 // command stores an operator's command about the first events of a key's list, as a router does.
 func (r *rig) command(op, key string, ids ...string) {
 	r.t.Helper()
-	c := frame.Command{Op: op, Key: key, First: ids[0], Last: ids[len(ids)-1], Count: uint64(len(ids))}
+	r.order(frame.Command{Op: op, Key: key, First: ids[0], Last: ids[len(ids)-1], Count: uint64(len(ids))})
+}
+
+func (r *rig) order(c frame.Command) {
+	r.t.Helper()
 	require.NoError(r.t, c.Check())
 	r.put(0, c.Append(nil), nats.Header{frame.HeaderKind: {frame.KindCommand}, frame.HeaderPlace: {frame.Place{Epoch: 1, Shard: 0}.String()}})
 }

@@ -20,6 +20,7 @@ import (
 func TestMain(m *testing.M) {
 	testkit.Main()
 	redis.SetLogger(quiet{})
+	mainVictim()
 	goleak.VerifyTestMain(m)
 }
 
