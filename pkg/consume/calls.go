@@ -41,6 +41,12 @@ func (cs *calls) watch(c *call, timeout time.Duration) {
 	})
 }
 
+// extend gives a call that goes on to another event all of its time again.
+func (cs *calls) extend(c *call) {
+	c.timers[0].Reset(cs.timeout)
+	c.timers[1].Reset(cs.timeout + giveUpTime)
+}
+
 // errGivenUp is the failure of an attempt that goes on although its context has ended. Go cannot stop it.
 var errGivenUp = errors.New("the handler does not return although its context has ended")
 

@@ -66,3 +66,63 @@ func withCommand(h aside.Head, c aside.Command) (aside.Head, bool) {
 	h.Commands = append(h.Commands[:len(h.Commands):len(h.Commands)], c)
 	return h, true
 }
+
+// named are the ids of a list's events that a command is about, as the list has them: of its first event, and of the last one that the
+// command counts. "": it has none there.
+type named struct{ first, last string }
+
+// lastAt is the index of the last event that the command counts; false: the list's first event is not the command's, or it has fewer.
+func (of named) lastAt(h *aside.Head, c aside.Command) (index uint64, ok bool) {
+	return h.First + c.Count - 1, c.First == of.first && c.Count >= 1 && c.Count <= h.Len()
+}
+
+// judges tells whether a command about the list can be judged when it comes, and needs the ids that it names; l may be nil.
+func (l *list) judges() bool { return l != nil && l.stored && len(l.head.Commands) == 0 }
+
+// command is the change that a command makes to its key's list: the list is marked with it, or keeps it until it can be judged. It
+// returns nil if the command is passed over; why says why.
+func (s *shard) command(key string, c aside.Command, of named) (_ *listChange, why string) {
+	l := s.lists[key]
+	if l == nil || !l.stored {
+		_, why = judge(nil, c, "", "")
+		return nil, why
+	}
+	verdict := keepBack
+	if l.judges() {
+		verdict, why = judge(&l.head, c, of.first, of.last)
+	}
+	ch := &listChange{key: key, of: l, left: true}
+	switch verdict {
+	case carryOut:
+		ch.head = marked(l.head, c)
+	case keepBack:
+		var ok bool
+		if ch.head, ok = withCommand(l.head, c); !ok {
+			return nil, fmt.Sprintf("%d commands wait for its list already", aside.MaxCommands)
+		}
+		if l.judges() {
+			l.judged = l.head.First + 1
+		}
+	default:
+		return nil, why
+	}
+	return ch, ""
+}
+
+// judgeFirst is the change that the first command that waits for the list makes: it leaves the list's head, which is marked with it,
+// unless it is passed over; why says why. It returns nil if the command waits on.
+func (l *list) judgeFirst(key string, of named) (_ *listChange, why string) {
+	c := l.head.Commands[0]
+	ch := &listChange{key: key, of: l, left: true, head: l.head}
+	ch.head.Commands = l.head.Commands[1:]
+	verdict, why := judge(&l.head, c, of.first, of.last)
+	switch verdict {
+	case keepBack:
+		l.judged = l.head.First + 1
+		return nil, ""
+	case carryOut:
+		ch.head = marked(ch.head, c)
+	}
+	l.judged = 0
+	return ch, why
+}

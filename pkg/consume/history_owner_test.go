@@ -23,6 +23,7 @@ type process struct {
 	s        *shard
 	r        *round
 	under    []*attempt // under way
+	works    []*call    // at lists, likewise
 	read     int        // so many messages of the log have arrived
 	last     mark       // the newest message that the round took
 	desk     *desk      // nil: shards share no feed
@@ -83,7 +84,8 @@ func (p *process) claim() {
 	if slot.version = version; fresh {
 		slot.keys = nil
 	}
-	p.s, p.under = claimed(p.n, rec, &p.budget), nil
+	p.s, p.under, p.works = claimed(p.n, rec, &p.budget), nil, nil
+	p.s.rules = retryRules{attempts: 3}
 	p.next = (*process).restore
 }
 
@@ -170,6 +172,10 @@ func (p *process) arrive() *message {
 // fill takes what has arrived. Now and then the intake is paused: then nothing of it is begun, and the shard's place is to
 // be found again, under the same claim.
 func (p *process) fill() {
+	if len(p.s.lists) > 0 && p.h.one(3) {
+		p.tend()
+		return
+	}
 	p.share()
 	for range 1 + p.h.rand.IntN(4) {
 		m, ok := p.arrived()
@@ -215,6 +221,10 @@ func (p *process) stale(when string) {
 }
 
 func (p *process) load() {
+	if p.r.items[p.r.next].command {
+		p.order()
+		return
+	}
 	p.next = (*process).apply
 	keys := p.s.missing(p.r)
 	if len(keys) == 0 {
@@ -328,6 +338,9 @@ func (p *process) committed() {
 	if p.r.done() {
 		p.r.reset()
 		p.next = (*process).fill
+	}
+	if len(p.s.lists) > 0 && p.h.one(3) {
+		p.next = (*process).tend
 	}
 }
 

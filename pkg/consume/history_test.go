@@ -68,6 +68,7 @@ func tryHistories(t *testing.T, n int) {
 		"claimed anew", "committed", "commit repeated", "commit stale", "load stale", "idle stale", "set aside", "set aside as running", "parked", "dropped", "handler failed",
 		"state not encoded", "state deleted", "undone", "failed behind", "committed in part", "paused", "owner died", "went back",
 		"went back to an owner", "wiped", "torn", "commit torn", "load torn", "idle torn", "emptied",
+		"retried", "result of a retry thrown away", "dropped by command", "command passed over", "command waited",
 		"announcement outrun", "session renewed", "late", "duplicate",
 		"shared feed opened", "seated", "message of a shared feed", "shared feed broke", "seat lost", "seat full",
 	} {
@@ -121,6 +122,7 @@ type history struct {
 	asked   map[asked][]byte // the events that ask for receipts
 	settled map[string]bool  // events that some commit has applied or dropped
 	told    map[string]bool  // events whose receipts were sent
+	doomed  map[string]bool  // events that some operator's command to drop names
 }
 
 // logged is a message of the log, whose stream sequence is its index + 1.
@@ -155,7 +157,7 @@ func newHistory(seed uint64) *history {
 		cacheMax: []int64{1, 700, 1 << 20}[r.IntN(3)], failing: []int{5, 20, 60}[r.IntN(3)],
 	}
 	h.deleting, h.picky = []int{0, 3, 12}[r.IntN(3)], r.IntN(2) == 0
-	h.asked, h.settled, h.told = make(map[asked][]byte), make(map[string]bool), make(map[string]bool)
+	h.asked, h.settled, h.told, h.doomed = make(map[asked][]byte), make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	if seed%4 == 0 {
 		h.openDesks()
 	}
@@ -237,6 +239,10 @@ func (h *history) step() {
 			h.owners[i].unseat()
 			h.owners = append(h.owners[:i], h.owners[i+1:]...)
 		}
+	case x < 712:
+		h.operate()
+	case x < 713:
+		h.mended = true
 	case x < 740 && len(h.desks) > 0:
 		pick(h, h.desks).work()
 	default:

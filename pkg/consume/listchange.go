@@ -7,6 +7,12 @@ import (
 	"example.com/lockstep/pkg/store"
 )
 
+// Bounds of the events of a list that one commit drops at an operator's command.
+const (
+	droppedAtOnce = 4096
+	droppedBytes  = 4 << 20 // as they are stored
+)
+
 // listChange is what a commit does to a list beside what joins it: events leave it from its beginning, or its head changes.
 type listChange struct {
 	key  string
@@ -31,6 +37,37 @@ func (ch *listChange) drop(stored []byte, n uint64) {
 	proof.Dropped += n
 	ch.writes, ch.proof = true, proof
 	ch.state, _ = encode(nil, nil, envelope, proof) // it fails for decoded states only
+}
+
+// take takes from an attempt's result the part that still counts; false: none does.
+func (ch *listChange) take(rules retryRules, p progress) (_ progress, taken bool) {
+	l := ch.of
+	if p, taken = l.stamp.take(&l.head, l.proof, p); taken {
+		ch.head, ch.left = rules.after(l.head, p)
+	}
+	return p, taken
+}
+
+// toDrop is how many events of a list the next commit may drop, at an operator's command.
+func (l *list) toDrop() int {
+	return int(min(min(l.head.Mark.Until, l.head.Next)-l.head.First, droppedAtOnce))
+}
+
+// dropping is the change that drops the first events of a list, beside the key's stored state.
+func (l *list) dropping(key string, events [][]byte, stored []byte) *listChange {
+	ch := &listChange{key: key, of: l, receipts: make(map[receiptTo][]uint64)}
+	size := uint64(0)
+	for _, b := range events {
+		if e, err := aside.DecodeEvent(b); err == nil {
+			addReceipt(ch.receipts, &e)
+		}
+		size += uint64(len(b))
+	}
+	n := uint64(len(events))
+	ch.drop(stored, n)
+	ch.head = without(l.head, n, size)
+	ch.left = ch.head.Len() > 0
+	return ch
 }
 
 // list is the change as a commit has it.

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"slices"
 	"time"
-
-	"example.com/lockstep/pkg/aside"
 )
 
 // results takes the results of the attempts that have ended.
@@ -54,8 +52,7 @@ func (o *owner) resultOf(call *call, l *list) (*listChange, error) {
 	ch := &listChange{key: call.key, of: l}
 	var p progress
 	if w, ok := call.list.(*listWork); ok {
-		p = w.close()
-		ch.writes, ch.state, ch.proof, ch.applied, ch.receipts = p.done > 0, w.stored, w.after, w.applied, w.receipts
+		p = w.into(ch)
 	} else if err := o.resultOfRunning(call, l, &p, ch); err != nil {
 		return nil, err
 	}
@@ -68,11 +65,10 @@ func (o *owner) resultOf(call *call, l *list) (*listChange, error) {
 	if p.err != nil {
 		o.metrics.failures.Inc()
 	}
-	p, taken := l.stamp.take(&l.head, l.proof, p)
+	p, taken := ch.take(o.tending.rules, p)
 	if !taken {
 		return nil, nil
 	}
-	ch.head, ch.left = o.tending.rules.after(l.head, p)
 	if p.err != nil {
 		o.cfg.Log.Info("attempt failed; its key waits", "shard", o.n, keyHash(call.key), printableKey(call.key),
 			"attempts", ch.head.Attempts, "error", p.err)
@@ -131,35 +127,38 @@ func (o *owner) dropPiece() error {
 		if slices.ContainsFunc(t.result, func(ch *listChange) bool { return ch.of == l }) {
 			continue
 		}
-		ch := &listChange{key: key, of: l, receipts: make(map[receiptTo][]uint64)}
-		n, size := uint64(0), uint64(0)
-		for want := min(l.head.Mark.Until, l.head.Next) - l.head.First; n < min(want, droppedAtOnce) && size < droppedBytes; {
-			events, err := o.store.Aside(o.ctx, o.n, s.version, key, l.head.First+n, int(min(want, droppedAtOnce)-n))
-			if err != nil {
-				return err
-			}
-			for _, b := range events {
-				if e, err := aside.DecodeEvent(b); err == nil {
-					addReceipt(ch.receipts, &e)
-				}
-				n++
-				size += uint64(len(b))
-			}
-			if len(events) == 0 {
-				return errMissing(o.n, key, l.head.First+n)
-			}
+		events, err := o.readPiece(key, l)
+		if err != nil {
+			return err
 		}
 		stored, err := o.loadOne(key)
 		if err != nil {
 			return err
 		}
-		ch.drop(stored, n)
-		ch.head = without(l.head, n, size)
-		ch.left = ch.head.Len() > 0
-		t.result = append(t.result, ch)
+		t.result = append(t.result, l.dropping(key, events, stored))
 		return nil
 	}
 	return nil
+}
+
+// readPiece reads the events of a list that one commit drops.
+func (o *owner) readPiece(key string, l *list) (events [][]byte, err error) {
+	size := 0
+	for want := l.toDrop(); len(events) < want && size < droppedBytes; {
+		from := l.head.First + uint64(len(events))
+		more, err := o.store.Aside(o.ctx, o.n, o.shard.version, key, from, want-len(events))
+		if err != nil {
+			return nil, err
+		}
+		if len(more) == 0 {
+			return nil, errMissing(o.n, key, from)
+		}
+		for _, b := range more {
+			size += len(b)
+		}
+		events = append(events, more...)
+	}
+	return events, nil
 }
 
 // commitLists commits the changes of this turn.

@@ -32,6 +32,15 @@ type runningEvent struct {
 	event aside.Event
 }
 
+// work is the attempt at the list that is under way; nil: there is none.
+func (l *list) work() *listWork {
+	if l.call == nil {
+		return nil
+	}
+	w, _ := l.call.list.(*listWork)
+	return w
+}
+
 // restoreList takes a list's head as the store has it.
 func (s *shard) restoreList(key string, encoded []byte) error {
 	head, err := aside.DecodeHead(encoded)

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/lockstep/pkg/aside"
@@ -28,6 +29,9 @@ type listWork struct {
 	key    string
 	events [][]byte // as they are stored
 	spent  func() bool
+	next   func() // is called before each event but the first
+
+	stopped atomic.Bool // no further event is to be begun
 
 	envelope []byte // of the state before; nil: the key has none
 	proof    store.Proof
@@ -42,6 +46,22 @@ type listWork struct {
 	receipts map[receiptTo][]uint64
 }
 
+// begin gives the work the key's stored state. The work ends before an event with which a command that waits begins: that is judged then.
+func (w *listWork) begin(l *list, stored []byte) {
+	w.envelope, w.proof, w.bad = splitStored(stored)
+	l.proof = w.proof
+	l.stamp = stampOf(&l.head, w.proof)
+	if len(l.head.Commands) == 0 {
+		return
+	}
+	for i, b := range w.events {
+		if e, err := aside.DecodeEvent(b); i > 0 && err == nil && e.ID == l.head.Commands[0].First {
+			w.events = w.events[:i]
+			return
+		}
+	}
+}
+
 // run runs the handler, event by event. The state is encoded behind each: an event that fails leaves the state as it was before.
 func (w *listWork) run(ctx context.Context, h Handler) result {
 	if w.bad != nil {
@@ -52,8 +72,10 @@ func (w *listWork) run(ctx context.Context, h Handler) result {
 	decoded := false
 	proof := w.proof
 	for i, b := range w.events {
-		if i > 0 && (w.spent() || ctx.Err() != nil) {
-			break
+		if i > 0 {
+			if w.next(); w.spent() || w.stopped.Load() || ctx.Err() != nil {
+				break
+			}
 		}
 		e, err := aside.DecodeEvent(b)
 		if err != nil {
@@ -150,11 +172,12 @@ func (w *listWork) done(e *aside.Event, size int, stored []byte, after store.Pro
 	addReceipt(w.receipts, e)
 }
 
-// close returns what was done until now.
-func (w *listWork) close() progress {
+// into puts what was done until now into a change of the list, and returns how far that is. Nothing counts that is done later.
+func (w *listWork) into(ch *listChange) progress {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
+	ch.writes, ch.state, ch.proof, ch.applied, ch.receipts = w.progress.done > 0, w.stored, w.after, w.applied, w.receipts
 	return w.progress
 }
 

@@ -38,49 +38,25 @@ func (o *owner) command() error {
 
 // order is the change that a command makes to its key's list; nil: it is passed over, why says why.
 func (o *owner) order(key string, c aside.Command) (_ *listChange, why string, err error) {
-	l := o.shard.lists[key]
-	if l == nil || !l.stored {
-		_, why = judge(nil, c, "", "")
-		return nil, why, nil
-	}
-	verdict := keepBack
-	if len(l.head.Commands) == 0 {
-		if verdict, why, err = o.judge(key, &l.head, c); err != nil {
+	var of named
+	if l := o.shard.lists[key]; l.judges() {
+		if of, err = o.named(key, &l.head, c); err != nil {
 			return nil, "", err
 		}
 	}
-	ch := &listChange{key: key, of: l, left: true}
-	switch verdict {
-	case carryOut:
-		ch.head = marked(l.head, c)
-	case keepBack:
-		var ok bool
-		if ch.head, ok = withCommand(l.head, c); !ok {
-			return nil, fmt.Sprintf("%d commands wait for its list already", aside.MaxCommands), nil
-		}
-		if len(l.head.Commands) == 0 {
-			l.judged = l.head.First + 1
-		}
-	default:
-		return nil, why, nil
-	}
-	return ch, "", nil
+	ch, why := o.shard.command(key, c, of)
+	return ch, why, nil
 }
 
-// judge reads the events that a command names, and judges it.
-func (o *owner) judge(key string, h *aside.Head, c aside.Command) (_ judgement, why string, err error) {
-	first, err := o.idAt(key, h.First)
-	if err != nil {
-		return 0, "", err
+// named reads the ids of a list's events that tell whether a command fits.
+func (o *owner) named(key string, h *aside.Head, c aside.Command) (of named, err error) {
+	if of.first, err = o.idAt(key, h.First); err != nil {
+		return named{}, err
 	}
-	last := ""
-	if c.First == first && c.Count >= 1 && c.Count <= h.Len() {
-		if last, err = o.idAt(key, h.First+c.Count-1); err != nil {
-			return 0, "", err
-		}
+	if at, ok := of.lastAt(h, c); ok {
+		of.last, err = o.idAt(key, at)
 	}
-	verdict, why := judge(h, c, first, last)
-	return verdict, why, nil
+	return of, err
 }
 
 // idAt is the id of one event of a list.
@@ -114,23 +90,18 @@ func (o *owner) judgeOne() error {
 			continue
 		}
 		c := l.head.Commands[0]
-		verdict, why, err := o.judge(key, &l.head, c)
+		of, err := o.named(key, &l.head, c)
 		if err != nil {
 			return err
 		}
-		ch := &listChange{key: key, of: l, left: true, head: l.head}
-		ch.head.Commands = l.head.Commands[1:]
-		switch verdict {
-		case keepBack:
-			l.judged = l.head.First + 1
+		ch, why := l.judgeFirst(key, of)
+		switch {
+		case ch == nil:
 			o.plan(key, l)
 			return nil
-		case carryOut:
-			ch.head = marked(ch.head, c)
-		default:
+		case why != "":
 			o.passedOver(key, c, why)
 		}
-		l.judged = 0
 		t.result = append(t.result, ch)
 		return nil
 	}

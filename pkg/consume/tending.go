@@ -10,12 +10,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Bounds of one turn of tending.
-const (
-	begunAtOnce   = 16      // attempts at lists
-	droppedAtOnce = 4096    // events of one list, at an operator's command
-	droppedBytes  = 4 << 20 // of these
-)
+// begunAtOnce bounds the attempts at lists that begin in one turn of tending.
+const begunAtOnce = 16
 
 // tending is what an owner does with the lists of its shard, between passes: it begins attempts when they are due, commits their
 // results, and does what operators ask for.
@@ -75,6 +71,9 @@ func (o *owner) plan(key string, l *list) {
 	t.due.remove(key)
 	delete(t.drops, key)
 	delete(t.judges, key)
+	if w := l.work(); w != nil && (l.head.Mark.Op == aside.Drop || len(l.head.Commands) > 0) {
+		w.stopped.Store(true) // the operator comes before further events
+	}
 	switch {
 	case !l.stored:
 	case l.head.Mark.Op == aside.Drop:
@@ -236,9 +235,7 @@ func (o *owner) readLists(works []*listWork) error {
 		if len(w.events) == 0 {
 			return errMissing(o.n, w.key, l.head.First)
 		}
-		w.envelope, w.proof, w.bad = splitStored(states[i])
-		l.proof = w.proof
-		l.stamp = stampOf(&l.head, w.proof)
+		w.begin(l, states[i])
 	}
 	return nil
 }
@@ -246,11 +243,13 @@ func (o *owner) readLists(works []*listWork) error {
 // startList starts an attempt at a list, which has a place.
 func (o *owner) startList(w *listWork) {
 	began := time.Now()
-	w.spent = func() bool { return time.Since(began) >= listTime }
 	c := &call{attempt: attempt{key: w.key}, list: w}
+	w.spent = func() bool { return time.Since(began) >= listTime }
+	calls := o.tending.calls
+	w.next = func() { calls.extend(c) }
 	o.shard.lists[w.key].call = c
 	o.tending.under++
-	o.tending.calls.start(o.crew.ctx, c, w.runIn(o.cfg.Handler))
+	calls.start(o.crew.ctx, c, w.runIn(o.cfg.Handler))
 }
 
 // handlersReturned goes on with keys whose handlers were given up and have returned.
