@@ -131,7 +131,7 @@ var All = []Mutation{
 		"case h != s.list || h.First", "case h.First"), Test: Test{"consume", "^TestResultIsTakenOnce$/^another_list$", "Not equal"}},
 	{Name: "a result is taken though the list begins with another event", Decisions: true, Edits: in("consume/retries.go",
 		" || h.First != s.first", ""), Test: Test{"consume", "^TestResultIsTakenOnce$/^the_list_begins_later$", "Not equal"}},
-	{Name: "a result is taken though its events are to be dropped", Decisions: true, Edits: in("consume/retries.go",
+	{Name: "a result is taken though its events are to be dropped", Edits: in("consume/retries.go",
 		"	case h.Mark.Op == aside.Drop:\n		return progress{}, false", "	case false:\n		return progress{}, false"),
 		Test: Test{"consume", "^TestResultIsTakenOnce$/^events_are_to_be_dropped$", "Not equal"}},
 	{Name: "a failure from before an operator's retry ends it", Edits: in("consume/retries.go",
