@@ -4,25 +4,39 @@ package git
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 )
 
-// Run runs a git command in dir and returns what it prints, without space around it at the end. Errors have the last line that it says.
-func Run(dir string, args ...string) (string, error) {
+// Run runs a git command in dir and returns what it prints, without space around it at the end. Errors have the last line
+// that it says.
+func Run(dir string, args ...string) (string, error) { return RunWith(dir, nil, "", args...) }
+
+// RunWith is Run with an input, and variables beside those of the process's environment.
+func RunWith(dir string, env []string, input string, args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	cmd.Stdin = strings.NewReader(input)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		says := strings.TrimSpace(stderr.String())
 		says = says[strings.LastIndex(says, "\n")+1:]
-		return strings.TrimRight(string(out), " \n"), fmt.Errorf("git %s: %w: %s", args[0], err, says)
+		return strings.TrimRight(string(out), " \n"), fmt.Errorf("git %s: %w: %s", command(args), err, says)
 	}
 	return strings.TrimRight(string(out), " \n"), nil
+}
+
+// command returns git's command among its arguments, which pairs of -c and a setting may precede.
+func command(args []string) string {
+	for len(args) > 2 && args[0] == "-c" {
+		args = args[2:]
+	}
+	return args[0]
 }
 
 // Lines runs a git command that prints names, each with a zero byte behind it (-z).

@@ -58,8 +58,8 @@ func read(t *testing.T, dir, file string) string {
 	return string(b)
 }
 
-// files are those of a small template: lib is a module that only the template changes, app one that a fork changes.
-func files() map[string]string {
+// smallFiles are those of a small template: lib is a module that only the template changes, app one that a fork changes.
+func smallFiles() map[string]string {
 	return map[string]string{
 		"README.md":              "# Template\n\nThe template.\n",
 		".gitignore":             "/bin/\n",
@@ -80,7 +80,7 @@ func files() map[string]string {
 func start(t *testing.T) (up, fork string) {
 	t.Helper()
 	up, fork = t.TempDir(), t.TempDir()
-	for dir, content := range map[string]map[string]string{up: files(), fork: files()} {
+	for dir, content := range map[string]map[string]string{up: smallFiles(), fork: smallFiles()} {
 		command(t, dir, "git", "init", "--quiet")
 		commit(t, dir, content)
 	}
@@ -98,8 +98,8 @@ func forkAs(t *testing.T, dir string, from, to rename.Names) {
 	commit(t, dir, nil)
 }
 
-// update runs the command in fork.
-func update(fork, up string) (string, error) {
+// updateFrom runs the command in fork.
+func updateFrom(fork, up string) (string, error) {
 	var out strings.Builder
 	err := run(fork, []string{up}, &out)
 	return out.String(), err
@@ -132,7 +132,7 @@ func TestUpdate(t *testing.T) {
 		"pkg/gone/of.old":     "x\n",
 		"pkg/appname/more.go": "package appname\n",
 	})
-	out, err := update(fork, up)
+	out, err := updateFrom(fork, up)
 	require.NoError(t, err, out)
 	require.Contains(t, out, "2 commits of "+up)
 	require.Contains(t, out, "Next: go tool task test")
@@ -160,12 +160,12 @@ func TestUpdate(t *testing.T) {
 
 	// A second one begins where the first ended.
 	commit(t, fork, nil)
-	out, err = update(fork, up)
+	out, err = updateFrom(fork, up)
 	require.NoError(t, err)
 	require.Contains(t, out, "has nothing newer than")
 	require.Empty(t, command(t, fork, "git", "status", "--porcelain"))
 	commit(t, up, map[string]string{"pkg/lib/lib.go": "package lib\n\n// Three.\n", "pkg/more": "gone"})
-	out, err = update(fork, up)
+	out, err = updateFrom(fork, up)
 	require.NoError(t, err, out)
 	require.Equal(t, "D  pkg/more/more.go\nM  .template.json\nM  pkg/lib/lib.go",
 		sorted(command(t, fork, "git", "status", "--porcelain")), "and of the first nothing is done again")
@@ -184,26 +184,26 @@ func sorted(lines string) string {
 // Conflicts are marked as git marks them. Once they are resolved, the next update goes on from there.
 func TestUpdateWithConflicts(t *testing.T) {
 	up, fork := start(t)
-	commit(t, fork, map[string]string{"app/handler.go": strings.Replace(files()["app/handler.go"], "Line 3", "Mine 3", 1), "app/old/old.go": "package old\n\n// Mine.\n"})
+	commit(t, fork, map[string]string{"app/handler.go": strings.Replace(smallFiles()["app/handler.go"], "Line 3", "Mine 3", 1), "app/old/old.go": "package old\n\n// Mine.\n"})
 	commit(t, up, map[string]string{
-		"app/handler.go": strings.Replace(files()["app/handler.go"], "Line 3", "New 3", 1), "app/old": "gone", "pkg/lib/lib.go": "package lib\n",
+		"app/handler.go": strings.Replace(smallFiles()["app/handler.go"], "Line 3", "New 3", 1), "app/old": "gone", "pkg/lib/lib.go": "package lib\n",
 	})
-	out, err := update(fork, up)
+	out, err := updateFrom(fork, up)
 	require.ErrorIs(t, err, errConflicts)
 	require.Contains(t, out, "Conflicts in 2 files, marked as git marks them:\n  app/handler.go\n  app/old/old.go\n")
 	text := read(t, fork, "app/handler.go")
 	require.Contains(t, text, "<<<<<<< HEAD\n// Mine 3.\n")
 	require.Contains(t, text, "=======\n// New 3.\n>>>>>>> ")
-	require.Contains(t, text, "(the template at "+command(t, up, "git", "rev-parse", "HEAD")[:12]+")\n")
+	require.Contains(t, text, "(Update the template to "+command(t, up, "git", "rev-parse", "HEAD")[:12]+")\n")
 	require.Equal(t, "package lib\n", read(t, fork, "pkg/lib/lib.go"))
 
 	command(t, fork, "git", "reset", "--quiet", "--hard") // given up
 	require.Empty(t, command(t, fork, "git", "status", "--porcelain"))
-	_, err = update(fork, up)
+	_, err = updateFrom(fork, up)
 	require.ErrorIs(t, err, errConflicts, "and begun again")
-	commit(t, fork, map[string]string{"app/handler.go": strings.Replace(files()["app/handler.go"], "Line 3", "Ours 3", 1)})
-	commit(t, up, map[string]string{"app/handler.go": "package app\n\n// New 1.\n" + strings.Replace(files()["app/handler.go"], "Line 3", "New 3", 1)[len("package app\n\n// Line 1.\n"):]})
-	out, err = update(fork, up)
+	commit(t, fork, map[string]string{"app/handler.go": strings.Replace(smallFiles()["app/handler.go"], "Line 3", "Ours 3", 1)})
+	commit(t, up, map[string]string{"app/handler.go": "package app\n\n// New 1.\n" + strings.Replace(smallFiles()["app/handler.go"], "Line 3", "New 3", 1)[len("package app\n\n// Line 1.\n"):]})
+	out, err = updateFrom(fork, up)
 	require.NoError(t, err, out)
 	require.Contains(t, read(t, fork, "app/handler.go"), "// New 1.\n// Line 2.\n// Ours 3.\n")
 }
@@ -222,7 +222,7 @@ func TestUpdateInADirectoryOfARepository(t *testing.T) {
 	}
 	up, fork = larger(up), larger(fork)
 	commit(t, up, map[string]string{"pkg/lib/lib.go": "package lib\n", "README.md": "# Template\n\nBetter.\n"})
-	out, err := update(fork, up)
+	out, err := updateFrom(fork, up)
 	require.NoError(t, err, out)
 	require.Equal(t, "package lib\n", read(t, fork, "pkg/lib/lib.go"))
 	require.Equal(t, "# Orders\n\nBetter.\n", read(t, fork, "README.md"))
@@ -237,14 +237,14 @@ func TestUpdateFromAFork(t *testing.T) {
 	shop := rename.Names{Module: "shop", App: "shop"}
 	forkAs(t, second, orders, shop)
 	commit(t, up, map[string]string{"pkg/lib/lib.go": "package lib\n\nimport _ \"example.org/template/pkg/appname\"\n\n// Two.\n"})
-	_, err := update(fork, up)
+	_, err := updateFrom(fork, up)
 	require.NoError(t, err)
 	commit(t, fork, nil)
-	out, err := update(second, fork)
+	out, err := updateFrom(second, fork)
 	require.NoError(t, err, out)
 	require.Equal(t, "package lib\n\nimport _ \"shop/pkg/appname\"\n\n// Two.\n", read(t, second, "pkg/lib/lib.go"))
 	commit(t, second, nil)
-	_, err = update(second, up)
+	_, err = updateFrom(second, up)
 	require.ErrorContains(t, err, "has no commit with the files that were forked")
 }
 
