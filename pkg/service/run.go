@@ -43,6 +43,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, parts ...lifecycle.P
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, StopSignals()...)
 	defer signal.Stop(signals)
+	defer ReleaseMemory()()
 	s := &supervisor{signals: signals, stopTimeout: cfg.StopTimeout, log: log, parts: parts}
 	return s.run(ctx)
 }

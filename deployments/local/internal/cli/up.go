@@ -10,6 +10,7 @@ import (
 
 	"example.com/lockstep/deployments/local/command"
 	"example.com/lockstep/deployments/local/stack"
+	"example.com/lockstep/pkg/service"
 	"example.com/lockstep/pkg/stackfile"
 )
 
@@ -61,7 +62,9 @@ func (c *up) run(e *environment, use func(context.Context, *stack.Stack) error) 
 	}
 	fmt.Fprint(e.Out, c.summary(s, time.Since(began)))
 	c.noteOtherTopology(l.Soft, e, s)
+	stopReleasing := service.ReleaseMemory()
 	err = use(l.Soft, s)
+	stopReleasing()
 	if l.Soft.Err() != nil {
 		fmt.Fprintf(e.Out, "stopping (%v); once more stops at once\n", context.Cause(l.Soft))
 	}
