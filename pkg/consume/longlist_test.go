@@ -16,12 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two lists of 100,000 events, more than 100 MiB each as they are stored. The worker may hold some pieces of one. The log's server,
-// which is in this process too, and the feed hold some of the log beside that.
+// Two lists of 100,000 events, more than 100 MiB each as they are stored. The worker may hold some pieces of one.
 const (
 	longList      = 100_000
 	longListBytes = 1 << 10 // of an event's data
-	longListHeap  = 95 << 20
+	longListHeap  = 60 << 20
+	longListRead  = 2 * droppedBytes // between two commits
 )
 
 // counter is a state that stays small.
@@ -53,12 +53,13 @@ func TestManyEventsOfAKeyAreWorkedOffInPieces(t *testing.T) {
 		return nil
 	})
 	var dropped, between atomic.Uint64 // commits that drop a piece, and commits of "other" since the first of them
+	var read, most atomic.Int64        // bytes of lists: read since the last commit, and the most that were
 	heap := new(heapPeak)
 	w := r.start(quickly, handler(h), func(c *Config) {
 		c.Attempts, c.HandlerTimeout = 2, 10*time.Minute
 		open := c.Store
 		c.Store = func(id string) store.Store {
-			return beforeCommits{open(id), func(c *store.Commit) {
+			return &beforeCommits{Store: open(id), read: &read, most: &most, look: func(c *store.Commit) {
 				heap.look()
 				switch {
 				case mended.Load() && len(c.Lists) == 1 && c.Lists[0].Key == "gone" && c.Lists[0].Till > 0:
@@ -73,13 +74,12 @@ func TestManyEventsOfAKeyAreWorkedOffInPieces(t *testing.T) {
 	})
 	r.sendLong("first", 1)
 	r.comesTo("first", 1)
-	heap.begin()
 
 	retry, drop := r.sendLong("bad", longList), r.sendLong("gone", longList)
 	for _, key := range []string{"bad", "gone"} {
 		within(t, func() bool { h := r.head(key); return r.parked(key) && h.Len() == longList }, "key %s is not parked with all of its events", key)
 	}
-	require.Less(t, heap.most(), uint64(longListHeap), "while both are set aside")
+	heap.begin() // the log's server is in this process too, and holds some of the log until now
 	mended.Store(true)
 	retry.Op, drop.Op = frame.CommandRetry, frame.CommandDrop
 	r.order(retry)
@@ -101,6 +101,8 @@ func TestManyEventsOfAKeyAreWorkedOffInPieces(t *testing.T) {
 	require.Equal(t, store.Proof{Dropped: longList}, r.proof("gone"))
 	require.Zero(t, w.metric("events_set_aside"))
 	require.Less(t, heap.most(), uint64(longListHeap), "while the other is dropped")
+	require.Less(t, most.Load(), int64(longListRead), "bytes of lists that were read for one commit")
+	require.Positive(t, most.Load())
 }
 
 // sendLong writes n events of a key into the log of shard 0, each with its index. It returns a command about them, without its
@@ -150,10 +152,20 @@ func within(t *testing.T, condition func() bool, what string, args ...any) {
 // beforeCommits is a store that is watched.
 type beforeCommits struct {
 	store.Store
-	look func(*store.Commit)
+	look       func(*store.Commit)
+	read, most *atomic.Int64
 }
 
-func (b beforeCommits) Commit(ctx context.Context, c *store.Commit) error {
+func (b *beforeCommits) Aside(ctx context.Context, shard int, version store.Version, key string, from uint64, n int) ([][]byte, error) {
+	events, err := b.Store.Aside(ctx, shard, version, key, from, n)
+	for _, e := range events {
+		b.read.Add(int64(len(e)))
+	}
+	return events, err
+}
+
+func (b *beforeCommits) Commit(ctx context.Context, c *store.Commit) error {
+	b.most.Store(max(b.most.Load(), b.read.Swap(0)))
 	b.look(c)
 	return b.Store.Commit(ctx, c)
 }
