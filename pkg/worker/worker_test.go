@@ -9,13 +9,10 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"example.com/lockstep/pkg/consume"
 	"example.com/lockstep/pkg/service"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limits are the flags of a service in this test.
 type limits struct {

@@ -44,7 +44,7 @@ var mayBear = []struct{ files, why string }{
 	{"pkg/topology/streams.go", "metadata of streams"},
 	{"pkg/topology/testdata/golden/stream-metadata.json", "metadata of streams"},
 	{"pkg/route/*_test.go", "a header of stored messages"},
-	{"services/worker/*_test.go", "a header of stored messages"},
+	{"pkg/worker/*_test.go", "a header of stored messages"},
 }
 
 // TestFilesThatBearTheOldName forks this repository and lists the files that still bear its name. In a fork, whose name may

@@ -1,4 +1,4 @@
-package main
+package worker_test
 
 import (
 	"context"
@@ -34,12 +34,12 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		program = filepath.Join(dir, "worker")
 		var out []byte
-		if out, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		if out, err = exec.Command("go", "build", "-o", program, "./internal/ledger").CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w\n%s", err, out)
 		}
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "build worker:", err)
+		fmt.Fprintln(os.Stderr, "build the ledger:", err)
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
