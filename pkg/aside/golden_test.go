@@ -8,7 +8,7 @@ import (
 
 	"example.com/lockstep/pkg/aside"
 	"example.com/lockstep/pkg/frame"
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 // A parked key's list waits for an operator for as long as it takes.
@@ -18,7 +18,7 @@ func TestGoldenHead(t *testing.T) {
 		Began: time.Unix(1_700_000_000, 1), Last: time.Unix(1_700_000_009, 2), Mark: aside.Mark{Op: aside.Retry, Until: 100},
 		Commands: []aside.Command{{Op: aside.Drop, First: "id-1", Last: "id-2", Count: 2}},
 	}
-	got, err := aside.DecodeHead(testkit.Golden(t, "head.hex", want.Append(nil)))
+	got, err := aside.DecodeHead(golden.Check(t, "head.hex", want.Append(nil)))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
@@ -32,7 +32,7 @@ func TestGoldenEvents(t *testing.T) {
 		},
 		"event-plain.hex": {ID: "order-17", Data: []byte("5"), Time: time.Unix(1_700_000_000, 1), Seq: 12},
 	} {
-		got, err := aside.DecodeEvent(testkit.Golden(t, name, want.Append(nil)))
+		got, err := aside.DecodeEvent(golden.Check(t, name, want.Append(nil)))
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/pkg/frame"
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 // The receipts that a commit owes are sent by a later owner, which may be of another version.
 func TestGoldenOwed(t *testing.T) {
 	want := map[receiptTo][]uint64{{publisher: frame.PublisherID{1, 2, 3, 0xff}, generation: 2}: {7, 300, 299}}
-	got, err := decodeOwed(testkit.Golden(t, "owed.hex", appendOwed(nil, want)))
+	got, err := decodeOwed(golden.Check(t, "owed.hex", appendOwed(nil, want)))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
@@ -25,5 +25,5 @@ func TestGoldenNotice(t *testing.T) {
 		Key: "alice", Shard: 7, ID: "id-1", Error: "event has no amount", Attempts: 5, Time: time.Date(2026, 11, 29, 1, 2, 3, 4, time.UTC),
 	})
 	require.NoError(t, err)
-	testkit.Golden(t, "notice-parked.json", today)
+	golden.Check(t, "notice-parked.json", today)
 }

@@ -8,7 +8,7 @@ import (
 
 	"example.com/lockstep/pkg/dedup"
 	"example.com/lockstep/pkg/frame"
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 // Both encodings of what a slot keeps of a publisher.
@@ -29,7 +29,7 @@ func TestGoldenPublishers(t *testing.T) {
 		record.Changes(func(_ frame.PublisherID, encoded []byte) { today = encoded })
 
 		var restored dedup.Record
-		require.NoError(t, restored.Restore(session.Publisher, testkit.Golden(t, name, today)))
+		require.NoError(t, restored.Restore(session.Publisher, golden.Check(t, name, today)))
 		require.Equal(t, session.Generation, restored.Newest(session.Publisher))
 		older := session
 		older.Generation--

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/lockstep/pkg/frame"
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 var goldenSession = frame.Session{
@@ -46,7 +46,7 @@ func requireGoldenFrame(t *testing.T, fr *frame.Frame) {
 
 // What an earlier version has sent is under way, and what its routers have stored lies in the log.
 func TestGoldenFrame(t *testing.T) {
-	kept := testkit.Golden(t, "frame.hex", goldenFrame(t))
+	kept := golden.Check(t, "frame.hex", goldenFrame(t))
 	var fr frame.Frame
 	require.NoError(t, fr.Decode(kept))
 	requireGoldenFrame(t, &fr)
@@ -60,7 +60,7 @@ func TestGoldenBatch(t *testing.T) {
 	b = frame.AppendPart(b, fr.Header, len(fr.Events[0].Raw)+len(fr.Events[1].Raw))
 	b = append(append(b, fr.Events[0].Raw...), fr.Events[1].Raw...)
 
-	of, parts, err := frame.ReadMark(testkit.Golden(t, "batch.hex", b))
+	of, parts, err := frame.ReadMark(golden.Check(t, "batch.hex", b))
 	require.NoError(t, err)
 	require.Equal(t, place, of)
 	seen := 0
@@ -77,7 +77,7 @@ func TestGoldenAnswers(t *testing.T) {
 		"answer-stored.hex":  {Code: frame.Stored, Seq: 300},
 		"answer-refused.hex": {Code: frame.SessionTooOld, Reason: "session is 13h old", Retry: true, Seq: 7},
 	} {
-		got, err := frame.DecodeAnswer(testkit.Golden(t, name, want.Append(nil)))
+		got, err := frame.DecodeAnswer(golden.Check(t, name, want.Append(nil)))
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
@@ -86,7 +86,7 @@ func TestGoldenAnswers(t *testing.T) {
 func TestGoldenReceipt(t *testing.T) {
 	want := frame.Receipt{Generation: 3, Seqs: []uint64{7, 300, 1 << 40}}
 	var got frame.Receipt
-	require.NoError(t, got.Decode(testkit.Golden(t, "receipt.hex", want.Append(nil))))
+	require.NoError(t, got.Decode(golden.Check(t, "receipt.hex", want.Append(nil))))
 	require.Equal(t, want, got)
 }
 
@@ -95,7 +95,7 @@ func TestGoldenCommands(t *testing.T) {
 		"command-retry.json": {Op: frame.CommandRetry, Key: "a b", First: "id-1", Last: "id-3", Count: 3},
 		"command-drop.json":  {Op: frame.CommandDrop, Key: "alice", First: "id-1", Last: "id-1", Count: 1},
 	} {
-		got, err := frame.DecodeCommand(testkit.Golden(t, name, want.Append(nil)))
+		got, err := frame.DecodeCommand(golden.Check(t, name, want.Append(nil)))
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
@@ -104,7 +104,7 @@ func TestGoldenCommands(t *testing.T) {
 // The names in the headers of messages, the codes of answers, and limits that a receiver relies on.
 func TestGoldenNames(t *testing.T) {
 	place := frame.Place{Epoch: 12, Shard: 7}
-	testkit.Golden(t, "headers.txt", []byte(strings.Join([]string{
+	golden.Check(t, "headers.txt", []byte(strings.Join([]string{
 		frame.HeaderKind, frame.HeaderPlace, frame.HeaderKey, frame.HeaderType, frame.KindEvent, frame.KindCommand, place.String(),
 	}, "\n")))
 	got, err := frame.ParsePlace("12.7")

@@ -22,7 +22,7 @@ func Example() {
 	ctx := context.Background()
 	js, err := jetstream.New(servers.NATS)
 	example.Check(err)
-	initial := topology.Initial{Shards: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 20}}
+	initial := topology.Initial{Shards: 1, Log: topology.Log{Replicas: 1, MaxBytes: 1 << 20, HistoryAge: time.Nanosecond}}
 	t, kv, err := topology.Open(ctx, js, "shop", initial, example.Discard)
 	example.Check(err)
 	for range 3 {

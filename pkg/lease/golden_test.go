@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/pkg/internal/golden"
 	"example.com/lockstep/pkg/lease"
 	"example.com/lockstep/pkg/testkit"
 )
@@ -29,7 +30,7 @@ func TestGoldenValue(t *testing.T) {
 	require.Regexp(t, form, value)
 	require.NoError(t, held.Release(ctx))
 
-	kept := testkit.ReadGolden(t, "value.txt")
+	kept := golden.Read(t, "value.txt")
 	require.Regexp(t, form, string(kept))
 	require.NoError(t, rdb.Set(ctx, "shop:lease:7", kept, time.Minute).Err())
 	require.NoError(t, locker.Unlock(ctx, 7, "member-2"))

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 // Programs of one version ask workers of another: loads for states and positions, operators for the lists of parked keys.
@@ -48,6 +48,6 @@ func requireGolden[T any](t *testing.T, name string, want T) {
 	today, err := json.Marshal(want)
 	require.NoError(t, err)
 	var got T
-	require.NoError(t, json.Unmarshal(testkit.Golden(t, name, today), &got))
+	require.NoError(t, json.Unmarshal(golden.Check(t, name, today), &got))
 	require.Equal(t, want, got)
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 // goldenFile is a stack of two apps, as it is read. Its supervisor is process 1, which always runs.
@@ -29,13 +29,13 @@ func TestGoldenFile(t *testing.T) {
 	require.NoError(t, Write(dir, goldenFile()))
 	today, err := os.ReadFile(filepath.Join(dir, Name))
 	require.NoError(t, err)
-	kept := testkit.Golden(t, "stack-2.json", today[:len(today)-1])
+	kept := golden.Check(t, "stack-2.json", today[:len(today)-1])
 	require.Equal(t, goldenFile(), readKept(t, kept))
 }
 
 // A file of schema 1 is of a stack with one app.
 func TestGoldenFileOfSchema1(t *testing.T) {
-	f := readKept(t, testkit.ReadGolden(t, "stack-1.json"))
+	f := readKept(t, golden.Read(t, "stack-1.json"))
 	want := goldenFile()
 	want.Schema, want.Processes = 1, want.Processes[:3]
 	require.Equal(t, want, f)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 var goldenTopology = Topology{
@@ -19,7 +19,7 @@ var goldenTopology = Topology{
 
 // An app's topology outlives the router that wrote it.
 func TestGoldenTopology(t *testing.T) {
-	got, err := Decode(testkit.Golden(t, "topology.json", encode(goldenTopology)))
+	got, err := Decode(golden.Check(t, "topology.json", encode(goldenTopology)))
 	require.NoError(t, err)
 	require.Equal(t, goldenTopology, got)
 }
@@ -29,7 +29,7 @@ func TestGoldenStreamMetadata(t *testing.T) {
 	cfg := streamConfig("shop", goldenTopology, goldenTopology.Epochs[1], 3)
 	today, err := json.Marshal(cfg.Metadata)
 	require.NoError(t, err)
-	kept := testkit.Golden(t, "stream-metadata.json", today)
+	kept := golden.Check(t, "stream-metadata.json", today)
 	cfg.Metadata = nil
 	require.NoError(t, json.Unmarshal(kept, &cfg.Metadata))
 	require.Equal(t, goldenTopology.ID, StreamOwner(cfg))
@@ -42,14 +42,14 @@ func TestGoldenPurged(t *testing.T) {
 	want := Purged{First: 1001, Shards: map[int]uint64{0: 990, 11: 1000}}.after(Purged{})
 	today, err := json.Marshal(want)
 	require.NoError(t, err)
-	got, err := decodePurged(testkit.Golden(t, "purged.json", today))
+	got, err := decodePurged(golden.Check(t, "purged.json", today))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
 
 func TestGoldenCaps(t *testing.T) {
 	want := Caps{Keys: 20_000, Events: 5_000_000}
-	got, err := ParseCaps(string(testkit.Golden(t, "caps.json", []byte(want.String()))))
+	got, err := ParseCaps(string(golden.Check(t, "caps.json", []byte(want.String()))))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
@@ -57,7 +57,7 @@ func TestGoldenCaps(t *testing.T) {
 // The names by which programs of all versions find one another.
 func TestGoldenNames(t *testing.T) {
 	const app = "shop"
-	testkit.Golden(t, "names.txt", []byte(strings.Join([]string{
+	golden.Check(t, "names.txt", []byte(strings.Join([]string{
 		StreamName(app, 2, 3), WorkSubject(app, 2, 3, 7), FrameSubject(app), RouterSubject(app, "r1"), EventSubject(app), CommandSubject(app),
 		ControlSubject(app, "query"), NoticeSubject(app, "parked"), ReceiptSubject(app, "00ff"),
 		Bucket(app, "topology"), Bucket(app, "members"), Bucket(app, "claims"),

@@ -3,6 +3,7 @@ package repository
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -26,6 +27,7 @@ func task(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"tool", "task", "--color=false"}, args...)...)
 	cmd.Dir = root(t)
+	cmd.Env = append(os.Environ(), "NO_COLOR=1") // also for the task that a task calls; with CI set it would have colours
 	out, err := cmd.Output()
 	require.NoError(t, err, "%s", out)
 	return string(out)

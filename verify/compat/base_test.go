@@ -50,7 +50,7 @@ func without(root, hash string) lack {
 		return lack{}
 	}
 	if shallow, _ := git(root, "rev-parse", "--is-shallow-repository"); shallow == "true" {
-		return lack{text: "this clone is shallow and lacks commit " + hash + " of " + baseFile + ": get its history (git fetch --unshallow; in CI, fetch-depth: 0)"}
+		return lack{"this clone is shallow and lacks commit " + hash + " of " + baseFile + ": get its history (git fetch --unshallow; in CI, fetch-depth: 0)", true}
 	}
 	text := "the history here lacks commit " + hash + " of " + baseFile + ": put into that file the full hash of the oldest commit whose programs yours must run beside"
 	_, err := os.Stat(filepath.Join(root, recordFile))

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 // Routers of all versions have their permits in one bucket.
@@ -15,6 +15,6 @@ func TestGoldenEntry(t *testing.T) {
 	today, err := json.Marshal(want)
 	require.NoError(t, err)
 	var got entry
-	require.NoError(t, json.Unmarshal(testkit.Golden(t, "permit.json", today), &got))
+	require.NoError(t, json.Unmarshal(golden.Check(t, "permit.json", today), &got))
 	require.Equal(t, want, got)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"example.com/lockstep/pkg/internal/golden"
 	"example.com/lockstep/pkg/store"
 	redisstore "example.com/lockstep/pkg/store/redis"
 	"example.com/lockstep/pkg/testkit"
@@ -42,7 +43,7 @@ func TestGoldenSlot(t *testing.T) {
 	_, err := s.Claim(ctx, 7, 12, "CLAIMED")
 	require.NoError(t, err)
 	require.NoError(t, s.Commit(ctx, goldenCommit()))
-	kept := testkit.Golden(t, "slot.txt", dumpSlot(t, writer, 7))
+	kept := golden.Check(t, "slot.txt", dumpSlot(t, writer, 7))
 
 	reader := client(t, testkit.Redis(t))
 	restoreSlot(t, reader, kept)

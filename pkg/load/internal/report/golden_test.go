@@ -8,13 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/lockstep/pkg/testkit"
+	"example.com/lockstep/pkg/internal/golden"
 )
 
 // A report is kept to be compared with later ones: all of it is read, and written again as it was.
 func TestGoldenReport(t *testing.T) {
 	const name = "report-2.json"
-	kept := testkit.ReadGolden(t, name)
+	kept := golden.Read(t, name)
 	r, err := Read(filepath.Join("testdata", "golden", name))
 	require.NoError(t, err)
 	today, err := json.MarshalIndent(r, "", "  ")
