@@ -62,7 +62,43 @@ func (s *Stack) startNATSCluster(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.await(ctx, "the NATS cluster", cluster.formed)
+}
+
+// formed returns an error unless one server leads all and counts every other one as there. Before that NATS makes no stream that has
+// a replica on each.
+func (c *natsCluster) formed(ctx context.Context) error {
+	for _, n := range c.nodes {
+		body, err := n.node.monitor(ctx, "/jsz")
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.name, err)
+		}
+		var is struct {
+			Meta struct {
+				Leader   string
+				Replicas []struct {
+					Name             string
+					Current, Offline bool
+				}
+			} `json:"meta_cluster"`
+		}
+		if err := json.Unmarshal(body, &is); err != nil {
+			return fmt.Errorf("read what %s leads: %w", n.name, err)
+		}
+		if is.Meta.Leader != n.name {
+			continue
+		}
+		if len(is.Meta.Replicas) < len(c.nodes)-1 {
+			return fmt.Errorf("%s knows %d of %d other servers", n.name, len(is.Meta.Replicas), len(c.nodes)-1)
+		}
+		for _, other := range is.Meta.Replicas {
+			if other.Offline || !other.Current {
+				return fmt.Errorf("%s does not count %s as there", n.name, other.Name)
+			}
+		}
+		return nil
+	}
+	return errors.New("no server leads the others")
 }
 
 func (s *Stack) newNATSCluster() (*natsCluster, error) {
