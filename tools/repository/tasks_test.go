@@ -56,3 +56,15 @@ func TestTaskAlone(t *testing.T) {
 		require.Regexp(t, `(?m)^\* `+name[1]+`: +\S`, list)
 	}
 }
+
+// A stack that a task starts runs the listed services, and the app that is asked for.
+func TestTasksOfAStackNameItsServicesAndApp(t *testing.T) {
+	for _, name := range []string{"up", "dev", "demo", "demo:parking", "chaos", "load", "profile"} {
+		cmd := exec.Command("go", "tool", "task", "--color=false", "--dry", "--verbose", name, "APP=shop")
+		cmd.Dir = root(t)
+		says, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", says)
+		require.Contains(t, string(says), "/services/services.json", name)
+		require.Contains(t, string(says), "--app=shop", name)
+	}
+}
